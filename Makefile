@@ -1,0 +1,59 @@
+# icl.h: `make` builds the command, `make demo` shows it on real data, `make test` tests everything that
+# a C compiler and make can test.  `make help` lists the rest.
+
+CC      ?= cc
+CFLAGS  ?= -O2
+WARN     = -Wall -Wextra
+LDLIBS   = -lm -lpthread
+HEADERS  = icl.h icl_train.h
+TOOLS    = $(wildcard tools/*.c)
+UNITS    = golden kernels loader api train sampler baselines
+UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
+
+# PNG output where Debian's libstb-dev is installed.
+STB := $(shell printf '\043include <stb/stb_image_write.h>\n' | $(CC) -E - >/dev/null 2>&1 && echo -DICL_HAVE_STB)
+
+all: build/icl
+
+build/icl: $(TOOLS) $(wildcard tools/*.h) $(HEADERS) | build
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(STB) -I. -o $@ $(TOOLS) $(LDLIBS)
+
+build/%: examples/%.c $(HEADERS) | build
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -I. -o $@ $< $(LDLIBS)
+
+build/test_%: tests/test_%.c tests/test.h $(HEADERS) | build
+	$(CC) $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(TESTFLAGS) -I. -o $@ $< $(LDLIBS)
+
+build:
+	mkdir -p build
+
+# The main job, on real data with the bundled models.
+demo: build/icl build/demo
+	@build/demo
+
+# Every test program prints "name: N passed, N failed, N skipped"; the last line is their sum.
+test: build/icl $(UNITS:%=build/test_%)
+	@sh tests/run.sh build $(UNITS)
+
+clean:
+	rm -rf build
+
+# What needs more than a compiler; each says what it lacks, and .ci/run installs it all.
+golden:      ; python3 tools/make_golden.py
+data:        ; python3 tools/make_data.py
+compile:     ; sh tests/compile/run.sh
+sanitize:    ; sh tests/sanitize.sh
+platforms:   ; sh tests/platforms.sh
+models:      ; sh examples/models/train.sh
+
+help:
+	@echo 'make            build/icl'
+	@echo 'make demo       predictions on real data with the bundled models'
+	@echo 'make test       the tests; closing line "N passed, N failed"'
+	@echo 'make compile    the compile matrix: standards, compilers, macros'
+	@echo 'make sanitize   the tests under ASan, UBSan, TSan, valgrind and without SIMD'
+	@echo 'make platforms  the tests on AArch64 (NEON) and on big-endian s390x, under qemu'
+	@echo 'make golden     tests/golden from PyTorch and transformers'
+	@echo 'make models     examples/models from scratch (about an hour)'
+
+.PHONY: all demo test clean golden data compile sanitize platforms models help

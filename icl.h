@@ -1,0 +1,3022 @@
+#ifndef ICL_H
+#define ICL_H
+
+/* ===== >>config ============================================================================= */
+#define ICL_VERSION "0.1.0"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef ICL_API
+#define ICL_API extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ===== >>types ============================================================================== */
+
+/* Every code with its text, once.  icl_error_string(code) returns the text. */
+#define ICL_ERRORS(X)                                                                             \
+  X(OK,            "no error")                                                                    \
+  X(ERR_ARG,       "an argument is NULL or outside its range")                                    \
+  X(ERR_MEMORY,    "not enough memory")                                                           \
+  X(ERR_FULL,      "the context holds no more pairs")                                             \
+  X(ERR_NONFINITE, "NaN or infinity")                                                             \
+  X(ERR_IO,        "reading or writing failed")                                                   \
+  X(ERR_FORMAT,    "not a well-formed file")                                                      \
+  X(ERR_LIMIT,     "larger than this build accepts")                                              \
+  X(ERR_TENSOR,    "a tensor is missing, unknown, repeated, or of the wrong type or shape")       \
+  X(ERR_CONFIG,    "the configuration is missing or contradicts itself")                          \
+  X(ERR_DIGEST,    "the data do not match their digest")                                          \
+  X(ERR_STATE,     "not possible in this state, or made for another model")
+
+typedef enum icl_error {
+#define ICL_X(name, text) ICL_##name,
+  ICL_ERRORS(ICL_X)
+#undef ICL_X
+  ICL_ERROR_COUNT
+} icl_error;
+
+/* What went wrong and where: filled by every function that takes one; NULL is fine there. */
+typedef struct icl_report {
+  icl_error code;
+  size_t offset;   /* byte in the file where the fault was found, 0 where that has no meaning */
+  char text[96];   /* one line, printable ASCII: names the tensor, key or argument            */
+} icl_report;
+
+typedef enum icl_position { ICL_POSITION_LEARNED, ICL_POSITION_SINUSOIDAL, ICL_POSITION_NONE } icl_position;
+typedef enum icl_activation { ICL_GELU_TANH, ICL_GELU_ERF, ICL_RELU } icl_activation;
+
+/* The shape of a model, under HF's names. */
+typedef struct icl_config {
+  int n_dims;                      /* d: inputs                                               */
+  int n_embd;                      /* C: width of the residual stream                         */
+  int n_head;                      /* H: attention heads, divides C                           */
+  int n_layer;                     /* L: decoder blocks                                       */
+  int n_positions;                 /* P: tokens the model was made for, two a pair            */
+  int n_out;                       /* rows of the read-out, 1 or d; row 0 is the prediction   */
+  icl_position position_embedding_type;
+  icl_activation activation_function;
+  float layer_norm_epsilon;
+} icl_config;
+
+/* One row of the tensor table: what the checkpoint calls it and how large it is. */
+typedef struct icl_tensor {
+  char name[48];                   /* as in the file, e.g. "_backbone.h.3.attn.c_attn.weight" */
+  int rank;                        /* 1 (rows is 1) or 2                                      */
+  int rows, cols;                  /* row-major                                               */
+  int layer;                       /* 0..L-1, or -1 outside the blocks                        */
+} icl_tensor;
+
+/* A loaded model: immutable, may be shared between threads.  Put it anywhere. */
+typedef struct icl_model {
+  icl_config config;
+  size_t n_params;
+  int verified;                    /* 1: the file carried icl.digest, and its bytes match it  */
+  char task[256];                  /* icl.task: the mixture it was trained on, "" if not said */
+  /* private below */
+  uint64_t digest;                 /* of configuration and weights                            */
+  const float **weights;           /* [icl_tensor_count] in the order of the tensor table     */
+  const float *typical;            /* [n_typical][3] mean, median, 99th percentile, see >>surprise */
+  int n_typical;
+  const struct icl__ops *ops;      /* the kernels that this processor runs                    */
+  void *owned;                     /* the file's bytes, where icl_load read them              */
+} icl_model;
+
+/* The pairs seen so far, and scratch.  One per thread.  Put it anywhere. */
+typedef struct icl_ctx {
+  const icl_model *model;
+  int max_pairs, max_batch;
+  int n_pairs;
+  /* private below */
+  size_t rows;                     /* rows of scratch: max(2, max_batch)                      */
+  size_t key_row;                  /* floats from one channel's keys to the next's            */
+  size_t n_pack;                   /* floats of pack                                          */
+  float *x_mean, *x_std;           /* [d] the model sees (x - x_mean) / x_std                 */
+  float *y_scale;                  /* [2] y_mean, y_std                                       */
+  float *residuals;                /* [max_pairs] y - prediction, in the caller's units       */
+  float *keys;                     /* [L][C][key_row] transposed: one row per channel         */
+  float *values;                   /* [L][2 max_pairs][C]                                     */
+  float *positions;                /* [2 max_pairs + 1][C], sinusoidal positions only         */
+  float *tokens;                   /* [rows][d]                                               */
+  float *stream;                   /* [rows][C] the residual stream                           */
+  float *normed;                   /* [rows][C]                                               */
+  float *hidden;                   /* [rows][4C]                                              */
+  float *scores;                   /* [6][key_row]                                            */
+  float *pack;
+} icl_ctx;
+
+/* What else a checkpoint says about itself; NULL fields are left out of the file. */
+typedef struct icl_metadata {
+  const char *task;                /* icl.task                                                */
+  const char *typical;             /* icl.typical, see >>surprise                             */
+} icl_metadata;
+
+/* ===== >>api ================================================================================ */
+
+/* The text of an error code; never NULL. */
+ICL_API const char *icl_error_string(icl_error e);
+
+/* ICL_VERSION of the implementation that was linked in. */
+ICL_API const char *icl_version(void);
+
+/* ----- a model, from bytes in the caller's memory -------------------------------------------- */
+
+/* Reads the header of the checkpoint data[size] and checks the whole layout, without allocating.
+ * cfg (NULL ok) gets the configuration; need (NULL ok) the bytes that icl_model_init wants.  That is
+ * small where the weights can be used in place: F32, little-endian host, data 4-aligned.  Other
+ * weights are unpacked to F32 there.  Errors: FORMAT, LIMIT, TENSOR, CONFIG, ARG. */
+ICL_API icl_error icl_inspect(const void *data, size_t size, icl_config *cfg, size_t *need,
+                              icl_report *r);
+
+/* Makes a model of data[size], which must stay as it is while the model is used.  mem[mem_size] may
+ * have any alignment.  On top of icl_inspect: every weight is finite (NONFINITE names tensor and
+ * byte), the digest fits if there is one (DIGEST).  MEMORY where mem_size < need. */
+ICL_API icl_error icl_model_init(icl_model *m, const void *data, size_t size,
+                                 void *mem, size_t mem_size, icl_report *r);
+
+/* The kernels in use: "avx2", "neon" or "c". */
+ICL_API const char *icl_isa_name(const icl_model *m);
+
+/* Makes m run the plain C kernels.  Call it before the model is shared. */
+ICL_API void icl_force_plain(icl_model *m);
+
+/* ----- a context ----------------------------------------------------------------------------- */
+
+/* Bytes for a context of max_pairs pairs that sends up to max_batch token rows through the network
+ * at once: that many queries, or half as many pairs (never less than one pair); longer batches go
+ * through in several passes.  Exact: icl_ctx_init takes this many and refuses one less.  0 where an
+ * argument is out of range: max_pairs, max_batch >= 1, and with learned positions
+ * 2 max_pairs + 1 <= n_positions.  Other positions have no upper limit but memory. */
+ICL_API size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch);
+
+/* An empty context in mem[bytes], any alignment.  ARG, MEMORY. */
+ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
+                               void *mem, size_t bytes);
+
+/* From now on the model sees (x - x_mean) / x_std and (y - y_mean) / y_std, and answers in the
+ * caller's units.  x_mean[d], x_std[d]; NULL means 0 and 1.  These models expect inputs and outputs of
+ * mean 0 and standard deviation 1 and break without: Garg et al. (2022, section 5) measure a
+ * normalised error of 0.58 when x is three times as large.  STATE if the context holds pairs. */
+ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std,
+                                float y_mean, float y_std);
+
+/* ----- the work: on any error the context stays as it was ------------------------------------- */
+
+/* One more pair: x[d] and its y.  Costs two tokens.  FULL, NONFINITE, ARG. */
+ICL_API icl_error icl_add(icl_ctx *c, const float *x, float y);
+
+/* n more pairs, xs[n][d] and ys[n], in batched passes; the same bits as n calls of icl_add. */
+ICL_API icl_error icl_add_batch(icl_ctx *c, int n, const float *xs, const float *ys);
+
+/* *y = the prediction at x[d] given the pairs so far.  Costs one token. */
+ICL_API icl_error icl_predict(icl_ctx *c, const float *x, float *y);
+
+/* ys[n] = predictions at xs[n][d]; no query sees another; the same bits as n calls of icl_predict.
+ * On an error ys may be partly written. */
+ICL_API icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *ys);
+
+/* Forgets all but the first n_pairs pairs. */
+ICL_API icl_error icl_rewind(icl_ctx *c, int n_pairs);
+
+/* Pairs in the context; 0 for NULL. */
+ICL_API int icl_count(const icl_ctx *c);
+
+/* ----- is the model out of its depth? --------------------------------------------------------- */
+
+/* [icl_count] y - (prediction of y from the pairs before it), in the caller's units: what icl_add
+ * found out on the way.  Valid until the context changes. */
+ICL_API const float *icl_residuals(const icl_ctx *c);
+
+/* *s = how unlike the pretraining mixture this context looks: 0 for the median of contexts drawn from
+ * it, 1 where only one in a hundred of them is as odd, more beyond that.  Needs one pair or more,
+ * and a model that carries `icl.typical` (those of icl_train.h do): STATE, CONFIG. */
+ICL_API icl_error icl_surprise(const icl_ctx *c, float *s);
+
+/* ----- save and restore a context ------------------------------------------------------------- */
+
+/* Bytes that icl_ctx_save writes now; 0 for NULL. */
+ICL_API size_t icl_ctx_save_bytes(const icl_ctx *c);
+
+/* Writes pairs, scale and residuals to buf[size], the same bytes on every host.  MEMORY, ARG. */
+ICL_API icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size);
+
+/* Replaces what c holds.  STATE if saved with another model, FULL if c is too small for it,
+ * FORMAT, DIGEST or NONFINITE if the bytes are damaged; then c stays as it was. */
+ICL_API icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size);
+
+/* ----- the tensor table, and writing checkpoints ----------------------------------------------- */
+
+/* OK or what is wrong with a configuration. */
+ICL_API icl_error icl_config_check(const icl_config *cfg, icl_report *r);
+
+/* Rows of the tensor table: 6 + learned positions + 12 L.  cfg must be valid. */
+ICL_API int icl_tensor_count(const icl_config *cfg);
+
+/* Row i of the table, 0 <= i < icl_tensor_count. */
+ICL_API icl_error icl_tensor_at(const icl_config *cfg, int i, icl_tensor *t);
+
+/* Floats in all tensors together: parameters, laid out in the order of the table, make one block. */
+ICL_API size_t icl_param_count(const icl_config *cfg);
+
+/* Copies the weights of m to params[icl_param_count]. */
+ICL_API icl_error icl_model_params(const icl_model *m, float *params);
+
+/* Points m at params[icl_param_count], in table order, which may change between calls of the others:
+ * for training.  mem[icl_bind_bytes] holds the table of pointers. */
+ICL_API size_t icl_bind_bytes(const icl_config *cfg);
+ICL_API icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *params,
+                                 void *mem, size_t mem_size);
+
+/* A checkpoint (safetensors, F32) of params[icl_param_count] in table order.  bytes: its exact size,
+ * 0 for a bad configuration.  md may be NULL. */
+ICL_API size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md);
+ICL_API icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
+                            const icl_metadata *md);
+
+/* ----- malloc and stdio sugar ------------------------------------------------------------------ */
+
+#ifndef ICL_NO_MALLOC
+/* A context in memory of its own. */
+ICL_API icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch);
+ICL_API void icl_ctx_delete(icl_ctx *c);
+#ifndef ICL_NO_STDIO
+/* Reads a checkpoint file; IO where it cannot be read.  Reads no more than the file's header
+ * promises, and so ends on devices and pipes too. */
+ICL_API icl_error icl_load(icl_model **m, const char *path, icl_report *r);
+ICL_API void icl_unload(icl_model *m);
+#endif
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+/* ============================================================================================= */
+/* Stop here if you only use the library.                                                        */
+/* ============================================================================================= */
+
+#if defined ICL_IMPLEMENTATION && !defined ICL__IMPLEMENTED
+#define ICL__IMPLEMENTED
+
+/* ---------------------------------------------------------------------------------------------
+ * >>platform
+ * The only place, with >>f8 and >>dispatch, that knows compilers and processors.
+ * ------------------------------------------------------------------------------------------- */
+#include <math.h>
+#include <string.h>
+#ifndef ICL_NO_MALLOC
+#include <stdlib.h>
+#ifndef ICL_NO_STDIO
+#include <stdio.h>
+#endif
+#endif
+
+#ifdef __FAST_MATH__
+#error "icl.h checks for NaN and infinity: build it without -ffast-math"
+#endif
+
+#define ICL__X86 0
+#define ICL__NEON 0
+#ifndef ICL_NO_SIMD
+#if defined __x86_64__ || defined _M_X64
+#undef ICL__X86
+#define ICL__X86 1
+#elif (defined __aarch64__ && defined __ARM_NEON) || defined _M_ARM64
+#undef ICL__NEON
+#define ICL__NEON 1
+#endif
+#endif
+#define ICL__SIMD (ICL__X86 || ICL__NEON)
+
+/* ICL__F8: a helper over vectors, always inlined.  ICL__KERNEL: a function made of such helpers,
+ * compiled for the vector unit whatever the flags of the file, called through icl__ops only. */
+#if ICL__X86 && defined __GNUC__
+#include <cpuid.h>
+#include <immintrin.h>
+#define ICL__F8 static inline __attribute__((always_inline, unused, target("avx2,fma")))
+#define ICL__KERNEL static __attribute__((unused, target("avx2,fma")))
+#elif ICL__NEON && defined __GNUC__
+#include <arm_neon.h>
+#define ICL__F8 static inline __attribute__((always_inline, unused))
+#define ICL__KERNEL static __attribute__((unused))
+#elif ICL__SIMD
+#include <intrin.h>
+#if ICL__X86
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+#define ICL__F8 static __forceinline
+#define ICL__KERNEL static
+#endif
+
+#ifdef __GNUC__
+#define ICL__UNUSED static __attribute__((unused))
+#else
+#define ICL__UNUSED static
+#endif
+
+#ifndef ICL_NO_MALLOC
+#ifndef ICL_MALLOC
+#define ICL_MALLOC(size) malloc(size)
+#define ICL_REALLOC(p, size) realloc(p, size)
+#define ICL_FREE(p) free(p)
+#endif
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>errors
+ * ------------------------------------------------------------------------------------------- */
+const char *icl_error_string(icl_error e)
+{
+  static const char *const text[] = {
+#define ICL_X(name, text) text,
+    ICL_ERRORS(ICL_X)
+#undef ICL_X
+  };
+  return (int)e >= 0 && e < ICL_ERROR_COUNT ? text[e] : "unknown error";
+}
+
+const char *icl_version(void) { return ICL_VERSION; }
+
+/* Appends text[n] to out[cap] at position at; what is not printable ASCII becomes '?'. */
+static size_t icl__append(char *out, size_t cap, size_t at, const char *text, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n && at + 1 < cap; i++, at++)
+    out[at] = text[i] >= 32 && text[i] < 127 ? text[i] : '?';
+  out[at] = 0;
+  return at;
+}
+
+/* Fills the report with "what 'name'"; name[n] need not end with NUL.  Returns code. */
+static icl_error icl__fail_n(icl_report *r, icl_error code, size_t offset, const char *what,
+                             const char *name, size_t n)
+{
+  if (r) {
+    size_t at = icl__append(r->text, sizeof r->text, 0, what, strlen(what));
+    if (name) {
+      at = icl__append(r->text, sizeof r->text, at, " '", 2);
+      at = icl__append(r->text, sizeof r->text - 1, at, name, n);
+      icl__append(r->text, sizeof r->text, at, "'", 1);
+    }
+    r->code = code;
+    r->offset = offset;
+  }
+  return code;
+}
+
+/* The same for a name that ends with NUL, or NULL. */
+static icl_error icl__fail(icl_report *r, icl_error code, size_t offset, const char *what,
+                           const char *name)
+{
+  return icl__fail_n(r, code, offset, what, name, name ? strlen(name) : 0);
+}
+
+static icl_error icl__ok(icl_report *r)
+{
+  if (r) { r->code = ICL_OK; r->offset = 0; r->text[0] = 0; }
+  return ICL_OK;
+}
+
+/* 1 if all of x[n] are finite.  A test of bits, so that no compiler flag can remove it. */
+static int icl__finite(const float *x, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i++) {
+    uint32_t u;
+    memcpy(&u, &x[i], 4);
+    if ((u & 0x7f800000u) == 0x7f800000u) return 0;
+  }
+  return 1;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>arena
+ * Blocks one after the other, 64-aligned, in memory of the caller's.  With base NULL nothing is
+ * placed and only counted: the pass that counts and the pass that places are the same code.
+ * ------------------------------------------------------------------------------------------- */
+typedef struct icl__arena { unsigned char *base; size_t used; } icl__arena;
+
+static icl__arena icl__arena_on(void *mem)
+{
+  icl__arena a;
+  a.base = (unsigned char *)mem;
+  a.used = 0;
+  if (mem) a.base += (64 - (uintptr_t)mem % 64) % 64;
+  return a;
+}
+
+/* What the caller must reserve: the blocks, and room to align the first of them. */
+static size_t icl__arena_need(const icl__arena *a)
+{
+  return a->used > SIZE_MAX - 63 ? SIZE_MAX : a->used + 63;
+}
+
+/* count elements of size bytes.  A sum that overflows sticks at SIZE_MAX, which nobody has. */
+static void *icl__take(icl__arena *a, size_t count, size_t size)
+{
+  size_t at = a->used;
+  if (at > SIZE_MAX - 64 || (size && count > (SIZE_MAX - 64 - at) / size)) {
+    a->used = SIZE_MAX;
+    return NULL;
+  }
+  a->used = (at + count * size + 63) & ~(size_t)63;
+  return a->base ? a->base + at : NULL;
+}
+
+static float *icl__take_floats(icl__arena *a, size_t count)
+{
+  return (float *)icl__take(a, count, sizeof(float));
+}
+
+/* a b, or SIZE_MAX where that does not fit. */
+static size_t icl__times(size_t a, size_t b) { return b && a > SIZE_MAX / b ? SIZE_MAX : a * b; }
+
+/* ---------------------------------------------------------------------------------------------
+ * >>f8
+ * Eight floats.  AVX2 and NEON side by side; every kernel below is written over these alone.
+ * ------------------------------------------------------------------------------------------- */
+#if ICL__X86
+typedef __m256 icl__f8;
+ICL__F8 icl__f8 icl__f8_load(const float *p) { return _mm256_loadu_ps(p); }
+ICL__F8 void icl__f8_store(float *p, icl__f8 a) { _mm256_storeu_ps(p, a); }
+ICL__F8 icl__f8 icl__f8_set1(float x) { return _mm256_set1_ps(x); }
+ICL__F8 icl__f8 icl__f8_add(icl__f8 a, icl__f8 b) { return _mm256_add_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_sub(icl__f8 a, icl__f8 b) { return _mm256_sub_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_mul(icl__f8 a, icl__f8 b) { return _mm256_mul_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_div(icl__f8 a, icl__f8 b) { return _mm256_div_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a) { return _mm256_sqrt_ps(a); }
+ICL__F8 icl__f8 icl__f8_max(icl__f8 a, icl__f8 b) { return _mm256_max_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_min(icl__f8 a, icl__f8 b) { return _mm256_min_ps(a, b); }
+/* a b + c, rounded once */
+ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c) { return _mm256_fmadd_ps(a, b, c); }
+ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
+{
+  return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* 2^n for whole n in -126..127 */
+ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
+{
+  __m256i k = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(k, 23));
+}
+/* 1 where a > b, else 0 */
+ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+{
+  return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f));
+}
+#elif ICL__NEON
+typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
+ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
+{
+  icl__f8 r;
+  r.lo = lo;
+  r.hi = hi;
+  return r;
+}
+ICL__F8 icl__f8 icl__f8_load(const float *p) { return icl__f8_make(vld1q_f32(p), vld1q_f32(p + 4)); }
+ICL__F8 void icl__f8_store(float *p, icl__f8 a) { vst1q_f32(p, a.lo); vst1q_f32(p + 4, a.hi); }
+ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdupq_n_f32(x)); }
+#define ICL__F8_BOTH(name, op)                                                                    \
+  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b) { return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi)); }
+ICL__F8_BOTH(icl__f8_add, vaddq_f32)
+ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
+ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
+ICL__F8_BOTH(icl__f8_div, vdivq_f32)
+ICL__F8_BOTH(icl__f8_max, vmaxq_f32)
+ICL__F8_BOTH(icl__f8_min, vminq_f32)
+#undef ICL__F8_BOTH
+ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a) { return icl__f8_make(vsqrtq_f32(a.lo), vsqrtq_f32(a.hi)); }
+/* a b + c, rounded once */
+ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_make(vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi));
+}
+ICL__F8 icl__f8 icl__f8_round(icl__f8 a) { return icl__f8_make(vrndnq_f32(a.lo), vrndnq_f32(a.hi)); }
+/* 2^n for whole n in -126..127 */
+ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
+{
+  int32x4_t bias = vdupq_n_s32(127);
+  int32x4_t lo = vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.lo), bias), 23);
+  int32x4_t hi = vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.hi), bias), 23);
+  return icl__f8_make(vreinterpretq_f32_s32(lo), vreinterpretq_f32_s32(hi));
+}
+/* 1 where a > b, else 0 */
+ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+{
+  uint32x4_t one = vreinterpretq_u32_f32(vdupq_n_f32(1.0f));
+  return icl__f8_make(vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.lo, b.lo), one)),
+                      vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.hi, b.hi), one)));
+}
+#endif
+
+#if ICL__SIMD
+/* The first n < 8 floats of p, zeros behind them; and back. */
+ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
+{
+  float tmp[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  memcpy(tmp, p, n * sizeof(float));
+  return icl__f8_load(tmp);
+}
+ICL__F8 void icl__f8_store_n(float *p, icl__f8 a, size_t n)
+{
+  float tmp[8];
+  icl__f8_store(tmp, a);
+  memcpy(p, tmp, n * sizeof(float));
+}
+
+/* The eight added up, always in the same order. */
+ICL__F8 float icl__f8_sum(icl__f8 a)
+{
+  float t[8];
+  icl__f8_store(t, a);
+  return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
+}
+
+/* exp(x) within 2 ulp for -87 <= x <= 88, and clamped to that range: x = n ln 2 + r, |r| <= ln 2 / 2,
+ * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  The operand order of max
+ * and min lets NaN through. */
+ICL__F8 icl__f8 icl__f8_exp(icl__f8 x)
+{
+  icl__f8 n, r, p;
+  x = icl__f8_max(icl__f8_set1(-87.0f), icl__f8_min(icl__f8_set1(88.0f), x));
+  n = icl__f8_round(icl__f8_mul(x, icl__f8_set1(1.44269504f)));
+  r = icl__f8_fma(n, icl__f8_set1(-0.693359375f), x);
+  r = icl__f8_fma(n, icl__f8_set1(2.12194440e-4f), r);
+  p = icl__f8_set1(1.9875691500e-4f);
+  p = icl__f8_fma(p, r, icl__f8_set1(1.3981999507e-3f));
+  p = icl__f8_fma(p, r, icl__f8_set1(8.3334519073e-3f));
+  p = icl__f8_fma(p, r, icl__f8_set1(4.1665795894e-2f));
+  p = icl__f8_fma(p, r, icl__f8_set1(1.6666665459e-1f));
+  p = icl__f8_fma(p, r, icl__f8_set1(5.0000001201e-1f));
+  p = icl__f8_fma(p, icl__f8_mul(r, r), icl__f8_add(r, icl__f8_set1(1.0f)));
+  return icl__f8_mul(p, icl__f8_exp2i(n));
+}
+
+/* 1 / (1 + exp(-x)) */
+ICL__F8 icl__f8 icl__f8_sigmoid(icl__f8 x)
+{
+  icl__f8 one = icl__f8_set1(1.0f);
+  icl__f8 e = icl__f8_exp(icl__f8_sub(icl__f8_set1(0.0f), x));
+  return icl__f8_div(one, icl__f8_add(one, e));
+}
+
+/* The upper tail of the standard normal, Phi(-|x|), absolute error below 1e-7: Abramowitz and Stegun
+ * (1964) 7.1.26 for erfc(|x| / sqrt 2) / 2.  e is exp(-x^2 / 2). */
+ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
+{
+  icl__f8 size = icl__f8_max(x, icl__f8_sub(icl__f8_set1(0.0f), x)), t, p;
+  t = icl__f8_div(icl__f8_set1(1.0f), icl__f8_fma(size, icl__f8_set1(0.2316419f), icl__f8_set1(1.0f)));
+  p = icl__f8_set1(0.5f * 1.061405429f);
+  p = icl__f8_fma(p, t, icl__f8_set1(0.5f * -1.453152027f));
+  p = icl__f8_fma(p, t, icl__f8_set1(0.5f * 1.421413741f));
+  p = icl__f8_fma(p, t, icl__f8_set1(0.5f * -0.284496736f));
+  p = icl__f8_fma(p, t, icl__f8_set1(0.5f * 0.254829592f));
+  return icl__f8_mul(icl__f8_mul(p, t), e);
+}
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>gemm
+ * C[m][n] = init + bias + A[m][k] B[k][n], the one product under everything: linear layers, scores,
+ * weighted sums of values, and both gradients in training.
+ *
+ * Every element of C is one chain of fused multiply-adds, in order of k, that starts at init + bias.
+ * Tiling, packing and the number of rows change who computes a chain, never the chain: one query or
+ * a thousand, one pass or ten, the bits are the same.
+ *
+ * Many rows: panels of 16 columns of B are packed to lie in a row (256 x 16 floats: half of L1), and
+ * a tile of 6 rows x 16 columns stays in twelve registers over a block of 256 steps of k: two
+ * loads of B and six broadcasts of A feed twelve multiply-adds.  One or two rows: each row of B is
+ * used once, so it is streamed in memory order, four rows at a time, and nothing is packed.
+ * ------------------------------------------------------------------------------------------- */
+enum { ICL__MR = 6, ICL__NR = 16, ICL__KC = 256, ICL__NC = 256, ICL__MC = 96 };
+
+typedef struct icl__mm {
+  size_t m, n, k;
+  const float *a; size_t a_row, a_col;      /* A[i][p] is a[i a_row + p a_col]                  */
+  const float *b; size_t b_row, b_col;      /* B[p][j] is b[p b_row + j b_col]                  */
+  int b_padded;                             /* rows of B may be read to a multiple of 16 columns */
+  const float *init; size_t init_row;       /* [m][n], row stride (0: the same for all); or NULL */
+  const float *bias;                        /* [n] or NULL                                      */
+  float *c; size_t c_row;
+  float *act; size_t act_row;               /* act = activation(C); may be c itself; or NULL    */
+  icl_activation act_kind;
+  float *pack; size_t n_pack;               /* floats: >= 16 min(k, 256)                        */
+  float *pack_a;                            /* 96 x 256 floats, where a_col is not 1; or NULL    */
+} icl__mm;
+
+/* The elementwise and reducing kernels, beside the product.  One table per instruction set. */
+typedef struct icl__ops {
+  const char *name;
+  void (*mm)(const icl__mm *g);
+  void (*layernorm)(float *out, float *stats, const float *x, const float *gain, const float *bias,
+                    size_t rows, size_t n, float eps);
+  void (*softmax)(float *s, size_t n, float scale);
+  void (*activate)(float *out, const float *x, size_t n, icl_activation kind);
+  void (*axpy)(float *y, float a, const float *x, size_t n);
+  float (*dot)(const float *a, const float *b, size_t n);
+  float (*dot_in_order)(const float *a, const float *b, size_t n);
+} icl__ops;
+
+static size_t icl__min(size_t a, size_t b) { return a < b ? a : b; }
+static size_t icl__max(size_t a, size_t b) { return a > b ? a : b; }
+
+/* What element (i, j) starts from. */
+static float icl__mm_start(const icl__mm *g, size_t i, size_t j)
+{
+  return (g->init ? g->init[i * g->init_row + j] : 0.0f) + (g->bias ? g->bias[j] : 0.0f);
+}
+
+/* Four columns of one row in plain C. */
+static void icl__mm_ref4(const icl__mm *g, size_t i, size_t j)
+{
+  const float *a = g->a + i * g->a_row, *b = g->b + j * g->b_col;
+  float c0 = icl__mm_start(g, i, j), c1 = icl__mm_start(g, i, j + 1);
+  float c2 = icl__mm_start(g, i, j + 2), c3 = icl__mm_start(g, i, j + 3);
+  size_t p;
+  for (p = 0; p < g->k; p++, a += g->a_col, b += g->b_row) {
+    c0 += *a * b[0];
+    c1 += *a * b[g->b_col];
+    c2 += *a * b[2 * g->b_col];
+    c3 += *a * b[3 * g->b_col];
+  }
+  g->c[i * g->c_row + j] = c0;
+  g->c[i * g->c_row + j + 1] = c1;
+  g->c[i * g->c_row + j + 2] = c2;
+  g->c[i * g->c_row + j + 3] = c3;
+}
+
+static void icl__mm_ref1(const icl__mm *g, size_t i, size_t j)
+{
+  const float *a = g->a + i * g->a_row, *b = g->b + j * g->b_col;
+  float sum = icl__mm_start(g, i, j);
+  size_t p;
+  for (p = 0; p < g->k; p++) sum += a[p * g->a_col] * b[p * g->b_row];
+  g->c[i * g->c_row + j] = sum;
+}
+
+static void icl__activate_ref(float *out, const float *x, size_t n, icl_activation kind);
+
+static void icl__mm_ref(const icl__mm *g)
+{
+  size_t i, j;
+  for (i = 0; i < g->m; i++) {
+    for (j = 0; j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
+    for (; j < g->n; j++) icl__mm_ref1(g, i, j);
+    if (g->act) icl__activate_ref(g->act + i * g->act_row, g->c + i * g->c_row, g->n, g->act_kind);
+  }
+}
+
+/* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][16], zeros beyond column n. */
+static void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
+{
+  size_t j, p, i;
+  for (j = 0; j < n; j += ICL__NR) {
+    size_t w = icl__min(ICL__NR, n - j);
+    const float *b = g->b + p0 * g->b_row + (j0 + j) * g->b_col;
+    for (p = 0; p < k; p++, out += ICL__NR, b += g->b_row) {
+      if (g->b_col == 1 && w == ICL__NR) {
+        memcpy(out, b, ICL__NR * sizeof(float));
+      } else {
+        for (i = 0; i < w; i++) out[i] = b[i * g->b_col];
+        for (; i < ICL__NR; i++) out[i] = 0.0f;
+      }
+    }
+  }
+}
+
+/* Writes A[i0 .. i0+m)[p0 .. p0+k) as tiles [k][6], for an A that is stored by columns. */
+static void icl__pack_a(float *out, const icl__mm *g, size_t i0, size_t m, size_t p0, size_t k)
+{
+  size_t i, p, t;
+  for (i = 0; i < m; i += ICL__MR) {
+    size_t h = icl__min(ICL__MR, m - i);
+    for (p = 0; p < k; p++, out += ICL__MR) {
+      const float *a = g->a + (i0 + i) * g->a_row + (p0 + p) * g->a_col;
+      for (t = 0; t < h; t++) out[t] = a[t * g->a_row];
+      for (; t < ICL__MR; t++) out[t] = 0.0f;
+    }
+  }
+}
+
+#if ICL__SIMD
+/* One tile: up to 6 rows of A against a panel of B. */
+typedef struct icl__tile {
+  size_t k;
+  const float *a; size_t a_row, a_col;
+  const float *b; size_t b_row;             /* 16 floats every b_row                            */
+  const float *init; size_t init_row;
+  const float *bias;
+  float *c; size_t c_row;
+} icl__tile;
+
+/* mr is a constant at every call, and what it rules out is compiled away.  Twelve named accumulators,
+ * because compilers keep those in registers at -O2 and arrays in memory. */
+ICL__F8 void icl__tile_rows(const int mr, const icl__tile *t)
+{
+#define ICL__EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#define ICL__ROW_DECLARE(i)                                                                       \
+  icl__f8 c##i##0 = icl__f8_set1(0.0f), c##i##1 = c##i##0;                                        \
+  const float *a##i = t->a + (mr > i ? i : 0) * t->a_row;
+#define ICL__ROW_INIT(i)                                                                          \
+  if (mr > i && t->init) {                                                                        \
+    c##i##0 = icl__f8_load(t->init + i * t->init_row);                                            \
+    c##i##1 = icl__f8_load(t->init + i * t->init_row + 8);                                        \
+  }
+#define ICL__ROW_BIAS(i) c##i##0 = icl__f8_add(c##i##0, b0); c##i##1 = icl__f8_add(c##i##1, b1);
+#define ICL__ROW_FMA(i)                                                                           \
+  if (mr > i) {                                                                                   \
+    icl__f8 x = icl__f8_set1(a##i[p]);                                                            \
+    c##i##0 = icl__f8_fma(x, b0, c##i##0);                                                        \
+    c##i##1 = icl__f8_fma(x, b1, c##i##1);                                                        \
+  }
+#define ICL__ROW_STORE(i)                                                                         \
+  if (mr > i) {                                                                                   \
+    icl__f8_store(t->c + i * t->c_row, c##i##0);                                                  \
+    icl__f8_store(t->c + i * t->c_row + 8, c##i##1);                                              \
+  }
+  const float *b = t->b;
+  size_t left, p = 0, a_col = t->a_col, b_row = t->b_row;
+  icl__f8 b0, b1;
+  ICL__EACH_ROW(ICL__ROW_DECLARE)
+  ICL__EACH_ROW(ICL__ROW_INIT)
+  if (t->bias) {
+    b0 = icl__f8_load(t->bias);
+    b1 = icl__f8_load(t->bias + 8);
+    ICL__EACH_ROW(ICL__ROW_BIAS)
+  }
+  for (left = t->k; left; left--) {
+    b0 = icl__f8_load(b);
+    b1 = icl__f8_load(b + 8);
+    ICL__EACH_ROW(ICL__ROW_FMA)
+    b += b_row;
+    p += a_col;
+  }
+  ICL__EACH_ROW(ICL__ROW_STORE)
+#undef ICL__ROW_DECLARE
+#undef ICL__ROW_INIT
+#undef ICL__ROW_BIAS
+#undef ICL__ROW_FMA
+#undef ICL__ROW_STORE
+#undef ICL__EACH_ROW
+}
+
+ICL__KERNEL void icl__tile1(const icl__tile *t) { icl__tile_rows(1, t); }
+ICL__KERNEL void icl__tile2(const icl__tile *t) { icl__tile_rows(2, t); }
+ICL__KERNEL void icl__tile3(const icl__tile *t) { icl__tile_rows(3, t); }
+ICL__KERNEL void icl__tile4(const icl__tile *t) { icl__tile_rows(4, t); }
+ICL__KERNEL void icl__tile5(const icl__tile *t) { icl__tile_rows(5, t); }
+ICL__KERNEL void icl__tile6(const icl__tile *t) { icl__tile_rows(6, t); }
+
+static void icl__tile_run(const icl__tile *t, size_t rows)
+{
+  static void (*const run[])(const icl__tile *) = {
+    icl__tile1, icl__tile2, icl__tile3, icl__tile4, icl__tile5, icl__tile6
+  };
+  run[rows - 1](t);
+}
+
+/* A tile with fewer than 16 columns of C runs on a copy of them. */
+static void icl__tile_edge(const icl__tile *t, size_t rows, size_t cols)
+{
+  float tmp[ICL__MR * ICL__NR];
+  icl__tile e = *t;
+  size_t i, j;
+  for (i = 0; i < rows; i++)
+    for (j = 0; j < ICL__NR; j++)
+      tmp[i * ICL__NR + j] = j >= cols ? 0.0f : (t->init ? t->init[i * t->init_row + j] : 0.0f)
+                                              + (t->bias ? t->bias[j] : 0.0f);
+  e.init = e.c = tmp;
+  e.init_row = e.c_row = ICL__NR;
+  e.bias = NULL;
+  icl__tile_run(&e, rows);
+  for (i = 0; i < rows; i++) memcpy(t->c + i * t->c_row, tmp + i * ICL__NR, cols * sizeof(float));
+}
+
+/* A block of the product: rows i0.., columns j0.., steps p0.. of k, with the B panels laid out for it. */
+typedef struct icl__block_of_mm { size_t i0, m, j0, n, p0, k; } icl__block_of_mm;
+
+/* All tiles of a block; b is its first panel, the next one b_next floats on. */
+static void icl__mm_tiles(const icl__mm *g, const icl__block_of_mm *w, const float *a,
+                          size_t a_tile, size_t a_row, size_t a_col,
+                          const float *b, size_t b_next, size_t b_row)
+{
+  size_t i, j;
+  for (j = 0; j < w->n; j += ICL__NR, b += b_next) {
+    size_t cols = icl__min(ICL__NR, w->n - j);
+    for (i = 0; i < w->m; i += ICL__MR) {
+      size_t rows = icl__min(ICL__MR, w->m - i), at = w->j0 + j;
+      icl__tile t;
+      t.k = w->k;
+      t.a = a + i / ICL__MR * a_tile; t.a_row = a_row; t.a_col = a_col;
+      t.b = b; t.b_row = b_row;
+      t.c = g->c + (w->i0 + i) * g->c_row + at; t.c_row = g->c_row;
+      if (w->p0) {                                      /* go on from the last block of k */
+        t.init = t.c; t.init_row = g->c_row; t.bias = NULL;
+      } else {
+        t.init = g->init ? g->init + (w->i0 + i) * g->init_row + at : NULL;
+        t.init_row = g->init_row;
+        t.bias = g->bias ? g->bias + at : NULL;
+      }
+      if (cols == ICL__NR) icl__tile_run(&t, rows);
+      else icl__tile_edge(&t, rows, cols);
+    }
+  }
+}
+
+/* The rows of a block of columns and k, in groups whose part of A stays in the second cache. */
+static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, size_t b_next,
+                         size_t b_row)
+{
+  for (w->i0 = 0; w->i0 < g->m; w->i0 += ICL__MC) {
+    w->m = icl__min(ICL__MC, g->m - w->i0);
+    if (g->a_col != 1 && g->pack_a) {
+      icl__pack_a(g->pack_a, g, w->i0, w->m, w->p0, w->k);
+      icl__mm_tiles(g, w, g->pack_a, ICL__MR * w->k, 1, ICL__MR, b, b_next, b_row);
+    } else {
+      const float *a = g->a + w->i0 * g->a_row + w->p0 * g->a_col;
+      icl__mm_tiles(g, w, a, ICL__MR * g->a_row, g->a_row, g->a_col, b, b_next, b_row);
+    }
+  }
+}
+
+/* Columns j0 .. j0+n against all of k.  Few rows use the panels of B where they lie, unless the last one
+ * would be read beyond its end. */
+static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
+{
+  int in_place = g->b_col == 1 && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
+  for (w->p0 = 0; w->p0 < g->k || w->p0 == 0; w->p0 += ICL__KC) {
+    w->k = icl__min(ICL__KC, g->k - w->p0);
+    if (in_place) {
+      icl__mm_rows(g, w, g->b + w->p0 * g->b_row + w->j0, ICL__NR, g->b_row);
+    } else {
+      icl__pack_b(g->pack, g, w->p0, w->k, w->j0, w->n);
+      icl__mm_rows(g, w, g->pack, ICL__NR * w->k, ICL__NR);
+    }
+  }
+}
+
+/* y = y + x[0..steps) B[0..steps)[.] for one or two rows, steps <= 4 of k at a time.  rows and steps are
+ * constants at every call. */
+ICL__F8 void icl__stream_steps(const int rows, const int steps, const icl__mm *g, size_t i, size_t p)
+{
+  const float *b = g->b + p * g->b_row, *a = g->a + i * g->a_row + p * g->a_col;
+  const float *b1 = b + (steps > 1 ? g->b_row : 0), *b2 = b + (steps > 2 ? 2 * g->b_row : 0);
+  const float *b3 = b + (steps > 3 ? 3 * g->b_row : 0), *a2 = a + (rows > 1 ? g->a_row : 0);
+  float *y = g->c + i * g->c_row, *z = y + (rows > 1 ? g->c_row : 0);
+  icl__f8 x0 = icl__f8_set1(a[0]), x1 = icl__f8_set1(steps > 1 ? a[g->a_col] : 0);
+  icl__f8 x2 = icl__f8_set1(steps > 2 ? a[2 * g->a_col] : 0);
+  icl__f8 x3 = icl__f8_set1(steps > 3 ? a[3 * g->a_col] : 0);
+  icl__f8 w0 = icl__f8_set1(a2[0]), w1 = icl__f8_set1(steps > 1 ? a2[g->a_col] : 0);
+  icl__f8 w2 = icl__f8_set1(steps > 2 ? a2[2 * g->a_col] : 0);
+  icl__f8 w3 = icl__f8_set1(steps > 3 ? a2[3 * g->a_col] : 0);
+  size_t j = 0, n = g->n;
+#define ICL__STREAM(LOAD, STORE)                                                                  \
+  {                                                                                               \
+    icl__f8 c = LOAD(y + j), v = LOAD(b + j), d = c;                                              \
+    c = icl__f8_fma(x0, v, c);                                                                    \
+    if (rows > 1) d = icl__f8_fma(w0, v, LOAD(z + j));                                            \
+    if (steps > 1) { v = LOAD(b1 + j); c = icl__f8_fma(x1, v, c); d = icl__f8_fma(w1, v, d); }    \
+    if (steps > 2) { v = LOAD(b2 + j); c = icl__f8_fma(x2, v, c); d = icl__f8_fma(w2, v, d); }    \
+    if (steps > 3) { v = LOAD(b3 + j); c = icl__f8_fma(x3, v, c); d = icl__f8_fma(w3, v, d); }    \
+    STORE(y + j, c);                                                                              \
+    if (rows > 1) STORE(z + j, d);                                                                \
+  }
+#define ICL__LOAD_REST(p) icl__f8_load_n(p, n - j)
+#define ICL__STORE_REST(p, v) icl__f8_store_n(p, v, n - j)
+  for (; j + 8 <= n; j += 8) ICL__STREAM(icl__f8_load, icl__f8_store)
+  if (j < n) ICL__STREAM(ICL__LOAD_REST, ICL__STORE_REST)
+#undef ICL__STREAM
+#undef ICL__LOAD_REST
+#undef ICL__STORE_REST
+}
+
+ICL__KERNEL void icl__stream_one(const icl__mm *g, size_t i)
+{
+  size_t p = 0;
+  for (; p + 4 <= g->k; p += 4) icl__stream_steps(1, 4, g, i, p);
+  for (; p < g->k; p++) icl__stream_steps(1, 1, g, i, p);
+}
+
+ICL__KERNEL void icl__stream_two(const icl__mm *g, size_t i)
+{
+  size_t p = 0;
+  for (; p + 4 <= g->k; p += 4) icl__stream_steps(2, 4, g, i, p);
+  for (; p < g->k; p++) icl__stream_steps(2, 1, g, i, p);
+}
+
+static void icl__mm_stream(const icl__mm *g)
+{
+  size_t i, j;
+  for (i = 0; i < g->m; i++)
+    for (j = 0; j < g->n; j++) g->c[i * g->c_row + j] = icl__mm_start(g, i, j);
+  if (g->m == 2) icl__stream_two(g, 0);
+  else icl__stream_one(g, 0);
+}
+
+static void icl__activate_f8(float *out, const float *x, size_t n, icl_activation kind);
+
+static void icl__mm_f8(const icl__mm *g)
+{
+  size_t i, room = ICL__NR;
+  icl__block_of_mm w;
+  memset(&w, 0, sizeof w);
+  if (!g->m || !g->n) return;
+  if (g->m <= 2 && g->b_col == 1) {
+    icl__mm_stream(g);
+  } else {
+    if (g->pack) room = g->n_pack / (icl__min(g->k, ICL__KC) + !g->k) / ICL__NR * ICL__NR;
+    room = icl__max(icl__min(room, ICL__NC), ICL__NR);
+    for (w.j0 = 0; w.j0 < g->n; w.j0 += w.n) {
+      w.n = icl__min(room, g->n - w.j0);
+      icl__mm_columns(g, &w);
+    }
+  }
+  if (g->act)
+    for (i = 0; i < g->m; i++)
+      icl__activate_f8(g->act + i * g->act_row, g->c + i * g->c_row, g->n, g->act_kind);
+}
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>ops
+ * The rest of the kernels: each once in plain C (_ref) and once over eight floats (_f8).
+ * ------------------------------------------------------------------------------------------- */
+
+/* out[t] = g (x[t] - mean) / sqrt(var + eps) + b for rows x[rows][n].  stats[rows][2] (or NULL) keeps
+ * mean and 1 / sqrt(var + eps) for the backward pass. */
+static void icl__layernorm_ref(float *out, float *stats, const float *x, const float *gain,
+                               const float *bias, size_t rows, size_t n, float eps)
+{
+  size_t t, i;
+  for (t = 0; t < rows; t++, x += n, out += n) {
+    float mean = 0, var = 0, rstd;
+    for (i = 0; i < n; i++) mean += x[i];
+    mean /= (float)n;
+    for (i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
+    rstd = 1.0f / sqrtf(var / (float)n + eps);
+    for (i = 0; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
+    if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
+  }
+}
+
+/* s[i] = exp(scale (s[i] - max)) / sum, in place. */
+static void icl__softmax_ref(float *s, size_t n, float scale)
+{
+  float max = s[0], sum = 0;
+  size_t i;
+  for (i = 1; i < n; i++) if (s[i] > max) max = s[i];
+  for (i = 0; i < n; i++) sum += s[i] = expf(scale * (s[i] - max));
+  for (i = 0; i < n; i++) s[i] /= sum;
+}
+
+/* gelu(x) = x Phi(x); its tanh form is x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), the same as HF's
+ * gelu_new and without its cancellation. */
+#define ICL__GELU_A 1.59576912f   /* 2 sqrt(2 / pi) */
+#define ICL__GELU_B 0.044715f
+
+static void icl__activate_ref(float *out, const float *x, size_t n, icl_activation kind)
+{
+  size_t i;
+  for (i = 0; i < n; i++) {
+    float v = x[i];
+    if (kind == ICL_RELU) out[i] = v < 0.0f ? 0.0f : v;
+    else if (kind == ICL_GELU_ERF) out[i] = 0.5f * v * (1.0f + erff(v * 0.707106781f));
+    else out[i] = v / (1.0f + expf(-ICL__GELU_A * (v + ICL__GELU_B * v * v * v)));
+  }
+}
+
+/* y += a x */
+static void icl__axpy_ref(float *y, float a, const float *x, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+static float icl__dot_ref(const float *a, const float *b, size_t n)
+{
+  float sum = 0;
+  size_t i;
+  for (i = 0; i < n; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+#if ICL__SIMD
+ICL__KERNEL void icl__layernorm_f8(float *out, float *stats, const float *x, const float *gain,
+                                   const float *bias, size_t rows, size_t n, float eps)
+{
+  size_t t, i, whole = n & ~(size_t)7;
+  for (t = 0; t < rows; t++, x += n, out += n) {
+    icl__f8 sum = icl__f8_set1(0.0f), m, s;
+    float mean, var, rstd;
+    for (i = 0; i < whole; i += 8) sum = icl__f8_add(sum, icl__f8_load(x + i));
+    mean = icl__f8_sum(sum);
+    for (; i < n; i++) mean += x[i];
+    mean /= (float)n;
+    m = icl__f8_set1(mean);
+    sum = icl__f8_set1(0.0f);
+    for (i = 0; i < whole; i += 8) {
+      icl__f8 d = icl__f8_sub(icl__f8_load(x + i), m);
+      sum = icl__f8_fma(d, d, sum);
+    }
+    var = icl__f8_sum(sum);
+    for (; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
+    rstd = 1.0f / sqrtf(var / (float)n + eps);
+    s = icl__f8_set1(rstd);
+    for (i = 0; i < whole; i += 8) {
+      icl__f8 v = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
+      icl__f8_store(out + i, icl__f8_fma(icl__f8_load(gain + i), v, icl__f8_load(bias + i)));
+    }
+    for (; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
+    if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
+  }
+}
+
+/* The last, partial vector is filled up with the first score, whose weight is then left out. */
+ICL__KERNEL void icl__softmax_f8(float *s, size_t n, float scale)
+{
+  size_t i, whole = n & ~(size_t)7;
+  icl__f8 max = icl__f8_set1(s[0]), sum = icl__f8_set1(0.0f), k = icl__f8_set1(scale);
+  float t[8], top, total;
+  for (i = 0; i < whole; i += 8) max = icl__f8_max(max, icl__f8_load(s + i));
+  icl__f8_store(t, max);
+  for (top = t[0], i = 1; i < 8; i++) if (t[i] > top) top = t[i];
+  for (i = whole; i < n; i++) if (s[i] > top) top = s[i];
+  max = icl__f8_set1(top);
+  for (i = 0; i < whole; i += 8) {
+    icl__f8 e = icl__f8_exp(icl__f8_mul(k, icl__f8_sub(icl__f8_load(s + i), max)));
+    icl__f8_store(s + i, e);
+    sum = icl__f8_add(sum, e);
+  }
+  total = icl__f8_sum(sum);
+  if (i < n) {
+    icl__f8 e = icl__f8_mul(k, icl__f8_sub(icl__f8_load_n(s + i, n - i), max));
+    icl__f8_store_n(s + i, icl__f8_exp(e), n - i);
+    for (; i < n; i++) total += s[i];
+  }
+  sum = icl__f8_set1(1.0f / total);
+  for (i = 0; i < whole; i += 8) icl__f8_store(s + i, icl__f8_mul(sum, icl__f8_load(s + i)));
+  for (; i < n; i++) s[i] *= 1.0f / total;
+}
+
+ICL__F8 icl__f8 icl__activate8(icl__f8 x, icl_activation kind)
+{
+  icl__f8 zero = icl__f8_set1(0.0f), xx = icl__f8_mul(x, x);
+  if (kind == ICL_RELU) return icl__f8_max(zero, x);
+  if (kind == ICL_GELU_ERF) {
+    icl__f8 e = icl__f8_exp(icl__f8_mul(icl__f8_set1(-0.5f), xx));
+    icl__f8 size = icl__f8_max(x, icl__f8_sub(zero, x));
+    return icl__f8_sub(icl__f8_max(zero, x), icl__f8_mul(size, icl__f8_normal_tail(x, e)));
+  }
+  xx = icl__f8_fma(xx, icl__f8_set1(ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
+  return icl__f8_mul(x, icl__f8_sigmoid(icl__f8_mul(x, xx)));
+}
+
+ICL__KERNEL void icl__activate_f8(float *out, const float *x, size_t n, icl_activation kind)
+{
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) icl__f8_store(out + i, icl__activate8(icl__f8_load(x + i), kind));
+  if (i < n) icl__f8_store_n(out + i, icl__activate8(icl__f8_load_n(x + i, n - i), kind), n - i);
+}
+
+ICL__KERNEL void icl__axpy_f8(float *y, float a, const float *x, size_t n)
+{
+  icl__f8 k = icl__f8_set1(a);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    icl__f8_store(y + i, icl__f8_fma(k, icl__f8_load(x + i), icl__f8_load(y + i)));
+  if (i < n) {
+    icl__f8 v = icl__f8_fma(k, icl__f8_load_n(x + i, n - i), icl__f8_load_n(y + i, n - i));
+    icl__f8_store_n(y + i, v, n - i);
+  }
+}
+
+ICL__KERNEL float icl__dot_f8(const float *a, const float *b, size_t n)
+{
+  icl__f8 sum = icl__f8_set1(0.0f);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) sum = icl__f8_fma(icl__f8_load(a + i), icl__f8_load(b + i), sum);
+  if (i < n) sum = icl__f8_fma(icl__f8_load_n(a + i, n - i), icl__f8_load_n(b + i, n - i), sum);
+  return icl__f8_sum(sum);
+}
+
+/* The chain of multiply-adds that icl__mm_f8 computes for one element. */
+ICL__KERNEL float icl__dot_in_order_f8(const float *a, const float *b, size_t n)
+{
+  icl__f8 sum = icl__f8_set1(0.0f);
+  float lanes[8];
+  size_t i;
+  for (i = 0; i < n; i++) sum = icl__f8_fma(icl__f8_set1(a[i]), icl__f8_set1(b[i]), sum);
+  icl__f8_store(lanes, sum);
+  return lanes[0];
+}
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>dispatch
+ * ------------------------------------------------------------------------------------------- */
+static const icl__ops icl__ops_ref = {
+  "c", icl__mm_ref, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref, icl__axpy_ref,
+  icl__dot_ref, icl__dot_ref
+};
+
+#if ICL__SIMD
+static const icl__ops icl__ops_f8 = {
+  ICL__X86 ? "avx2" : "neon", icl__mm_f8, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
+  icl__axpy_f8, icl__dot_f8, icl__dot_in_order_f8
+};
+#endif
+
+#if ICL__X86 && defined __GNUC__
+/* AVX2 and FMA in the processor, and the upper halves of the registers saved by the system. */
+static int icl__has_avx2(void)
+{
+  unsigned a, b, c, d, lo, hi;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+  if (!(c & (1u << 12)) || !(c & (1u << 27))) return 0;                      /* FMA, OSXSAVE */
+  __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+  if ((lo & 6) != 6) return 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 5));
+}
+#elif ICL__X86
+static int icl__has_avx2(void)
+{
+  int r[4];
+  __cpuid(r, 1);
+  if (!(r[2] & (1 << 12)) || !(r[2] & (1 << 27)) || (_xgetbv(0) & 6) != 6) return 0;
+  __cpuidex(r, 7, 0);
+  return (r[1] & (1 << 5)) != 0;
+}
+#endif
+
+static const icl__ops *icl__ops_best(void)
+{
+#if ICL__X86
+  return icl__has_avx2() ? &icl__ops_f8 : &icl__ops_ref;
+#elif ICL__NEON
+  return &icl__ops_f8;
+#else
+  return &icl__ops_ref;
+#endif
+}
+
+const char *icl_isa_name(const icl_model *m) { return m && m->ops ? m->ops->name : "none"; }
+
+void icl_force_plain(icl_model *m) { if (m) m->ops = &icl__ops_ref; }
+
+/* ---------------------------------------------------------------------------------------------
+ * >>tensors
+ * The one table of what a model consists of.  The loader, the writer, the trainer's initialisation,
+ * the optimizer and the gradient tests walk it.
+ * ------------------------------------------------------------------------------------------- */
+enum {  /* the table's order: rows before the blocks, rows of a block, rows behind the blocks */
+  ICL__READ_IN_W, ICL__READ_IN_B, ICL__WPE, ICL__BLOCKS,
+  ICL__LN1_W = 0, ICL__LN1_B, ICL__QKV_W, ICL__QKV_B, ICL__PROJ_W, ICL__PROJ_B,
+  ICL__LN2_W, ICL__LN2_B, ICL__FC_W, ICL__FC_B, ICL__MLP_W, ICL__MLP_B, ICL__PER_BLOCK,
+  ICL__LNF_W = 0, ICL__LNF_B, ICL__OUT_W, ICL__OUT_B, ICL__BEHIND
+};
+
+typedef struct icl__tensor_row { const char *name, *rows, *cols; } icl__tensor_row;
+
+/* Sizes: 1, d inputs, C width, P positions, O outputs, q 3C, f 4C. */
+static const icl__tensor_row icl__rows_before[] = {
+  {"_read_in.weight", "C", "d"}, {"_read_in.bias", "1", "C"}, {"_backbone.wpe.weight", "P", "C"}
+};
+static const icl__tensor_row icl__rows_block[] = {
+  {"ln_1.weight", "1", "C"},        {"ln_1.bias", "1", "C"},
+  {"attn.c_attn.weight", "C", "q"}, {"attn.c_attn.bias", "1", "q"},
+  {"attn.c_proj.weight", "C", "C"}, {"attn.c_proj.bias", "1", "C"},
+  {"ln_2.weight", "1", "C"},        {"ln_2.bias", "1", "C"},
+  {"mlp.c_fc.weight", "C", "f"},    {"mlp.c_fc.bias", "1", "f"},
+  {"mlp.c_proj.weight", "f", "C"},  {"mlp.c_proj.bias", "1", "C"}
+};
+static const icl__tensor_row icl__rows_behind[] = {
+  {"_backbone.ln_f.weight", "1", "C"}, {"_backbone.ln_f.bias", "1", "C"},
+  {"_read_out.weight", "O", "C"},      {"_read_out.bias", "1", "O"}
+};
+static const char icl__block_prefix[] = "_backbone.h.";
+
+static int icl__tensor_size(const icl_config *cfg, char what)
+{
+  switch (what) {
+    case 'd': return cfg->n_dims;
+    case 'C': return cfg->n_embd;
+    case 'P': return cfg->n_positions;
+    case 'O': return cfg->n_out;
+    case 'q': return 3 * cfg->n_embd;
+    case 'f': return 4 * cfg->n_embd;
+    default:  return 1;
+  }
+}
+
+static int icl__has_wpe(const icl_config *cfg)
+{
+  return cfg->position_embedding_type == ICL_POSITION_LEARNED;
+}
+
+/* Where the block of layer l starts in model->weights; a model without wpe keeps its slot, NULL. */
+static size_t icl__slot(size_t l, size_t kind) { return ICL__BLOCKS + l * ICL__PER_BLOCK + kind; }
+
+static size_t icl__slot_count(const icl_config *cfg)
+{
+  return ICL__BLOCKS + (size_t)cfg->n_layer * ICL__PER_BLOCK + ICL__BEHIND;
+}
+
+/* Rows of the table and slots differ by the place of wpe where there is none. */
+static size_t icl__slot_of_row(const icl_config *cfg, int i)
+{
+  return (size_t)i + (i >= ICL__WPE && !icl__has_wpe(cfg));
+}
+
+static size_t icl__put_uint(char *out, uint64_t v)
+{
+  char digits[20];
+  size_t n = 0, i;
+  do { digits[n++] = (char)('0' + v % 10); v /= 10; } while (v);
+  for (i = 0; i < n; i++) out[i] = digits[n - 1 - i];
+  return n;
+}
+
+static void icl__tensor_name(char *out, int layer, const char *name)
+{
+  size_t n = 0;
+  if (layer >= 0) {
+    memcpy(out, icl__block_prefix, n = sizeof icl__block_prefix - 1);
+    n += icl__put_uint(out + n, (uint64_t)layer);
+    out[n++] = '.';
+  }
+  memcpy(out + n, name, strlen(name) + 1);
+}
+
+/* Fills t for a slot. */
+static void icl__tensor_at_slot(const icl_config *cfg, size_t slot, icl_tensor *t)
+{
+  size_t blocks = (size_t)cfg->n_layer * ICL__PER_BLOCK;
+  const icl__tensor_row *row;
+  t->layer = -1;
+  if (slot < ICL__BLOCKS) {
+    row = &icl__rows_before[slot];
+  } else if (slot - ICL__BLOCKS < blocks) {
+    t->layer = (int)((slot - ICL__BLOCKS) / ICL__PER_BLOCK);
+    row = &icl__rows_block[(slot - ICL__BLOCKS) % ICL__PER_BLOCK];
+  } else {
+    row = &icl__rows_behind[slot - ICL__BLOCKS - blocks];
+  }
+  icl__tensor_name(t->name, t->layer, row->name);
+  t->rank = row->rows[0] == '1' ? 1 : 2;
+  t->rows = icl__tensor_size(cfg, row->rows[0]);
+  t->cols = icl__tensor_size(cfg, row->cols[0]);
+}
+
+static size_t icl__tensor_floats(const icl_tensor *t) { return (size_t)t->rows * (size_t)t->cols; }
+
+/* Largest sizes this build accepts; products of two of them stay far from overflowing 64 bits. */
+enum { ICL__MAX_WIDTH = 1 << 16, ICL__MAX_LAYERS = 512, ICL__MAX_POSITIONS = 1 << 24 };
+
+icl_error icl_config_check(const icl_config *cfg, icl_report *r)
+{
+  if (!cfg) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "config");
+  if (cfg->n_dims < 1 || cfg->n_embd < 1 || cfg->n_head < 1 || cfg->n_layer < 1
+      || cfg->n_positions < 1)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "a size is below 1", NULL);
+  if (cfg->n_dims > ICL__MAX_WIDTH || cfg->n_embd > ICL__MAX_WIDTH
+      || cfg->n_layer > ICL__MAX_LAYERS || cfg->n_positions > ICL__MAX_POSITIONS)
+    return icl__fail(r, ICL_ERR_LIMIT, 0, "dims, width, layers or positions", NULL);
+  if (cfg->n_embd % cfg->n_head)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "does not divide the width:", "n_head");
+  if (cfg->n_out != 1 && cfg->n_out != cfg->n_dims)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "read-out width is neither 1 nor n_dims", NULL);
+  if ((unsigned)cfg->position_embedding_type > ICL_POSITION_NONE)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "unknown", "position_embedding_type");
+  if (cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL && cfg->n_embd % 2)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "sinusoidal positions need an even width", NULL);
+  if ((unsigned)cfg->activation_function > ICL_RELU)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "unknown", "activation_function");
+  if (!(cfg->layer_norm_epsilon > 0.0f && cfg->layer_norm_epsilon < 1.0f))
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "not between 0 and 1:", "layer_norm_epsilon");
+  return icl__ok(r);
+}
+
+int icl_tensor_count(const icl_config *cfg)
+{
+  if (icl_config_check(cfg, NULL)) return 0;
+  return (int)icl__slot_count(cfg) - !icl__has_wpe(cfg);
+}
+
+icl_error icl_tensor_at(const icl_config *cfg, int i, icl_tensor *t)
+{
+  if (!t || i < 0 || i >= icl_tensor_count(cfg)) return ICL_ERR_ARG;
+  icl__tensor_at_slot(cfg, icl__slot_of_row(cfg, i), t);
+  return ICL_OK;
+}
+
+size_t icl_param_count(const icl_config *cfg)
+{
+  int i, n = icl_tensor_count(cfg);
+  uint64_t sum = 0;
+  icl_tensor t;
+  for (i = 0; i < n; i++) {
+    icl__tensor_at_slot(cfg, icl__slot_of_row(cfg, i), &t);
+    sum += (uint64_t)t.rows * (uint64_t)t.cols;
+  }
+  return sum > SIZE_MAX / 8 ? 0 : (size_t)sum;
+}
+
+static const float *icl__weight_behind(const icl_model *m, size_t kind)
+{
+  return m->weights[icl__slot((size_t)m->config.n_layer, kind)];
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>attention
+ * Causal self-attention.  Keys lie transposed, [C][key_row], so that the scores of one query against
+ * all keys are a product with rows that are contiguous; values lie as tokens, [.][v_row].
+ * ------------------------------------------------------------------------------------------- */
+
+/* What goes through the network at once: n_seq sequences of T tokens that follow pos0 cached ones
+ * each (pos0 even, x tokens at even places), then n_query tokens x that see all of sequence 0 and
+ * themselves, but not each other. */
+typedef struct icl__pass {
+  size_t n_seq, T, n_query, pos0;
+  float *keys; size_t key_layer, key_row;    /* [L][C][key_row], one sequence's                  */
+  float *values; size_t value_layer;         /* [L][.][C]; NULL: read them where qkv has them    */
+  float *scores;                             /* [6][key_row]                                     */
+  float *pack; size_t n_pack;
+} icl__pass;
+
+/* The activations of one layer.  Training keeps a set per layer; inference lets all layers, and
+ * within a layer what is not needed at the same time, share.  R rows; K of them are kept behind the
+ * attention: all, and in the last layer only those of x tokens, since nothing reads the others. */
+typedef struct icl__acts {
+  float *x;                                  /* [R][C] residual stream, in                       */
+  float *ln1, *stats1;                       /* [R][C], [R][2] or NULL                           */
+  float *qkv;                                /* [R][3C]                                          */
+  float *prob;                               /* [n_seq][H][kept][key_row] weights, or NULL       */
+  float *att;                                /* [K][C]                                           */
+  float *mid;                                /* [K][C] residual stream behind the attention      */
+  float *ln2, *stats2;                       /* [K][C], [K][2] or NULL                           */
+  float *fc, *act;                           /* [K][4C]                                          */
+  float *out;                                /* [K][C] residual stream, out                      */
+} icl__acts;
+
+/* One head's queries: row r sees the first n_keys + step r keys, and its own where self is given. */
+typedef struct icl__queries {
+  size_t rows, n_keys, step;
+  const float *q; size_t q_row;
+  const float *kt;                           /* [D][key_row]                                     */
+  const float *v; size_t v_row;
+  const float *self; size_t self_to_v;       /* row 0's key, same stride as q; its value behind  */
+  float *out;                                /* [rows], row stride C                             */
+  float *prob;                               /* [rows][key_row] or NULL                          */
+} icl__queries;
+
+/* out[b rows] = softmax(q K / sqrt D) V for a block of up to 6 rows from r on. */
+static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl__queries *t,
+                              size_t r, size_t b)
+{
+  size_t C = (size_t)m->config.n_embd, D = C / (size_t)m->config.n_head, i;
+  size_t n = t->n_keys + t->step * (r + b - 1);          /* keys that the block's last row sees */
+  size_t end = t->prob ? t->n_keys + t->step * (t->rows - 1) : n;
+  float *s = t->prob ? t->prob + r * p->key_row : p->scores, scale = 1.0f / sqrtf((float)D);
+  icl__mm g;
+  memset(&g, 0, sizeof g);
+  g.m = b; g.n = n; g.k = D;
+  g.a = t->q + r * t->q_row; g.a_row = t->q_row; g.a_col = 1;
+  g.b = t->kt; g.b_row = p->key_row; g.b_col = 1; g.b_padded = 1;
+  g.c = s; g.c_row = p->key_row;
+  m->ops->mm(&g);
+  for (i = 0; i < b; i++) {
+    float *si = s + i * p->key_row;
+    size_t seen = t->n_keys + t->step * (r + i), total = seen + (t->self != NULL);
+    if (t->self)
+      si[seen] = m->ops->dot_in_order(g.a + i * t->q_row, t->self + (r + i) * t->q_row, D);
+    m->ops->softmax(si, total, scale);
+    for (; total < end; total++) si[total] = 0.0f;
+  }
+  g.n = D; g.k = n;
+  g.a = s; g.a_row = p->key_row;
+  g.b = t->v; g.b_row = t->v_row;
+  g.c = t->out + r * C; g.c_row = C;
+  m->ops->mm(&g);
+  if (t->self)
+    for (i = 0; i < b; i++)
+      m->ops->axpy(g.c + i * C, s[i * p->key_row + n], t->self + (r + i) * t->q_row + t->self_to_v, D);
+}
+
+static void icl__attend(const icl_model *m, const icl__pass *p, const icl__queries *t)
+{
+  size_t r;
+  for (r = 0; r < t->rows; r += ICL__MR)
+    icl__attend_block(m, p, t, r, icl__min(ICL__MR, t->rows - r));
+}
+
+/* Puts keys and values of T tokens, qkv[T][3C], behind the pos0 that are there. */
+static void icl__cache_tokens(const icl__pass *p, size_t layer, const float *qkv, size_t C)
+{
+  float *kt = p->keys + layer * p->key_layer + p->pos0;
+  size_t t, c;
+  for (t = 0; t < p->T; t++, qkv += 3 * C) {
+    for (c = 0; c < C; c++) kt[c * p->key_row + t] = qkv[C + c];
+    if (p->values)
+      memcpy(p->values + layer * p->value_layer + (p->pos0 + t) * C, qkv + 2 * C, C * sizeof(float));
+  }
+}
+
+static size_t icl__kept(size_t T, int trim) { return trim ? (T + 1) / 2 : T; }
+
+/* All heads of all sequences, then of the queries: a->att[K][C] from a->qkv[R][3C]. */
+static void icl__attention(const icl_model *m, const icl__pass *p, size_t layer,
+                           const icl__acts *a, int trim)
+{
+  size_t C = (size_t)m->config.n_embd, H = (size_t)m->config.n_head, D = C / H, s, h;
+  size_t kept = icl__kept(p->T, trim);
+  const float *kt = p->keys + layer * p->key_layer;
+  const float *cached = p->values ? p->values + layer * p->value_layer : NULL;
+  icl__queries t;
+  memset(&t, 0, sizeof t);
+  for (s = 0; s < p->n_seq; s++) {
+    const float *qkv = a->qkv + s * p->T * 3 * C;
+    icl__cache_tokens(p, layer, qkv, C);
+    t.rows = kept; t.n_keys = p->pos0 + 1; t.step = trim ? 2 : 1;
+    t.q_row = t.step * 3 * C;
+    t.v_row = cached ? C : 3 * C;
+    for (h = 0; h < H; h++) {
+      t.q = qkv + h * D;
+      t.kt = kt + h * D * p->key_row;
+      t.v = (cached ? cached : qkv + 2 * C) + h * D;
+      t.out = a->att + s * kept * C + h * D;
+      t.prob = a->prob ? a->prob + (s * H + h) * kept * p->key_row : NULL;
+      icl__attend(m, p, &t);
+    }
+  }
+  t.rows = p->n_query; t.n_keys = p->pos0 + p->T; t.step = 0; t.q_row = 3 * C; t.prob = NULL;
+  t.self_to_v = C;
+  for (h = 0; h < H && t.rows; h++) {
+    t.q = a->qkv + p->n_seq * p->T * 3 * C + h * D;
+    t.kt = kt + h * D * p->key_row;
+    t.v = cached + h * D;
+    t.self = t.q + C;
+    t.out = a->att + p->n_seq * kept * C + h * D;
+    icl__attend(m, p, &t);
+  }
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>forward
+ * ------------------------------------------------------------------------------------------- */
+
+/* out = init + x W + b, W[k][n] as HF's Conv1D stores it. */
+static icl__mm icl__linear(const icl__pass *p, float *out, const float *init, const float *x,
+                           const float *w, const float *b, size_t rows, size_t k, size_t n)
+{
+  icl__mm g;
+  memset(&g, 0, sizeof g);
+  g.m = rows; g.n = n; g.k = k;
+  g.a = x; g.a_row = k; g.a_col = 1;
+  g.b = w; g.b_row = n; g.b_col = 1;
+  g.init = init; g.init_row = n; g.bias = b;
+  g.c = out; g.c_row = n;
+  g.pack = p->pack; g.n_pack = p->n_pack;
+  return g;
+}
+
+/* mid = the rows of x that are kept; the same memory is fine, rows only move forward. */
+static void icl__keep_rows(const icl__pass *p, float *mid, const float *x, size_t C)
+{
+  size_t s, t;
+  for (s = 0; s < p->n_seq; s++)
+    for (t = 0; t < p->T; t += 2, mid += C) memmove(mid, x + (s * p->T + t) * C, C * sizeof(float));
+  memmove(mid, x + p->n_seq * p->T * C, p->n_query * C * sizeof(float));
+}
+
+/* One pre-LayerNorm block:  mid = x + attention(ln1(x)),  out = mid + mlp(ln2(mid)). */
+static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const icl__acts *a)
+{
+  size_t C = (size_t)m->config.n_embd, F = 4 * C, R = p->n_seq * p->T + p->n_query, K;
+  int trim = l + 1 == (size_t)m->config.n_layer;
+  const float *const *w = m->weights + icl__slot(l, 0);
+  const icl__ops *o = m->ops;
+  const float *init = a->x;
+  icl__mm g;
+  K = p->n_seq * icl__kept(p->T, trim) + p->n_query;
+
+  o->layernorm(a->ln1, a->stats1, a->x, w[ICL__LN1_W], w[ICL__LN1_B], R, C,
+               m->config.layer_norm_epsilon);
+  g = icl__linear(p, a->qkv, NULL, a->ln1, w[ICL__QKV_W], w[ICL__QKV_B], R, C, 3 * C);
+  o->mm(&g);
+  icl__attention(m, p, l, a, trim);
+  if (trim) { icl__keep_rows(p, a->mid, a->x, C); init = a->mid; }
+  g = icl__linear(p, a->mid, init, a->att, w[ICL__PROJ_W], w[ICL__PROJ_B], K, C, C);
+  o->mm(&g);
+
+  o->layernorm(a->ln2, a->stats2, a->mid, w[ICL__LN2_W], w[ICL__LN2_B], K, C,
+               m->config.layer_norm_epsilon);
+  g = icl__linear(p, a->fc, NULL, a->ln2, w[ICL__FC_W], w[ICL__FC_B], K, C, F);
+  g.act = a->act; g.act_row = F; g.act_kind = m->config.activation_function;
+  o->mm(&g);
+  g = icl__linear(p, a->out, a->mid, a->act, w[ICL__MLP_W], w[ICL__MLP_B], K, F, C);
+  o->mm(&g);
+}
+
+/* x[rows][C] = positions[first ..] + tokens[rows][d] W^T + b.  step 1: consecutive positions; 0: all at
+ * the first.  positions may be NULL. */
+static void icl__embed(const icl_model *m, const icl__pass *p, float *x, const float *tokens,
+                       const float *positions, size_t first, size_t step, size_t rows)
+{
+  size_t C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims;
+  icl__mm g = icl__linear(p, x, positions ? positions + first * C : NULL, tokens,
+                          m->weights[ICL__READ_IN_W], m->weights[ICL__READ_IN_B], rows, d, C);
+  g.init_row = step * C;
+  g.b_row = 1; g.b_col = d;
+  m->ops->mm(&g);
+}
+
+/* The prediction: coordinate 0 of the read-out of the final LayerNorm.  ln[C] is scratch. */
+static float icl__read_out(const icl_model *m, float *ln, float *stats, const float *x)
+{
+  size_t C = (size_t)m->config.n_embd;
+  m->ops->layernorm(ln, stats, x, icl__weight_behind(m, ICL__LNF_W),
+                    icl__weight_behind(m, ICL__LNF_B), 1, C, m->config.layer_norm_epsilon);
+  return m->ops->dot(ln, icl__weight_behind(m, ICL__OUT_W), C)
+       + icl__weight_behind(m, ICL__OUT_B)[0];
+}
+
+/* Praxis's sinusoidal positions, out[n][C]: channel j is sin(p t_j), channel C/2 + j is cos(p t_j),
+ * t_j = 10000^(-j / (C/2 - 1)). */
+static void icl__sinusoids(float *out, size_t n, size_t C)
+{
+  size_t p, j, half = C / 2;
+  for (j = 0; j < half; j++) {
+    float t = half > 1 ? expf(-9.21034037f * (float)j / (float)(half - 1)) : 1.0f;
+    for (p = 0; p < n; p++) {
+      out[p * C + j] = sinf((float)p * t);
+      out[p * C + half + j] = cosf((float)p * t);
+    }
+  }
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>context
+ * ------------------------------------------------------------------------------------------- */
+
+/* To a whole number of panels. */
+static size_t icl__round_up(size_t n) { return (n + ICL__NR - 1) / ICL__NR * ICL__NR; }
+
+/* Counts or places everything a context owns. */
+static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
+{
+  const icl_config *cfg = &c->model->config;
+  size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
+  size_t tokens = 2 * (size_t)c->max_pairs, rows = (size_t)c->max_batch, k, n;
+  c->rows = rows < 2 ? 2 : rows;
+  c->key_row = icl__round_up(tokens + 1);
+  /* one panel for the read-in; with more rows, panels of the widest layer */
+  k = icl__min(c->rows > 2 ? 4 * C : d, ICL__KC);
+  if (k < d) k = icl__min(d, ICL__KC);
+  n = c->rows > 2 ? icl__min(icl__round_up(4 * C), ICL__NC) : (size_t)ICL__NR;
+  c->n_pack = k * n;
+
+  c->x_mean = icl__take_floats(mem, d);
+  c->x_std = icl__take_floats(mem, d);
+  c->y_scale = icl__take_floats(mem, 2);
+  c->residuals = icl__take_floats(mem, (size_t)c->max_pairs);
+  c->keys = icl__take_floats(mem, icl__times(L * C, c->key_row));
+  c->values = icl__take_floats(mem, icl__times(L * C, tokens) + ICL__NR);   /* panels read over the end */
+  c->positions = cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL
+               ? icl__take_floats(mem, icl__times(C, tokens + 1)) : NULL;
+  c->tokens = icl__take_floats(mem, icl__times(c->rows, d));
+  c->stream = icl__take_floats(mem, icl__times(c->rows, C));
+  c->normed = icl__take_floats(mem, icl__times(c->rows, C));
+  c->hidden = icl__take_floats(mem, icl__times(c->rows, 4 * C));
+  c->scores = icl__take_floats(mem, ICL__MR * c->key_row);
+  c->pack = icl__take_floats(mem, c->n_pack);
+}
+
+enum { ICL__MAX_PAIRS = 1 << 22, ICL__MAX_BATCH = 1 << 22 };
+
+static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch)
+{
+  return m && m->weights && max_pairs >= 1 && max_batch >= 1
+      && max_pairs <= ICL__MAX_PAIRS && max_batch <= ICL__MAX_BATCH
+      && !(icl__has_wpe(&m->config) && max_pairs > (m->config.n_positions - 1) / 2);
+}
+
+size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch)
+{
+  icl_ctx c;
+  icl__arena count = icl__arena_on(NULL);
+  if (!icl__ctx_fits(m, max_pairs, max_batch)) return 0;
+  c.model = m;
+  c.max_pairs = max_pairs;
+  c.max_batch = max_batch;
+  icl__place_ctx(&c, &count);
+  return icl__arena_need(&count);
+}
+
+static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean, float y_std)
+{
+  int j;
+  for (j = 0; j < c->model->config.n_dims; j++) {
+    c->x_mean[j] = x_mean ? x_mean[j] : 0.0f;
+    c->x_std[j] = x_std ? x_std[j] : 1.0f;
+  }
+  c->y_scale[0] = y_mean;
+  c->y_scale[1] = y_std;
+}
+
+icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch, void *mem,
+                       size_t bytes)
+{
+  icl__arena a;
+  if (!c || !mem || !icl__ctx_fits(m, max_pairs, max_batch)) return ICL_ERR_ARG;
+  if (bytes < icl_ctx_bytes(m, max_pairs, max_batch)) return ICL_ERR_MEMORY;
+  memset(c, 0, sizeof *c);
+  c->model = m;
+  c->max_pairs = max_pairs;
+  c->max_batch = max_batch;
+  a = icl__arena_on(mem);
+  icl__place_ctx(c, &a);
+  if (c->positions)
+    icl__sinusoids(c->positions, 2 * (size_t)max_pairs + 1, (size_t)m->config.n_embd);
+  icl__scale(c, NULL, NULL, 0.0f, 1.0f);
+  return ICL_OK;
+}
+
+icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean, float y_std)
+{
+  size_t d, j;
+  if (!c || !c->model) return ICL_ERR_ARG;
+  if (c->n_pairs) return ICL_ERR_STATE;
+  d = (size_t)c->model->config.n_dims;
+  if (!icl__finite(&y_mean, 1) || !icl__finite(&y_std, 1) || (x_mean && !icl__finite(x_mean, d))
+      || (x_std && !icl__finite(x_std, d))) return ICL_ERR_NONFINITE;
+  for (j = 0; x_std && j < d; j++) if (!(x_std[j] > 0.0f)) return ICL_ERR_ARG;
+  if (!(y_std > 0.0f)) return ICL_ERR_ARG;
+  icl__scale(c, x_mean, x_std, y_mean, y_std);
+  return ICL_OK;
+}
+
+/* What goes through the network: pairs that follow the c->n_pairs there, or queries. */
+static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query)
+{
+  icl__pass p;
+  memset(&p, 0, sizeof p);
+  p.n_seq = 1;
+  p.T = n_tokens;
+  p.n_query = n_query;
+  p.pos0 = 2 * (size_t)c->n_pairs;
+  p.key_row = c->key_row;
+  p.key_layer = (size_t)c->model->config.n_embd * c->key_row;
+  p.value_layer = 2 * (size_t)c->max_pairs * (size_t)c->model->config.n_embd;
+  p.keys = c->keys;
+  p.values = c->values;
+  p.scores = c->scores;
+  p.pack = c->pack;
+  p.n_pack = c->n_pack;
+  return p;
+}
+
+/* Every layer works in the same rows: the stream is changed in place. */
+static icl__acts icl__ctx_acts(const icl_ctx *c)
+{
+  icl__acts a;
+  memset(&a, 0, sizeof a);
+  a.x = a.mid = a.out = c->stream;
+  a.ln1 = a.att = a.ln2 = c->normed;
+  a.qkv = a.fc = a.act = c->hidden;
+  return a;
+}
+
+/* c->tokens -> read-in -> blocks -> c->stream, whose first rows are then those of x tokens. */
+static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
+{
+  const icl_model *m = c->model;
+  const float *positions = icl__has_wpe(&m->config) ? m->weights[ICL__WPE] : c->positions;
+  icl__acts a = icl__ctx_acts(c);
+  size_t l;
+  icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, p->T != 0, p->T + p->n_query);
+  for (l = 0; l < (size_t)m->config.n_layer; l++) icl__block(m, p, l, &a);
+}
+
+/* Row r of the tokens = x, as the model sees it. */
+static void icl__put_x(icl_ctx *c, size_t r, const float *x)
+{
+  size_t d = (size_t)c->model->config.n_dims, j;
+  for (j = 0; j < d; j++) c->tokens[r * d + j] = (x[j] - c->x_mean[j]) / c->x_std[j];
+}
+
+static void icl__put_y(icl_ctx *c, size_t r, float y)
+{
+  size_t d = (size_t)c->model->config.n_dims;
+  memset(c->tokens + r * d, 0, d * sizeof(float));
+  c->tokens[r * d] = (y - c->y_scale[0]) / c->y_scale[1];
+}
+
+/* The prediction in row r of the stream, in the caller's units. */
+static float icl__answer(icl_ctx *c, size_t r)
+{
+  size_t C = (size_t)c->model->config.n_embd;
+  return c->y_scale[0] + c->y_scale[1] * icl__read_out(c->model, c->normed, NULL, c->stream + r * C);
+}
+
+/* 1 if all that T new tokens left in the cache is finite. */
+static int icl__cache_finite(const icl_ctx *c, const icl__pass *p)
+{
+  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd, i;
+  for (i = 0; i < L * C; i++)
+    if (!icl__finite(c->keys + i * p->key_row + p->pos0, p->T)) return 0;
+  for (i = 0; i < L; i++)
+    if (!icl__finite(c->values + i * p->value_layer + p->pos0 * C, p->T * C)) return 0;
+  return 1;
+}
+
+/* Up to rows / 2 pairs in one pass.  The predictions of their y come with it. */
+static icl_error icl__add_pass(icl_ctx *c, size_t n, const float *xs, const float *ys)
+{
+  size_t d = (size_t)c->model->config.n_dims, i;
+  icl__pass p = icl__ctx_pass(c, 2 * n, 0);
+  for (i = 0; i < n; i++) {
+    icl__put_x(c, 2 * i, xs + i * d);
+    icl__put_y(c, 2 * i + 1, ys[i]);
+  }
+  if (!icl__finite(c->tokens, 2 * n * d)) return ICL_ERR_NONFINITE;
+  icl__ctx_forward(c, &p);
+  for (i = 0; i < n; i++) {
+    float residual = ys[i] - icl__answer(c, i);
+    if (!icl__finite(&residual, 1)) return ICL_ERR_NONFINITE;
+    c->residuals[(size_t)c->n_pairs + i] = residual;
+  }
+  if (!icl__cache_finite(c, &p)) return ICL_ERR_NONFINITE;
+  c->n_pairs += (int)n;
+  return ICL_OK;
+}
+
+icl_error icl_add_batch(icl_ctx *c, int n, const float *xs, const float *ys)
+{
+  size_t d, at, step;
+  int before;
+  icl_error err = ICL_OK;
+  if (!c || !c->model || n < 0 || (n && (!xs || !ys))) return ICL_ERR_ARG;
+  d = (size_t)c->model->config.n_dims;
+  if (!icl__finite(xs, (size_t)n * d) || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
+  if (n > c->max_pairs - c->n_pairs) return ICL_ERR_FULL;
+  before = c->n_pairs;
+  for (at = 0; !err && at < (size_t)n; at += step) {
+    step = icl__min(c->rows / 2, (size_t)n - at);
+    err = icl__add_pass(c, step, xs + at * d, ys + at);
+  }
+  if (err) c->n_pairs = before;
+  return err;
+}
+
+icl_error icl_add(icl_ctx *c, const float *x, float y) { return icl_add_batch(c, 1, x, &y); }
+
+icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *ys)
+{
+  size_t d, at, step, i;
+  if (!c || !c->model || n < 0 || (n && (!xs || !ys))) return ICL_ERR_ARG;
+  d = (size_t)c->model->config.n_dims;
+  if (!icl__finite(xs, (size_t)n * d)) return ICL_ERR_NONFINITE;
+  for (at = 0; at < (size_t)n; at += step) {
+    icl__pass p;
+    step = icl__min(c->rows, (size_t)n - at);
+    p = icl__ctx_pass(c, 0, step);
+    for (i = 0; i < step; i++) icl__put_x(c, i, xs + (at + i) * d);
+    if (!icl__finite(c->tokens, step * d)) return ICL_ERR_NONFINITE;
+    icl__ctx_forward(c, &p);
+    for (i = 0; i < step; i++) {
+      float y = icl__answer(c, i);
+      if (!icl__finite(&y, 1)) return ICL_ERR_NONFINITE;
+      ys[at + i] = y;
+    }
+  }
+  return ICL_OK;
+}
+
+icl_error icl_predict(icl_ctx *c, const float *x, float *y) { return icl_predict_batch(c, 1, x, y); }
+
+icl_error icl_rewind(icl_ctx *c, int n_pairs)
+{
+  if (!c || !c->model || n_pairs < 0 || n_pairs > c->n_pairs) return ICL_ERR_ARG;
+  c->n_pairs = n_pairs;
+  return ICL_OK;
+}
+
+int icl_count(const icl_ctx *c) { return c ? c->n_pairs : 0; }
+
+/* ---------------------------------------------------------------------------------------------
+ * >>surprise
+ * The figure is the mean over the pairs of log(residual^2 + 1e-4) - typical log, residuals in the
+ * model's units, mapped so that 0 is its median and 1 its 99th percentile over contexts of
+ * that length from the pretraining mixture.  icl.typical holds a triple per pair, in thousandths: the
+ * mean of that log for the i-th pair, and median and percentile of the figure with i + 1 pairs.  The log
+ * keeps one bad residual from deciding alone; the 1e-4 keeps exact answers from doing so.
+ * ------------------------------------------------------------------------------------------- */
+static float icl__log_residual(float e) { return logf(e * e + 1e-4f); }
+
+const float *icl_residuals(const icl_ctx *c) { return c ? c->residuals : NULL; }
+
+icl_error icl_surprise(const icl_ctx *c, float *s)
+{
+  const float *last;
+  float sum = 0;
+  int i, n;
+  if (!c || !c->model || !s) return ICL_ERR_ARG;
+  if (!c->n_pairs) return ICL_ERR_STATE;
+  if (!(n = c->model->n_typical)) return ICL_ERR_CONFIG;
+  for (i = 0; i < c->n_pairs; i++)
+    sum += icl__log_residual(c->residuals[i] / c->y_scale[1]) - c->model->typical[3 * (i < n ? i : n - 1)];
+  last = c->model->typical + 3 * ((c->n_pairs < n ? c->n_pairs : n) - 1);
+  *s = (sum / (float)c->n_pairs - last[1]) / (last[2] - last[1]);
+  return ICL_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>checkpoint
+ * A strict subset of safetensors, read where it lies: 8 bytes of header length, a JSON header, data.
+ * Nothing is allocated and nothing recursive; the header is walked several times instead.
+ * ------------------------------------------------------------------------------------------- */
+enum { ICL__MAX_HEADER = 1 << 20, ICL__MAX_RANK = 4, ICL__MAX_TYPICAL = 4096 };
+
+/* A walk through the header.  Offsets are those of the file: the header starts at byte 8. */
+typedef struct icl__json {
+  const char *text;
+  size_t at, end;
+  int entries;                               /* members of the outer object that were read      */
+  icl_report *r;
+} icl__json;
+
+typedef struct icl__string { const char *s; size_t n, at; int escaped; } icl__string;
+
+typedef enum icl__dtype { ICL__F32, ICL__F16, ICL__BF16, ICL__OTHER } icl__dtype;
+
+typedef struct icl__entry {
+  icl__string name;
+  int is_metadata;                           /* the cursor stands at its object                 */
+  icl__dtype dtype;
+  int rank;
+  uint64_t shape[ICL__MAX_RANK];
+  uint64_t begin, end;                       /* bytes of data                                   */
+} icl__entry;
+
+/* What the walks find out. */
+typedef struct icl__file {
+  const char *header; size_t header_size;
+  uint64_t data_size;                        /* what the tensors tile                           */
+  icl_config cfg;
+  int has_n_head, has_wpe, n_positions, has_digest;
+  int has_position_type;
+  unsigned seen;                             /* bits: metadata keys                             */
+  uint64_t digest;
+  icl__string task, typical;
+  int n_typical;
+} icl__file;
+
+static icl_error icl__bad_json(const icl__json *j, const char *what)
+{
+  return icl__fail(j->r, ICL_ERR_FORMAT, 8 + j->at, what, NULL);
+}
+
+static icl_error icl__fail_at(const icl__json *j, icl_error code, const char *what, icl__string name)
+{
+  return icl__fail_n(j->r, code, 8 + name.at, what, name.s, name.n);
+}
+
+static void icl__skip_space(icl__json *j)
+{
+  while (j->at < j->end && (j->text[j->at] == ' ' || j->text[j->at] == '\t' ||
+                            j->text[j->at] == '\n' || j->text[j->at] == '\r')) j->at++;
+}
+
+/* 1 and past it if the next character is c. */
+static int icl__accept(icl__json *j, char c)
+{
+  icl__skip_space(j);
+  if (j->at >= j->end || j->text[j->at] != c) return 0;
+  j->at++;
+  return 1;
+}
+
+/* Bytes of the UTF-8 sequence at s[n], 0 if it is none: no overlong forms, no surrogates. */
+static size_t icl__utf8(const unsigned char *s, size_t n)
+{
+  size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+  size_t i;
+  if (len == 0 || len > n) return 0;
+  for (i = 1; i < len; i++) if ((s[i] & 0xc0) != 0x80) return 0;
+  if (s[0] == 0xe0 && s[1] < 0xa0) return 0;
+  if (s[0] == 0xed && s[1] > 0x9f) return 0;
+  if (s[0] == 0xf0 && s[1] < 0x90) return 0;
+  if (s[0] == 0xf4 && s[1] > 0x8f) return 0;
+  return len;
+}
+
+/* Past a backslash: the escapes of JSON. */
+static icl_error icl__escape(icl__json *j)
+{
+  size_t i;
+  char c = j->at < j->end ? j->text[j->at] : 0;
+  if (c && strchr("\"\\/bfnrt", c)) { j->at++; return ICL_OK; }
+  if (c != 'u' || j->end - j->at < 5) return icl__bad_json(j, "bad escape in a string");
+  for (j->at++, i = 0; i < 4; i++, j->at++) {
+    c = j->text[j->at];
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')))
+      return icl__bad_json(j, "bad escape in a string");
+  }
+  return ICL_OK;
+}
+
+/* A JSON string; s points at its raw bytes in the header. */
+static icl_error icl__read_string(icl__json *j, icl__string *s)
+{
+  if (!icl__accept(j, '"')) return icl__bad_json(j, "expected a string");
+  s->at = j->at;
+  s->s = j->text + j->at;
+  s->escaped = 0;
+  while (j->at < j->end && j->text[j->at] != '"') {
+    const unsigned char *c = (const unsigned char *)j->text + j->at;
+    size_t len = icl__utf8(c, j->end - j->at);
+    if (*c < 0x20) return icl__bad_json(j, "control character in a string");
+    if (!len) return icl__bad_json(j, "a string is not UTF-8");
+    j->at += len;
+    if (*c == '\\') {
+      s->escaped = 1;
+      if (icl__escape(j)) return ICL_ERR_FORMAT;
+    }
+  }
+  if (j->at >= j->end) return icl__bad_json(j, "a string does not end");
+  s->n = (size_t)(j->text + j->at - s->s);
+  j->at++;
+  return ICL_OK;
+}
+
+static int icl__is(icl__string s, const char *text)
+{
+  return s.n == strlen(text) && memcmp(s.s, text, s.n) == 0;
+}
+
+/* 0 | [1-9][0-9]*, at most 2^53, in s[n] from *at on. */
+static int icl__digits(const char *s, size_t n, size_t *at, uint64_t *v)
+{
+  size_t first = *at;
+  uint64_t sum = 0;
+  while (*at < n && s[*at] >= '0' && s[*at] <= '9') {
+    sum = 10 * sum + (uint64_t)(s[(*at)++] - '0');
+    if (sum > (uint64_t)1 << 53) return 0;
+  }
+  if (*at == first || (s[first] == '0' && *at > first + 1)) return 0;
+  *v = sum;
+  return 1;
+}
+
+static icl_error icl__read_uint(icl__json *j, uint64_t *v)
+{
+  icl__skip_space(j);
+  if (!icl__digits(j->text, j->end, &j->at, v))
+    return icl__bad_json(j, "expected a whole number from 0 to 2^53");
+  if (j->at < j->end && strchr(".eE+-", j->text[j->at]) && j->text[j->at])
+    return icl__bad_json(j, "expected a whole number from 0 to 2^53");
+  return ICL_OK;
+}
+
+/* [a, b, ...] with at most max numbers. */
+static icl_error icl__read_uints(icl__json *j, uint64_t *v, int max, int *n)
+{
+  *n = 0;
+  if (!icl__accept(j, '[')) return icl__bad_json(j, "expected [");
+  if (icl__accept(j, ']')) return ICL_OK;
+  do {
+    if (*n == max) return icl__bad_json(j, "too many numbers in a list");
+    if (icl__read_uint(j, &v[(*n)++])) return ICL_ERR_FORMAT;
+  } while (icl__accept(j, ','));
+  return icl__accept(j, ']') ? ICL_OK : icl__bad_json(j, "expected ]");
+}
+
+/* Types of the format and their bytes; those after BF16 are only known in tensors that are skipped. */
+static icl_error icl__read_dtype(const icl__json *j, icl__string s, icl__dtype *type, uint64_t *bytes)
+{
+  static const struct { const char *name; unsigned bytes; } types[] = {
+    {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},
+    {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1}, {"BOOL", 1}
+  };
+  size_t i;
+  for (i = 0; i < sizeof types / sizeof *types; i++)
+    if (icl__is(s, types[i].name)) {
+      *type = i < ICL__OTHER ? (icl__dtype)i : ICL__OTHER;
+      *bytes = types[i].bytes;
+      return ICL_OK;
+    }
+  return icl__fail_at(j, ICL_ERR_TENSOR, "unknown dtype", s);
+}
+
+/* {"dtype": .., "shape": [..], "data_offsets": [begin, end]} in any order, each once. */
+static icl_error icl__read_entry(icl__json *j, icl__entry *e)
+{
+  unsigned seen = 0, bit;
+  uint64_t offsets[2] = {0, 0}, bytes = 1;
+  int n, i;
+  if (!icl__accept(j, '{')) return icl__bad_json(j, "expected {");
+  do {
+    icl__string key, type;
+    if (icl__read_string(j, &key)) return ICL_ERR_FORMAT;
+    if (!icl__accept(j, ':')) return icl__bad_json(j, "expected :");
+    if (icl__is(key, "dtype")) {
+      bit = 1;
+      if (icl__read_string(j, &type)) return ICL_ERR_FORMAT;
+      if (icl__read_dtype(j, type, &e->dtype, &bytes)) return ICL_ERR_TENSOR;
+    } else if (icl__is(key, "shape")) {
+      bit = 2;
+      if (icl__read_uints(j, e->shape, ICL__MAX_RANK, &e->rank)) return ICL_ERR_FORMAT;
+    } else if (icl__is(key, "data_offsets")) {
+      bit = 4;
+      if (icl__read_uints(j, offsets, 2, &n)) return ICL_ERR_FORMAT;
+      if (n != 2) return icl__fail_at(j, ICL_ERR_FORMAT, "data_offsets is not a pair in", e->name);
+    } else {
+      return icl__fail_at(j, ICL_ERR_FORMAT, "unknown key", key);
+    }
+    if (seen & bit) return icl__fail_at(j, ICL_ERR_FORMAT, "repeated key", key);
+    seen |= bit;
+  } while (icl__accept(j, ','));
+  if (!icl__accept(j, '}')) return icl__bad_json(j, "expected } or ,");
+  if (seen != 7) return icl__fail_at(j, ICL_ERR_FORMAT, "dtype, shape or data_offsets missing in", e->name);
+  for (i = 0; i < e->rank; i++) {                    /* bytes = product of the shape, checked */
+    if (!e->shape[i] || e->shape[i] > UINT64_MAX / bytes)
+      return icl__fail_at(j, ICL_ERR_TENSOR, "impossible shape of", e->name);
+    bytes *= e->shape[i];
+  }
+  if (offsets[1] < offsets[0] || offsets[1] - offsets[0] != bytes)
+    return icl__fail_at(j, ICL_ERR_FORMAT, "data_offsets do not fit the shape of", e->name);
+  e->begin = offsets[0];
+  e->end = offsets[1];
+  return ICL_OK;
+}
+
+static icl_error icl__open_header(icl__json *j, const icl__file *f, icl_report *r)
+{
+  j->text = f->header;
+  j->at = 0;
+  j->end = f->header_size;
+  j->entries = 0;
+  j->r = r;
+  if (f->header_size < 2 || f->header[0] != '{') return icl__bad_json(j, "the header does not start with {");
+  j->at = 1;
+  return ICL_OK;
+}
+
+/* The next member of the header; *more = 0 at its end, behind which only spaces may follow. */
+static icl_error icl__next_entry(icl__json *j, icl__entry *e, int *more)
+{
+  *more = 0;
+  if (icl__accept(j, '}')) {
+    while (j->at < j->end && j->text[j->at] == ' ') j->at++;
+    return j->at == j->end ? ICL_OK : icl__bad_json(j, "bytes behind the header's }");
+  }
+  if (j->entries++ && !icl__accept(j, ',')) return icl__bad_json(j, "expected , or }");
+  if (icl__read_string(j, &e->name)) return ICL_ERR_FORMAT;
+  if (e->name.escaped) return icl__fail_at(j, ICL_ERR_FORMAT, "escape in the name", e->name);
+  if (!icl__accept(j, ':')) return icl__bad_json(j, "expected :");
+  *more = 1;
+  e->is_metadata = icl__is(e->name, "__metadata__");
+  return e->is_metadata ? ICL_OK : icl__read_entry(j, e);
+}
+
+/* ----- metadata ------------------------------------------------------------------------------- */
+
+/* digits[.digits][e[+-]digits] to a float; exact for up to 7 digits and exponents within 10. */
+static int icl__parse_float(icl__string s, float *out)
+{
+  uint64_t whole = 0, exponent = 0;
+  int e = 0, minus = 0, digits = 0, point = 0;
+  size_t i = 0;
+  float v;
+  for (; i < s.n && (s.s[i] == '.' || (s.s[i] >= '0' && s.s[i] <= '9')); i++) {
+    if (s.s[i] == '.') { if (point++) return 0; continue; }
+    if (whole > (uint64_t)1 << 53) return 0;
+    whole = 10 * whole + (uint64_t)(s.s[i] - '0');
+    digits++;
+    e -= point;
+  }
+  if (!digits) return 0;
+  if (i < s.n && (s.s[i] == 'e' || s.s[i] == 'E')) {
+    if (++i < s.n && (s.s[i] == '-' || s.s[i] == '+')) minus = s.s[i++] == '-';
+    while (i < s.n && s.s[i] == '0' && i + 1 < s.n) i++;            /* 1e-05 */
+    if (!icl__digits(s.s, s.n, &i, &exponent) || exponent > 60) return 0;
+    e += minus ? -(int)exponent : (int)exponent;
+  }
+  if (i != s.n || e > 60 || e < -60) return 0;
+  while (whole && whole % 10 == 0) { whole /= 10; e++; }
+  for (v = (float)whole; e != 0;) {                      /* by exact powers of ten, up to 10^10 */
+    float power = 1.0f;
+    int k, step = e < 0 ? -e : e;
+    if (step > 10) step = 10;
+    for (k = 0; k < step; k++) power *= 10.0f;
+    v = e < 0 ? v / power : v * power;
+    e += e < 0 ? step : -step;
+  }
+  *out = v;
+  return icl__finite(out, 1);
+}
+
+static int icl__parse_hex64(icl__string s, uint64_t *out)
+{
+  uint64_t v = 0;
+  size_t i;
+  if (s.n != 16) return 0;
+  for (i = 0; i < 16; i++) {
+    char c = s.s[i];
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return 0;
+    v = v << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+  }
+  *out = v;
+  return 1;
+}
+
+static int icl__parse_int(icl__string s, int max, int *out)
+{
+  size_t at = 0;
+  uint64_t v;
+  if (!icl__digits(s.s, s.n, &at, &v) || at != s.n || v > (uint64_t)max) return 0;
+  *out = (int)v;
+  return 1;
+}
+
+/* The next of whole numbers separated by single spaces, in thousandths. */
+static int icl__next_milli(icl__string s, size_t *at, float *out)
+{
+  uint64_t v;
+  int minus;
+  if (*at && (*at >= s.n || s.s[(*at)++] != ' ')) return 0;
+  minus = *at < s.n && s.s[*at] == '-';
+  *at += (size_t)minus;
+  if (!icl__digits(s.s, s.n, at, &v) || v > 1000000) return 0;
+  *out = (minus ? -(float)v : (float)v) / 1000.0f;
+  return 1;
+}
+
+/* icl.typical: triples, their 99th percentile above the median; *n of them. */
+static int icl__parse_typical(icl__string s, float *out, int *n)
+{
+  size_t at = 0;
+  for (*n = 0; at < s.n; (*n)++) {
+    float t[3];
+    if (*n == ICL__MAX_TYPICAL || !icl__next_milli(s, &at, &t[0]) || !icl__next_milli(s, &at, &t[1])
+        || !icl__next_milli(s, &at, &t[2]) || !(t[2] > t[1])) return 0;
+    if (out) memcpy(out + 3 * *n, t, sizeof t);
+  }
+  return *n > 0;
+}
+
+enum {
+  ICL__KEY_HEAD, ICL__KEY_ACTIVATION, ICL__KEY_EPSILON, ICL__KEY_POSITION, ICL__KEY_POSITIONS,
+  ICL__KEY_TASK, ICL__KEY_DIGEST, ICL__KEY_VERSION, ICL__KEY_TYPICAL, ICL__KEYS
+};
+static const char *const icl__keys[] = {
+  "n_head", "activation_function", "layer_norm_epsilon", "position_embedding_type", "n_positions",
+  "icl.task", "icl.digest", "icl.version", "icl.typical"
+};
+static const char *const icl__activations[] = {"gelu_new", "gelu", "relu"};
+static const char *const icl__position_types[] = {"absolute", "sinusoidal", "none"};
+
+/* Index of s in names[n], or n. */
+static int icl__index(icl__string s, const char *const *names, int n)
+{
+  int i = 0;
+  while (i < n && !icl__is(s, names[i])) i++;
+  return i;
+}
+
+/* One key of the metadata and its value; keys that mean nothing to us are passed over. */
+static int icl__take_metadata(icl__file *f, int key, icl__string v)
+{
+  icl_config *cfg = &f->cfg;
+  int i;
+  switch (key) {
+    case ICL__KEY_HEAD:
+      f->has_n_head = 1;
+      return icl__parse_int(v, ICL__MAX_WIDTH, &cfg->n_head) && cfg->n_head > 0;
+    case ICL__KEY_ACTIVATION:
+      cfg->activation_function = (icl_activation)(i = icl__index(v, icl__activations, 3));
+      return i < 3;
+    case ICL__KEY_EPSILON:
+      return icl__parse_float(v, &cfg->layer_norm_epsilon);
+    case ICL__KEY_POSITION:
+      f->has_position_type = 1;
+      cfg->position_embedding_type = (icl_position)(i = icl__index(v, icl__position_types, 3));
+      return i < 3;
+    case ICL__KEY_POSITIONS:
+      return icl__parse_int(v, ICL__MAX_POSITIONS, &f->n_positions) && f->n_positions > 0;
+    case ICL__KEY_TASK:    f->task = v; return 1;
+    case ICL__KEY_DIGEST:  f->has_digest = 1; return icl__parse_hex64(v, &f->digest);
+    case ICL__KEY_TYPICAL: f->typical = v; return icl__parse_typical(v, NULL, &f->n_typical);
+    default: return 1;
+  }
+}
+
+/* The object behind "__metadata__": strings to strings. */
+static icl_error icl__read_metadata(icl__json *j, icl__file *f)
+{
+  icl__string key, value;
+  if (!icl__accept(j, '{')) return icl__bad_json(j, "expected {");
+  if (icl__accept(j, '}')) return ICL_OK;
+  do {
+    int k;
+    if (icl__read_string(j, &key)) return ICL_ERR_FORMAT;
+    if (!icl__accept(j, ':')) return icl__bad_json(j, "expected :");
+    if (icl__read_string(j, &value)) return ICL_ERR_FORMAT;
+    if (!f) continue;
+    if (key.escaped) return icl__fail_at(j, ICL_ERR_FORMAT, "escape in the key", key);
+    k = icl__index(key, icl__keys, ICL__KEYS);
+    if (k == ICL__KEYS) continue;
+    if (f->seen & 1u << k) return icl__fail_at(j, ICL_ERR_FORMAT, "repeated key", key);
+    f->seen |= 1u << k;
+    if (value.escaped) return icl__fail_at(j, ICL_ERR_CONFIG, "escape in the value of", key);
+    if (!icl__take_metadata(f, k, value)) return icl__fail_at(j, ICL_ERR_CONFIG, "bad value of", key);
+  } while (icl__accept(j, ','));
+  return icl__accept(j, '}') ? ICL_OK : icl__bad_json(j, "expected } or ,");
+}
+
+/* ----- tensors -------------------------------------------------------------------------------- */
+
+static int icl__starts(icl__string s, const char *prefix)
+{
+  size_t n = strlen(prefix);
+  return s.n >= n && memcmp(s.s, prefix, n) == 0;
+}
+
+static icl__string icl__behind(icl__string s, size_t n)
+{
+  s.s += n;
+  s.n -= n;
+  return s;
+}
+
+static int icl__find_row(icl__string s, const icl__tensor_row *rows, int n)
+{
+  int i = 0;
+  while (i < n && !icl__is(s, rows[i].name)) i++;
+  return i;
+}
+
+/* Which tensor a name means.  part: 0 before the blocks, 1 a block's, 2 behind them, 3 a buffer that
+ * HF leaves behind and that is skipped. */
+typedef struct icl__place { int part, layer, row; } icl__place;
+
+static int icl__place_of(icl__string s, icl__place *p)
+{
+  p->layer = -1;
+  for (;;) {
+    if (icl__starts(s, "module.")) s = icl__behind(s, 7);
+    else if (icl__starts(s, "_orig_mod.")) s = icl__behind(s, 10);
+    else break;
+  }
+  if (icl__starts(s, icl__block_prefix)) {
+    size_t at = sizeof icl__block_prefix - 1;
+    uint64_t layer;
+    if (!icl__digits(s.s, s.n, &at, &layer) || at >= s.n || s.s[at] != '.') return 0;
+    if (layer > INT32_MAX) return 0;
+    s = icl__behind(s, at + 1);
+    p->layer = (int)layer;
+    p->part = icl__is(s, "attn.bias") || icl__is(s, "attn.masked_bias") ? 3 : 1;
+    p->row = p->part == 3 ? 0 : icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
+    return p->row < ICL__PER_BLOCK;
+  }
+  p->part = icl__is(s, "_backbone.wte.weight") ? 3 : 0;
+  if (p->part == 3) return 1;
+  p->row = icl__find_row(s, icl__rows_before, ICL__BLOCKS);
+  if (p->row < ICL__BLOCKS) return 1;
+  p->part = 2;
+  p->row = icl__find_row(s, icl__rows_behind, ICL__BEHIND);
+  return p->row < ICL__BEHIND;
+}
+
+/* First walk: metadata, the names, and the sizes that the configuration is drawn from. */
+static icl_error icl__read_config(icl__file *f, icl_report *r)
+{
+  icl__json j;
+  icl__entry e;
+  icl__place p;
+  int more, metadata = 0;
+  icl_error err = icl__open_header(&j, f, r);
+  while (!err) {
+    if ((err = icl__next_entry(&j, &e, &more)) || !more) break;
+    if (e.is_metadata) {
+      if (metadata++) return icl__fail_at(&j, ICL_ERR_FORMAT, "repeated key", e.name);
+      err = icl__read_metadata(&j, f);
+      continue;
+    }
+    if (!icl__place_of(e.name, &p)) return icl__fail_at(&j, ICL_ERR_TENSOR, "unknown tensor", e.name);
+    if (p.layer >= ICL__MAX_LAYERS) return icl__fail_at(&j, ICL_ERR_LIMIT, "too many layers:", e.name);
+    if (p.layer >= f->cfg.n_layer) f->cfg.n_layer = p.layer + 1;
+    if (e.rank == 2 && p.part != 3 && p.part != 1) {
+      if (e.shape[0] > ICL__MAX_POSITIONS || e.shape[1] > ICL__MAX_WIDTH)
+        return icl__fail_at(&j, ICL_ERR_LIMIT, "too large:", e.name);
+      if (p.part == 0 && p.row == ICL__READ_IN_W) {
+        f->cfg.n_embd = (int)e.shape[0];
+        f->cfg.n_dims = (int)e.shape[1];
+      }
+      if (p.part == 0 && p.row == ICL__WPE) { f->has_wpe = 1; f->cfg.n_positions = (int)e.shape[0]; }
+      if (p.part == 2 && p.row == ICL__OUT_W) f->cfg.n_out = (int)e.shape[0];
+    }
+  }
+  return err;
+}
+
+/* The configuration as a whole: what the file must say, and whether it fits together. */
+static icl_error icl__check_config(icl__file *f, icl_report *r)
+{
+  icl_config *cfg = &f->cfg;
+  if (!f->has_n_head) return icl__fail(r, ICL_ERR_CONFIG, 8, "metadata lack", "n_head");
+  if (!cfg->n_embd) return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_read_in.weight");
+  if (!cfg->n_layer) return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_backbone.h.0.ln_1.weight");
+  if (!cfg->n_out) return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_read_out.weight");
+  if (!f->has_wpe) {
+    if (!f->has_position_type)
+      return icl__fail(r, ICL_ERR_CONFIG, 8, "no wpe tensor, and metadata lack", "position_embedding_type");
+    if (cfg->position_embedding_type == ICL_POSITION_LEARNED)
+      return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_backbone.wpe.weight");
+    if (!f->n_positions) return icl__fail(r, ICL_ERR_CONFIG, 8, "metadata lack", "n_positions");
+    cfg->n_positions = f->n_positions;
+  } else {
+    if (cfg->position_embedding_type != ICL_POSITION_LEARNED)
+      return icl__fail(r, ICL_ERR_CONFIG, 8, "there is a wpe tensor in spite of", "position_embedding_type");
+    if (f->n_positions && f->n_positions != cfg->n_positions)
+      return icl__fail(r, ICL_ERR_CONFIG, 8, "the wpe tensor contradicts", "n_positions");
+  }
+  return icl_config_check(cfg, r);
+}
+
+/* The table's slot for a place. */
+static size_t icl__slot_of_place(const icl_config *cfg, const icl__place *p)
+{
+  size_t row = (size_t)p->row;
+  if (p->part == 0) return row;
+  return p->part == 1 ? icl__slot((size_t)p->layer, row) : icl__slot((size_t)cfg->n_layer, row);
+}
+
+/* Second walk: every tensor has the table's shape, none is there twice, none is missing. */
+static icl_error icl__check_tensors(const icl__file *f, icl_report *r)
+{
+  uint16_t seen[ICL__MAX_LAYERS + 1];        /* bit per row; the last for those outside the blocks */
+  icl__json j;
+  icl__entry e;
+  icl__place p;
+  icl_tensor t;
+  size_t slot, outside = (size_t)f->cfg.n_layer;
+  int more;
+  icl_error err = icl__open_header(&j, f, r);
+  memset(seen, 0, (outside + 1) * sizeof *seen);
+  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
+    uint16_t *bits, bit;
+    if (e.is_metadata) { err = icl__read_metadata(&j, NULL); continue; }
+    icl__place_of(e.name, &p);
+    if (p.part == 3) continue;
+    icl__tensor_at_slot(&f->cfg, slot = icl__slot_of_place(&f->cfg, &p), &t);
+    if (e.dtype == ICL__OTHER) return icl__fail_at(&j, ICL_ERR_TENSOR, "dtype is not F32, F16 or BF16:", e.name);
+    if (e.rank != t.rank || e.shape[e.rank - 1] != (uint64_t)t.cols
+        || (e.rank == 2 && e.shape[0] != (uint64_t)t.rows))
+      return icl__fail_at(&j, ICL_ERR_TENSOR, "wrong shape:", e.name);
+    bits = &seen[p.part == 1 ? (size_t)p.layer : outside];
+    bit = (uint16_t)(1u << (p.part == 2 ? ICL__BLOCKS + p.row : p.row));
+    if (*bits & bit) return icl__fail_at(&j, ICL_ERR_TENSOR, "there twice:", e.name);
+    *bits = (uint16_t)(*bits | bit);
+  }
+  if (!err && !icl__has_wpe(&f->cfg)) seen[outside] |= 1u << ICL__WPE;
+  for (slot = 0; !err && slot < icl__slot_count(&f->cfg); slot++) {
+    size_t in = slot - ICL__BLOCKS, l = in / ICL__PER_BLOCK, row = in % ICL__PER_BLOCK;
+    if (slot < ICL__BLOCKS) { l = outside; row = slot; }
+    else if (l >= outside) { l = outside; row = slot - outside * ICL__PER_BLOCK; }
+    if (seen[l] & 1u << row) continue;
+    icl__tensor_at_slot(&f->cfg, slot, &t);
+    err = icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", t.name);
+  }
+  return err;
+}
+
+/* Further walks: the tensors tile the data from byte 0 on, without hole or overlap.  Each walk takes the
+ * 64 lowest ranges that are still ahead, in order: a walk per 64 tensors and 1.5 KB of stack. */
+typedef struct icl__range { uint64_t begin, end; size_t name_at; } icl__range;
+
+static icl_error icl__check_tiling(icl__file *f, icl_report *r)
+{
+  enum { AHEAD = 64 };
+  icl__range ahead[AHEAD];
+  uint64_t at = 0, sum;
+  size_t n, i;
+  icl__json j;
+  icl__entry e;
+  int more;
+  icl_error err;
+  do {
+    for (n = 0, sum = 0, err = icl__open_header(&j, f, r); !err;) {
+      if ((err = icl__next_entry(&j, &e, &more)) || !more) break;
+      if (e.is_metadata) { err = icl__read_metadata(&j, NULL); continue; }
+      sum += e.end - e.begin;
+      if (e.end <= at) continue;                         /* dealt with in an earlier walk */
+      for (i = n; i > 0 && ahead[i - 1].begin > e.begin; i--)
+        if (i < AHEAD) ahead[i] = ahead[i - 1];
+      if (i == AHEAD) continue;
+      ahead[i].begin = e.begin; ahead[i].end = e.end; ahead[i].name_at = e.name.at;
+      if (n < AHEAD) n++;
+    }
+    for (i = 0; i < n && !err; at = ahead[i++].end)
+      if (ahead[i].begin != at) {
+        size_t len = 0;
+        const char *name = f->header + ahead[i].name_at;
+        while (name[len] != '"') len++;
+        err = icl__fail_n(r, ICL_ERR_FORMAT, 8 + ahead[i].name_at,
+                          ahead[i].begin > at ? "hole before tensor" : "overlapping tensor", name, len);
+      }
+  } while (!err && n == AHEAD);
+  if (!err && sum != at) err = icl__fail(r, ICL_ERR_FORMAT, 8, "overlapping tensors", NULL);
+  f->data_size = at;
+  return err;
+}
+
+/* Little-endian words at any alignment; compilers make one load of each. */
+static uint32_t icl__get16(const unsigned char *p) { return (uint32_t)(p[0] | p[1] << 8); }
+static uint32_t icl__get32(const unsigned char *p) { return icl__get16(p) | icl__get16(p + 2) << 16; }
+static uint64_t icl__get64(const unsigned char *p)
+{
+  return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
+       | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
+static void icl__put_le(unsigned char *p, uint64_t v, size_t n)
+{
+  for (; n--; v >>= 8) *p++ = (unsigned char)v;
+}
+
+/* All that the header alone tells: header[f->header_size] in, everything else of f out. */
+static icl_error icl__read_header(icl__file *f, icl_report *r)
+{
+  icl_error err;
+  f->cfg.layer_norm_epsilon = 1e-5f;
+  if ((err = icl__read_config(f, r))) return err;
+  if ((err = icl__check_config(f, r))) return err;
+  if ((err = icl__check_tensors(f, r))) return err;
+  return icl__check_tiling(f, r);
+}
+
+/* The header's length, from the first 8 bytes. */
+static icl_error icl__header_size(const unsigned char *data, size_t size, size_t *n, icl_report *r)
+{
+  uint64_t v;
+  if (size < 8) return icl__fail(r, ICL_ERR_FORMAT, 0, "shorter than 8 bytes", NULL);
+  v = icl__get64(data);
+  if (v < 2) return icl__fail(r, ICL_ERR_FORMAT, 0, "header length below 2", NULL);
+  if (v > ICL__MAX_HEADER) return icl__fail(r, ICL_ERR_LIMIT, 0, "header longer than 1 MiB", NULL);
+  *n = (size_t)v;
+  return ICL_OK;
+}
+
+static icl_error icl__open_file(icl__file *f, const unsigned char *data, size_t size, icl_report *r)
+{
+  icl_error err;
+  memset(f, 0, sizeof *f);
+  if ((err = icl__header_size(data, size, &f->header_size, r))) return err;
+  if (f->header_size > size - 8)
+    return icl__fail(r, ICL_ERR_FORMAT, 0, "header longer than the file", NULL);
+  f->header = (const char *)data + 8;
+  if ((err = icl__read_header(f, r))) return err;
+  if (f->data_size != size - 8 - f->header_size)
+    return icl__fail(r, ICL_ERR_FORMAT, size, f->data_size > size - 8 - f->header_size
+                     ? "the data end too early" : "bytes behind the data", NULL);
+  return ICL_OK;
+}
+
+/* ----- digest --------------------------------------------------------------------------------- */
+
+/* h over data[n] as little-endian 64-bit words, the last one filled up with zeros.  Each step is one to
+ * one in h and in the word, so any change within one word is found for certain, others but for
+ * one in 2^64. */
+static uint64_t icl__digest(uint64_t h, const void *data, size_t n)
+{
+  const unsigned char *p = (const unsigned char *)data;
+  unsigned char rest[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  for (; n >= 8; p += 8, n -= 8) {
+    h = (h ^ icl__get64(p)) * 0x9e3779b97f4a7c15u;
+    h ^= h >> 32;
+  }
+  if (!n) return h;
+  memcpy(rest, p, n);
+  h = (h ^ icl__get64(rest)) * 0x9e3779b97f4a7c15u;
+  return h ^ h >> 32;
+}
+
+/* icl.digest: sizes, options, epsilon's bits; the data; the task. */
+static uint64_t icl__digest_config(const icl_config *c)
+{
+  unsigned char b[36];
+  uint32_t eps;
+  memcpy(&eps, &c->layer_norm_epsilon, 4);
+  icl__put_le(b, (uint64_t)c->n_dims, 4);
+  icl__put_le(b + 4, (uint64_t)c->n_embd, 4);
+  icl__put_le(b + 8, (uint64_t)c->n_head, 4);
+  icl__put_le(b + 12, (uint64_t)c->n_layer, 4);
+  icl__put_le(b + 16, (uint64_t)c->n_positions, 4);
+  icl__put_le(b + 20, (uint64_t)c->n_out, 4);
+  icl__put_le(b + 24, (uint64_t)c->position_embedding_type, 4);
+  icl__put_le(b + 28, (uint64_t)c->activation_function, 4);
+  icl__put_le(b + 32, eps, 4);
+  return icl__digest(0x69636c2e68000001u, b, sizeof b);
+}
+
+/* ----- the model ------------------------------------------------------------------------------ */
+
+static int icl__little_endian(void)
+{
+  const uint16_t one = 1;
+  unsigned char first;
+  memcpy(&first, &one, 1);
+  return first;
+}
+
+/* One weight from its bytes. */
+static float icl__decode(const unsigned char *p, icl__dtype type)
+{
+  uint32_t u;
+  float v;
+  if (type == ICL__F32) {
+    u = icl__get32(p);
+  } else if (type == ICL__BF16) {
+    u = icl__get16(p) << 16;
+  } else {
+    uint32_t h = icl__get16(p), e = h >> 10 & 31, m = h & 0x3ffu;
+    if (e == 0) {                                        /* zero or subnormal: m 2^-24 */
+      v = (float)m * 5.9604644775390625e-8f;
+      return h & 0x8000u ? -v : v;
+    }
+    u = (h & 0x8000u) << 16 | (e == 31 ? 255u : e + 112u) << 23 | m << 13;
+  }
+  memcpy(&v, &u, 4);
+  return v;
+}
+
+static int icl__in_place(const icl__entry *e, const unsigned char *data)
+{
+  return e->dtype == ICL__F32 && icl__little_endian() && (uintptr_t)(data + e->begin) % 4 == 0;
+}
+
+/* Counts (m NULL) or places what a model needs: the table of pointers, the typical surprise, and the
+ * weights that cannot be used where they lie. */
+static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file *f, icl_report *r)
+{
+  const unsigned char *data = (const unsigned char *)f->header + f->header_size;
+  const float **weights = (const float **)icl__take(mem, icl__slot_count(&f->cfg), sizeof *weights);
+  float *typical = icl__take_floats(mem, 3 * (size_t)f->n_typical), *out;
+  icl__json j;
+  icl__entry e;
+  icl__place p;
+  int more;
+  icl_error err = icl__open_header(&j, f, r);
+  if (m && f->n_typical) icl__parse_typical(f->typical, typical, &m->n_typical);
+  if (m) { m->weights = weights; m->typical = typical; weights[ICL__WPE] = NULL; }
+  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
+    const unsigned char *bytes = data + e.begin;
+    size_t i, width = e.dtype == ICL__F32 ? 4 : 2, n = (size_t)(e.end - e.begin) / width;
+    if (e.is_metadata) { err = icl__read_metadata(&j, NULL); continue; }
+    icl__place_of(e.name, &p);
+    if (p.part == 3) continue;
+    out = icl__in_place(&e, data) ? NULL : icl__take_floats(mem, n);
+    if (!m) continue;
+    weights[icl__slot_of_place(&f->cfg, &p)] = out ? out : (const float *)(const void *)bytes;
+    for (i = 0; i < n; i++) {
+      float v = icl__decode(bytes + i * width, e.dtype);
+      if (!icl__finite(&v, 1))
+        return icl__fail_n(r, ICL_ERR_NONFINITE, (size_t)(8 + f->header_size + e.begin + i * width),
+                           "NaN or infinity in", e.name.s, e.name.n);
+      if (out) out[i] = v;
+    }
+  }
+  return err;
+}
+
+icl_error icl_inspect(const void *data, size_t size, icl_config *cfg, size_t *need, icl_report *r)
+{
+  icl__file f;
+  icl__arena count = icl__arena_on(NULL);
+  icl_error err;
+  if (!data) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "data");
+  if ((err = icl__open_file(&f, (const unsigned char *)data, size, r))) return err;
+  if ((err = icl__place_model(NULL, &count, &f, r))) return err;
+  if (cfg) *cfg = f.cfg;
+  if (need) *need = icl__arena_need(&count);
+  return icl__ok(r);
+}
+
+icl_error icl_model_init(icl_model *m, const void *data, size_t size, void *mem, size_t mem_size,
+                         icl_report *r)
+{
+  icl__file f;
+  icl_model out;
+  icl__arena a = icl__arena_on(NULL);
+  icl_error err;
+  if (!m || !data || !mem) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", !m ? "m" : !data ? "data" : "mem");
+  if ((err = icl__open_file(&f, (const unsigned char *)data, size, r))) return err;
+  if ((err = icl__place_model(NULL, &a, &f, r))) return err;
+  if (mem_size < icl__arena_need(&a))
+    return icl__fail(r, ICL_ERR_MEMORY, 0, "smaller than icl_inspect asks for:", "mem");
+  memset(&out, 0, sizeof out);
+  out.config = f.cfg;
+  out.n_params = icl_param_count(&f.cfg);
+  out.ops = icl__ops_best();
+  a = icl__arena_on(mem);
+  if ((err = icl__place_model(&out, &a, &f, r))) return err;
+  out.digest = icl__digest(icl__digest_config(&f.cfg), f.header + f.header_size, (size_t)f.data_size);
+  out.digest = icl__digest(out.digest, f.task.s, f.task.n);
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+  if (f.has_digest && f.digest != out.digest)
+    return icl__fail(r, ICL_ERR_DIGEST, 8, "data or configuration changed since", "icl.digest");
+#endif
+  out.verified = f.has_digest;
+  icl__append(out.task, sizeof out.task, 0, f.task.s, f.task.n);
+  *m = out;
+  return icl__ok(r);
+}
+
+size_t icl_bind_bytes(const icl_config *cfg)
+{
+  icl__arena a = icl__arena_on(NULL);
+  if (icl_config_check(cfg, NULL)) return 0;
+  icl__take(&a, icl__slot_count(cfg), sizeof(float *));
+  return icl__arena_need(&a);
+}
+
+icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *params, void *mem,
+                         size_t mem_size)
+{
+  icl__arena a;
+  icl_tensor t;
+  int i, n = cfg ? icl_tensor_count(cfg) : 0;
+  if (!m || !params || !mem || !n) return ICL_ERR_ARG;
+  if (mem_size < icl_bind_bytes(cfg)) return ICL_ERR_MEMORY;
+  memset(m, 0, sizeof *m);
+  m->config = *cfg;
+  m->n_params = icl_param_count(cfg);
+  m->ops = icl__ops_best();
+  a = icl__arena_on(mem);
+  m->weights = (const float **)icl__take(&a, icl__slot_count(cfg), sizeof(float *));
+  m->weights[ICL__WPE] = NULL;
+  for (i = 0; i < n; i++) {
+    size_t slot = icl__slot_of_row(cfg, i);
+    icl__tensor_at_slot(cfg, slot, &t);
+    m->weights[slot] = params;
+    params += icl__tensor_floats(&t);
+  }
+  return ICL_OK;
+}
+
+icl_error icl_model_params(const icl_model *m, float *params)
+{
+  icl_tensor t;
+  int i, n;
+  if (!m || !m->weights || !params) return ICL_ERR_ARG;
+  n = icl_tensor_count(&m->config);
+  for (i = 0; i < n; i++) {
+    size_t slot = icl__slot_of_row(&m->config, i), size;
+    icl__tensor_at_slot(&m->config, slot, &t);
+    size = icl__tensor_floats(&t);
+    memcpy(params, m->weights[slot], size * sizeof(float));
+    params += size;
+  }
+  return ICL_OK;
+}
+
+/* ----- the writer ----------------------------------------------------------------------------- */
+
+/* Text into out[..] if out is not NULL; n counts either way. */
+typedef struct icl__text { char *out; size_t n; } icl__text;
+
+static void icl__put(icl__text *t, const char *s)
+{
+  size_t n = strlen(s);
+  if (t->out) memcpy(t->out + t->n, s, n);
+  t->n += n;
+}
+
+static void icl__put_number(icl__text *t, uint64_t v)
+{
+  char s[21];
+  s[icl__put_uint(s, v)] = 0;
+  icl__put(t, s);
+}
+
+static void icl__put_pair(icl__text *t, const char *key, const char *value)
+{
+  icl__put(t, t->n > 17 ? ",\"" : "\"");
+  icl__put(t, key);
+  icl__put(t, "\":\"");
+  icl__put(t, value);
+  icl__put(t, "\"");
+}
+
+static void icl__put_int_pair(icl__text *t, const char *key, int v)
+{
+  char s[21];
+  s[icl__put_uint(s, (uint64_t)v)] = 0;
+  icl__put_pair(t, key, s);
+}
+
+/* The shortest "DIGITSe-EXPONENT" that reads back as x, 0 < x < 1; 0 if nine digits do not do. */
+static int icl__put_epsilon(char *out, float x)
+{
+  int digits;
+  for (digits = 1; digits <= 9; digits++) {
+    double v = (double)x, limit = 1;
+    int e = 0, i;
+    icl__string s;
+    float back;
+    for (i = 0; i < digits; i++) limit *= 10;
+    for (; v < limit / 10; e++) v *= 10;
+    s.n = icl__put_uint(out, (uint64_t)(v + 0.5));
+    memcpy(out + s.n, "e-", 2);
+    s.n += 2 + icl__put_uint(out + s.n + 2, (uint64_t)e);
+    out[s.n] = 0;
+    s.s = out;
+    if (e <= 60 && icl__parse_float(s, &back) && back == x) return 1;
+  }
+  return 0;
+}
+
+/* A value that can stand between quotes: printable ASCII without quote and backslash. */
+static int icl__plain(const char *s)
+{
+  for (; *s; s++) if (*s < 32 || *s > 126 || *s == '"' || *s == '\\') return 0;
+  return 1;
+}
+
+static void icl__put_entry(icl__text *t, const icl_tensor *x, uint64_t *at)
+{
+  icl__put(t, ",\"");
+  icl__put(t, x->name);
+  icl__put(t, "\":{\"dtype\":\"F32\",\"shape\":[");
+  if (x->rank == 2) {
+    icl__put_number(t, (uint64_t)x->rows);
+    icl__put(t, ",");
+  }
+  icl__put_number(t, (uint64_t)x->cols);
+  icl__put(t, "],\"data_offsets\":[");
+  icl__put_number(t, *at);
+  icl__put(t, ",");
+  *at += (uint64_t)icl__tensor_floats(x) * 4;
+  icl__put_number(t, *at);
+  icl__put(t, "]}");
+}
+
+/* Length word and header, padded so that the data start at a multiple of 64.  Returns their bytes. */
+static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metadata *md, uint64_t digest)
+{
+  icl__text t;
+  char eps[32], hex[17];
+  uint64_t at = 0;
+  size_t pad;
+  int i;
+  t.out = out ? out + 8 : NULL;
+  t.n = 0;
+  for (i = 0; i < 16; i++) hex[i] = "0123456789abcdef"[digest >> (60 - 4 * i) & 15];
+  hex[16] = 0;
+  if (!icl__put_epsilon(eps, cfg->layer_norm_epsilon)) return 0;
+  icl__put(&t, "{\"__metadata__\":{");
+  icl__put_int_pair(&t, "n_head", cfg->n_head);
+  icl__put_pair(&t, "activation_function", icl__activations[cfg->activation_function]);
+  icl__put_pair(&t, "layer_norm_epsilon", eps);
+  icl__put_pair(&t, "position_embedding_type", icl__position_types[cfg->position_embedding_type]);
+  icl__put_int_pair(&t, "n_positions", cfg->n_positions);
+  icl__put_pair(&t, "icl.version", ICL_VERSION);
+  icl__put_pair(&t, "icl.digest", hex);
+  if (md && md->task) icl__put_pair(&t, "icl.task", md->task);
+  if (md && md->typical) icl__put_pair(&t, "icl.typical", md->typical);
+  icl__put(&t, "}");
+  for (i = 0; i < icl_tensor_count(cfg); i++) {
+    icl_tensor x;
+    icl__tensor_at_slot(cfg, icl__slot_of_row(cfg, i), &x);
+    icl__put_entry(&t, &x, &at);
+  }
+  icl__put(&t, "}");
+  for (pad = (64 - (8 + t.n) % 64) % 64; pad; pad--) icl__put(&t, " ");
+  if (out) icl__put_le((unsigned char *)out, t.n, 8);
+  return t.n > ICL__MAX_HEADER ? 0 : 8 + t.n;
+}
+
+size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md)
+{
+  size_t header, n;
+  if (icl_config_check(cfg, NULL)) return 0;
+  if (md && ((md->task && !icl__plain(md->task)) || (md->typical && !icl__plain(md->typical)))) return 0;
+  header = icl__put_header(NULL, cfg, md, 0);
+  n = icl_param_count(cfg);
+  return header && n && n < (SIZE_MAX - header) / 4 ? header + 4 * n : 0;
+}
+
+icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
+                    const icl_metadata *md)
+{
+  size_t n, i, bytes, header;
+  unsigned char *out = (unsigned char *)buf;
+  uint64_t digest;
+  if (!buf || !cfg || !params || !(bytes = icl_write_bytes(cfg, md))) return ICL_ERR_ARG;
+  if (size < bytes) return ICL_ERR_MEMORY;
+  n = icl_param_count(cfg);
+  if (!icl__finite(params, n)) return ICL_ERR_NONFINITE;
+  header = bytes - 4 * n;
+  for (i = 0; i < n; i++) {
+    uint32_t u;
+    memcpy(&u, &params[i], 4);
+    icl__put_le(out + header + 4 * i, u, 4);
+  }
+  digest = icl__digest(icl__digest_config(cfg), out + header, 4 * n);
+  if (md && md->task) digest = icl__digest(digest, md->task, strlen(md->task));
+  icl__put_header((char *)buf, cfg, md, digest);
+  return ICL_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>snapshot
+ * "ICLCTX01", model's digest (8 bytes), pairs (4), d (4), then F32: x_mean[d] x_std[d] y_mean y_std
+ * residuals[pairs] keys[L][C][2 pairs] values[L][2 pairs][C]; at the end the digest of all that.
+ * Everything little-endian.
+ * ------------------------------------------------------------------------------------------- */
+enum { ICL__SNAPSHOT_HEAD = 24 };
+static const char icl__snapshot_magic[] = "ICLCTX01";
+
+static size_t icl__snapshot_bytes(const icl_ctx *c, size_t pairs)
+{
+  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
+  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + pairs * (1 + 4 * L * C);
+  return ICL__SNAPSHOT_HEAD + 4 * floats + 8;
+}
+
+/* One run of floats, to the bytes or from them. */
+static unsigned char *icl__copy_floats(float *x, size_t n, unsigned char *p, int save)
+{
+  size_t i;
+  for (i = 0; i < n; i++, p += 4) {
+    uint32_t u;
+    if (save) { memcpy(&u, &x[i], 4); icl__put_le(p, u, 4); }
+    else { u = icl__get32(p); memcpy(&x[i], &u, 4); }
+  }
+  return p;
+}
+
+/* Everything a snapshot holds, in its order. */
+static void icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p, int save)
+{
+  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
+  size_t d = (size_t)c->model->config.n_dims, i;
+  p = icl__copy_floats(c->x_mean, d, p, save);
+  p = icl__copy_floats(c->x_std, d, p, save);
+  p = icl__copy_floats(c->y_scale, 2, p, save);
+  p = icl__copy_floats(c->residuals, pairs, p, save);
+  for (i = 0; i < L * C; i++) p = icl__copy_floats(c->keys + i * c->key_row, 2 * pairs, p, save);
+  for (i = 0; i < L; i++)
+    p = icl__copy_floats(c->values + i * 2 * (size_t)c->max_pairs * C, 2 * pairs * C, p, save);
+}
+
+size_t icl_ctx_save_bytes(const icl_ctx *c)
+{
+  return c && c->model ? icl__snapshot_bytes(c, (size_t)c->n_pairs) : 0;
+}
+
+icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size)
+{
+  unsigned char *p = (unsigned char *)buf;
+  size_t bytes = icl_ctx_save_bytes(c);
+  if (!bytes || !buf) return ICL_ERR_ARG;
+  if (size < bytes) return ICL_ERR_MEMORY;
+  memcpy(p, icl__snapshot_magic, 8);
+  icl__put_le(p + 8, c->model->digest, 8);
+  icl__put_le(p + 16, (uint64_t)c->n_pairs, 4);
+  icl__put_le(p + 20, (uint64_t)c->model->config.n_dims, 4);
+  icl__walk_snapshot(c, (size_t)c->n_pairs, p + ICL__SNAPSHOT_HEAD, 1);
+  icl__put_le(p + bytes - 8, icl__digest(0, p, bytes - 8), 8);
+  return ICL_OK;
+}
+
+icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size)
+{
+  const unsigned char *p = (const unsigned char *)buf;
+  size_t pairs, i;
+  if (!c || !c->model || !buf) return ICL_ERR_ARG;
+  if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 8)) return ICL_ERR_FORMAT;
+  if (icl__get64(p + 8) != c->model->digest) return ICL_ERR_STATE;
+  if (icl__get32(p + 20) != (uint32_t)c->model->config.n_dims) return ICL_ERR_FORMAT;
+  pairs = icl__get32(p + 16);
+  if (pairs > (size_t)c->max_pairs) return ICL_ERR_FULL;
+  if (size != icl__snapshot_bytes(c, pairs)) return ICL_ERR_FORMAT;
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+  if (icl__get64(p + size - 8) != icl__digest(0, p, size - 8)) return ICL_ERR_DIGEST;
+#endif
+  for (i = ICL__SNAPSHOT_HEAD; i < size - 8; i += 4) {
+    float v = icl__decode(p + i, ICL__F32);
+    if (!icl__finite(&v, 1)) return ICL_ERR_NONFINITE;
+  }
+  icl__walk_snapshot(c, pairs, (unsigned char *)(uintptr_t)(p + ICL__SNAPSHOT_HEAD), 0);
+  c->n_pairs = (int)pairs;
+  return ICL_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>sugar
+ * ------------------------------------------------------------------------------------------- */
+#ifndef ICL_NO_MALLOC
+icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch)
+{
+  size_t bytes = icl_ctx_bytes(m, max_pairs, max_batch);
+  unsigned char *block;
+  icl_error err;
+  if (!c || !bytes) return ICL_ERR_ARG;
+  if (bytes > SIZE_MAX - sizeof(icl_ctx)) return ICL_ERR_MEMORY;
+  block = (unsigned char *)ICL_MALLOC(sizeof(icl_ctx) + bytes);
+  if (!block) return ICL_ERR_MEMORY;
+  err = icl_ctx_init((icl_ctx *)(void *)block, m, max_pairs, max_batch, block + sizeof(icl_ctx), bytes);
+  if (err) ICL_FREE(block);
+  else *c = (icl_ctx *)(void *)block;
+  return err;
+}
+
+void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
+
+#ifndef ICL_NO_STDIO
+/* Grows *buf to want bytes from the file, doubling, so that a header that lies about the size costs no
+ * more memory than the file has bytes. */
+static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, size_t want, icl_report *r)
+{
+  size_t room = have;
+  while (have < want) {
+    if (have == room) {
+      unsigned char *more;
+      room = room < 4096 ? icl__min(want, 4096) : room < want / 2 ? 2 * room : want;
+      more = (unsigned char *)ICL_REALLOC(*buf, room);
+      if (!more) return icl__fail(r, ICL_ERR_MEMORY, have, "no memory for the file", NULL);
+      *buf = more;
+    }
+    {
+      size_t got = fread(*buf + have, 1, room - have, file);
+      if (!got && ferror(file)) return icl__fail(r, ICL_ERR_IO, have, "cannot read on", NULL);
+      if (!got) return icl__fail(r, ICL_ERR_FORMAT, have, "the file ends too early", NULL);
+      have += got;
+    }
+  }
+  return ICL_OK;
+}
+
+/* The whole file: as much as its header promises, and then its end. */
+static icl_error icl__read_file(FILE *file, unsigned char **buf, size_t *size, icl_report *r)
+{
+  icl__file f;
+  icl_error err;
+  memset(&f, 0, sizeof f);
+  if ((err = icl__read_up_to(file, buf, 0, 8, r))) return err;
+  if ((err = icl__header_size(*buf, 8, &f.header_size, r))) return err;
+  if ((err = icl__read_up_to(file, buf, 8, 8 + f.header_size, r))) return err;
+  f.header = (const char *)*buf + 8;
+  if ((err = icl__read_header(&f, r))) return err;
+  if (f.data_size > SIZE_MAX - 8 - f.header_size)
+    return icl__fail(r, ICL_ERR_LIMIT, 0, "too large for this address space", NULL);
+  *size = 8 + f.header_size + (size_t)f.data_size;
+  if ((err = icl__read_up_to(file, buf, 8 + f.header_size, *size, r))) return err;
+  if (getc(file) != EOF) return icl__fail(r, ICL_ERR_FORMAT, *size, "bytes behind the data", NULL);
+  return ICL_OK;
+}
+
+icl_error icl_load(icl_model **m, const char *path, icl_report *r)
+{
+  unsigned char *data = NULL, *block = NULL;
+  size_t size = 0, need = 0;
+  icl_error err;
+  FILE *file;
+  if (!m || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", m ? "path" : "m");
+  file = fopen(path, "rb");
+  if (!file) return icl__fail(r, ICL_ERR_IO, 0, "cannot open", path);
+  err = icl__read_file(file, &data, &size, r);
+  fclose(file);
+  if (!err) err = icl_inspect(data, size, NULL, &need, r);
+  if (!err && need > SIZE_MAX - sizeof(icl_model)) err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory", NULL);
+  if (!err && !(block = (unsigned char *)ICL_MALLOC(sizeof(icl_model) + need)))
+    err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for the model", NULL);
+  if (!err) err = icl_model_init((icl_model *)(void *)block, data, size, block + sizeof(icl_model), need, r);
+  if (err) {
+    ICL_FREE(block);
+    ICL_FREE(data);
+    return err;
+  }
+  *m = (icl_model *)(void *)block;
+  (*m)->owned = data;
+  return ICL_OK;
+}
+
+void icl_unload(icl_model *m)
+{
+  if (!m) return;
+  ICL_FREE(m->owned);
+  ICL_FREE(m);
+}
+#endif
+#endif
+#endif /* ICL_IMPLEMENTATION */
+#endif /* ICL_H */

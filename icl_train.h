@@ -1,0 +1,3853 @@
+#ifndef ICL_TRAIN_H
+#define ICL_TRAIN_H
+
+/* ===== >>config ============================================================================= */
+#include "icl.h"
+#include <signal.h>
+
+#ifndef ICL_MAX_THREADS
+#define ICL_MAX_THREADS 64
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ----- random numbers ----------------------------------------------------------------------- */
+
+/* Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): a block of
+ * four words is a function of a counter and a key, so any place of any sequence is reached at
+ * once, on any thread.  Here
+ *     key     = seed (low word, high word)
+ *     counter = block number, low 32 bits of index, low 32 bits of stream,
+ *               bits 32..47 of stream above bits 32..47 of index.
+ * Sequence `index` of training step `stream` is therefore the same whoever computes it.  Each
+ * holds 2^34 words.  stream and index must be below 2^48: higher bits are ignored. */
+typedef struct icl_rng {
+  /* private below */
+  uint32_t key[2], counter[4];
+  uint32_t word[4];                /* the block before counter[0]                             */
+  int used;                        /* words of it handed out                                  */
+  int has_spare;                   /* 1: spare is a normal number that is not handed out yet  */
+  float spare;
+} icl_rng;
+
+ICL_API void icl_rng_init(icl_rng *r, uint64_t seed, uint64_t stream, uint64_t index);
+
+/* 32 uniform bits; a uniform float in [0, 1), a multiple of 2^-24; N(0, 1). */
+ICL_API uint32_t icl_rng_u32(icl_rng *r);
+ICL_API float icl_rng_uniform(icl_rng *r);
+ICL_API float icl_rng_normal(icl_rng *r);
+
+/* Gamma(shape, scale), mean shape * scale.  0 where shape or scale is not positive. */
+ICL_API float icl_rng_gamma(icl_rng *r, float shape, float scale);
+
+/* One of 0..n-1, all equally likely to the last bit; 0 where n < 2. */
+ICL_API int icl_rng_below(icl_rng *r, int n);
+
+/* ----- function classes --------------------------------------------------------------------- */
+
+/* A class is a distribution over functions of x[d].  `draw` draws one, as theta[n_theta] floats,
+ * and `eval` computes it.  Those that are built in (formulas in >>classes):
+ *
+ *     dense                    b.x / sqrt(d), b ~ N(0, I)
+ *     sparse(nnz=2)            the same with nnz coordinates that are not zero, / sqrt(nnz)
+ *     relu(hidden=100)         b.relu(W x) / sqrt(d hidden), W ~ N(0, 2)
+ *     sine(norm=0)             b cos(2 pi w z), w ~ Gamma(6, 1/6): variance 1/2; norm=1: variance 1
+ *     tree(depth=4)            binary decisions x_j > 0, leaves N(0, 1)
+ *     quadratic                b.x^2 / sqrt(3 d)
+ *     affine(slope=1, intercept=1)         a + b.x, each with that standard deviation
+ *     poly(degree=2)                       polynomial in z, Hermite coefficients N(0, 1)
+ *     wave(fmin=0.1, fmax=1, offset=1)     offset c + A cos(2 pi w z + phase), w ~ U(fmin, fmax)
+ *     saturate(tmin=0.3, tmax=3, x0=-2)    a + b (1 - exp(-max(0, z - x0) / t)), t log-uniform
+ *
+ * z is x for d = 1 and otherwise x along a random direction.  With x ~ N(0, I), E f(x)^2 over x
+ * and functions is 1 for each (sine: 0.5001).  These change a class, and nest:
+ *
+ *     noisy(A, sd=0.5, renorm=0)    label noise N(0, sd^2); A is dense where none is given;
+ *                                   renorm=1 divides by sqrt(1 + sd^2)
+ *     convex(A, B, alpha=)          alpha A(x) + (1 - alpha) B(x); without alpha it is U(0, 1),
+ *                                   drawn anew for each function
+ *     garg(A)                       in the units of Garg et al.: times sqrt(d), for sparse
+ *                                   sqrt(nnz), for tree and the curves in z 1 */
+#define ICL_MAX_ARGS 4
+#define ICL_AT_MOST_DIMS (-1.0f)   /* as the maximum of an argument: n_dims                   */
+
+typedef struct icl_class_arg {
+  const char *name;                /* NULL: no argument                                       */
+  float value;                     /* where the text gives none                               */
+  float min, max;                  /* both allowed                                            */
+  int whole;                       /* 1: a whole number                                       */
+} icl_class_arg;
+
+/* What a class's functions are told. */
+typedef struct icl_class_call {
+  float arg[ICL_MAX_ARGS];         /* in the order of the class's table                       */
+  int n_dims;                      /* d                                                       */
+  int dims_active;                 /* inputs from here on are zero (curriculum)               */
+  const void *user;                /* of the class                                            */
+} icl_class_call;
+
+/* A row of the table.  Callers may bring rows of their own; their text names are used like the
+ * others.  The functions depend on their arguments alone and may run on several threads. */
+typedef struct icl_class {
+  const char *name;                /* letters, digits and _; not one of the names above       */
+  icl_class_arg arg[ICL_MAX_ARGS];
+  int (*n_theta)(const icl_class_call *c);       /* floats of one function; < 0: bad arguments */
+  void (*draw)(float *theta, const icl_class_call *c, icl_rng *rng);
+  float (*eval)(const float *theta, const float *x, const icl_class_call *c);    /* x[d] */
+  float (*garg_scale)(const icl_class_call *c);  /* factor under garg(); NULL: 1               */
+  const void *user;
+} icl_class;
+
+/* Built-in class i, for listings: NULL past the last. */
+ICL_API const icl_class *icl_class_at(int i);
+
+/* ----- tasks: mixtures of classes, from text ------------------------------------------------ */
+
+#define ICL_MAX_TASK_NODES 32
+
+/* One name of the text.  Nodes that share parent and operand are the terms of one mixture. */
+typedef struct icl_task_node {
+  int kind;                        /* row of the class table; the caller's own come last      */
+  int parent;                      /* node it is inside of, always an earlier one; -1: none   */
+  int operand;                     /* which of the parent's classes it is                     */
+  int first;                       /* 1: the first term of its mixture                        */
+  float weight, total;             /* weight as written, and the sum over the mixture         */
+  float arg[ICL_MAX_ARGS];
+  unsigned given;                  /* bit i: the text gave argument i                         */
+  size_t at;                       /* place in the text                                       */
+  size_t theta;                    /* place in a drawn function                               */
+} icl_task_node;
+
+/* A parsed task.  Holds no memory and no pointer to itself: copy it, put it anywhere. */
+typedef struct icl_task {
+  int n_dims;                      /* d                                                       */
+  /* private below */
+  int n_nodes, n_own;
+  size_t n_floats;                 /* of a drawn function                                     */
+  const icl_class *own;            /* [n_own] the caller's                                    */
+  icl_task_node node[ICL_MAX_TASK_NODES];
+} icl_task;
+
+/* Reads a task.  A sum picks one of its terms for each prompt, with probability weight / sum; a
+ * term without a weight counts 1.  Spaces are free:
+ *     task  = term { "+" term }
+ *     term  = [ number "*" ] name [ "(" item { "," item } ")" ]
+ *     item  = task | argument "=" number
+ * own[n_own] (or NULL, 0) must outlive the task.  n_dims from 1 to 4096.  On an error t is
+ * untouched, r->offset is the place in the text and r->text names the word: CONFIG (the text),
+ * LIMIT (more than 32 names, or functions of more than 2^26 floats), ARG (NULL, n_dims, a bad row
+ * of own). */
+ICL_API icl_error icl_task_parse(icl_task *t, const char *text, int n_dims, const icl_class *own,
+                                 int n_own, icl_report *r);
+
+/* Writes the task's text with every argument spelled out; parsing it again gives the same task.
+ * Returns its length.  buf[size] gets what fits, ended by NUL; size 0 only counts. */
+ICL_API size_t icl_task_print(const icl_task *t, char *buf, size_t size);
+
+/* Terms of the outermost sum, and the probability of term i (0 past the last). */
+ICL_API int icl_task_terms(const icl_task *t);
+ICL_API float icl_task_weight(const icl_task *t, int i);
+
+/* ----- prompts ------------------------------------------------------------------------------ */
+
+/* How to draw prompts.  Zeros are the default. */
+typedef struct icl_sampling {
+  int dims_active;                 /* curriculum: x beyond is 0, classes choose within; 0: all */
+  int x_uniform;                   /* 1: x ~ U[-sqrt 3, sqrt 3] instead of N(0, 1)            */
+  float x_scale;                   /* x is multiplied by this, before f; 0: 1                 */
+  float y_scale;                   /* y is multiplied by this; 0: 1                           */
+} icl_sampling;
+
+/* Floats of one drawn function, which is also all the scratch that the functions below want. */
+ICL_API size_t icl_prompt_scratch(const icl_task *t);
+
+/* Draws a prompt: a function f (one term of each mixture), then pair by pair x_i and, for noisy
+ * tasks, the noise of y_i = f(x_i).  Hence the first pairs of a longer prompt are those of a
+ * shorter one.  xs[n_pairs][d], ys[n_pairs]; *class_drawn (NULL is fine) is the term of the
+ * outermost sum; scratch[icl_prompt_scratch] keeps f for icl_function_eval.  opt may be NULL.
+ * Errors: ARG, and NONFINITE where f yields NaN or infinity (what was written is then of no use). */
+ICL_API icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng *rng,
+                                    int n_pairs, float *xs, float *ys, int *class_drawn,
+                                    float *scratch);
+
+/* The same for xs[n][d] that are given: they are used as they are, whatever opt says of x. */
+ICL_API icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n,
+                                   const float *xs, float *ys, int *class_drawn, float *scratch);
+
+/* The two halves of it.  draw: f[icl_prompt_scratch] becomes a function of the task; ARG on bad
+ * options.  eval: f at x[d], without noise.  noise: the standard deviation of the noise on its
+ * labels.  class: the term of the outermost sum. */
+ICL_API icl_error icl_function_draw(float *f, const icl_task *t, const icl_sampling *opt,
+                                    icl_rng *rng);
+ICL_API float icl_function_eval(const float *f, const float *x, const icl_task *t);
+ICL_API float icl_function_noise(const float *f);
+ICL_API int icl_function_class(const float *f);
+
+/* ----- baselines ---------------------------------------------------------------------------- */
+
+/* Classical predictors and the exact optimum, to hold a model against (arXiv 2208.01066, appendix
+ * A.3).  Without pairs all of them say 0.
+ *
+ *     ols            least squares; of all solutions the one of least norm (any k, any rank)
+ *     ridge:L        min |y - X w|^2 + L |w|^2, L > 0
+ *     lasso:A        min |y - X w|^2 / (2 k) + A |w|_1, A >= 0, no intercept
+ *     knn:K          mean of the K nearest y's, of all where there are fewer
+ *     avg            w = mean(x_i y_i)
+ *     zero           0
+ *     bayes, bayes:S posterior mean under the task, for tasks that icl_bayes_supported accepts.
+ *                    S (1e-8) is noise variance on top of the task's: more is softer */
+typedef enum icl_baseline_kind {
+  ICL_BASELINE_OLS, ICL_BASELINE_RIDGE, ICL_BASELINE_LASSO, ICL_BASELINE_KNN, ICL_BASELINE_AVG,
+  ICL_BASELINE_ZERO, ICL_BASELINE_BAYES
+} icl_baseline_kind;
+
+typedef struct icl_baseline {
+  icl_baseline_kind kind;
+  double value;                    /* L, A, K or S                                            */
+} icl_baseline;
+
+/* Reads one of the texts above.  CONFIG where it is none: r->offset is the place in the text. */
+ICL_API icl_error icl_baseline_parse(icl_baseline *b, const char *text, icl_report *r);
+
+/* 1 if `bayes` is exact and affordable for the task: dense and sparse, under noisy and garg, in
+ * any mixture, with at most 2^20 supports (choices of nnz among d inputs) in all. */
+ICL_API int icl_bayes_supported(const icl_task *t);
+
+/* Bytes of scratch that b needs for k pairs of d inputs.  0: k or d out of range, at most 16384
+ * and 4096. */
+ICL_API size_t icl_baseline_scratch(const icl_baseline *b, int k, int d);
+
+/* out[m] = predictions at Q[m][d] from pairs X[k][d], y[k].  task is for bayes only and may be
+ * NULL for the others.  scratch[icl_baseline_scratch], aligned or not.  Errors, with out
+ * untouched: ARG; NONFINITE in X, y or Q; CONFIG where bayes does not support the task. */
+ICL_API icl_error icl_baseline_predict(const icl_baseline *b, const icl_task *task, int k, int d,
+                                       const float *X, const float *y, int m, const float *Q,
+                                       float *out, void *scratch);
+/* ----- training -------------------------------------------------------------------------------- */
+
+/* Learning rate at update t of N after W steps of linear warm-up:
+ * constant: lr;  inverse square root (Praxis): lr sqrt(W / t);  cosine: from lr to lr_end lr at N. */
+typedef enum icl_schedule { ICL_LR_CONSTANT, ICL_LR_INVERSE_SQRT, ICL_LR_COSINE } icl_schedule;
+
+/* How to train.  A field that is zero takes the default in parentheses. */
+typedef struct icl_train_options {
+  icl_config model;        /* shape; n_positions (2 pairs - 1), n_out (1), epsilon (1e-5)         */
+  const char *task;        /* mixture of function classes; required                              */
+  const icl_class *own;    /* [n_own] classes of the caller's                                    */
+  int n_own;
+  icl_sampling sampling;   /* how prompts are drawn; dims_active is the curriculum's             */
+  int pairs;               /* pairs in a prompt; required                                        */
+  int batch;               /* prompts per step (64)                                              */
+  int64_t steps;           /* required                                                           */
+  icl_schedule schedule;   /* (constant)                                                         */
+  float lr;                /* (1e-4)                                                             */
+  int64_t warmup;          /* steps (0; inverse square root: 5000)                               */
+  float lr_end;            /* cosine: share of lr that is left at the end (0)                    */
+  float beta1, beta2;      /* Adam (0.9, 0.999)                                                  */
+  float epsilon;           /* Adam (1e-8)                                                        */
+  float weight_decay;      /* AdamW: decoupled, on every tensor (0)                              */
+  float clip;              /* largest norm of the gradient (0: no limit)                         */
+  float init_sd;           /* of the blocks' first weights (0.02, GPT-2's; narrow models leave   */
+                           /*   the plateau far sooner with 1 / sqrt(n_embd))                    */
+  int dims_start;          /* curriculum of Garg et al.: inputs that are not zero at first (d),  */
+  int64_t dims_every;      /*   one more each so many steps                                      */
+  int pairs_start;         /* pairs at first (pairs),                                            */
+  int pairs_add;           /*   so many more (2)                                                 */
+  int64_t pairs_every;     /*   each so many steps                                               */
+  uint64_t seed;
+  int threads;             /* (1)  the result is the same bits for any number                    */
+  int max_bad;             /* non-finite steps in a row after which training fails (10)          */
+  int rank, world;         /* this process draws prompts rank, rank + world, .. of each batch (0, 1) */
+  int (*reduce)(void *user, float *sum, size_t n);   /* adds sum[n] up over all processes; 0: done */
+  void *user;
+} icl_train_options;
+
+/* What a step did. */
+typedef struct icl_train_info {
+  int64_t step;            /* steps done                                                         */
+  float loss;              /* mean squared error over the batch's predictions, before the update */
+  float grad_norm;         /* before clipping                                                    */
+  float lr;
+  int dims, pairs;         /* where the curriculum stood                                         */
+  int64_t skipped;         /* steps without an update so far: loss or gradient was not finite    */
+} icl_train_info;
+
+typedef struct icl_trainer icl_trainer;
+
+/* Allocates everything that training needs, and draws the first weights: normal(init_sd), residual
+ * outputs / sqrt(2 L) as GPT-2; read-in and read-out uniform(1 / sqrt(inputs)).  CONFIG and LIMIT say
+ * in r what is wrong with the options; MEMORY. */
+ICL_API icl_error icl_trainer_new(icl_trainer **t, const icl_train_options *o, icl_report *r);
+ICL_API void icl_trainer_delete(icl_trainer *t);
+
+/* One step: a batch, its gradient, an update.  NONFINITE after max_bad bad steps in a row; IO if reduce
+ * fails.  info may be NULL. */
+ICL_API icl_error icl_train_step(icl_trainer *t, icl_train_info *info);
+
+/* The model as it is now; changes with the next step.  The options with their defaults filled in. */
+ICL_API const icl_model *icl_trainer_model(const icl_trainer *t);
+ICL_API const icl_train_options *icl_trainer_options(const icl_trainer *t);
+
+/* Weights and last gradient, [icl_param_count] in the order of the tensor table.  The caller may change
+ * the weights between steps. */
+ICL_API float *icl_trainer_params(icl_trainer *t);
+ICL_API const float *icl_trainer_grads(const icl_trainer *t);
+
+/* Loss and gradient of prompts that the caller brings: xs[batch][pairs][d], ys[batch][pairs]; and the
+ * update that icl_train_step makes of them. */
+ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss);
+ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
+
+/* Training state to a file, whole or not at all (temporary file, fsync, rename, fsync of the folder), and
+ * back.  A run that is resumed goes on to the same bits.  STATE: the file is of a run with other
+ * options (number of threads aside), DIGEST: damaged. */
+ICL_API icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r);
+ICL_API icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r);
+
+/* The model as a checkpoint, written in the same way, with icl.typical measured on 2048 new prompts. */
+ICL_API icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r);
+
+/* The whole loop.  Zero means none, where no default is given. */
+typedef struct icl_run {
+  const char *model_path;  /* checkpoint, written when the run ends or is stopped                */
+  const char *state_path;  /* training state, written every save_every steps and at the end      */
+  int resume;              /* 1: go on from state_path if that file exists                       */
+  int64_t save_every;      /* (1000)                                                             */
+  int (*progress)(void *user, const icl_train_info *info);   /* after each step; nonzero: stop   */
+  void *user;
+  const volatile sig_atomic_t *stop;                         /* set by a signal handler: stop    */
+} icl_run;
+
+/* Steps until options.steps are done, or until told to stop.  last (NULL ok) is the last step's. */
+ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last, icl_report *r);
+
+/* ----- all predictions of many prompts ---------------------------------------------------------- */
+
+typedef struct icl_batch icl_batch;
+
+/* Memory and threads to run m over prompts of n_pairs pairs. */
+ICL_API icl_error icl_batch_new(icl_batch **b, const icl_model *m, int n_pairs, int threads);
+ICL_API void icl_batch_delete(icl_batch *b);
+
+/* preds[n][n_pairs]: y_i predicted from the i pairs before it, the same bits as icl_add finds.
+ * xs[n][n_pairs][d], ys[n][n_pairs]; the last y of a prompt is not used. */
+ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *ys, float *preds);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* ============================================================================================= */
+/* Stop here if you only use the library.                                                        */
+/* ============================================================================================= */
+
+#if defined ICL_TRAIN_IMPLEMENTATION && !defined ICL__TRAIN_IMPLEMENTED
+#define ICL__TRAIN_IMPLEMENTED
+
+#ifndef ICL__IMPLEMENTED
+#error "define ICL_IMPLEMENTATION too, in the file that defines ICL_TRAIN_IMPLEMENTATION"
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>platform
+ * ------------------------------------------------------------------------------------------- */
+#include <stdio.h>
+#include <stdlib.h>
+#if defined __unix__ || defined __APPLE__
+#define ICL__POSIX
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+#ifdef ICL_TRAIN_THREADS
+#include <pthread.h>
+#endif
+/* ---------------------------------------------------------------------------------------------
+ * >>rng
+ * Philox4x32-10.  The words are exact everywhere; normal numbers are rounded from double, which
+ * hides the last bits, in which one libm's log, sin and cos differ from another's.
+ * ------------------------------------------------------------------------------------------- */
+static void icl__philox_round(uint32_t c[4], uint32_t k0, uint32_t k1)
+{
+  uint64_t a = (uint64_t)0xD2511F53u * c[0], b = (uint64_t)0xCD9E8D57u * c[2];
+  c[0] = (uint32_t)(b >> 32) ^ c[1] ^ k0;
+  c[1] = (uint32_t)b;
+  c[2] = (uint32_t)(a >> 32) ^ c[3] ^ k1;
+  c[3] = (uint32_t)a;
+}
+
+/* out[4] = Philox(counter[4], key[2]). */
+static void icl__philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
+{
+  uint32_t i;
+  memcpy(out, counter, 4 * sizeof *out);
+  for (i = 0; i < 10; i++)
+    icl__philox_round(out, key[0] + i * 0x9E3779B9u, key[1] + i * 0xBB67AE85u);
+}
+
+void icl_rng_init(icl_rng *r, uint64_t seed, uint64_t stream, uint64_t index)
+{
+  memset(r, 0, sizeof *r);
+  r->key[0] = (uint32_t)seed;
+  r->key[1] = (uint32_t)(seed >> 32);
+  r->counter[1] = (uint32_t)index;
+  r->counter[2] = (uint32_t)stream;
+  r->counter[3] = (uint32_t)(stream >> 32) << 16 | ((uint32_t)(index >> 32) & 0xFFFFu);
+  r->used = 4;
+}
+
+uint32_t icl_rng_u32(icl_rng *r)
+{
+  if (r->used == 4) {
+    icl__philox(r->word, r->counter, r->key);
+    r->counter[0]++;
+    r->used = 0;
+  }
+  return r->word[r->used++];
+}
+
+float icl_rng_uniform(icl_rng *r) { return (float)(icl_rng_u32(r) >> 8) * (1.0f / 16777216); }
+
+/* Uniform in (0, 1], never 0, so that it has a logarithm. */
+static double icl__rng_open(icl_rng *r) { return (icl_rng_u32(r) + 1.0) * (1 / 4294967296.0); }
+
+/* Box and Muller: two uniform words make two normal numbers, up to 6.66. */
+float icl_rng_normal(icl_rng *r)
+{
+  double radius, angle;
+  if (r->has_spare) { r->has_spare = 0; return r->spare; }
+  radius = sqrt(-2 * log(icl__rng_open(r)));
+  angle = icl_rng_u32(r) * (6.283185307179586 / 4294967296.0);
+  r->spare = (float)(radius * sin(angle));
+  r->has_spare = 1;
+  return (float)(radius * cos(angle));
+}
+
+/* Marsaglia and Tsang 2000: d v with v = (1 + c n)^3, d = shape - 1/3, c = 1 / sqrt(9 d), accepted
+ * if log u < n^2/2 + d (1 - v + log v).  Needs shape >= 1. */
+static double icl__rng_gamma(icl_rng *r, double shape)
+{
+  double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
+  for (;;) {
+    double n = (double)icl_rng_normal(r), v = 1 + c * n;
+    if (v <= 0) continue;
+    v *= v * v;
+    if (log(icl__rng_open(r)) < n * n / 2 + d * (1 - v + log(v))) return d * v;
+  }
+}
+
+/* Shapes below 1: Gamma(shape) = Gamma(shape + 1) u^(1 / shape). */
+float icl_rng_gamma(icl_rng *r, float shape, float scale)
+{
+  double g, k = (double)shape;
+  if (!(shape > 0) || !(scale > 0)) return 0;
+  g = icl__rng_gamma(r, k < 1 ? k + 1 : k);
+  if (k < 1) g *= pow(icl__rng_open(r), 1 / k);
+  return (float)(g * (double)scale);
+}
+
+/* Lemire 2019: the high word of u n, u drawn again where the low word falls in the uneven rest. */
+int icl_rng_below(icl_rng *r, int n)
+{
+  uint32_t size = (uint32_t)n, uneven;
+  uint64_t product;
+  if (n < 2) return 0;
+  uneven = (0u - size) % size;
+  do product = (uint64_t)icl_rng_u32(r) * size; while ((uint32_t)product < uneven);
+  return (int)(product >> 32);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>classes
+ * One row of icl__classes and up to four functions each: how many floats describe a function, how
+ * to draw them, how to evaluate them.  "Unit variance" is E f(x)^2 = 1 over x ~ N(0, I) and f.
+ * From arXiv 2311.00871, appendix A.2, are dense, sparse, relu and sine; from arXiv 2208.01066 tree
+ * and quadratic; the rest are curves that people meet.
+ * ------------------------------------------------------------------------------------------- */
+
+/* a[n].b[n], in four sums: a single one would wait for itself. */
+static float icl__class_dot(const float *a, const float *b, int n)
+{
+  float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+  int i = 0;
+  for (; i + 4 <= n; i += 4) {
+    s0 += a[i] * b[i];
+    s1 += a[i + 1] * b[i + 1];
+    s2 += a[i + 2] * b[i + 2];
+    s3 += a[i + 3] * b[i + 3];
+  }
+  for (; i < n; i++) s0 += a[i] * b[i];
+  return (s0 + s1) + (s2 + s3);
+}
+
+static void icl__draw_normals(float *out, int n, double sd, icl_rng *rng)
+{
+  int i;
+  for (i = 0; i < n; i++) out[i] = (float)sd * icl_rng_normal(rng);
+}
+
+/* u[d]: a random direction, so that z = u.x ~ N(0, 1).  Of one input it is that input. */
+static void icl__draw_direction(float *u, const icl_class_call *c, icl_rng *rng)
+{
+  double norm = 0;
+  int i;
+  memset(u, 0, (size_t)c->n_dims * sizeof *u);
+  u[0] = 1;
+  if (c->dims_active == 1) return;
+  icl__draw_normals(u, c->dims_active, 1, rng);
+  for (i = 0; i < c->dims_active; i++) norm += (double)u[i] * (double)u[i];
+  for (i = 0; i < c->dims_active; i++) u[i] = (float)((double)u[i] / sqrt(norm));
+}
+
+/* dense: f(x) = b.x / sqrt(d), b ~ N(0, I).   theta[d] = b / sqrt(d) */
+static int icl__dense_size(const icl_class_call *c) { return c->n_dims; }
+
+static void icl__dense_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  icl__draw_normals(theta, c->n_dims, 1 / sqrt((double)c->n_dims), rng);
+}
+
+static float icl__dense_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  return icl__class_dot(theta, x, c->n_dims);
+}
+
+/* Garg et al. do not divide by sqrt(d). */
+static float icl__garg_root_d(const icl_class_call *c) { return sqrtf((float)c->n_dims); }
+
+/* sparse: f(x) = sum over S of b_j x_j / sqrt(nnz), b ~ N(0, I), S uniform of size nnz; of all
+ * active inputs where there are fewer.   theta[nnz][2] = j, b_j / sqrt(nnz) */
+static int icl__sparse_size(const icl_class_call *c) { return 2 * (int)c->arg[0]; }
+
+/* Floyd's sampling without replacement: t of 0..j, or j itself where t is taken. */
+static void icl__sparse_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  int nnz = (int)c->arg[0], n = c->dims_active, i, k;
+  memset(theta, 0, 2 * (size_t)nnz * sizeof *theta);
+  if (nnz < n) n = nnz;
+  for (i = 0; i < n; i++) {
+    int j = c->dims_active - n + i, t = icl_rng_below(rng, j + 1);
+    for (k = 0; k < i; k++) if ((int)theta[2 * k] == t) t = j;
+    theta[2 * i] = (float)t;
+    theta[2 * i + 1] = icl_rng_normal(rng) / sqrtf((float)nnz);
+  }
+}
+
+static float icl__sparse_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  float y = 0;
+  int i, nnz = (int)c->arg[0];
+  for (i = 0; i < nnz; i++) y += theta[2 * i + 1] * x[(int)theta[2 * i]];
+  return y;
+}
+
+static float icl__garg_root_nnz(const icl_class_call *c) { return sqrtf(c->arg[0]); }
+
+/* relu: f(x) = b.relu(W x) / sqrt(d h), W_ij ~ N(0, 2), b ~ N(0, I).   theta = b / sqrt(d h) [h],
+ * W [h][d] (Printed with sqrt(d) h below; only this has unit variance.) */
+static int icl__relu_size(const icl_class_call *c) { return (int)c->arg[0] * (c->n_dims + 1); }
+
+static void icl__relu_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  int h = (int)c->arg[0];
+  icl__draw_normals(theta, h, 1 / sqrt((double)h * c->n_dims), rng);
+  icl__draw_normals(theta + h, h * c->n_dims, sqrt(2.0), rng);
+}
+
+static float icl__relu_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  int i, h = (int)c->arg[0], d = c->n_dims;
+  const float *w = theta + h;
+  float y = 0;
+  for (i = 0; i < h; i++, w += d) {
+    float s = icl__class_dot(w, x, d);
+    if (s > 0) y += theta[i] * s;
+  }
+  return y;
+}
+
+/* sine: f(x) = b cos(2 pi w z), b ~ N(0, 1), w ~ Gamma(6, 1/6), as printed, without a phase.  Its
+ * variance is (1 + E exp(-8 pi^2 w^2)) / 2 = 0.500136; norm=1 makes it 1.   theta = u[d], w, b */
+static int icl__sine_size(const icl_class_call *c) { return c->n_dims + 2; }
+
+static void icl__sine_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  float *p = theta + c->n_dims;
+  icl__draw_direction(theta, c, rng);
+  p[0] = icl_rng_gamma(rng, 6, 1.0f / 6);
+  p[1] = icl_rng_normal(rng) * (c->arg[0] > 0 ? 1.41402192f : 1.0f);
+}
+
+static float icl__sine_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  const float *p = theta + c->n_dims;
+  return p[1] * cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims));
+}
+
+/* tree: from node i go to 2 i + 1, or to 2 i + 2 if x_j > 0, j uniform; leaves ~ N(0, 1).
+ * theta = j [2^depth - 1], leaves [2^depth], in the order of their node numbers */
+static int icl__tree_size(const icl_class_call *c) { return (2 << (int)c->arg[0]) - 1; }
+
+static void icl__tree_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  int i, leaves = 1 << (int)c->arg[0];
+  for (i = 0; i < leaves - 1; i++) theta[i] = (float)icl_rng_below(rng, c->dims_active);
+  icl__draw_normals(theta + leaves - 1, leaves, 1, rng);
+}
+
+static float icl__tree_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  int level, i = 0, depth = (int)c->arg[0];
+  for (level = 0; level < depth; level++) i = 2 * i + 1 + (x[(int)theta[i]] > 0);
+  return theta[i];
+}
+
+/* quadratic: f(x) = b.x^2 / sqrt(3 d), b ~ N(0, I); E x^4 = 3.   theta[d] = b / sqrt(3 d) */
+static void icl__quadratic_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  icl__draw_normals(theta, c->n_dims, 1 / sqrt(3.0 * c->n_dims), rng);
+}
+
+static float icl__quadratic_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  float y = 0;
+  int i;
+  for (i = 0; i < c->n_dims; i++) y += theta[i] * x[i] * x[i];
+  return y;
+}
+
+/* affine: f(x) = (A a + S b.x / sqrt(d)) / sqrt(A^2 + S^2) with S = slope, A = intercept, a and b
+ * ~ N(0, 1): dense with an intercept.   theta = weights[d], intercept */
+static int icl__affine_size(const icl_class_call *c)
+{
+  return c->arg[0] > 0 || c->arg[1] > 0 ? c->n_dims + 1 : -1;
+}
+
+static void icl__affine_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  double s = (double)c->arg[0], a = (double)c->arg[1], norm = sqrt(s * s + a * a);
+  icl__draw_normals(theta, c->n_dims, s / norm / sqrt((double)c->n_dims), rng);
+  icl__draw_normals(theta + c->n_dims, 1, a / norm, rng);
+}
+
+static float icl__affine_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  return theta[c->n_dims] + icl__class_dot(theta, x, c->n_dims);
+}
+
+/* poly: f(x) = sum over j = 0..degree of c_j h_j(z) / sqrt(degree + 1), c ~ N(0, I), with the
+ * Hermite polynomials h_0 = 1, h_1 = z, sqrt(j + 1) h_{j+1} = z h_j - sqrt(j) h_{j-1}, which are
+ * orthonormal under N(0, 1): every polynomial of that degree, each part of equal variance. 
+ * theta = u[d], c / sqrt(degree + 1) [degree + 1] */
+static int icl__poly_size(const icl_class_call *c) { return c->n_dims + 1 + (int)c->arg[0]; }
+
+static void icl__poly_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  int n = (int)c->arg[0] + 1;
+  icl__draw_direction(theta, c, rng);
+  icl__draw_normals(theta + c->n_dims, n, 1 / sqrt((double)n), rng);
+}
+
+static float icl__poly_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  int j, degree = (int)c->arg[0];
+  const float *p = theta + c->n_dims;
+  float z = icl__class_dot(theta, x, c->n_dims), h = 1, before = 0, y = 0;
+  for (j = 0; j <= degree; j++) {
+    float next = (z * h - sqrtf((float)j) * before) / sqrtf((float)j + 1);
+    y += p[j] * h;
+    before = h;
+    h = next;
+  }
+  return y;
+}
+
+/* wave: f(x) = (O c + A cos(2 pi w z + phase)) / sqrt(O^2 + 1/2) with O = offset, c and A ~ N(0,
+ * 1), w ~ U(fmin, fmax), phase ~ U(0, 2 pi): unit variance at every z. theta = u[d], w, phase,
+ * amplitude, offset */
+static int icl__wave_size(const icl_class_call *c)
+{
+  return c->arg[0] <= c->arg[1] ? c->n_dims + 4 : -1;
+}
+
+static void icl__wave_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  double o = (double)c->arg[2], norm = sqrt(o * o + 0.5);
+  float *p = theta + c->n_dims;
+  icl__draw_direction(theta, c, rng);
+  p[0] = c->arg[0] + (c->arg[1] - c->arg[0]) * icl_rng_uniform(rng);
+  p[1] = 6.28318531f * icl_rng_uniform(rng);
+  icl__draw_normals(p + 2, 1, 1 / norm, rng);
+  icl__draw_normals(p + 3, 1, o / norm, rng);
+}
+
+static float icl__wave_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  const float *p = theta + c->n_dims;
+  return p[3] + p[2] * cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims) + p[1]);
+}
+
+/* saturate: f(x) = (a + b (g(z) - m) / s) / sqrt(2), g(z) = 1 - exp(-max(0, +-z - x0) / t), a and
+ * b ~ N(0, 1), log t ~ U(log tmin, log tmax), either sign.  m and s are g's mean and standard
+ * deviation under N(0, 1), so each t has unit variance.   theta = u[d], 1 / t, f's level before
+ * x0, its rise */
+static int icl__saturate_size(const icl_class_call *c)
+{
+  return c->arg[0] <= c->arg[1] ? c->n_dims + 3 : -1;
+}
+
+/* E exp(-rate (z - x0)) [z > x0] = exp(rate^2 / 2 + rate x0) Phi(-x0 - rate). */
+static double icl__saturate_decay(double rate, double x0)
+{
+  return exp(rate * (rate / 2 + x0)) * 0.5 * erfc((x0 + rate) * 0.7071067811865476);
+}
+
+static void icl__saturate_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  double low = log((double)c->arg[0]), high = log((double)c->arg[1]), x0 = (double)c->arg[2];
+  double t = exp(low + (high - low) * (double)icl_rng_uniform(rng));
+  double after = icl__saturate_decay(0, x0), decay = icl__saturate_decay(1 / t, x0);
+  double mean = after - decay;
+  double square = after - 2 * decay + icl__saturate_decay(2 / t, x0);
+  double a = (double)icl_rng_normal(rng), b = (double)icl_rng_normal(rng);
+  float *p = theta + c->n_dims;
+  int i, flip = icl_rng_below(rng, 2);
+  b /= sqrt(square - mean * mean);
+  p[0] = (float)(1 / t);
+  p[1] = (float)((a - b * mean) * 0.7071067811865476);
+  p[2] = (float)(b * 0.7071067811865476);
+  icl__draw_direction(theta, c, rng);
+  for (i = 0; i < c->n_dims && flip; i++) theta[i] = -theta[i];
+}
+
+static float icl__saturate_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  const float *p = theta + c->n_dims;
+  float after = icl__class_dot(theta, x, c->n_dims) - c->arg[2];
+  return p[1] + p[2] * (1 - expf(-p[0] * (after > 0 ? after : 0)));
+}
+
+/* Rows of the table, by name.  From ICL__NOISY on they change the classes inside of them. */
+enum {
+  ICL__DENSE, ICL__SPARSE, ICL__RELU, ICL__SINE, ICL__TREE, ICL__QUADRATIC, ICL__AFFINE, ICL__POLY,
+  ICL__WAVE, ICL__SATURATE, ICL__NOISY, ICL__CONVEX, ICL__GARG, ICL__N_CLASSES
+};
+
+#define ICL__NO_ARG {NULL, 0, 0, 0, 0}
+#define ICL__ROW(f, scale) icl__##f##_size, icl__##f##_draw, icl__##f##_eval, scale, NULL
+#define ICL__NO_FUNCTIONS NULL, NULL, NULL, NULL, NULL
+static const icl_class icl__classes[ICL__N_CLASSES] = {
+  {"dense", {ICL__NO_ARG}, ICL__ROW(dense, icl__garg_root_d)},
+  {"sparse", {{"nnz", 2, 0, ICL_AT_MOST_DIMS, 1}}, ICL__ROW(sparse, icl__garg_root_nnz)},
+  {"relu", {{"hidden", 100, 1, 4096, 1}}, ICL__ROW(relu, icl__garg_root_d)},
+  {"sine", {{"norm", 0, 0, 1, 1}}, ICL__ROW(sine, NULL)},
+  {"tree", {{"depth", 4, 0, 16, 1}}, ICL__ROW(tree, NULL)},
+  {"quadratic", {ICL__NO_ARG}, icl__dense_size, icl__quadratic_draw, icl__quadratic_eval,
+   icl__garg_root_d, NULL},
+  {"affine", {{"slope", 1, 0, 1000, 0}, {"intercept", 1, 0, 1000, 0}},
+   ICL__ROW(affine, icl__garg_root_d)},
+  {"poly", {{"degree", 2, 0, 12, 1}}, ICL__ROW(poly, NULL)},
+  {"wave", {{"fmin", 0.1f, 0, 100, 0}, {"fmax", 1, 0, 100, 0}, {"offset", 1, 0, 1000, 0}},
+   ICL__ROW(wave, NULL)},
+  {"saturate", {{"tmin", 0.3f, 0.1f, 100, 0}, {"tmax", 3, 0.1f, 100, 0}, {"x0", -2, -4, 0, 0}},
+   ICL__ROW(saturate, NULL)},
+  {"noisy", {{"sd", 0.5f, 0, 1000, 0}, {"renorm", 0, 0, 1, 1}}, ICL__NO_FUNCTIONS},
+  {"convex", {{"alpha", 0, 0, 1, 0}}, ICL__NO_FUNCTIONS},
+  {"garg", {ICL__NO_ARG}, ICL__NO_FUNCTIONS}
+};
+
+const icl_class *icl_class_at(int i)
+{
+  return i >= 0 && i < ICL__N_CLASSES ? &icl__classes[i] : NULL;
+}
+
+/* Classes that a node of this kind has inside of its parentheses. */
+static int icl__kind_operands(int kind)
+{
+  return kind == ICL__CONVEX ? 2 : kind == ICL__NOISY || kind == ICL__GARG ? 1 : 0;
+}
+
+static const icl_class *icl__task_class(const icl_task *t, int kind)
+{
+  return kind < ICL__N_CLASSES ? &icl__classes[kind] : &t->own[kind - ICL__N_CLASSES];
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>numbers
+ * Decimal numbers without the locale.  Both ways go through m * 10^x with the same rounding, and so a
+ * float that was written reads back as itself.
+ * ------------------------------------------------------------------------------------------- */
+static double icl__scale10(double m, int x)
+{
+  double p = 1;
+  int i, n = x < 0 ? -x : x;
+  for (i = 0; i < n; i++) p *= 10;
+  return x < 0 ? m / p : m * p;
+}
+
+static int icl__is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Exponent "e-3" at p: its length, 0 where there is none. */
+static size_t icl__read_exponent(int *x, const char *p)
+{
+  size_t i = 1;
+  int e = 0, minus;
+  if (p[0] != 'e' && p[0] != 'E') return 0;
+  minus = p[i] == '-';
+  if (p[i] == '-' || p[i] == '+') i++;
+  if (!icl__is_digit(p[i])) return 0;
+  for (; icl__is_digit(p[i]); i++) if (e < 1000) e = 10 * e + (p[i] - '0');
+  *x += minus ? -e : e;
+  return i;
+}
+
+/* Reads [+-]digits[.digits][e[+-]digits] at p.  Returns its length, 0 where there is no number or
+ * one that no float can hold. */
+static size_t icl__read_number(double *v, const char *p)
+{
+  double m = 0;
+  size_t i = p[0] == '-' || p[0] == '+', digits = 0;
+  int x = 0, fraction = 0;
+  for (; icl__is_digit(p[i]) || (p[i] == '.' && !fraction); i++) {
+    if (p[i] == '.') { fraction = 1; continue; }
+    m = 10 * m + (p[i] - '0');
+    x -= fraction;
+    digits++;
+  }
+  if (!digits) return 0;
+  i += icl__read_exponent(&x, p + i);
+  if (x < -700) x = -700;
+  if (m > 0) m = icl__scale10(m, x);
+  if (!(m < 3.4028235677973366e38)) return 0;
+  *v = p[0] == '-' ? -m : m;
+  return i;
+}
+
+/* Text that is cut where buf ends; len goes on. */
+typedef struct icl__line { char *buf; size_t size, len; } icl__line;
+
+static icl__line icl__line_on(char *buf, size_t size)
+{
+  icl__line t;
+  t.buf = buf; t.size = size; t.len = 0;
+  if (size) buf[0] = 0;
+  return t;
+}
+
+static void icl__line_char(icl__line *t, char c)
+{
+  if (t->len + 1 < t->size) { t->buf[t->len] = c; t->buf[t->len + 1] = 0; }
+  t->len++;
+}
+
+static void icl__line_put(icl__line *t, const char *s) { while (*s) icl__line_char(t, *s++); }
+
+static void icl__line_digits(icl__line *t, unsigned long n)
+{
+  unsigned long p = 1;
+  while (n / p >= 10) p *= 10;
+  for (; p; p /= 10) icl__line_char(t, (char)('0' + n / p % 10));
+}
+
+/* m 10^x for m of n digits, as people write it. */
+static void icl__line_decimal(icl__line *t, unsigned long m, int n, int x)
+{
+  unsigned long p = 1;
+  int i;
+  for (i = 0; i < -x && i < n; i++) p *= 10;
+  if (n + x > 9 || n + x < -3) {
+    icl__line_digits(t, m);
+    icl__line_put(t, x < 0 ? "e-" : "e");
+    icl__line_digits(t, (unsigned long)(x < 0 ? -x : x));
+    return;
+  }
+  icl__line_digits(t, m / p);
+  for (i = 0; i < x; i++) icl__line_char(t, '0');
+  if (x < 0) icl__line_char(t, '.');
+  for (i = n; i < -x; i++) icl__line_char(t, '0');
+  for (m %= p, p /= 10; p && x < 0; p /= 10) icl__line_char(t, (char)('0' + m / p % 10));
+}
+
+/* The fewest digits that read back as v. */
+static void icl__line_number(icl__line *t, float v)
+{
+  double a = (double)(v < 0 ? -v : v), m;
+  int top = 0, n = 0, x;
+  if (v < 0) icl__line_char(t, '-');
+  if (!(a > 0)) { icl__line_char(t, '0'); return; }
+  while (a >= icl__scale10(1, top + 1)) top++;
+  while (a < icl__scale10(1, top)) top--;
+  do {
+    x = top - n++;
+    m = floor(icl__scale10(a, -x) + 0.5);
+  } while (n < 9 && (float)icl__scale10(m, x) != (float)a);
+  while (fmod(m, 10) < 0.5) { m /= 10; x++; }
+  for (n = 1; m >= icl__scale10(1, n); n++) {}
+  icl__line_decimal(t, (unsigned long)m, n, x);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>tasks
+ * The parser walks the text once, without recursion: the parents of the open node are its stack.
+ * ------------------------------------------------------------------------------------------- */
+typedef struct icl__spec {
+  const char *text;
+  size_t at;                       /* next character                                          */
+  icl_task *t;
+  icl_report *report;
+  int open;                        /* node whose parentheses are open, -1 for none            */
+  int operand;                     /* which of its classes comes next                         */
+  int last;                        /* node of the last item, -1 if that was an argument       */
+  int bare;                        /* 1: the last item is a name so far, "(" may follow       */
+} icl__spec;
+
+static int icl__is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+static int icl__is_name(char c)
+{
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || icl__is_digit(c) || c == '_';
+}
+
+static size_t icl__name_length(const char *s)
+{
+  size_t n = 0;
+  if (icl__is_digit(s[0])) return 0;
+  while (icl__is_name(s[n])) n++;
+  return n;
+}
+
+static int icl__same_name(const char *name, const char *s, size_t n)
+{
+  return name && strlen(name) == n && !memcmp(name, s, n);
+}
+
+/* The character after any spaces. */
+static char icl__spec_next(icl__spec *s)
+{
+  while (icl__is_space(s->text[s->at])) s->at++;
+  return s->text[s->at];
+}
+
+/* Reports the word, or else the character, at `at`. */
+static icl_error icl__spec_fail(const icl__spec *s, size_t at, const char *what)
+{
+  const char *word = s->text + at;
+  size_t n = 0;
+  while (word[n] && !icl__is_space(word[n]) && !strchr("()+*,=", word[n])) n++;
+  if (!n && !word[0]) return icl__fail(s->report, ICL_ERR_CONFIG, at, what, "the end");
+  return icl__fail_n(s->report, ICL_ERR_CONFIG, at, what, word, n ? n : 1);
+}
+
+/* Letters to insert, drop or change to get from a[n] to b (Levenshtein). */
+static int icl__name_distance(const char *a, size_t n, const char *b)
+{
+  int row[32];
+  size_t i, j;
+  if (n > 31) n = 31;
+  for (i = 0; i <= n; i++) row[i] = (int)i;
+  for (j = 0; b[j]; j++) {
+    int corner = row[0]++;
+    for (i = 0; i < n; i++) {
+      int change = corner + (a[i] != b[j]);
+      corner = row[i + 1];
+      if (row[i + 1] > row[i]) row[i + 1] = row[i];
+      row[i + 1] = row[i + 1] + 1 < change ? row[i + 1] + 1 : change;
+    }
+  }
+  return row[n];
+}
+
+/* An unknown class: names the one that is probably meant, or else all. */
+static icl_error icl__spec_unknown(const icl__spec *s, size_t n)
+{
+  char what[96];
+  icl__line text = icl__line_on(what, sizeof what);
+  int i, near = -1, distance = 3, all = ICL__N_CLASSES + s->t->n_own;
+  for (i = 0; i < all; i++) {
+    int e = icl__name_distance(s->text + s->at, n, icl__task_class(s->t, i)->name);
+    if (e < distance && e < (int)n) { distance = e; near = i; }
+  }
+  icl__line_put(&text, near < 0 ? "not one of" : "unknown class; perhaps ");
+  for (i = 0; i < ICL__NOISY && near < 0; i++) {
+    icl__line_char(&text, ' ');
+    icl__line_put(&text, icl__classes[i].name);
+  }
+  if (near >= 0) icl__line_put(&text, icl__task_class(s->t, near)->name);
+  icl__line_put(&text, near < 0 ? ":" : ", not");
+  return icl__spec_fail(s, s->at, what);
+}
+
+/* Row of the class called s->text[at..at+n), -1 if there is none. */
+static int icl__spec_kind(const icl__spec *s, size_t n)
+{
+  int i;
+  for (i = 0; i < ICL__N_CLASSES + s->t->n_own; i++)
+    if (icl__same_name(icl__task_class(s->t, i)->name, s->text + s->at, n)) return i;
+  return -1;
+}
+
+/* A new node of this kind at the current place, all arguments at their defaults. */
+static icl_error icl__spec_add(icl__spec *s, int kind, float weight, size_t at)
+{
+  icl_task_node *n = &s->t->node[s->t->n_nodes];
+  int i;
+  if (s->t->n_nodes == ICL_MAX_TASK_NODES)
+    return icl__fail(s->report, ICL_ERR_LIMIT, at, "a task of more than 32 names", NULL);
+  memset(n, 0, sizeof *n);
+  n->kind = kind;
+  n->parent = s->open;
+  n->operand = s->operand;
+  n->weight = weight;
+  n->at = at;
+  for (i = 0; i < ICL_MAX_ARGS; i++) n->arg[i] = icl__task_class(s->t, kind)->arg[i].value;
+  s->last = s->t->n_nodes++;
+  s->bare = 1;
+  return ICL_OK;
+}
+
+/* term = [ number "*" ] name */
+static icl_error icl__spec_term(icl__spec *s)
+{
+  double weight = 1;
+  size_t n = icl__read_number(&weight, s->text + s->at), at;
+  int kind;
+  if (n) {
+    if (!((float)weight > 0) || weight > 1e9)
+      return icl__spec_fail(s, s->at, "a weight must be above 0 and at most 1e9, not");
+    s->at += n;
+    if (icl__spec_next(s) != '*')
+      return icl__spec_fail(s, s->at, "expected * after a weight, not");
+    s->at++;
+    icl__spec_next(s);
+  }
+  at = s->at;
+  n = icl__name_length(s->text + at);
+  if (!n) return icl__spec_fail(s, at, "expected a class, not");
+  kind = icl__spec_kind(s, n);
+  if (kind < 0) return icl__spec_unknown(s, n);
+  if (s->open >= 0 && s->operand >= icl__kind_operands(s->t->node[s->open].kind))
+    return icl__spec_fail(s, at, "one class too many:");
+  s->at += n;
+  return icl__spec_add(s, kind, (float)weight, at);
+}
+
+/* "nnz must be a whole number from 0 to 20, not 'x'" */
+static icl_error icl__spec_range(const icl__spec *s, const icl_class_arg *a, float max)
+{
+  char what[96];
+  icl__line text = icl__line_on(what, sizeof what);
+  icl__line_put(&text, a->name);
+  icl__line_put(&text, a->whole ? " must be a whole number from " : " must be a number from ");
+  icl__line_number(&text, a->min);
+  icl__line_put(&text, " to ");
+  icl__line_number(&text, max);
+  icl__line_put(&text, ", not");
+  return icl__spec_fail(s, s->at, what);
+}
+
+static int icl__arg_ok(const icl_class_arg *a, float v, float max)
+{
+  return v >= a->min && v <= max && (!a->whole || floorf(v) == v);
+}
+
+static float icl__arg_max(const icl_class_arg *a, int n_dims)
+{
+  return a->max < 0 && a->min >= 0 ? (float)n_dims : a->max;
+}
+
+/* "sparse has no argument 'x'" */
+static icl_error icl__spec_no_arg(const icl__spec *s)
+{
+  char what[96];
+  icl__line text = icl__line_on(what, sizeof what);
+  icl__line_put(&text, icl__task_class(s->t, s->t->node[s->open].kind)->name);
+  icl__line_put(&text, " has no argument");
+  return icl__spec_fail(s, s->at, what);
+}
+
+/* item = name[n] "=" number, an argument of the open node. */
+static icl_error icl__spec_arg(icl__spec *s, size_t n)
+{
+  icl_task_node *node = &s->t->node[s->open];
+  const icl_class_arg *a = icl__task_class(s->t, node->kind)->arg;
+  double v = 0;
+  float max;
+  int i = 0;
+  while (i < ICL_MAX_ARGS && !icl__same_name(a[i].name, s->text + s->at, n)) i++;
+  if (i == ICL_MAX_ARGS) return icl__spec_no_arg(s);
+  if (node->given >> i & 1) return icl__spec_fail(s, s->at, "given twice:");
+  s->at += n;
+  icl__spec_next(s);
+  s->at++;
+  icl__spec_next(s);
+  n = icl__read_number(&v, s->text + s->at);
+  max = icl__arg_max(&a[i], s->t->n_dims);
+  if (!n || !icl__arg_ok(&a[i], (float)v, max)) return icl__spec_range(s, &a[i], max);
+  s->at += n;
+  node->arg[i] = (float)v;
+  node->given |= 1u << i;
+  s->last = -1;
+  s->bare = 0;
+  return ICL_OK;
+}
+
+/* item: an argument if a name and "=" come next, otherwise a term. */
+static icl_error icl__spec_item(icl__spec *s)
+{
+  size_t n, after;
+  icl__spec_next(s);
+  n = after = icl__name_length(s->text + s->at);
+  while (icl__is_space(s->text[s->at + after])) after++;
+  if (n && s->open >= 0 && s->text[s->at + after] == '=') return icl__spec_arg(s, n);
+  return icl__spec_term(s);
+}
+
+/* A node is complete: noisy without a class is noisy dense, the others need all of theirs. */
+static icl_error icl__spec_close(icl__spec *s, int i)
+{
+  icl_task *t = s->t;
+  int j, kind = t->node[i].kind, have = 0;
+  for (j = i + 1; j < t->n_nodes; j++)
+    if (t->node[j].parent == i) have = t->node[j].operand + 1;
+  if (kind == ICL__NOISY && !have) {
+    icl_error e;
+    s->open = i;
+    s->operand = 0;
+    e = icl__spec_add(s, ICL__DENSE, 1, t->node[i].at);
+    if (e) return e;
+    have = 1;
+  }
+  s->open = t->node[i].parent;
+  s->operand = t->node[i].operand;
+  s->last = i;
+  s->bare = 0;
+  if (have < icl__kind_operands(kind))
+    return icl__spec_fail(s, t->node[i].at, have ? "one more class is wanted by" : "no class in");
+  return ICL_OK;
+}
+
+/* "(" after a name: its items follow, or none. */
+static icl_error icl__spec_open(icl__spec *s, int *more)
+{
+  s->at++;
+  s->open = s->last;
+  s->operand = 0;
+  s->bare = 0;
+  s->last = -1;
+  *more = icl__spec_next(s) != ')';
+  return ICL_OK;
+}
+
+/* One sign between items.  *more: an item must follow.  *done: the text has ended. */
+static icl_error icl__spec_sign(icl__spec *s, int *more, int *done)
+{
+  char c = icl__spec_next(s);
+  icl_error e = ICL_OK;
+  *more = 0;
+  *done = 0;
+  if (c == '(' && s->bare) return icl__spec_open(s, more);
+  if (s->bare) e = icl__spec_close(s, s->last);
+  if (e) return e;
+  if (c == ')' && s->open >= 0) {
+    s->at++;
+    return icl__spec_close(s, s->open);
+  }
+  if (!c && s->open < 0) { *done = 1; return ICL_OK; }
+  *more = 1;
+  if (c == '+' && s->last >= 0) { s->at++; return ICL_OK; }
+  if (c != ',' || s->open < 0)
+    return icl__spec_fail(s, s->at, s->open < 0 ? "expected +, not" : "expected , or ), not");
+  s->at++;
+  if (s->last >= 0) s->operand++;
+  return ICL_OK;
+}
+
+static icl_error icl__spec_read(icl__spec *s)
+{
+  int more = 1, done = 0;
+  while (!done) {
+    icl_error e = more ? icl__spec_item(s) : ICL_OK;
+    if (!e) e = icl__spec_sign(s, &more, &done);
+    if (e) return e;
+  }
+  return ICL_OK;
+}
+
+/* Sums of weights; a mixture of one is no mixture. */
+static void icl__task_weigh(icl_task *t)
+{
+  int i, j, count;
+  for (i = 0; i < t->n_nodes; i++) {
+    icl_task_node *n = &t->node[i];
+    n->first = 1;
+    for (count = 0, j = 0; j < t->n_nodes; j++)
+      if (t->node[j].parent == n->parent && t->node[j].operand == n->operand) {
+        if (j < i) n->first = 0;
+        n->total += t->node[j].weight;
+        count++;
+      }
+    if (count == 1) n->weight = n->total = 1;
+  }
+}
+
+static icl_class_call icl__node_call(const icl_task *t, const icl_task_node *n, int dims_active)
+{
+  icl_class_call c;
+  memcpy(c.arg, n->arg, sizeof c.arg);
+  c.n_dims = t->n_dims;
+  c.dims_active = dims_active;
+  c.user = icl__task_class(t, n->kind)->user;
+  return c;
+}
+
+/* A drawn function is f[0] = term of the outermost sum, f[1] = standard deviation of the noise,
+ * f[2 + i] = factor of node i, and then the thetas: places them. */
+static icl_error icl__task_place(icl__spec *s)
+{
+  icl_task *t = s->t;
+  int i, j;
+  t->n_floats = 2 + (size_t)t->n_nodes;
+  for (i = 0; i < t->n_nodes; i++) {
+    icl_task_node *n = &t->node[i];
+    const icl_class *c = icl__task_class(t, n->kind);
+    icl_class_call call = icl__node_call(t, n, t->n_dims);
+    int size = 0;
+    for (j = 0; j < ICL_MAX_ARGS && c->arg[j].name; j++)
+      if (!icl__arg_ok(&c->arg[j], n->arg[j], icl__arg_max(&c->arg[j], t->n_dims)))
+        return icl__spec_fail(s, n->at, "too few inputs for the defaults of");
+    if (c->n_theta) size = c->n_theta(&call);
+    if (size < 0) return icl__spec_fail(s, n->at, "the arguments contradict each other:");
+    if ((size_t)size > ((size_t)1 << 26) - t->n_floats)
+      return icl__fail(s->report, ICL_ERR_LIMIT, n->at, "a function too large to draw", NULL);
+    n->theta = t->n_floats;
+    t->n_floats += (size_t)size;
+  }
+  return ICL_OK;
+}
+
+/* The caller's rows must be complete and have names of their own. */
+static icl_error icl__own_check(const icl_class *own, int n, icl_report *r)
+{
+  int i, j;
+  for (i = 0; i < n; i++) {
+    const char *name = own[i].name;
+    if (!name || !name[0] || name[icl__name_length(name)])
+      return icl__fail(r, ICL_ERR_ARG, 0, "own class with a bad name", name);
+    if (!own[i].n_theta || !own[i].draw || !own[i].eval)
+      return icl__fail(r, ICL_ERR_ARG, 0, "own class lacks a function:", name);
+    for (j = 0; j < ICL__N_CLASSES + i; j++)
+      if (!strcmp(name, j < ICL__N_CLASSES ? icl__classes[j].name : own[j - ICL__N_CLASSES].name))
+        return icl__fail(r, ICL_ERR_ARG, 0, "own class with a name that is taken:", name);
+  }
+  return ICL_OK;
+}
+
+icl_error icl_task_parse(icl_task *t, const char *text, int n_dims, const icl_class *own, int n_own,
+                         icl_report *r)
+{
+  icl_task task;
+  icl__spec s;
+  icl_error e;
+  if (!t || !text || n_own < 0 || (n_own && !own))
+    return icl__fail(r, ICL_ERR_ARG, 0, "icl_task_parse: NULL", NULL);
+  if (n_dims < 1 || n_dims > 4096)
+    return icl__fail(r, ICL_ERR_ARG, 0, "n_dims must be from 1 to 4096", NULL);
+  e = icl__own_check(own, n_own, r);
+  if (e) return e;
+  memset(&task, 0, sizeof task);
+  memset(&s, 0, sizeof s);
+  task.n_dims = n_dims;
+  task.own = own;
+  task.n_own = n_own;
+  s.text = text;
+  s.t = &task;
+  s.report = r;
+  s.open = -1;
+  e = icl__spec_read(&s);
+  if (!e) icl__task_weigh(&task);
+  if (!e) e = icl__task_place(&s);
+  if (e) return e;
+  *t = task;
+  return icl__ok(r);
+}
+
+/* The arguments and the closing parenthesis of node i; empty: "(" is not written yet.  An alpha
+ * that is drawn is left out. */
+static void icl__print_close(icl__line *text, const icl_task *t, int i, int empty)
+{
+  const icl_task_node *n = &t->node[i];
+  const icl_class *c = icl__task_class(t, n->kind);
+  int j;
+  for (j = 0; j < ICL_MAX_ARGS && c->arg[j].name; j++) {
+    if (n->kind == ICL__CONVEX && !n->given) continue;
+    icl__line_put(text, empty ? "(" : ", ");
+    icl__line_put(text, c->arg[j].name);
+    icl__line_char(text, '=');
+    icl__line_number(text, n->arg[j]);
+    empty = 0;
+  }
+  if (!empty) icl__line_char(text, ')');
+}
+
+/* What stands between node i - 1 and node i. */
+static void icl__print_between(icl__line *text, const icl_task *t, int i)
+{
+  int j, parent = t->node[i].parent;
+  for (j = i - 1; j != parent; j = t->node[j].parent) icl__print_close(text, t, j, j == i - 1);
+  if (i == 0) return;
+  if (parent == i - 1) icl__line_char(text, '(');
+  else icl__line_put(text, t->node[i].first ? ", " : " + ");
+}
+
+size_t icl_task_print(const icl_task *t, char *buf, size_t size)
+{
+  icl__line text = icl__line_on(buf, size);
+  int i;
+  for (i = 0; i < t->n_nodes; i++) {
+    const icl_task_node *n = &t->node[i];
+    icl__print_between(&text, t, i);
+    if (n->weight != 1) {
+      icl__line_number(&text, n->weight);
+      icl__line_char(&text, '*');
+    }
+    icl__line_put(&text, icl__task_class(t, n->kind)->name);
+  }
+  for (i = t->n_nodes - 1; i >= 0; i = t->node[i].parent)
+    icl__print_close(&text, t, i, i == t->n_nodes - 1);
+  return text.len;
+}
+
+int icl_task_terms(const icl_task *t)
+{
+  int i, n = 0;
+  for (i = 0; i < t->n_nodes; i++) n += t->node[i].parent < 0;
+  return n;
+}
+
+float icl_task_weight(const icl_task *t, int i)
+{
+  int j;
+  for (j = 0; j < t->n_nodes; j++)
+    if (t->node[j].parent < 0 && i-- == 0) return t->node[j].weight / t->node[j].total;
+  return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>prompts
+ * Mixtures choose, and noisy, convex and garg only multiply and add.  So whatever the task, a drawn
+ * function is a sum of its classes' functions, each with a factor, and one Gaussian noise.
+ * ------------------------------------------------------------------------------------------- */
+size_t icl_prompt_scratch(const icl_task *t) { return t->n_floats; }
+
+/* opt with its zeros replaced by what they mean. */
+static icl_error icl__sampling_of(icl_sampling *s, const icl_task *t, const icl_sampling *opt)
+{
+  float scale[2];
+  memset(s, 0, sizeof *s);
+  if (!t || t->n_nodes < 1) return ICL_ERR_ARG;
+  if (opt) *s = *opt;
+  scale[0] = s->x_scale;
+  scale[1] = s->y_scale;
+  if (s->dims_active < 0 || s->dims_active > t->n_dims || !icl__finite(scale, 2))
+    return ICL_ERR_ARG;
+  if (!s->dims_active) s->dims_active = t->n_dims;
+  if (s->x_scale == 0) s->x_scale = 1;
+  if (s->y_scale == 0) s->y_scale = 1;
+  return ICL_OK;
+}
+
+/* Picks a term of the mixture that node i begins, with probability weight / total. */
+static int icl__choose(const icl_task *t, int i, icl_rng *rng)
+{
+  const icl_task_node *first = &t->node[i];
+  int j, chosen = i;
+  float u;
+  if (!(first->total > first->weight)) return i;
+  u = icl_rng_uniform(rng) * first->total;
+  for (j = i; j < t->n_nodes; j++) {
+    if (t->node[j].parent != first->parent || t->node[j].operand != first->operand) continue;
+    chosen = j;
+    if (u < t->node[j].weight) break;
+    u -= t->node[j].weight;
+  }
+  return chosen;
+}
+
+/* What a drawing knows of each node. */
+typedef struct icl__drawn {
+  int chosen;                      /* 1: part of the function                                 */
+  float alpha;                     /* convex: share of the first class                        */
+  float scale;                     /* Garg's, of the first class drawn inside                 */
+} icl__drawn;
+
+/* Chooses terms and draws their numbers, from the outside in. */
+static void icl__draw_nodes(float *f, icl__drawn *w, const icl_task *t, int dims_active,
+                            icl_rng *rng)
+{
+  int i;
+  for (i = 0; i < t->n_nodes; i++) {
+    const icl_task_node *n = &t->node[i];
+    const icl_class *c = icl__task_class(t, n->kind);
+    icl_class_call call = icl__node_call(t, n, dims_active);
+    if (n->first && (n->parent < 0 || w[n->parent].chosen)) w[icl__choose(t, i, rng)].chosen = 1;
+    if (!w[i].chosen) continue;
+    w[i].alpha = n->arg[0];
+    if (n->kind == ICL__CONVEX && !n->given) w[i].alpha = icl_rng_uniform(rng);
+    if (c->draw) c->draw(f + n->theta, &call, rng);
+    w[i].scale = c->garg_scale ? c->garg_scale(&call) : 1.0f;
+  }
+  for (i = t->n_nodes - 1; i > 0; i--)
+    if (w[i].chosen && t->node[i].parent >= 0) w[t->node[i].parent].scale = w[i].scale;
+}
+
+/* noisy: the factor on what is inside. */
+static float icl__noisy_factor(const icl_task_node *n)
+{
+  return n->arg[1] > 0 ? 1 / sqrtf(1 + n->arg[0] * n->arg[0]) : 1.0f;
+}
+
+/* The factor that node i's parent puts on it. */
+static float icl__factor_inside(const icl_task *t, const icl__drawn *w, int i)
+{
+  int p = t->node[i].parent;
+  switch (t->node[p].kind) {
+    case ICL__NOISY:  return icl__noisy_factor(&t->node[p]);
+    case ICL__CONVEX: return t->node[i].operand ? 1 - w[p].alpha : w[p].alpha;
+    default:          return w[p].scale;
+  }
+}
+
+/* f[2 + i] = factor on node i; f[1], the standard deviation of the noises together. */
+static void icl__draw_factors(float *f, const icl__drawn *w, const icl_task *t, float y_scale)
+{
+  float variance = 0;
+  int i;
+  for (i = 0; i < t->n_nodes; i++) {
+    const icl_task_node *n = &t->node[i];
+    float *factor = &f[2 + i];
+    *factor = n->parent < 0 ? y_scale : f[2 + n->parent] * icl__factor_inside(t, w, i);
+    if (!w[i].chosen) *factor = 0;
+    if (n->kind == ICL__NOISY) {
+      float sd = *factor * icl__noisy_factor(n) * n->arg[0];
+      variance += sd * sd;
+    }
+  }
+  f[1] = sqrtf(variance);
+}
+
+icl_error icl_function_draw(float *f, const icl_task *t, const icl_sampling *opt, icl_rng *rng)
+{
+  icl__drawn w[ICL_MAX_TASK_NODES];
+  icl_sampling s;
+  int i, term = 0;
+  if (!f || !rng || icl__sampling_of(&s, t, opt)) return ICL_ERR_ARG;
+  memset(w, 0, sizeof w);
+  icl__draw_nodes(f, w, t, s.dims_active, rng);
+  icl__draw_factors(f, w, t, s.y_scale);
+  for (i = 0; i < t->n_nodes; i++) {
+    if (t->node[i].parent >= 0) continue;
+    if (w[i].chosen) f[0] = (float)term;
+    term++;
+  }
+  return ICL_OK;
+}
+
+float icl_function_eval(const float *f, const float *x, const icl_task *t)
+{
+  float y = 0;
+  int i;
+  for (i = 0; i < t->n_nodes; i++) {
+    const icl_task_node *n = &t->node[i];
+    const icl_class *c = icl__task_class(t, n->kind);
+    if (c->eval && f[2 + i] != 0) {
+      icl_class_call call = icl__node_call(t, n, t->n_dims);
+      y += f[2 + i] * c->eval(f + n->theta, x, &call);
+    }
+  }
+  return y;
+}
+
+float icl_function_noise(const float *f) { return f[1]; }
+int icl_function_class(const float *f) { return (int)f[0]; }
+
+/* f(x) and its noise. */
+static float icl__label(const float *f, const float *x, const icl_task *t, icl_rng *rng)
+{
+  float y = icl_function_eval(f, x, t);
+  return f[1] > 0 ? y + f[1] * icl_rng_normal(rng) : y;
+}
+
+/* x[d]: the active inputs, and zeros. */
+static void icl__draw_x(float *x, const icl_sampling *s, int d, icl_rng *rng)
+{
+  int i;
+  for (i = 0; i < s->dims_active; i++)
+    x[i] = s->x_scale * (s->x_uniform ? 3.46410162f * (icl_rng_uniform(rng) - 0.5f)
+                                      : icl_rng_normal(rng));
+  for (; i < d; i++) x[i] = 0;
+}
+
+icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n_pairs,
+                            float *xs, float *ys, int *class_drawn, float *scratch)
+{
+  icl_sampling s;
+  size_t i, n = (size_t)n_pairs;
+  if (n_pairs < 0 || !xs || !ys || icl__sampling_of(&s, t, opt)) return ICL_ERR_ARG;
+  if (icl_function_draw(scratch, t, opt, rng)) return ICL_ERR_ARG;
+  for (i = 0; i < n; i++, xs += t->n_dims) {
+    icl__draw_x(xs, &s, t->n_dims, rng);
+    ys[i] = icl__label(scratch, xs, t, rng);
+  }
+  if (class_drawn) *class_drawn = icl_function_class(scratch);
+  return icl__finite(ys, n) ? ICL_OK : ICL_ERR_NONFINITE;
+}
+
+icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n,
+                           const float *xs, float *ys, int *class_drawn, float *scratch)
+{
+  int i;
+  if (n < 0 || !xs || !ys) return ICL_ERR_ARG;
+  if (icl_function_draw(scratch, t, opt, rng)) return ICL_ERR_ARG;
+  for (i = 0; i < n; i++, xs += t->n_dims) ys[i] = icl__label(scratch, xs, t, rng);
+  if (class_drawn) *class_drawn = icl_function_class(scratch);
+  return icl__finite(ys, (size_t)n) ? ICL_OK : ICL_ERR_NONFINITE;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>baselines
+ * All but k-NN are linear in the query: they find w[d], in double, and predict q.w.  Sizes are at
+ * most k = 2^14 and d = 2^12, so that int holds every index.
+ * ------------------------------------------------------------------------------------------- */
+typedef struct icl__fit {
+  int k, d;                        /* pairs and inputs                                        */
+  const float *x, *y;              /* [k][d], [k]                                             */
+  double *w;                       /* [d] the result                                          */
+  double *a, *b;                   /* ols: [k][d], [r][k] for rank r <= min(k, d)             */
+  double *pivot_a, *pivot_b;       /* ols: [min(k, d)] diagonals of the triangles             */
+  double *labels;                  /* ols: [k]                                                */
+  double *gram;                    /* X'X [d][d]                                              */
+  double *xy;                      /* X'y [d]                                                 */
+  double *l, *inverse, *z;         /* A = L D L': L [n][stride], 1 / D [n], L^-1 rhs [n]      */
+  double *c;                       /* [n] A^-1 rhs                                            */
+  int stride;
+  int *index;                      /* bayes: [d] the support                                  */
+  double *energy, *log_det;        /* bayes: [d + 1] rhs'A^-1 rhs, log det A of its prefixes  */
+  double top, sum, square;         /* bayes: largest log weight, sum of exp(. - top); y'y     */
+  double *near;                    /* knn: [K][2] squared distance and y, nearest first       */
+} icl__fit;
+
+static double *icl__take_doubles(icl__arena *a, size_t count)
+{
+  return (double *)icl__take(a, count, sizeof(double));
+}
+
+/* A system of n unknowns. */
+static void icl__fit_place_ldl(icl__fit *f, icl__arena *mem, size_t n)
+{
+  f->stride = (int)n;
+  f->l = icl__take_doubles(mem, n * n);
+  f->inverse = icl__take_doubles(mem, n);
+  f->z = icl__take_doubles(mem, n);
+  f->c = icl__take_doubles(mem, n);
+}
+
+static void icl__fit_place(icl__fit *f, const icl_baseline *b, icl__arena *mem)
+{
+  size_t k = (size_t)f->k, d = (size_t)f->d, n = k < d ? k : d;
+  icl_baseline_kind kind = b->kind;
+  if (kind == ICL_BASELINE_KNN) f->near = icl__take_doubles(mem, 2 * (size_t)b->value);
+  f->w = icl__take_doubles(mem, d);
+  if (kind == ICL_BASELINE_OLS) {
+    f->a = icl__take_doubles(mem, k * d);
+    f->b = icl__take_doubles(mem, n * k);
+    f->pivot_a = icl__take_doubles(mem, n);
+    f->pivot_b = icl__take_doubles(mem, n);
+    f->labels = icl__take_doubles(mem, k);
+  }
+  if (kind == ICL_BASELINE_RIDGE) icl__fit_place_ldl(f, mem, n);
+  if (kind != ICL_BASELINE_LASSO && kind != ICL_BASELINE_BAYES) return;
+  f->gram = icl__take_doubles(mem, d * d);
+  f->xy = icl__take_doubles(mem, d);
+  if (kind == ICL_BASELINE_LASSO) return;
+  icl__fit_place_ldl(f, mem, d);
+  f->index = (int *)icl__take(mem, d, sizeof(int));
+  f->energy = icl__take_doubles(mem, d + 1);
+  f->log_det = icl__take_doubles(mem, d + 1);
+}
+
+static double icl__fit_dot(const double *a, const double *b, int n)
+{
+  double s = 0;
+  int i;
+  for (i = 0; i < n; i++) s += a[i] * b[i];
+  return s;
+}
+
+static double icl__fit_dot_f(const float *a, const float *b, int n)
+{
+  double s = 0;
+  int i;
+  for (i = 0; i < n; i++) s += (double)a[i] * (double)b[i];
+  return s;
+}
+
+/* w = scale X'c for c[k]. */
+static void icl__fit_back(icl__fit *f, const double *c, double scale)
+{
+  int i, j;
+  memset(f->w, 0, (size_t)f->d * sizeof *f->w);
+  for (i = 0; i < f->k; i++)
+    for (j = 0; j < f->d; j++) f->w[j] += scale * c[i] * (double)f->x[i * f->d + j];
+}
+
+/* ----- least squares ------------------------------------------------------------------------ */
+
+/* x[n] -= v (v.x): a reflection, for v.v = 2. */
+static void icl__reflect(double *x, const double *v, int n)
+{
+  double s = icl__fit_dot(v, x, n);
+  int i;
+  for (i = 0; i < n; i++) x[i] -= s * v[i];
+}
+
+/* v[n] becomes the reflection that takes it to (pivot, 0, .., 0).  Returns pivot. */
+static double icl__make_reflection(double *v, int n)
+{
+  double norm = sqrt(icl__fit_dot(v, v, n)), sign = v[0] < 0 ? -1 : 1;
+  double scale = 1 / sqrt(norm * (norm + sign * v[0]));
+  int i;
+  v[0] += sign * norm;
+  for (i = 0; i < n; i++) v[i] *= scale;
+  return -sign * norm;
+}
+
+/* Moves the longest rest of the columns j.. of a, with its label, to column j.  Returns its
+ * length. */
+static double icl__pivot(icl__fit *f, int j)
+{
+  int i, best = j, d = f->d;
+  double longest = -1, t;
+  double *a = f->a + j * d, *b;
+  for (i = j; i < f->k; i++) {
+    const double *rest = f->a + i * d + j;
+    double s = icl__fit_dot(rest, rest, d - j);
+    if (s > longest) { longest = s; best = i; }
+  }
+  b = f->a + best * d;
+  for (i = 0; i < d; i++) { t = a[i]; a[i] = b[i]; b[i] = t; }
+  t = f->labels[j]; f->labels[j] = f->labels[best]; f->labels[best] = t;
+  return sqrt(longest);
+}
+
+/* X' P = Q [R; 0] by reflections; a holds them below R, whose diagonal is pivot_a.  Returns the
+ * rank: a pivot below max(k, d) 2^-23 of the first is no more than rounding of floats. */
+static int icl__ols_rows(icl__fit *f)
+{
+  int i, j, n = f->k < f->d ? f->k : f->d;
+  double length, first = 0;
+  for (j = 0; j < n; j++) {
+    double *v = f->a + j * f->d + j;
+    length = icl__pivot(f, j);
+    if (j == 0) first = length;
+    if (!(length > first * (f->k > f->d ? f->k : f->d) / 8388608)) break;
+    f->pivot_a[j] = icl__make_reflection(v, f->d - j);
+    for (i = j + 1; i < f->k; i++) icl__reflect(f->a + i * f->d + j, v, f->d - j);
+  }
+  return j;
+}
+
+/* min |labels - R'z| for R of rank rows: R' [k][rank] = Q T by reflections, z = T^-1 Q' labels in
+ * w. */
+static void icl__ols_columns(icl__fit *f, int rank)
+{
+  int i, j, k = f->k;
+  for (j = 0; j < rank; j++) {
+    double *b = f->b + j * k;
+    for (i = 0; i < k; i++)
+      b[i] = i < j ? 0 : i == j ? f->pivot_a[j] : f->a[i * f->d + j];
+  }
+  for (j = 0; j < rank; j++) {
+    double *v = f->b + j * k + j;
+    f->pivot_b[j] = icl__make_reflection(v, k - j);
+    for (i = j + 1; i < rank; i++) icl__reflect(f->b + i * k + j, v, k - j);
+    icl__reflect(f->labels + j, v, k - j);
+  }
+  for (j = rank - 1; j >= 0; j--) {
+    double s = f->labels[j];
+    for (i = j + 1; i < rank; i++) s -= f->b[i * k + j] * f->w[i];
+    f->w[j] = s / f->pivot_b[j];
+  }
+}
+
+/* The solution of least norm of min |y - X w|: w = Q [z; 0] lies in the span of the x's. */
+static void icl__fit_ols(icl__fit *f)
+{
+  int i, j, rank;
+  for (i = 0; i < f->k * f->d; i++) f->a[i] = (double)f->x[i];
+  for (i = 0; i < f->k; i++) f->labels[i] = (double)f->y[i];
+  memset(f->w, 0, (size_t)f->d * sizeof *f->w);
+  rank = icl__ols_rows(f);
+  icl__ols_columns(f, rank);
+  for (j = rank - 1; j >= 0; j--)
+    icl__reflect(f->w + j, f->a + j * f->d + j, f->d - j);
+}
+
+/* ----- ridge -------------------------------------------------------------------------------- */
+
+/* Row i of A = L D L' and of z = L^-1 rhs.  On entry row i of l holds A's and z[i] holds rhs[i];
+ * the rows before it are done.  A pivot that is lost to rounding counts as infinite. */
+static void icl__ldl_row(icl__fit *f, int i)
+{
+  double *row = f->l + i * f->stride, pivot = row[i], z = f->z[i];
+  double least = 1e-14 * row[i];
+  int j;
+  for (j = 1; j < i; j++) row[j] -= icl__fit_dot(row, f->l + j * f->stride, j);
+  for (j = 0; j < i; j++) {
+    double u = row[j];
+    row[j] = u * f->inverse[j];
+    pivot -= u * row[j];
+    z -= row[j] * f->z[j];
+  }
+  f->inverse[i] = pivot > least ? 1 / pivot : 0;
+  f->z[i] = z;
+}
+
+/* c = L'^-1 D^-1 z: the solution, for n unknowns. */
+static void icl__ldl_back(icl__fit *f, int n)
+{
+  int i, j;
+  for (i = n - 1; i >= 0; i--) {
+    double s = f->z[i] * f->inverse[i];
+    for (j = i + 1; j < n; j++) s -= f->l[j * f->stride + i] * f->c[j];
+    f->c[i] = s;
+  }
+}
+
+/* The first i + 1 elements of row i of scale X X' + diagonal I, and its label. */
+static void icl__dual_row(icl__fit *f, int i, double scale, double diagonal)
+{
+  double *row = f->l + i * f->stride;
+  int j, d = f->d;
+  for (j = 0; j <= i; j++)
+    row[j] = scale * icl__fit_dot_f(f->x + i * d, f->x + j * d, d);
+  row[i] += diagonal;
+  f->z[i] = (double)f->y[i];
+}
+
+/* Row j of X'X, first n elements. */
+static void icl__gram_row(double *row, const icl__fit *f, int j, int n)
+{
+  int i, p;
+  memset(row, 0, (size_t)n * sizeof *row);
+  for (i = 0; i < f->k; i++) {
+    const float *x = f->x + i * f->d;
+    for (p = 0; p < n; p++) row[p] += (double)x[j] * (double)x[p];
+  }
+}
+
+/* Element j of X'y. */
+static double icl__moment(const icl__fit *f, int j)
+{
+  double s = 0;
+  int i;
+  for (i = 0; i < f->k; i++) s += (double)f->x[i * f->d + j] * (double)f->y[i];
+  return s;
+}
+
+/* w = (X'X + L I)^-1 X'y, or the same as X'(XX' + L I)^-1 y where k < d. */
+static void icl__fit_ridge(icl__fit *f, double lambda)
+{
+  int i, n = f->stride;
+  for (i = 0; i < n; i++) {
+    if (n < f->d) {
+      icl__dual_row(f, i, 1, lambda);
+    } else {
+      icl__gram_row(f->l + i * n, f, i, i + 1);
+      f->l[i * n + i] += lambda;
+      f->z[i] = icl__moment(f, i);
+    }
+    icl__ldl_row(f, i);
+  }
+  icl__ldl_back(f, n);
+  if (n < f->d) icl__fit_back(f, f->c, 1);
+  else memcpy(f->w, f->c, (size_t)n * sizeof *f->w);
+}
+
+/* ----- lasso -------------------------------------------------------------------------------- */
+
+/* gram = scale X'X, xy = scale X'y. */
+static void icl__fit_moments(icl__fit *f, double scale)
+{
+  size_t i, d = (size_t)f->d;
+  for (i = 0; i < d; i++) {
+    icl__gram_row(f->gram + i * d, f, (int)i, f->d);
+    f->xy[i] = scale * icl__moment(f, (int)i);
+  }
+  for (i = 0; i < d * d; i++) f->gram[i] *= scale;
+}
+
+/* Minimises over w_j alone: w_j = S(X_j'r / k + G_jj w_j, alpha) / G_jj, S the soft threshold.  xy
+ * is kept at X'(y - X w) / k.  Returns by how much that moves the predictions (root mean square).
+ */
+static double icl__lasso_step(icl__fit *f, int j, double alpha)
+{
+  const double *g = f->gram + j * f->d;
+  double old = f->w[j], t, change;
+  int i;
+  if (!(g[j] > 0)) return 0;
+  t = f->xy[j] + g[j] * old;
+  f->w[j] = t > alpha ? (t - alpha) / g[j] : t < -alpha ? (t + alpha) / g[j] : 0;
+  change = f->w[j] - old;
+  if (change == 0) return 0;
+  for (i = 0; i < f->d; i++) f->xy[i] -= change * g[i];
+  return fabs(change) * sqrt(g[j]);
+}
+
+/* Sweeps over all coordinates until one moves no prediction by more than small, or 2000 sweeps. */
+static void icl__lasso_sweeps(icl__fit *f, double alpha, double small)
+{
+  double largest = small + 1;
+  int sweep, j;
+  for (sweep = 0; sweep < 2000 && largest > small; sweep++)
+    for (j = 0, largest = 0; j < f->d; j++) {
+      double moved = icl__lasso_step(f, j, alpha);
+      if (moved > largest) largest = moved;
+    }
+}
+
+/* Cyclic coordinate descent.  Weak penalties are reached by way of stronger ones, each half the
+ * one before, from the first that leaves w at 0: each solution starts close to the next one.  The
+ * last tolerance is 1e-7 of y's root mean square. */
+static void icl__fit_lasso(icl__fit *f, double alpha)
+{
+  double start = 0, size = sqrt(icl__fit_dot_f(f->y, f->y, f->k) / f->k);
+  int j;
+  memset(f->w, 0, (size_t)f->d * sizeof *f->w);
+  icl__fit_moments(f, 1.0 / f->k);
+  for (j = 0; j < f->d; j++) if (fabs(f->xy[j]) > start) start = fabs(f->xy[j]);
+  for (j = 0; j < 40 && (start /= 2) > alpha; j++) icl__lasso_sweeps(f, start, 1e-4 * size);
+  icl__lasso_sweeps(f, alpha, 1e-7 * size);
+}
+
+/* ----- bayes -------------------------------------------------------------------------------- */
+
+/* What a class says before it has seen data: w ~ N(0, var) on one of the supports of size nnz, y =
+ * x.w + N(0, noise), with probability exp(log_weight) shared by all supports. */
+typedef struct icl__prior { int nnz; double log_weight, var, noise; } icl__prior;
+
+/* Supports of size nnz among d inputs. */
+static double icl__choices(int d, int nnz)
+{
+  double n = 1;
+  int i;
+  for (i = 0; i < nnz; i++) n = n * (d - i) / (i + 1);
+  return n;
+}
+
+/* The prior of class i of the task, looking outwards through all it is inside of.  soft: noise
+ * that is added inside of everything. */
+static icl__prior icl__prior_of(const icl_task *t, int i, double soft)
+{
+  icl__prior p;
+  const icl_task_node *n = &t->node[i];
+  icl_class_call call = icl__node_call(t, n, t->n_dims);
+  double factor = 1, own = (double)icl__task_class(t, n->kind)->garg_scale(&call);
+  p.nnz = n->kind == ICL__DENSE ? t->n_dims : (int)n->arg[0];
+  p.noise = soft;
+  p.log_weight = log((double)n->weight / (double)n->total) - log(icl__choices(t->n_dims, p.nnz));
+  for (i = n->parent; i >= 0; i = t->node[i].parent) {
+    double f = own, sd = 0;
+    n = &t->node[i];
+    if (n->kind == ICL__NOISY) { f = (double)icl__noisy_factor(n); sd = (double)n->arg[0]; }
+    factor *= f;
+    p.noise = f * f * (p.noise + sd * sd);
+    p.log_weight += log((double)n->weight / (double)n->total);
+  }
+  p.var = p.nnz ? factor * factor / p.nnz : 0;
+  return p;
+}
+
+static int icl__is_linear(int kind) { return kind == ICL__DENSE || kind == ICL__SPARSE; }
+
+int icl_bayes_supported(const icl_task *t)
+{
+  double supports = 0;
+  int i;
+  if (!t || t->n_nodes < 1) return 0;
+  for (i = 0; i < t->n_nodes; i++) {
+    const icl_task_node *n = &t->node[i];
+    if (n->kind == ICL__NOISY || n->kind == ICL__GARG) continue;
+    if (!icl__is_linear(n->kind)) return 0;
+    supports += icl__choices(t->n_dims, n->kind == ICL__DENSE ? t->n_dims : (int)n->arg[0]);
+  }
+  return supports <= 1048576;
+}
+
+/* Enters one more term of the posterior mixture, its weight given by its logarithm.  Returns the
+ * weight relative to the heaviest so far. */
+static double icl__bayes_weigh(icl__fit *f, double log_weight)
+{
+  double p;
+  int i;
+  if (!(f->sum > 0) || log_weight > f->top) {
+    double shrink = f->sum > 0 ? exp(f->top - log_weight) : 0;
+    for (i = 0; i < f->d; i++) f->w[i] *= shrink;
+    f->sum *= shrink;
+    f->top = log_weight;
+  }
+  p = exp(log_weight - f->top);
+  f->sum += p;
+  return p;
+}
+
+static double icl__log_of_inverse(double inverse) { return inverse > 0 ? -log(inverse) : 0; }
+
+/* All inputs, k < d: K = var XX' + noise I, w = var X'K^-1 y, log N(y; 0, K). */
+static void icl__bayes_dual(icl__fit *f, const icl__prior *p)
+{
+  double energy = 0, log_det = 0, weight;
+  int i, j;
+  for (i = 0; i < f->k; i++) {
+    icl__dual_row(f, i, p->var, p->noise);
+    icl__ldl_row(f, i);
+    energy += f->z[i] * f->z[i] * f->inverse[i];
+    log_det += icl__log_of_inverse(f->inverse[i]);
+  }
+  icl__ldl_back(f, f->k);
+  weight = icl__bayes_weigh(f, p->log_weight - 0.5 * (energy + log_det));
+  for (i = 0; i < f->k; i++)
+    for (j = 0; j < f->d; j++)
+      f->w[j] += weight * p->var * f->c[i] * (double)f->x[i * f->d + j];
+}
+
+/* Rows from.. of the system of the current support S: A = X_S'X_S + noise / var I, rhs = X_S'y. */
+static void icl__bayes_rows(icl__fit *f, const icl__prior *p, int from)
+{
+  int i, j;
+  for (i = from; i < p->nnz; i++) {
+    double *row = f->l + i * f->stride;
+    const double *gram = f->gram + f->index[i] * f->d;
+    for (j = 0; j <= i; j++) row[j] = gram[f->index[j]];
+    row[i] += p->noise / p->var;
+    f->z[i] = f->xy[f->index[i]];
+    icl__ldl_row(f, i);
+    f->energy[i + 1] = f->energy[i] + f->z[i] * f->z[i] * f->inverse[i];
+    f->log_det[i + 1] = f->log_det[i] + icl__log_of_inverse(f->inverse[i]);
+  }
+}
+
+/* log evidence = -1/2 [(y'y - rhs'A^-1 rhs) / noise + (k - s) log noise + log det A + s log var],
+ * less k/2 log 2 pi, which all terms share.  Supports too unlikely to change a double are passed
+ * over. */
+static void icl__bayes_support(icl__fit *f, const icl__prior *p)
+{
+  int i, s = p->nnz;
+  double rest = f->square - f->energy[s], weight;
+  double sum = (rest > 0 ? rest : 0) / p->noise + (f->k - s) * log(p->noise) + f->log_det[s];
+  if (s) sum += s * log(p->var);
+  sum = p->log_weight - 0.5 * sum;
+  if (f->sum > 0 && sum < f->top - 45) return;
+  weight = icl__bayes_weigh(f, sum);
+  icl__ldl_back(f, s);
+  for (i = 0; i < s; i++) f->w[f->index[i]] += weight * f->c[i];
+}
+
+/* All supports of size nnz in lexicographic order: those that follow each other share most of
+ * their first inputs, and with them the first rows of their systems. */
+static void icl__bayes_supports(icl__fit *f, const icl__prior *p)
+{
+  int i, from = 0, s = p->nnz;
+  for (i = 0; i < s; i++) f->index[i] = i;
+  f->energy[0] = f->log_det[0] = 0;
+  while (from >= 0) {
+    icl__bayes_rows(f, p, from);
+    icl__bayes_support(f, p);
+    for (from = s - 1; from >= 0 && f->index[from] == f->d - s + from; from--) {}
+    if (from >= 0) f->index[from]++;
+    for (i = from + 1; i < s && from >= 0; i++) f->index[i] = f->index[i - 1] + 1;
+  }
+}
+
+/* The posterior mean of w: that of each class and support, weighted by evidence. */
+static void icl__fit_bayes(icl__fit *f, const icl_task *t, double soft)
+{
+  int i;
+  memset(f->w, 0, (size_t)f->d * sizeof *f->w);
+  icl__fit_moments(f, 1);
+  f->square = icl__fit_dot_f(f->y, f->y, f->k);
+  f->sum = 0;
+  for (i = 0; i < t->n_nodes; i++)
+    if (icl__is_linear(t->node[i].kind)) {
+      icl__prior p = icl__prior_of(t, i, soft);
+      if (p.nnz == f->d && f->k < f->d) icl__bayes_dual(f, &p);
+      else icl__bayes_supports(f, &p);
+    }
+  for (i = 0; i < f->d; i++) f->w[i] /= f->sum;
+}
+
+/* ----- k nearest neighbours ----------------------------------------------------------------- */
+
+static double icl__distance(const float *a, const float *b, int d)
+{
+  double s = 0;
+  int i;
+  for (i = 0; i < d; i++) s += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+  return s;
+}
+
+/* Mean of the n nearest y's; of equally near ones the earlier come first. */
+static float icl__knn(icl__fit *f, const float *q, int n)
+{
+  double sum = 0;
+  int i, j, have = 0;
+  for (i = 0; i < f->k; i++) {
+    double s = icl__distance(f->x + i * f->d, q, f->d);
+    if (have == n && !(s < f->near[2 * (n - 1)])) continue;
+    if (have < n) have++;
+    for (j = have - 1; j > 0 && s < f->near[2 * (j - 1)]; j--) {
+      f->near[2 * j] = f->near[2 * (j - 1)];
+      f->near[2 * j + 1] = f->near[2 * (j - 1) + 1];
+    }
+    f->near[2 * j] = s;
+    f->near[2 * j + 1] = (double)f->y[i];
+  }
+  for (i = 0; i < have; i++) sum += f->near[2 * i + 1];
+  return (float)(sum / have);
+}
+
+/* ----- all of them -------------------------------------------------------------------------- */
+
+/* In the order of icl_baseline_kind. */
+typedef struct icl__baseline_row {
+  const char *name;
+  int number;                      /* 0: none, 1: wanted, 2: allowed                          */
+  double min, max;
+} icl__baseline_row;
+
+static const icl__baseline_row icl__baselines[] = {
+  {"ols", 0, 0, 0}, {"ridge", 1, 1e-12, 1e12}, {"lasso", 1, 0, 1e12}, {"knn", 1, 1, 16384},
+  {"avg", 0, 0, 0}, {"zero", 0, 0, 0}, {"bayes", 2, 1e-12, 1e12}
+};
+#define ICL__N_BASELINES ((int)(sizeof icl__baselines / sizeof icl__baselines[0]))
+
+static int icl__baseline_ok(const icl_baseline *b)
+{
+  const icl__baseline_row *row;
+  if (!b || (int)b->kind < 0 || (int)b->kind >= ICL__N_BASELINES) return 0;
+  row = &icl__baselines[b->kind];
+  if (b->kind == ICL_BASELINE_KNN && floor(b->value) < b->value) return 0;
+  return !row->number || (b->value >= row->min && b->value <= row->max);
+}
+
+icl_error icl_baseline_parse(icl_baseline *b, const char *text, icl_report *r)
+{
+  icl_baseline found;
+  size_t n, end;
+  int i = 0;
+  if (!b || !text) return icl__fail(r, ICL_ERR_ARG, 0, "icl_baseline_parse: NULL", NULL);
+  n = end = icl__name_length(text);
+  while (i < ICL__N_BASELINES && !icl__same_name(icl__baselines[i].name, text, n)) i++;
+  if (i == ICL__N_BASELINES)
+    return icl__fail(r, ICL_ERR_CONFIG, 0,
+                     "not one of ols ridge:L lasso:A knn:K avg zero bayes:", text);
+  found.kind = (icl_baseline_kind)i;
+  found.value = i == ICL_BASELINE_BAYES ? 1e-8 : 0;
+  if (icl__baselines[i].number == 1 && text[end] != ':')
+    return icl__fail(r, ICL_ERR_CONFIG, end, "expected : and a number after", text);
+  if (icl__baselines[i].number && text[end] == ':') {
+    n = icl__read_number(&found.value, text + ++end);
+    if (!n || !icl__baseline_ok(&found))
+      return icl__fail(r, ICL_ERR_CONFIG, end, "the number is missing or out of range:", text);
+    end += n;
+  }
+  if (text[end]) return icl__fail(r, ICL_ERR_CONFIG, end, "expected no more, not", text + end);
+  *b = found;
+  return icl__ok(r);
+}
+
+size_t icl_baseline_scratch(const icl_baseline *b, int k, int d)
+{
+  icl__arena mem = icl__arena_on(NULL);
+  icl__fit f;
+  if (!icl__baseline_ok(b) || k < 0 || k > 16384 || d < 1 || d > 4096) return 0;
+  memset(&f, 0, sizeof f);
+  f.k = k;
+  f.d = d;
+  icl__fit_place(&f, b, &mem);
+  return icl__arena_need(&mem);
+}
+
+/* w of a linear predictor, from at least one pair. */
+static void icl__fit_run(icl__fit *f, const icl_baseline *b, const icl_task *task)
+{
+  int j;
+  switch (b->kind) {
+    case ICL_BASELINE_OLS:   icl__fit_ols(f); break;
+    case ICL_BASELINE_RIDGE: icl__fit_ridge(f, b->value); break;
+    case ICL_BASELINE_LASSO: icl__fit_lasso(f, b->value); break;
+    case ICL_BASELINE_BAYES: icl__fit_bayes(f, task, b->value); break;
+    case ICL_BASELINE_AVG:   for (j = 0; j < f->d; j++) f->w[j] = icl__moment(f, j) / f->k; break;
+    default:                 memset(f->w, 0, (size_t)f->d * sizeof *f->w); break;
+  }
+}
+
+static float icl__fit_answer(const icl__fit *f, const float *q)
+{
+  double s = 0;
+  int j;
+  for (j = 0; j < f->d; j++) s += f->w[j] * (double)q[j];
+  return (float)s;
+}
+
+icl_error icl_baseline_predict(const icl_baseline *b, const icl_task *task, int k, int d,
+                               const float *X, const float *y, int m, const float *Q, float *out,
+                               void *scratch)
+{
+  icl__arena mem = icl__arena_on(scratch);
+  icl__fit f;
+  size_t i, row = (size_t)d;
+  if (!icl_baseline_scratch(b, k, d) || m < 0 || !scratch) return ICL_ERR_ARG;
+  if ((k && (!X || !y)) || (m && (!Q || !out))) return ICL_ERR_ARG;
+  if (b->kind == ICL_BASELINE_BAYES) {
+    if (!task || task->n_dims != d) return ICL_ERR_ARG;
+    if (!icl_bayes_supported(task)) return ICL_ERR_CONFIG;
+  }
+  if (!icl__finite(X, (size_t)k * row) || !icl__finite(y, (size_t)k)) return ICL_ERR_NONFINITE;
+  if (!icl__finite(Q, (size_t)m * row)) return ICL_ERR_NONFINITE;
+  memset(&f, 0, sizeof f);
+  f.k = k;
+  f.d = d;
+  f.x = X;
+  f.y = y;
+  icl__fit_place(&f, b, &mem);
+  if (k && b->kind != ICL_BASELINE_KNN) icl__fit_run(&f, b, task);
+  for (i = 0; i < (size_t)m; i++)
+    out[i] = !k ? 0 : b->kind == ICL_BASELINE_KNN ? icl__knn(&f, Q + i * row, (int)b->value)
+                                                  : icl__fit_answer(&f, Q + i * row);
+  return ICL_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>threads
+ * run(n tasks): the tasks go to whoever is free.  No result depends on who that is.
+ * ------------------------------------------------------------------------------------------- */
+typedef void icl__task_fn(void *arg, size_t i, int thread);
+
+typedef struct icl__pool icl__pool;
+typedef struct icl__worker { icl__pool *pool; int id; } icl__worker;
+
+struct icl__pool {
+  int threads;                               /* the caller's among them; its number is 0        */
+#ifdef ICL_TRAIN_THREADS
+  pthread_mutex_t lock;
+  pthread_cond_t start, done;
+  icl__task_fn *fn;
+  void *arg;
+  size_t n, next;
+  unsigned long round;                       /* counts runs                                     */
+  int busy, quit;
+  pthread_t handle[ICL_MAX_THREADS];
+  icl__worker worker[ICL_MAX_THREADS];
+#endif
+};
+
+#ifdef ICL_TRAIN_THREADS
+/* Takes tasks until none is left; the lock is held on entry and on return. */
+static void icl__pool_work(icl__pool *p, int id)
+{
+  while (p->next < p->n) {
+    size_t i = p->next++;
+    pthread_mutex_unlock(&p->lock);
+    p->fn(p->arg, i, id);
+    pthread_mutex_lock(&p->lock);
+  }
+}
+
+static void *icl__pool_thread(void *arg)
+{
+  icl__worker *w = (icl__worker *)arg;
+  icl__pool *p = w->pool;
+  unsigned long seen = 0;
+  pthread_mutex_lock(&p->lock);
+  for (;;) {
+    while (p->round == seen && !p->quit) pthread_cond_wait(&p->start, &p->lock);
+    if (p->quit) break;
+    seen = p->round;
+    icl__pool_work(p, w->id);
+    if (--p->busy == 0) pthread_cond_signal(&p->done);
+  }
+  pthread_mutex_unlock(&p->lock);
+  return NULL;
+}
+
+/* Where threads cannot be had, fewer do. */
+static void icl__pool_start(icl__pool *p, int threads)
+{
+  memset(p, 0, sizeof *p);
+  pthread_mutex_init(&p->lock, NULL);
+  pthread_cond_init(&p->start, NULL);
+  pthread_cond_init(&p->done, NULL);
+  for (p->threads = 1; p->threads < threads; p->threads++) {
+    int id = p->threads;
+    p->worker[id].pool = p;
+    p->worker[id].id = id;
+    if (pthread_create(&p->handle[id], NULL, icl__pool_thread, &p->worker[id])) break;
+  }
+}
+
+static void icl__pool_stop(icl__pool *p)
+{
+  int i;
+  pthread_mutex_lock(&p->lock);
+  p->quit = 1;
+  pthread_cond_broadcast(&p->start);
+  pthread_mutex_unlock(&p->lock);
+  for (i = 1; i < p->threads; i++) pthread_join(p->handle[i], NULL);
+  pthread_cond_destroy(&p->done);
+  pthread_cond_destroy(&p->start);
+  pthread_mutex_destroy(&p->lock);
+}
+
+static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
+{
+  pthread_mutex_lock(&p->lock);
+  p->fn = fn;
+  p->arg = arg;
+  p->n = n;
+  p->next = 0;
+  if (p->threads > 1 && n > 1) {
+    p->round++;
+    p->busy = p->threads - 1;
+    pthread_cond_broadcast(&p->start);
+  }
+  icl__pool_work(p, 0);
+  while (p->busy) pthread_cond_wait(&p->done, &p->lock);
+  pthread_mutex_unlock(&p->lock);
+}
+#else
+static void icl__pool_start(icl__pool *p, int threads) { (void)threads; p->threads = 1; }
+static void icl__pool_stop(icl__pool *p) { (void)p; }
+static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
+{
+  size_t i;
+  (void)p;
+  for (i = 0; i < n; i++) fn(arg, i, 0);
+}
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>gradients
+ * Kernels of the backward pass and the optimizer, each in plain C and over eight floats.  A kernel
+ * that sums over rows takes the rows in order.
+ * ------------------------------------------------------------------------------------------- */
+
+/* The numbers of an Adam update, bias corrections included: m and v are moved towards g and g^2,
+ * p = decay p - rate m / (root_v sqrt(v) + eps). */
+typedef struct icl__adam { float beta1, beta2, eps, rate, root_v, decay, grad_scale; } icl__adam;
+
+typedef struct icl__train_ops {
+  /* dx[rows][n] += the gradient through LayerNorm of dy[rows][n] */
+  void (*layernorm)(float *dx, const float *dy, const float *x, const float *stats,
+                    const float *gain, size_t rows, size_t n);
+  /* dgain[n] += sum over rows of dy xhat,  dbias[n] += sum of dy */
+  void (*layernorm_params)(float *dgain, float *dbias, const float *dy, const float *x,
+                           const float *stats, size_t rows, size_t n);
+  /* sum[n] += sum over rows of x[rows][stride] */
+  void (*column_sum)(float *sum, const float *x, size_t rows, size_t n, size_t stride);
+  /* d[n] *= f'(x) */
+  void (*activate)(float *d, const float *x, size_t n, icl_activation kind);
+  /* d[n] = scale p (d - sum p d) */
+  void (*softmax)(float *d, const float *p, size_t n, float scale);
+  void (*adam)(float *p, float *m, float *v, const float *g, size_t n, const icl__adam *k);
+} icl__train_ops;
+
+/* With xhat = (x - mean) rstd and g = gain dy:
+ * dx = rstd (g - mean(g) - xhat mean(g xhat)). */
+static void icl__d_layernorm_ref(float *dx, const float *dy, const float *x, const float *stats,
+                                 const float *gain, size_t rows, size_t n)
+{
+  size_t t, i;
+  for (t = 0; t < rows; t++, dx += n, dy += n, x += n) {
+    float mean = stats[2 * t], rstd = stats[2 * t + 1], a = 0, b = 0;
+    for (i = 0; i < n; i++) {
+      a += gain[i] * dy[i];
+      b += gain[i] * dy[i] * (x[i] - mean) * rstd;
+    }
+    a /= (float)n;
+    b /= (float)n;
+    for (i = 0; i < n; i++) dx[i] += rstd * (gain[i] * dy[i] - a - (x[i] - mean) * rstd * b);
+  }
+}
+
+static void icl__d_layernorm_params_ref(float *dgain, float *dbias, const float *dy, const float *x,
+                                        const float *stats, size_t rows, size_t n)
+{
+  size_t t, i;
+  for (t = 0; t < rows; t++, dy += n, x += n)
+    for (i = 0; i < n; i++) {
+      dgain[i] += dy[i] * ((x[i] - stats[2 * t]) * stats[2 * t + 1]);
+      dbias[i] += dy[i];
+    }
+}
+
+static void icl__column_sum_ref(float *sum, const float *x, size_t rows, size_t n, size_t stride)
+{
+  size_t t, i;
+  for (t = 0; t < rows; t++, x += stride)
+    for (i = 0; i < n; i++) sum[i] += x[i];
+}
+
+/* gelu, tanh form: x s(u), u = A (x + B x^3):  s + x s (1 - s) u'.   erf form: Phi + x phi. */
+static void icl__d_activate_ref(float *d, const float *x, size_t n, icl_activation kind)
+{
+  size_t i;
+  for (i = 0; i < n; i++) {
+    float v = x[i], s;
+    if (kind == ICL_RELU) {
+      if (!(v > 0.0f)) d[i] = 0.0f;
+    } else if (kind == ICL_GELU_ERF) {
+      d[i] *= 0.5f * (1.0f + erff(v * 0.707106781f)) + v * 0.398942280f * expf(-0.5f * v * v);
+    } else {
+      s = 1.0f / (1.0f + expf(-ICL__GELU_A * (v + ICL__GELU_B * v * v * v)));
+      d[i] *= s + v * s * (1.0f - s) * ICL__GELU_A * (1.0f + 3.0f * ICL__GELU_B * v * v);
+    }
+  }
+}
+
+static void icl__d_softmax_ref(float *d, const float *p, size_t n, float scale)
+{
+  float dot = 0;
+  size_t i;
+  for (i = 0; i < n; i++) dot += p[i] * d[i];
+  for (i = 0; i < n; i++) d[i] = scale * p[i] * (d[i] - dot);
+}
+
+static void icl__adam_ref(float *p, float *m, float *v, const float *grad, size_t n, const icl__adam *k)
+{
+  size_t i;
+  for (i = 0; i < n; i++) {
+    float g = grad[i] * k->grad_scale;
+    m[i] = k->beta1 * m[i] + (1.0f - k->beta1) * g;
+    v[i] = k->beta2 * v[i] + (1.0f - k->beta2) * (g * g);
+    p[i] = k->decay * p[i] - k->rate * m[i] / (k->root_v * sqrtf(v[i]) + k->eps);
+  }
+}
+
+static const icl__train_ops icl__train_ref = {
+  icl__d_layernorm_ref, icl__d_layernorm_params_ref, icl__column_sum_ref, icl__d_activate_ref,
+  icl__d_softmax_ref, icl__adam_ref
+};
+
+#if ICL__SIMD
+ICL__KERNEL void icl__d_layernorm_f8(float *dx, const float *dy, const float *x, const float *stats,
+                                     const float *gain, size_t rows, size_t n)
+{
+  size_t t, i, whole = n & ~(size_t)7;
+  for (t = 0; t < rows; t++, dx += n, dy += n, x += n) {
+    float mean = stats[2 * t], rstd = stats[2 * t + 1], a, b;
+    icl__f8 m = icl__f8_set1(mean), s = icl__f8_set1(rstd), sum = icl__f8_set1(0.0f), dot = sum;
+    for (i = 0; i < whole; i += 8) {
+      icl__f8 g = icl__f8_mul(icl__f8_load(gain + i), icl__f8_load(dy + i));
+      sum = icl__f8_add(sum, g);
+      dot = icl__f8_fma(g, icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s), dot);
+    }
+    a = icl__f8_sum(sum);
+    b = icl__f8_sum(dot);
+    for (; i < n; i++) {
+      a += gain[i] * dy[i];
+      b += gain[i] * dy[i] * (x[i] - mean) * rstd;
+    }
+    a /= (float)n;
+    b /= (float)n;
+    sum = icl__f8_set1(a);
+    dot = icl__f8_set1(b);
+    for (i = 0; i < whole; i += 8) {
+      icl__f8 g = icl__f8_mul(icl__f8_load(gain + i), icl__f8_load(dy + i));
+      icl__f8 xhat = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
+      g = icl__f8_sub(icl__f8_sub(g, sum), icl__f8_mul(xhat, dot));
+      icl__f8_store(dx + i, icl__f8_fma(s, g, icl__f8_load(dx + i)));
+    }
+    for (; i < n; i++) dx[i] += rstd * (gain[i] * dy[i] - a - (x[i] - mean) * rstd * b);
+  }
+}
+
+ICL__KERNEL void icl__d_layernorm_params_f8(float *dgain, float *dbias, const float *dy,
+                                            const float *x, const float *stats, size_t rows, size_t n)
+{
+  size_t t, i;
+  for (t = 0; t < rows; t++, dy += n, x += n) {
+    icl__f8 m = icl__f8_set1(stats[2 * t]), s = icl__f8_set1(stats[2 * t + 1]);
+    for (i = 0; i + 8 <= n; i += 8) {
+      icl__f8 d = icl__f8_load(dy + i), xhat = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
+      icl__f8_store(dgain + i, icl__f8_fma(d, xhat, icl__f8_load(dgain + i)));
+      icl__f8_store(dbias + i, icl__f8_add(d, icl__f8_load(dbias + i)));
+    }
+    for (; i < n; i++) {
+      dgain[i] += dy[i] * ((x[i] - stats[2 * t]) * stats[2 * t + 1]);
+      dbias[i] += dy[i];
+    }
+  }
+}
+
+ICL__KERNEL void icl__column_sum_f8(float *sum, const float *x, size_t rows, size_t n, size_t stride)
+{
+  size_t t, i;
+  for (i = 0; i + 8 <= n; i += 8) {
+    icl__f8 s = icl__f8_load(sum + i);
+    for (t = 0; t < rows; t++) s = icl__f8_add(s, icl__f8_load(x + t * stride + i));
+    icl__f8_store(sum + i, s);
+  }
+  if (i < n) icl__column_sum_ref(sum + i, x + i, rows, n - i, stride);
+}
+
+ICL__F8 icl__f8 icl__d_activate8(icl__f8 x, icl_activation kind)
+{
+  icl__f8 one = icl__f8_set1(1.0f), xx = icl__f8_mul(x, x), positive, e, s, u;
+  positive = icl__f8_gt(x, icl__f8_set1(0.0f));
+  if (kind == ICL_RELU) return positive;
+  if (kind == ICL_GELU_ERF) {
+    e = icl__f8_exp(icl__f8_mul(icl__f8_set1(-0.5f), xx));
+    s = icl__f8_fma(icl__f8_set1(-2.0f), positive, one);
+    s = icl__f8_fma(s, icl__f8_normal_tail(x, e), positive);                 /* Phi(x) */
+    return icl__f8_fma(icl__f8_mul(x, icl__f8_set1(0.398942280f)), e, s);
+  }
+  u = icl__f8_fma(xx, icl__f8_set1(ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
+  s = icl__f8_sigmoid(icl__f8_mul(x, u));
+  u = icl__f8_fma(xx, icl__f8_set1(3.0f * ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
+  u = icl__f8_mul(icl__f8_mul(x, icl__f8_sub(one, s)), u);
+  return icl__f8_fma(s, u, s);
+}
+
+ICL__KERNEL void icl__d_activate_f8(float *d, const float *x, size_t n, icl_activation kind)
+{
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    icl__f8_store(d + i, icl__f8_mul(icl__f8_load(d + i), icl__d_activate8(icl__f8_load(x + i), kind)));
+  if (i < n) {
+    icl__f8 v = icl__d_activate8(icl__f8_load_n(x + i, n - i), kind);
+    icl__f8_store_n(d + i, icl__f8_mul(icl__f8_load_n(d + i, n - i), v), n - i);
+  }
+}
+
+ICL__KERNEL void icl__d_softmax_f8(float *d, const float *p, size_t n, float scale)
+{
+  icl__f8 dot = icl__f8_set1(icl__dot_f8(p, d, n)), k = icl__f8_set1(scale);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    icl__f8 v = icl__f8_sub(icl__f8_load(d + i), dot);
+    icl__f8_store(d + i, icl__f8_mul(icl__f8_mul(k, icl__f8_load(p + i)), v));
+  }
+  if (i < n) {
+    icl__f8 v = icl__f8_sub(icl__f8_load_n(d + i, n - i), dot);
+    v = icl__f8_mul(icl__f8_mul(k, icl__f8_load_n(p + i, n - i)), v);
+    icl__f8_store_n(d + i, v, n - i);
+  }
+}
+
+ICL__KERNEL void icl__adam_f8(float *p, float *m, float *v, const float *grad, size_t n,
+                              const icl__adam *k)
+{
+  icl__f8 b1 = icl__f8_set1(k->beta1), b2 = icl__f8_set1(k->beta2), eps = icl__f8_set1(k->eps);
+  icl__f8 c1 = icl__f8_set1(1.0f - k->beta1), c2 = icl__f8_set1(1.0f - k->beta2);
+  icl__f8 rate = icl__f8_set1(k->rate), root = icl__f8_set1(k->root_v);
+  icl__f8 decay = icl__f8_set1(k->decay), scale = icl__f8_set1(k->grad_scale);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    icl__f8 g = icl__f8_mul(icl__f8_load(grad + i), scale);
+    icl__f8 a = icl__f8_fma(b1, icl__f8_load(m + i), icl__f8_mul(c1, g));
+    icl__f8 b = icl__f8_fma(b2, icl__f8_load(v + i), icl__f8_mul(c2, icl__f8_mul(g, g)));
+    icl__f8 step = icl__f8_div(icl__f8_mul(rate, a), icl__f8_fma(root, icl__f8_sqrt(b), eps));
+    icl__f8_store(m + i, a);
+    icl__f8_store(v + i, b);
+    icl__f8_store(p + i, icl__f8_sub(icl__f8_mul(decay, icl__f8_load(p + i)), step));
+  }
+  icl__adam_ref(p + i, m + i, v + i, grad + i, n - i, k);
+}
+
+static const icl__train_ops icl__train_f8 = {
+  icl__d_layernorm_f8, icl__d_layernorm_params_f8, icl__column_sum_f8, icl__d_activate_f8,
+  icl__d_softmax_f8, icl__adam_f8
+};
+#endif
+
+/* The table that belongs to the model's own kernels. */
+static const icl__train_ops *icl__train_ops_of(const icl_model *m)
+{
+#if ICL__SIMD
+  if (m->ops == &icl__ops_f8) return &icl__train_f8;
+#endif
+  (void)m;
+  return &icl__train_ref;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>work
+ * The memory that prompts go through: activations of `micro` prompts at once, in groups that one
+ * thread takes through all layers.  Each sequence has T = 2 pairs - 1 tokens: nothing reads the last y.
+ * ------------------------------------------------------------------------------------------- */
+enum { ICL__GROUP_ROWS = 320, ICL__TILE_M = 192, ICL__TILE_N = 256, ICL__ADAM_CHUNK = 1 << 14 };
+
+/* What one thread needs beside the activations. */
+typedef struct icl__thread {
+  float *keys;                               /* [C][key_row]                                     */
+  float *scores;                             /* [6][key_row]                                     */
+  float *pack, *pack_a;
+  float *d_scores;                           /* [pairs or T][key_row], gradient of the scores    */
+  float *function;                           /* [icl_prompt_scratch]                             */
+} icl__thread;
+
+typedef struct icl__work {
+  const icl_model *model;
+  icl__pool pool;
+  int training;                              /* 1: a set of activations per layer, and gradients */
+  size_t max_pairs, micro, group, key_row, n_pack, n_function;
+  size_t pairs, T, prompts;                  /* now                                              */
+  icl__thread *thread;                       /* [threads]                                        */
+  float *positions;                          /* [T][C] sinusoidal                                */
+  float *xs, *ys, *preds;                    /* [micro][pairs][d], [micro][pairs]                */
+  float *tokens;                             /* [micro][T][d]                                    */
+  icl__acts *acts;                           /* [L]                                              */
+  float *lnf, *stats_f;                      /* [K][C], [K][2]                                   */
+  /* training: gradients of one layer's activations, K or R rows */
+  float *d_out, *d_in, *d_mid, *d_fc, *d_ln2, *d_att, *d_qkv, *d_ln1;
+  float *d_pred, *d_lnf;                     /* [K], [K][C]                                      */
+  float **grads;                             /* by slot                                          */
+  size_t layer;                              /* of the phase that runs                           */
+} icl__work;
+
+static size_t icl__kept_in(const icl__work *w, size_t l, size_t T)
+{
+  return icl__kept(T, l + 1 == (size_t)w->model->config.n_layer);
+}
+
+/* One layer's activations for R rows; those that only the backward pass reads, for training only. */
+static void icl__place_acts(const icl__work *w, icl__acts *a, icl__arena *mem, size_t l)
+{
+  size_t C = (size_t)w->model->config.n_embd, H = (size_t)w->model->config.n_head;
+  size_t T = 2 * w->max_pairs - 1, R = icl__times(w->micro, T);
+  size_t K = icl__times(w->micro, w->training ? icl__kept_in(w, l, T) : T), slack = ICL__NR;
+  a->ln1 = icl__take_floats(mem, icl__times(R, C));
+  if (w->training) {
+    a->stats1 = icl__take_floats(mem, icl__times(R, 2));
+    a->qkv = icl__take_floats(mem, icl__times(R, 3 * C) + slack);        /* panels read over the end */
+    a->prob = icl__take_floats(mem, icl__times(icl__times(K, H), w->key_row));
+    a->att = icl__take_floats(mem, icl__times(K, C));
+    a->mid = icl__take_floats(mem, icl__times(K, C));
+    a->ln2 = icl__take_floats(mem, icl__times(K, C));
+    a->stats2 = icl__take_floats(mem, icl__times(K, 2));
+    a->fc = icl__take_floats(mem, icl__times(K, 4 * C));
+    a->act = icl__take_floats(mem, icl__times(K, 4 * C));
+    a->out = icl__take_floats(mem, icl__times(K, C));
+  } else {
+    a->stats1 = a->stats2 = a->prob = NULL;
+    a->att = a->ln2 = a->ln1;
+    a->qkv = a->fc = a->act = icl__take_floats(mem, icl__times(R, 4 * C) + slack);
+    a->mid = a->out = a->x;
+  }
+}
+
+static void icl__place_thread(const icl__work *w, icl__thread *t, icl__arena *mem)
+{
+  size_t C = (size_t)w->model->config.n_embd, T = 2 * w->max_pairs - 1;
+  t->keys = icl__take_floats(mem, icl__times(C, w->key_row));
+  t->scores = icl__take_floats(mem, ICL__MR * w->key_row);
+  t->pack = icl__take_floats(mem, w->n_pack);
+  t->function = icl__take_floats(mem, w->n_function);
+  t->pack_a = w->training ? icl__take_floats(mem, ICL__MC * ICL__KC) : NULL;
+  t->d_scores = w->training ? icl__take_floats(mem, icl__times(T, w->key_row)) : NULL;
+}
+
+/* The gradients of activations: one layer's at a time, in rows of the whole microbatch. */
+static void icl__place_gradients(icl__work *w, icl__arena *mem, size_t R)
+{
+  size_t C = (size_t)w->model->config.n_embd;
+  w->d_out = icl__take_floats(mem, icl__times(R, C));
+  w->d_in = icl__take_floats(mem, icl__times(R, C));
+  w->d_mid = icl__take_floats(mem, icl__times(R, C));
+  w->d_fc = icl__take_floats(mem, icl__times(R, 4 * C));
+  w->d_ln2 = icl__take_floats(mem, icl__times(R, C));
+  w->d_att = icl__take_floats(mem, icl__times(R, C));
+  w->d_qkv = icl__take_floats(mem, icl__times(R, 3 * C) + ICL__NR);
+  w->d_ln1 = icl__take_floats(mem, icl__times(R, C));
+  w->d_pred = icl__take_floats(mem, R);
+  w->d_lnf = icl__take_floats(mem, icl__times(R, C));
+  w->grads = (float **)icl__take(mem, icl__slot_count(&w->model->config), sizeof(float *));
+}
+
+/* Counts or places a workspace; model, pool.threads, training, max_pairs and n_function are set. */
+static void icl__place_work(icl__work *w, icl__arena *mem)
+{
+  const icl_config *cfg = &w->model->config;
+  size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
+  size_t T = 2 * w->max_pairs - 1, R, l, n = (size_t)w->pool.threads;
+  icl__acts none;
+  icl__thread no_thread;
+  w->key_row = icl__round_up(T + 1);
+  w->n_pack = (size_t)ICL__KC * ICL__NC;
+  R = icl__times(w->micro, T);
+  w->xs = icl__take_floats(mem, icl__times(icl__times(w->micro, w->max_pairs), d));
+  w->ys = icl__take_floats(mem, icl__times(w->micro, w->max_pairs));
+  w->preds = icl__take_floats(mem, icl__times(w->micro, w->max_pairs));
+  w->tokens = icl__take_floats(mem, icl__times(R, d));
+  w->positions = cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL
+               ? icl__take_floats(mem, icl__times(T, C)) : NULL;
+  w->lnf = icl__take_floats(mem, icl__times(R, C));
+  w->stats_f = icl__take_floats(mem, icl__times(R, 2));
+  w->thread = (icl__thread *)icl__take(mem, n, sizeof(icl__thread));
+  for (l = 0; l < n; l++) icl__place_thread(w, w->thread ? &w->thread[l] : &no_thread, mem);
+  w->acts = (icl__acts *)icl__take(mem, L, sizeof(icl__acts));
+  memset(&none, 0, sizeof none);
+  for (l = 0; l < L; l++) {
+    icl__acts *a = w->acts ? &w->acts[l] : &none;
+    if (l == 0) a->x = icl__take_floats(mem, icl__times(R, C));
+    else if (!w->training) { *a = w->acts ? w->acts[0] : none; continue; }
+    else a->x = w->acts ? w->acts[l - 1].out : NULL;
+    icl__place_acts(w, a, mem, l);
+  }
+  if (w->training) icl__place_gradients(w, mem, R);
+  if (mem->base && w->positions) icl__sinusoids(w->positions, T, C);
+}
+
+static void icl__set_pairs(icl__work *w, size_t pairs)
+{
+  w->pairs = pairs;
+  w->T = 2 * pairs - 1;
+}
+
+/* The rows of layer l that belong to the prompts from first on. */
+static icl__acts icl__acts_from(const icl__work *w, size_t l, size_t first)
+{
+  size_t C = (size_t)w->model->config.n_embd, H = (size_t)w->model->config.n_head;
+  size_t R = first * w->T, K = w->training ? first * icl__kept_in(w, l, w->T) : R;
+  icl__acts a = w->acts[l];
+  a.x += R * C;
+  a.ln1 += R * C;
+  a.qkv += R * (w->training ? 3 * C : 4 * C);
+  a.att += K * C;
+  a.mid += K * C;
+  a.ln2 += K * C;
+  a.fc += K * 4 * C;
+  a.act += K * 4 * C;
+  a.out += K * C;
+  if (w->training) {
+    a.stats1 += 2 * R;
+    a.stats2 += 2 * K;
+    a.prob += K * H * w->key_row;
+  }
+  return a;
+}
+
+static icl__pass icl__work_pass(const icl__work *w, size_t n_seq, int thread)
+{
+  icl__pass p;
+  memset(&p, 0, sizeof p);
+  p.n_seq = n_seq;
+  p.T = w->T;
+  p.key_row = w->key_row;
+  p.keys = w->thread[thread].keys;
+  p.scores = w->thread[thread].scores;
+  p.pack = w->thread[thread].pack;
+  p.n_pack = w->n_pack;
+  return p;
+}
+
+/* tokens[T][d] of a prompt: x_1, (y_1, 0, ..), x_2, ... */
+static void icl__put_tokens(const icl__work *w, size_t prompt)
+{
+  size_t d = (size_t)w->model->config.n_dims, i;
+  float *token = w->tokens + prompt * w->T * d;
+  const float *x = w->xs + prompt * w->pairs * d, *y = w->ys + prompt * w->pairs;
+  for (i = 0; i < w->pairs; i++, x += d, token += d) {
+    memcpy(token, x, d * sizeof(float));
+    if (i + 1 == w->pairs) break;
+    token += d;
+    memset(token, 0, d * sizeof(float));
+    token[0] = y[i];
+  }
+}
+
+/* xs, ys -> preds for the n prompts from first on. */
+static void icl__forward_group(icl__work *w, size_t first, size_t n, int thread)
+{
+  const icl_model *m = w->model;
+  size_t C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims, L = (size_t)m->config.n_layer;
+  size_t i, l, K = first * w->pairs;
+  const float *positions = icl__has_wpe(&m->config) ? m->weights[ICL__WPE] : w->positions, *x;
+  icl__pass p = icl__work_pass(w, n, thread);
+  icl__acts a = icl__acts_from(w, 0, first);
+  for (i = 0; i < n; i++) {
+    icl__put_tokens(w, first + i);
+    icl__embed(m, &p, a.x + i * w->T * C, w->tokens + (first + i) * w->T * d, positions, 0, 1, w->T);
+  }
+  for (l = 0; l < L; l++) {
+    a = icl__acts_from(w, l, first);
+    icl__block(m, &p, l, &a);
+  }
+  x = a.out;
+  for (i = 0; i < n * w->pairs; i++, K++)
+    w->preds[K] = icl__read_out(m, w->lnf + K * C, w->stats_f + 2 * K, x + i * C);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>backward
+ * A layer at a time, in two phases.  First the data: each group of prompts takes the gradient of the
+ * layer's output back to its input.  Then the weights: each tile of a weight's gradient sums over all
+ * rows in order, whoever computes it, so the bits do not depend on threads, groups or microbatches.
+ * ------------------------------------------------------------------------------------------- */
+
+/* out[rows][k] = dy[rows][n] W^T,  W[k][n]. */
+static void icl__d_input(const icl__work *w, const icl__pass *p, float *out, const float *dy,
+                         const float *weight, size_t rows, size_t k, size_t n)
+{
+  icl__mm g = icl__linear(p, out, NULL, dy, weight, NULL, rows, n, k);
+  g.b_row = 1;
+  g.b_col = n;
+  w->model->ops->mm(&g);
+}
+
+/* One head of one prompt: gradients of its q, k, v from that of its output. */
+typedef struct icl__head {
+  size_t T, kept, step, D, C, key_row;
+  const float *q, *k, *v;                    /* columns of qkv; k, v rows 3C apart, q rows 3C step */
+  const float *p, *d_o;                      /* [kept][key_row], [kept] rows C apart             */
+  float *d_p;                                /* [kept][key_row]                                  */
+  float *dq, *dk, *dv;                       /* as q, k, v                                       */
+} icl__head;
+
+/* Rows r .. r+b of the gradient of the scores:  dP = dO V^T,  dS = p (dP - sum p dP) / sqrt D; and of
+ * dq = dS K. */
+static void icl__d_scores(const icl__work *w, const icl__pass *pass, const icl__head *t, size_t r, size_t b)
+{
+  size_t n = 1 + t->step * (r + b - 1), i, j;
+  icl__mm g = icl__linear(pass, t->d_p + r * t->key_row, NULL, t->d_o + r * t->C, t->v, NULL, b, t->D, n);
+  g.a_row = t->C;
+  g.b_row = 1; g.b_col = 3 * t->C;
+  g.c_row = t->key_row;
+  w->model->ops->mm(&g);
+  for (i = 0; i < b; i++) {
+    float *d = t->d_p + (r + i) * t->key_row;
+    size_t seen = 1 + t->step * (r + i);
+    icl__train_ops_of(w->model)->softmax(d, t->p + (r + i) * t->key_row, seen, 1.0f / sqrtf((float)t->D));
+    for (j = seen; j < t->T; j++) d[j] = 0.0f;
+  }
+  g = icl__linear(pass, t->dq + r * t->step * 3 * t->C, NULL, t->d_p + r * t->key_row, t->k, NULL, b, n, t->D);
+  g.a_row = t->key_row;
+  g.b_row = 3 * t->C; g.b_padded = 1;
+  g.c_row = t->step * 3 * t->C;
+  w->model->ops->mm(&g);
+}
+
+/* Keys j .. j+b:  out = A^T x summed over the queries that see them; A is p or dS. */
+static void icl__d_keys(const icl__work *w, const icl__pass *pass, const icl__head *t, float *out,
+                        const float *a, const float *x, size_t x_row, size_t j, size_t b)
+{
+  size_t r = (j + t->step - 1) / t->step;                /* the first query that sees key j */
+  icl__mm g = icl__linear(pass, out + j * 3 * t->C, NULL, a + r * t->key_row + j, x + r * x_row, NULL,
+                          b, t->kept - r, t->D);
+  g.a_row = 1; g.a_col = t->key_row;
+  g.b_row = x_row; g.b_padded = 1;
+  g.c_row = 3 * t->C;
+  w->model->ops->mm(&g);
+}
+
+static void icl__d_head(const icl__work *w, const icl__pass *pass, const icl__head *t)
+{
+  enum { BLOCK = 24 };
+  size_t r, j;
+  for (r = 0; r < t->kept; r += BLOCK) icl__d_scores(w, pass, t, r, icl__min(BLOCK, t->kept - r));
+  for (j = 0; j < t->T; j += BLOCK) {
+    size_t b = icl__min(BLOCK, t->T - j);
+    icl__d_keys(w, pass, t, t->dv, t->p, t->d_o, t->C, j, b);
+    icl__d_keys(w, pass, t, t->dk, t->d_p, t->q, t->step * 3 * t->C, j, b);
+  }
+}
+
+/* dqkv[R][3C] of n prompts from d_att[K][C]. */
+static void icl__d_attention(const icl__work *w, const icl__pass *p, const icl__acts *a,
+                             float *d_qkv, const float *d_att, int trim, int thread)
+{
+  size_t C = (size_t)w->model->config.n_embd, H = (size_t)w->model->config.n_head, s, h;
+  icl__head t;
+  t.T = w->T; t.kept = icl__kept(w->T, trim); t.step = trim ? 2 : 1;
+  t.D = C / H; t.C = C; t.key_row = w->key_row;
+  t.d_p = w->thread[thread].d_scores;
+  if (trim) memset(d_qkv, 0, p->n_seq * w->T * 3 * C * sizeof(float));
+  for (s = 0; s < p->n_seq; s++)
+    for (h = 0; h < H; h++) {
+      size_t at = s * w->T * 3 * C + h * t.D;
+      t.q = a->qkv + at; t.k = t.q + C; t.v = t.q + 2 * C;
+      t.dq = d_qkv + at; t.dk = t.dq + C; t.dv = t.dq + 2 * C;
+      t.p = a->prob + (s * H + h) * t.kept * w->key_row;
+      t.d_o = d_att + s * t.kept * C + h * t.D;
+      icl__d_head(w, p, &t);
+    }
+}
+
+/* d_in[R][C] = the kept rows of d_mid, zeros elsewhere. */
+static void icl__spread_rows(const icl__work *w, float *d_in, const float *d_mid, size_t n, int trim)
+{
+  size_t C = (size_t)w->model->config.n_embd, t;
+  if (!trim) { memcpy(d_in, d_mid, n * w->T * C * sizeof(float)); return; }
+  for (; n; n--)
+    for (t = 0; t < w->T; t++, d_in += C) {
+      if (t % 2) { memset(d_in, 0, C * sizeof(float)); continue; }
+      memcpy(d_in, d_mid, C * sizeof(float));
+      d_mid += C;
+    }
+}
+
+/* Phase one for a group: w->d_out -> w->d_in, and every gradient between that phase two reads.  The
+ * mirror of icl__block, from its last line to its first. */
+static void icl__backward_group(void *arg, size_t group, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  const icl_model *m = w->model;
+  const icl__train_ops *o = icl__train_ops_of(m);
+  size_t C = (size_t)m->config.n_embd, F = 4 * C, l = w->layer, first = group * w->group;
+  size_t n = icl__min(w->group, w->prompts - first), R0 = first * w->T, R = n * w->T;
+  size_t kept = icl__kept_in(w, l, w->T), K0 = first * kept, K = n * kept;
+  int trim = kept != w->T;
+  const float *const *weight = m->weights + icl__slot(l, 0);
+  icl__acts a = icl__acts_from(w, l, first);
+  icl__pass p = icl__work_pass(w, n, thread);
+  float *d_out = w->d_out + K0 * C, *d_mid = w->d_mid + K0 * C, *d_fc = w->d_fc + K0 * F;
+  float *d_ln2 = w->d_ln2 + K0 * C, *d_att = w->d_att + K0 * C;
+  float *d_qkv = w->d_qkv + R0 * 3 * C, *d_ln1 = w->d_ln1 + R0 * C, *d_in = w->d_in + R0 * C;
+
+  icl__d_input(w, &p, d_fc, d_out, weight[ICL__MLP_W], K, F, C);
+  o->activate(d_fc, a.fc, K * F, m->config.activation_function);
+  icl__d_input(w, &p, d_ln2, d_fc, weight[ICL__FC_W], K, C, F);
+  memcpy(d_mid, d_out, K * C * sizeof(float));
+  o->layernorm(d_mid, d_ln2, a.mid, a.stats2, weight[ICL__LN2_W], K, C);
+
+  icl__d_input(w, &p, d_att, d_mid, weight[ICL__PROJ_W], K, C, C);
+  icl__d_attention(w, &p, &a, d_qkv, d_att, trim, thread);
+  icl__d_input(w, &p, d_ln1, d_qkv, weight[ICL__QKV_W], R, C, 3 * C);
+  icl__spread_rows(w, d_in, d_mid, n, trim);
+  o->layernorm(d_in, d_ln1, a.x, a.stats1, weight[ICL__LN1_W], R, C);
+}
+
+/* Forward, loss gradient d_pred (already there: 2 (pred - y) / count) and the head's data phase. */
+static void icl__head_group(icl__work *w, size_t first, size_t n)
+{
+  const icl_model *m = w->model;
+  size_t C = (size_t)m->config.n_embd, L = (size_t)m->config.n_layer, i, c;
+  size_t K0 = first * w->pairs, K = n * w->pairs;
+  const float *out_w = icl__weight_behind(m, ICL__OUT_W);
+  float *d = w->d_lnf + K0 * C;
+  for (i = 0; i < K; i++)
+    for (c = 0; c < C; c++) d[i * C + c] = w->d_pred[K0 + i] * out_w[c];
+  memset(w->d_out + K0 * C, 0, K * C * sizeof(float));
+  icl__train_ops_of(m)->layernorm(w->d_out + K0 * C, d, w->acts[L - 1].out + K0 * C,
+                                  w->stats_f + 2 * K0, icl__weight_behind(m, ICL__LNF_W), K, C);
+}
+
+/* ----- phase two ------------------------------------------------------------------------------ */
+
+/* Columns j .. j+n of rows i .. i+m of a weight's gradient: dW += x^T dy over all rows. */
+static void icl__d_weight_tile(const icl__work *w, float *dw, const float *x, const float *dy,
+                               size_t rows, size_t K, size_t N, size_t tile, int thread)
+{
+  size_t columns = (N + ICL__TILE_N - 1) / ICL__TILE_N;
+  size_t i = tile / columns * ICL__TILE_M, j = tile % columns * ICL__TILE_N;
+  icl__pass p = icl__work_pass(w, 0, thread);
+  icl__mm g = icl__linear(&p, dw + i * N + j, dw + i * N + j, x + i, dy + j, NULL,
+                          icl__min(ICL__TILE_M, K - i), rows, icl__min(ICL__TILE_N, N - j));
+  g.a_row = 1; g.a_col = K;
+  g.b_row = N;
+  g.c_row = g.init_row = N;
+  g.pack_a = w->thread[thread].pack_a;
+  w->model->ops->mm(&g);
+}
+
+static size_t icl__tiles(size_t K, size_t N)
+{
+  return (K + ICL__TILE_M - 1) / ICL__TILE_M * ((N + ICL__TILE_N - 1) / ICL__TILE_N);
+}
+
+/* The four weights of a layer with what their gradients are made of. */
+typedef struct icl__product { int w, b; const float *x, *dy; size_t rows, K, N; } icl__product;
+
+static void icl__layer_products(const icl__work *w, icl__product out[4])
+{
+  size_t C = (size_t)w->model->config.n_embd, l = w->layer;
+  size_t R = w->prompts * w->T, K = w->prompts * icl__kept_in(w, l, w->T), i;
+  const icl__acts *a = &w->acts[l];
+  icl__product p[4];
+  memset(p, 0, sizeof p);
+  p[0].w = ICL__FC_W;   p[0].x = a->ln2; p[0].dy = w->d_fc;  p[0].K = C;     p[0].N = 4 * C;
+  p[1].w = ICL__MLP_W;  p[1].x = a->act; p[1].dy = w->d_out; p[1].K = 4 * C; p[1].N = C;
+  p[2].w = ICL__QKV_W;  p[2].x = a->ln1; p[2].dy = w->d_qkv; p[2].K = C;     p[2].N = 3 * C;
+  p[3].w = ICL__PROJ_W; p[3].x = a->att; p[3].dy = w->d_mid; p[3].K = C;     p[3].N = C;
+  for (i = 0; i < 4; i++) {
+    p[i].b = p[i].w + 1;
+    p[i].rows = p[i].w == ICL__QKV_W ? R : K;
+    out[i] = p[i];
+  }
+}
+
+/* Tasks of a layer: the tiles of its four weights, four biases, two LayerNorms. */
+static size_t icl__layer_tasks(const icl__work *w)
+{
+  size_t C = (size_t)w->model->config.n_embd;
+  return icl__tiles(C, 4 * C) + icl__tiles(4 * C, C) + icl__tiles(C, 3 * C) + icl__tiles(C, C) + 6;
+}
+
+static void icl__layer_task(void *arg, size_t i, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  const icl__train_ops *o = icl__train_ops_of(w->model);
+  size_t C = (size_t)w->model->config.n_embd, t;
+  float **grad = w->grads + icl__slot(w->layer, 0);
+  const icl__acts *a = &w->acts[w->layer];
+  icl__product p[4];
+  icl__layer_products(w, p);
+  for (t = 0; t < 4; t++) {
+    size_t n = icl__tiles(p[t].K, p[t].N);
+    if (i < n) {
+      icl__d_weight_tile(w, grad[p[t].w], p[t].x, p[t].dy, p[t].rows, p[t].K, p[t].N, i, thread);
+      return;
+    }
+    i -= n;
+  }
+  if (i < 4) o->column_sum(grad[p[i].b], p[i].dy, p[i].rows, p[i].N, p[i].N);
+  else if (i == 4) o->layernorm_params(grad[ICL__LN2_W], grad[ICL__LN2_B], w->d_ln2, a->mid, a->stats2, p[0].rows, C);
+  else o->layernorm_params(grad[ICL__LN1_W], grad[ICL__LN1_B], w->d_ln1, a->x, a->stats1, p[2].rows, C);
+}
+
+/* What is outside the blocks: read-out and final LayerNorm (task 0), read-in (1), positions (2). */
+static void icl__outer_task(void *arg, size_t i, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  const icl__train_ops *o = icl__train_ops_of(w->model);
+  size_t C = (size_t)w->model->config.n_embd, d = (size_t)w->model->config.n_dims, L = (size_t)w->model->config.n_layer;
+  size_t K = w->prompts * w->pairs, R = w->prompts * w->T, k;
+  float **behind = w->grads + icl__slot(L, 0);
+  if (i == 0) {
+    for (k = 0; k < K; k++) {
+      w->model->ops->axpy(behind[ICL__OUT_W], w->d_pred[k], w->lnf + k * C, C);
+      behind[ICL__OUT_B][0] += w->d_pred[k];
+    }
+    o->layernorm_params(behind[ICL__LNF_W], behind[ICL__LNF_B], w->d_lnf, w->acts[L - 1].out, w->stats_f, K, C);
+  } else if (i == 1) {
+    icl__pass p = icl__work_pass(w, 0, thread);
+    icl__mm g = icl__linear(&p, w->grads[ICL__READ_IN_W], w->grads[ICL__READ_IN_W], w->d_out, w->tokens,
+                            NULL, C, R, d);
+    g.a_row = 1; g.a_col = C;
+    g.pack_a = w->thread[thread].pack_a;
+    w->model->ops->mm(&g);
+    o->column_sum(w->grads[ICL__READ_IN_B], w->d_out, R, C, C);
+  } else {
+    for (k = 0; k < w->prompts; k++)
+      w->model->ops->axpy(w->grads[ICL__WPE], 1.0f, w->d_out + k * w->T * C, w->T * C);
+  }
+}
+
+/* Adds the gradient of the microbatch that is in w to w->grads. */
+static void icl__backward(icl__work *w)
+{
+  size_t groups = (w->prompts + w->group - 1) / w->group, l = (size_t)w->model->config.n_layer;
+  while (l--) {
+    float *swap;
+    w->layer = l;
+    icl__pool_run(&w->pool, groups, icl__backward_group, w);
+    icl__pool_run(&w->pool, icl__layer_tasks(w), icl__layer_task, w);
+    swap = w->d_out;
+    w->d_out = w->d_in;
+    w->d_in = swap;
+  }
+  icl__pool_run(&w->pool, icl__has_wpe(&w->model->config) ? 3 : 2, icl__outer_task, w);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>trainer
+ * ------------------------------------------------------------------------------------------- */
+struct icl_trainer {
+  icl_train_options o;                       /* with defaults                                    */
+  icl_task task;
+  icl_model model;                           /* sees params                                      */
+  icl__work work;
+  float *params, *grad, *m, *v;              /* [n]; grad has a place more, for the loss         */
+  float *loss;                               /* [batch] squared error of each prompt             */
+  size_t n;
+  int64_t step, updates, skipped;
+  int bad;                                   /* skipped steps in a row                           */
+  size_t first;                              /* of the microbatch: its first prompt of the batch */
+  const float *given_x, *given_y;            /* prompts brought by the caller, or NULL           */
+  int failed;                                /* a function class gave NaN                        */
+  char text[512];                            /* the task, every argument spelled out             */
+  void *block;
+};
+
+static void icl__default_options(icl_train_options *o)
+{
+  icl_config *c = &o->model;
+  if (!c->n_out) c->n_out = 1;
+  if (!c->n_positions) c->n_positions = 2 * o->pairs - 1;
+  if (c->layer_norm_epsilon == 0.0f) c->layer_norm_epsilon = 1e-5f;
+  if (!o->batch) o->batch = 64;
+  if (o->lr == 0.0f) o->lr = 1e-4f;
+  if (o->schedule == ICL_LR_INVERSE_SQRT && !o->warmup) o->warmup = 5000;
+  if (o->beta1 == 0.0f) o->beta1 = 0.9f;
+  if (o->beta2 == 0.0f) o->beta2 = 0.999f;
+  if (o->epsilon == 0.0f) o->epsilon = 1e-8f;
+  if (!o->dims_every || !o->dims_start) { o->dims_start = c->n_dims; o->dims_every = 1; }
+  if (!o->pairs_every || !o->pairs_start) { o->pairs_start = o->pairs; o->pairs_every = 1; }
+  if (!o->pairs_add) o->pairs_add = 2;
+  if (o->init_sd == 0.0f) o->init_sd = 0.02f;
+  if (!o->threads) o->threads = 1;
+  if (!o->max_bad) o->max_bad = 10;
+  if (!o->world) o->world = 1;
+}
+
+static int icl__in_unit(float x) { return x >= 0.0f && x < 1.0f; }
+
+/* The options after their defaults; names the first that is out of range. */
+static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
+{
+  const char *bad = NULL;
+  if (o->pairs < 1 || o->pairs > ICL__MAX_PAIRS) bad = "pairs";
+  else if (o->batch < 1 || o->batch > ICL__MAX_BATCH) bad = "batch";
+  else if (o->steps < 1) bad = "steps";
+  else if ((unsigned)o->schedule > ICL_LR_COSINE) bad = "schedule";
+  else if (!(o->lr > 0.0f && o->lr < 10.0f)) bad = "lr";
+  else if (o->warmup < 0) bad = "warmup";
+  else if (!(o->lr_end >= 0.0f && o->lr_end <= 1.0f)) bad = "lr_end";
+  else if (!icl__in_unit(o->beta1)) bad = "beta1";
+  else if (!icl__in_unit(o->beta2)) bad = "beta2";
+  else if (!(o->epsilon > 0.0f && o->epsilon < 1.0f)) bad = "epsilon";
+  else if (!(o->weight_decay >= 0.0f && o->weight_decay < 10.0f)) bad = "weight_decay";
+  else if (!(o->clip >= 0.0f && icl__finite(&o->clip, 1))) bad = "clip";
+  else if (!(o->init_sd > 0.0f && o->init_sd < 10.0f)) bad = "init_sd";
+  else if (o->dims_start < 1 || o->dims_start > o->model.n_dims || o->dims_every < 1) bad = "dims_start";
+  else if (o->pairs_start < 1 || o->pairs_start > o->pairs || o->pairs_every < 1 || o->pairs_add < 1)
+    bad = "pairs_start";
+  else if (o->threads < 1 || o->threads > ICL_MAX_THREADS) bad = "threads";
+  else if (o->max_bad < 1) bad = "max_bad";
+  else if (o->world < 1 || o->rank < 0 || o->rank >= o->world || o->world > o->batch) bad = "rank or world";
+  if (bad) return icl__fail(r, ICL_ERR_CONFIG, 0, "out of range:", bad);
+  if (icl__has_wpe(&o->model) && o->model.n_positions < 2 * o->pairs - 1)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "fewer positions than tokens:", "n_positions");
+  return icl_config_check(&o->model, r);
+}
+
+/* Prompts of a step that this process draws: every world-th. */
+static size_t icl__local_batch(const icl_train_options *o)
+{
+  return (size_t)((o->batch - o->rank + o->world - 1) / o->world);
+}
+
+/* Prompts in a group, so that its rows fill a few tiles of the product; and prompts at once, so that
+ * there are groups for every thread while activations stay within some 128 MB. */
+static void icl__choose_sizes(icl__work *w, size_t batch, int threads)
+{
+  const icl_config *c = &w->model->config;
+  size_t T = 2 * w->max_pairs - 1, per_token, fit;
+  w->group = icl__max(1, icl__min(16, ICL__GROUP_ROWS / T));
+  w->group = icl__max(1, icl__min(w->group, batch / (2 * (size_t)threads)));
+  per_token = (size_t)c->n_layer * (16 * (size_t)c->n_embd + (size_t)c->n_head * T);
+  fit = ((size_t)32 << 20) / icl__max(1, icl__times(per_token, T));
+  fit = icl__max(fit, (size_t)threads * w->group) / w->group * w->group;
+  w->micro = icl__min(batch, icl__max(fit, w->group));
+}
+
+/* Counts or places a trainer's memory. */
+static void icl__place_trainer(icl_trainer *t, icl__arena *mem)
+{
+  t->params = icl__take_floats(mem, t->n);
+  t->grad = icl__take_floats(mem, t->n + 1);
+  t->m = icl__take_floats(mem, t->n);
+  t->v = icl__take_floats(mem, t->n);
+  t->loss = icl__take_floats(mem, icl__local_batch(&t->o));
+  icl__place_work(&t->work, mem);
+}
+
+/* Streams of the generator: below 2^40 those of the steps. */
+#define ICL__STREAM_INIT ((uint64_t)1 << 40)
+#define ICL__STREAM_TYPICAL ((uint64_t)1 << 41)
+
+/* The first weights; tensor i of the table is sequence i of its own stream. */
+static void icl__init_params(icl_trainer *t)
+{
+  const icl_config *c = &t->o.model;
+  float residual = t->o.init_sd / sqrtf(2.0f * (float)c->n_layer), *p = t->params;
+  int i, n = icl_tensor_count(c);
+  for (i = 0; i < n; i++) {
+    icl_tensor x;
+    icl_rng rng;
+    size_t k, size;
+    const char *name;
+    int outer, gain, bias;
+    icl_tensor_at(c, i, &x);
+    size = icl__tensor_floats(&x);
+    name = x.name + strlen(x.name);
+    bias = name[-1] == 's';                                  /* .bias, else .weight */
+    outer = strncmp(x.name, "_read", 5) == 0;
+    gain = x.rank == 1 && !bias;
+    icl_rng_init(&rng, t->o.seed, ICL__STREAM_INIT, (uint64_t)i);
+    for (k = 0; k < size; k++) {
+      float fan_in = (float)(x.name[6] == 'o' ? c->n_embd : c->n_dims);
+      if (gain) p[k] = 1.0f;
+      else if (outer) p[k] = (2.0f * icl_rng_uniform(&rng) - 1.0f) / sqrtf(fan_in);
+      else if (bias) p[k] = 0.0f;
+      else p[k] = (strstr(x.name, "c_proj") ? residual : t->o.init_sd) * icl_rng_normal(&rng);
+    }
+    p += size;
+  }
+}
+
+/* w->grads[slot] into one block, as params. */
+static void icl__point_grads(icl_trainer *t)
+{
+  float *g = t->grad;
+  int i, n = icl_tensor_count(&t->o.model);
+  for (i = 0; i < n; i++) {
+    icl_tensor x;
+    icl_tensor_at(&t->o.model, i, &x);
+    t->work.grads[icl__slot_of_row(&t->o.model, i)] = g;
+    g += icl__tensor_floats(&x);
+  }
+}
+
+/* Everything but the memory; o and task are checked. */
+static icl_error icl__build_trainer(icl_trainer *t, icl_report *r)
+{
+  size_t bind = icl_bind_bytes(&t->o.model), bytes;
+  icl__arena count = icl__arena_on(NULL), mem;
+  t->n = icl_param_count(&t->o.model);
+  if (!t->n) return icl__fail(r, ICL_ERR_LIMIT, 0, "too many parameters", NULL);
+  t->model.config = t->o.model;                              /* for counting; bound below */
+  t->work.model = &t->model;
+  t->work.training = 1;
+  t->work.max_pairs = (size_t)t->o.pairs;
+  t->work.n_function = icl_prompt_scratch(&t->task);
+  icl__choose_sizes(&t->work, icl__local_batch(&t->o), t->o.threads);
+  icl__place_trainer(t, &count);
+  bytes = icl__arena_need(&count);
+  if (bytes > SIZE_MAX - bind || !(t->block = ICL_MALLOC(bytes + bind)))
+    return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for training", NULL);
+  memset(t->block, 0, bytes + bind);
+  mem = icl__arena_on(t->block);
+  icl__place_trainer(t, &mem);
+  icl_model_bind(&t->model, &t->o.model, t->params, (char *)t->block + bytes, bind);
+  icl__point_grads(t);
+  icl__init_params(t);
+  return ICL_OK;
+}
+
+icl_error icl_trainer_new(icl_trainer **out, const icl_train_options *o, icl_report *r)
+{
+  icl_trainer *t;
+  icl_error err;
+  if (!out || !o || !o->task) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "options or task");
+  t = (icl_trainer *)ICL_MALLOC(sizeof *t);
+  if (!t) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for training", NULL);
+  memset(t, 0, sizeof *t);
+  t->o = *o;
+  icl__default_options(&t->o);
+  err = icl__check_options(&t->o, r);
+  if (!err) err = icl_task_parse(&t->task, o->task, o->model.n_dims, o->own, o->n_own, r);
+  if (!err) {
+    if (icl_task_print(&t->task, t->text, sizeof t->text) >= sizeof t->text)
+      err = icl__fail(r, ICL_ERR_LIMIT, 0, "the task's text is too long", NULL);
+    t->o.task = t->text;
+  }
+  if (!err) {
+    icl__pool_start(&t->work.pool, t->o.threads);
+    err = icl__build_trainer(t, r);
+    if (err) icl__pool_stop(&t->work.pool);
+  }
+  if (err) { ICL_FREE(t->block); ICL_FREE(t); return err; }
+  *out = t;
+  return icl__ok(r);
+}
+
+void icl_trainer_delete(icl_trainer *t)
+{
+  if (!t) return;
+  icl__pool_stop(&t->work.pool);
+  ICL_FREE(t->block);
+  ICL_FREE(t);
+}
+
+const icl_model *icl_trainer_model(const icl_trainer *t) { return t ? &t->model : NULL; }
+const icl_train_options *icl_trainer_options(const icl_trainer *t) { return t ? &t->o : NULL; }
+float *icl_trainer_params(icl_trainer *t) { return t ? t->params : NULL; }
+const float *icl_trainer_grads(const icl_trainer *t) { return t ? t->grad : NULL; }
+
+static int icl__dims_now(const icl_trainer *t)
+{
+  int64_t d = t->o.dims_start + t->step / t->o.dims_every;
+  return d < t->o.model.n_dims ? (int)d : t->o.model.n_dims;
+}
+
+static int icl__pairs_now(const icl_trainer *t)
+{
+  int64_t grown = t->step / t->o.pairs_every;
+  int64_t p = grown > t->o.pairs ? t->o.pairs : t->o.pairs_start + grown * t->o.pairs_add;
+  return p < t->o.pairs ? (int)p : t->o.pairs;
+}
+
+/* The prompt with number i of this process's share, into place at of the microbatch. */
+static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
+{
+  icl__work *w = &t->work;
+  size_t d = (size_t)t->o.model.n_dims, P = w->pairs;
+  float *xs = w->xs + at * P * d, *ys = w->ys + at * P;
+  icl_sampling sampling = t->o.sampling;
+  icl_rng rng;
+  if (t->given_x) {
+    memcpy(xs, t->given_x + i * P * d, P * d * sizeof(float));
+    memcpy(ys, t->given_y + i * P, P * sizeof(float));
+    return 1;
+  }
+  sampling.dims_active = icl__dims_now(t);
+  icl_rng_init(&rng, t->o.seed, (uint64_t)t->step, (uint64_t)t->o.rank + i * (uint64_t)t->o.world);
+  return icl_prompt_sample(&t->task, &sampling, &rng, (int)P, xs, ys, NULL, w->thread[thread].function) == ICL_OK;
+}
+
+/* A group of prompts: draw, forward, squared errors, and the gradient down to the last block. */
+static void icl__train_group(void *arg, size_t group, int thread)
+{
+  icl_trainer *t = (icl_trainer *)arg;
+  icl__work *w = &t->work;
+  size_t first = group * w->group, n = icl__min(w->group, w->prompts - first), i, j;
+  float scale = 2.0f / ((float)t->o.batch * (float)w->pairs);
+  int ok = 1;
+  for (i = first; i < first + n; i++) ok &= icl__draw_prompt(t, t->first + i, i, thread);
+  icl__forward_group(w, first, n, thread);
+  for (i = first; i < first + n; i++) {
+    float sum = ok ? 0.0f : NAN;
+    for (j = i * w->pairs; j < (i + 1) * w->pairs; j++) {
+      float e = w->preds[j] - w->ys[j];
+      sum += e * e;
+      w->d_pred[j] = scale * e;
+    }
+    t->loss[t->first + i] = sum;
+  }
+  icl__head_group(w, first, n);
+}
+
+/* Gradient and loss of the batch: t->grad[n], and the mean squared error behind it. */
+static void icl__gradient(icl_trainer *t)
+{
+  icl__work *w = &t->work;
+  size_t batch = icl__local_batch(&t->o), i;
+  double sum = 0;
+  icl__set_pairs(w, (size_t)icl__pairs_now(t));
+  memset(t->grad, 0, (t->n + 1) * sizeof(float));
+  for (t->first = 0; t->first < batch; t->first += w->prompts) {
+    w->prompts = icl__min(w->micro, batch - t->first);
+    icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__train_group, t);
+    icl__backward(w);
+  }
+  for (i = 0; i < batch; i++) sum += (double)t->loss[i];
+  t->grad[t->n] = (float)(sum / ((double)t->o.batch * (double)w->pairs));
+}
+
+icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss)
+{
+  if (!t || !xs || !ys) return ICL_ERR_ARG;
+  t->given_x = xs;
+  t->given_y = ys;
+  icl__gradient(t);
+  t->given_x = t->given_y = NULL;
+  if (loss) *loss = t->grad[t->n];
+  return ICL_OK;
+}
+
+static float icl__lr_now(const icl_trainer *t)
+{
+  const icl_train_options *o = &t->o;
+  int64_t s = t->step + 1;
+  double x, lr = (double)o->lr;
+  if (s <= o->warmup) return (float)(lr * (double)s / (double)o->warmup);
+  if (o->schedule == ICL_LR_INVERSE_SQRT) return (float)(lr * sqrt((double)o->warmup / (double)s));
+  if (o->schedule == ICL_LR_CONSTANT) return o->lr;
+  x = (double)(s - o->warmup) / (double)(o->steps > o->warmup ? o->steps - o->warmup : 1);
+  if (x > 1) x = 1;
+  return (float)(lr * ((double)o->lr_end + (1 - (double)o->lr_end) * 0.5 * (1 + cos(3.14159265358979 * x))));
+}
+
+/* ----- the optimizer -------------------------------------------------------------------------- */
+
+typedef struct icl__update { icl_trainer *t; icl__adam k; } icl__update;
+
+static void icl__adam_chunk(void *arg, size_t i, int thread)
+{
+  icl__update *u = (icl__update *)arg;
+  icl_trainer *t = u->t;
+  size_t at = i * ICL__ADAM_CHUNK, n = icl__min(ICL__ADAM_CHUNK, t->n - at);
+  (void)thread;
+  icl__train_ops_of(&t->model)->adam(t->params + at, t->m + at, t->v + at, t->grad + at, n, &u->k);
+}
+
+static double icl__grad_norm(const icl_trainer *t)
+{
+  double sum = 0;
+  size_t at, n;
+  for (at = 0; at < t->n; at += n) {
+    n = icl__min(1024, t->n - at);
+    sum += (double)t->model.ops->dot(t->grad + at, t->grad + at, n);
+  }
+  return sqrt(sum);
+}
+
+/* Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), as PyTorch counts it:
+ * p -= lr wd p;  p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps). */
+static void icl__apply(icl_trainer *t, double norm, float lr)
+{
+  icl__update u;
+  double k = (double)++t->updates, c1, c2;
+  c1 = 1 - pow((double)t->o.beta1, k);
+  c2 = 1 - pow((double)t->o.beta2, k);
+  u.t = t;
+  u.k.beta1 = t->o.beta1;
+  u.k.beta2 = t->o.beta2;
+  u.k.eps = t->o.epsilon;
+  u.k.rate = (float)((double)lr / c1);
+  u.k.root_v = (float)(1 / sqrt(c2));
+  u.k.decay = 1.0f - lr * t->o.weight_decay;
+  u.k.grad_scale = 1.0f;
+  if (t->o.clip > 0.0f && norm > (double)t->o.clip)
+    u.k.grad_scale = (float)((double)t->o.clip / (norm + 1e-6));
+  icl__pool_run(&t->work.pool, (t->n + ICL__ADAM_CHUNK - 1) / ICL__ADAM_CHUNK, icl__adam_chunk, &u);
+}
+
+icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
+{
+  double norm;
+  float lr, loss;
+  int ok;
+  if (!t) return ICL_ERR_ARG;
+  if (t->o.reduce && t->o.reduce(t->o.user, t->grad, t->n + 1)) return ICL_ERR_IO;
+  norm = icl__grad_norm(t);
+  loss = t->grad[t->n];
+  lr = icl__lr_now(t);
+  ok = icl__finite(&loss, 1) && norm <= 1e30;              /* false for NaN too */
+  if (info) {
+    info->loss = loss;
+    info->grad_norm = (float)norm;
+    info->lr = lr;
+    info->dims = icl__dims_now(t);
+    info->pairs = icl__pairs_now(t);
+  }
+  if (ok) icl__apply(t, norm, lr);
+  else t->skipped++;
+  t->bad = ok ? 0 : t->bad + 1;
+  t->step++;
+  if (info) { info->step = t->step; info->skipped = t->skipped; }
+  return t->bad >= t->o.max_bad ? ICL_ERR_NONFINITE : ICL_OK;
+}
+
+icl_error icl_train_step(icl_trainer *t, icl_train_info *info)
+{
+  if (!t) return ICL_ERR_ARG;
+  icl__gradient(t);
+  return icl_train_update(t, info);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>files
+ * A file is replaced whole: a temporary one beside it is written, flushed to the disk and renamed over
+ * it, and the folder is flushed.  A crash leaves the old file or the new one.
+ * ------------------------------------------------------------------------------------------- */
+typedef struct icl__out {
+#ifdef ICL__POSIX
+  int fd;
+#else
+  FILE *file;
+#endif
+  char tmp[1100];
+  const char *path;
+  uint64_t digest;
+  icl_report *r;
+} icl__out;
+
+#ifdef ICL__POSIX
+static icl_error icl__write_all(icl__out *out, const void *data, size_t n)
+{
+  const char *p = (const char *)data;
+  out->digest = icl__digest(out->digest, data, n);
+  while (n) {
+    ssize_t k = write(out->fd, p, n < (1 << 20) ? n : (1 << 20));
+    if (k < 0 && errno == EINTR) continue;
+    if (k <= 0) return icl__fail(out->r, ICL_ERR_IO, 0, "cannot write", out->path);
+    p += k;
+    n -= (size_t)k;
+  }
+  return ICL_OK;
+}
+
+/* Opens the temporary file, never as one of the standard three. */
+static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
+{
+  size_t n = strlen(path);
+  int fd;
+  out->r = r;
+  out->path = path;
+  out->digest = 0;
+  if (n + 32 > sizeof out->tmp) return icl__fail(r, ICL_ERR_LIMIT, 0, "path too long", NULL);
+  memcpy(out->tmp, path, n);
+  memcpy(out->tmp + n, ".tmp.", 5);
+  n += 5;
+  n += icl__put_uint(out->tmp + n, (uint64_t)getpid());
+  out->tmp[n] = 0;
+  unlink(out->tmp);                                        /* left behind by a process that died */
+  fd = open(out->tmp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  if (fd >= 0 && fd < 3) {
+    out->fd = fcntl(fd, F_DUPFD, 3);
+    close(fd);
+  } else {
+    out->fd = fd;
+  }
+  return out->fd < 0 ? icl__fail(r, ICL_ERR_IO, 0, "cannot create", out->tmp) : ICL_OK;
+}
+
+/* Flushes the folder of path. */
+static int icl__sync_folder(const char *path)
+{
+  char folder[1100];
+  const char *slash = strrchr(path, '/');
+  size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+  int fd, ok;
+  if (n >= sizeof folder) return 0;
+  memcpy(folder, n ? path : ".", n ? n : 1);
+  folder[n ? n : 1] = 0;
+  fd = open(folder, O_RDONLY);
+  if (fd < 0) return 0;
+  ok = fsync(fd) == 0;
+  close(fd);
+  return ok;
+}
+
+/* Puts the file in its place if err is ICL_OK, and removes it otherwise. */
+static icl_error icl__close_out(icl__out *out, icl_error err)
+{
+  if (!err && fsync(out->fd)) err = icl__fail(out->r, ICL_ERR_IO, 0, "cannot flush", out->path);
+  if (close(out->fd) && !err) err = icl__fail(out->r, ICL_ERR_IO, 0, "cannot close", out->path);
+  if (!err && rename(out->tmp, out->path)) err = icl__fail(out->r, ICL_ERR_IO, 0, "cannot replace", out->path);
+  if (err) { unlink(out->tmp); return err; }
+  if (!icl__sync_folder(out->path))
+    return icl__fail(out->r, ICL_ERR_IO, 0, "written, but its folder cannot be flushed:", out->path);
+  return ICL_OK;
+}
+#else
+/* Plain stdio, where there is no POSIX: whole, but a crash between the two last calls leaves only the
+ * temporary file, and nothing is promised about power loss. */
+static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
+{
+  size_t n = strlen(path);
+  out->r = r;
+  out->path = path;
+  out->digest = 0;
+  if (n + 5 > sizeof out->tmp) return icl__fail(r, ICL_ERR_LIMIT, 0, "path too long", NULL);
+  memcpy(out->tmp, path, n);
+  memcpy(out->tmp + n, ".tmp", 5);
+  out->file = fopen(out->tmp, "wb");
+  return out->file ? ICL_OK : icl__fail(r, ICL_ERR_IO, 0, "cannot create", out->tmp);
+}
+
+static icl_error icl__write_all(icl__out *out, const void *data, size_t n)
+{
+  out->digest = icl__digest(out->digest, data, n);
+  if (fwrite(data, 1, n, out->file) == n) return ICL_OK;
+  return icl__fail(out->r, ICL_ERR_IO, 0, "cannot write", out->path);
+}
+
+static icl_error icl__close_out(icl__out *out, icl_error err)
+{
+  if (fclose(out->file) && !err) err = icl__fail(out->r, ICL_ERR_IO, 0, "cannot close", out->path);
+  if (!err) {
+    remove(out->path);
+    if (rename(out->tmp, out->path)) return icl__fail(out->r, ICL_ERR_IO, 0, "cannot replace", out->path);
+  }
+  if (err) remove(out->tmp);
+  return err;
+}
+#endif
+
+/* x[n] as little-endian bytes. */
+static icl_error icl__write_floats(icl__out *out, const float *x, size_t n)
+{
+  unsigned char buf[4096];
+  icl_error err = ICL_OK;
+  size_t at, i, k;
+  for (at = 0; at < n && !err; at += k) {
+    k = icl__min(1024, n - at);
+    for (i = 0; i < k; i++) {
+      uint32_t u;
+      memcpy(&u, &x[at + i], 4);
+      icl__put_le(buf + 4 * i, u, 4);
+    }
+    err = icl__write_all(out, buf, 4 * k);
+  }
+  return err;
+}
+
+/* "ICLTRN01", identity of the run, step, updates, skipped, bad, n; then weights, m, v, digest. */
+enum { ICL__STATE_HEAD = 56 };
+static const char icl__state_magic[] = "ICLTRN01";
+
+static uint64_t icl__digest_int(uint64_t h, int64_t v)
+{
+  unsigned char b[8];
+  icl__put_le(b, (uint64_t)v, 8);
+  return icl__digest(h, b, 8);
+}
+
+static uint64_t icl__digest_float(uint64_t h, float v)
+{
+  uint32_t u;
+  memcpy(&u, &v, 4);
+  return icl__digest_int(h, (int64_t)u);
+}
+
+/* Everything that decides what training computes: two runs with the same identity do the same. */
+static uint64_t icl__run_identity(const icl_trainer *t)
+{
+  const icl_train_options *o = &t->o;
+  uint64_t h = icl__digest_config(&o->model);
+  h = icl__digest(h, t->text, strlen(t->text));
+  h = icl__digest_int(h, o->sampling.x_uniform);
+  h = icl__digest_float(h, o->sampling.x_scale);
+  h = icl__digest_float(h, o->sampling.y_scale);
+  h = icl__digest_int(h, o->pairs);
+  h = icl__digest_int(h, o->batch);
+  h = icl__digest_int(h, o->schedule == ICL_LR_COSINE ? o->steps : 0);
+  h = icl__digest_int(h, (int64_t)o->schedule);
+  h = icl__digest_float(h, o->lr);
+  h = icl__digest_int(h, o->warmup);
+  h = icl__digest_float(h, o->lr_end);
+  h = icl__digest_float(h, o->beta1);
+  h = icl__digest_float(h, o->beta2);
+  h = icl__digest_float(h, o->epsilon);
+  h = icl__digest_float(h, o->weight_decay);
+  h = icl__digest_float(h, o->clip);
+  h = icl__digest_float(h, o->init_sd);
+  h = icl__digest_int(h, o->dims_start);
+  h = icl__digest_int(h, o->dims_every);
+  h = icl__digest_int(h, o->pairs_start);
+  h = icl__digest_int(h, o->pairs_add);
+  h = icl__digest_int(h, o->pairs_every);
+  h = icl__digest_int(h, (int64_t)o->seed);
+  h = icl__digest_int(h, o->rank);
+  return icl__digest_int(h, o->world);
+}
+
+static void icl__put_state_head(const icl_trainer *t, unsigned char head[ICL__STATE_HEAD])
+{
+  memcpy(head, icl__state_magic, 8);
+  icl__put_le(head + 8, icl__run_identity(t), 8);
+  icl__put_le(head + 16, (uint64_t)t->step, 8);
+  icl__put_le(head + 24, (uint64_t)t->updates, 8);
+  icl__put_le(head + 32, (uint64_t)t->skipped, 8);
+  icl__put_le(head + 40, (uint64_t)t->bad, 8);
+  icl__put_le(head + 48, (uint64_t)t->n, 8);
+}
+
+icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r)
+{
+  unsigned char head[ICL__STATE_HEAD], digest[8];
+  icl__out out;
+  icl_error err;
+  if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
+  if (!icl__finite(t->params, t->n) || !icl__finite(t->m, t->n) || !icl__finite(t->v, t->n))
+    return icl__fail(r, ICL_ERR_NONFINITE, 0, "NaN or infinity in the weights; not saved", NULL);
+  if ((err = icl__open_out(&out, path, r))) return err;
+  icl__put_state_head(t, head);
+  err = icl__write_all(&out, head, sizeof head);
+  if (!err) err = icl__write_floats(&out, t->params, t->n);
+  if (!err) err = icl__write_floats(&out, t->m, t->n);
+  if (!err) err = icl__write_floats(&out, t->v, t->n);
+  icl__put_le(digest, out.digest, 8);
+  if (!err) err = icl__write_all(&out, digest, 8);
+  err = icl__close_out(&out, err);
+  return err ? err : icl__ok(r);
+}
+
+/* Reads x[n] in the pieces in which it was written, and carries the digest on. */
+static int icl__read_floats(FILE *f, float *x, size_t n, uint64_t *digest)
+{
+  unsigned char buf[4096];
+  size_t at, i, k;
+  for (at = 0; at < n; at += k) {
+    k = icl__min(1024, n - at);
+    if (fread(buf, 4, k, f) != k) return 0;
+    *digest = icl__digest(*digest, buf, 4 * k);
+    for (i = 0; i < k; i++) x[at + i] = icl__decode(buf + 4 * i, ICL__F32);
+  }
+  return icl__finite(x, n);
+}
+
+/* The whole state file into fresh memory[3 n]. */
+static icl_error icl__read_state(const icl_trainer *t, FILE *f, unsigned char *head, float *x, icl_report *r)
+{
+  unsigned char tail[8];
+  uint64_t digest;
+  if (fread(head, 1, ICL__STATE_HEAD, f) != ICL__STATE_HEAD || memcmp(head, icl__state_magic, 8))
+    return icl__fail(r, ICL_ERR_FORMAT, 0, "not a training state", NULL);
+  if (icl__get64(head + 8) != icl__run_identity(t) || icl__get64(head + 48) != t->n)
+    return icl__fail(r, ICL_ERR_STATE, 8, "saved by a run with other options", NULL);
+  digest = icl__digest(0, head, ICL__STATE_HEAD);
+  if (!icl__read_floats(f, x, t->n, &digest) || !icl__read_floats(f, x + t->n, t->n, &digest)
+      || !icl__read_floats(f, x + 2 * t->n, t->n, &digest) || fread(tail, 1, 8, f) != 8
+      || icl__get64(tail) != digest || getc(f) != EOF)
+    return icl__fail(r, ICL_ERR_DIGEST, ICL__STATE_HEAD, "the training state is damaged", NULL);
+  return ICL_OK;
+}
+
+icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
+{
+  unsigned char head[ICL__STATE_HEAD];
+  float *x;
+  FILE *f;
+  icl_error err;
+  if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
+  f = fopen(path, "rb");
+  if (!f) return icl__fail(r, ICL_ERR_IO, 0, "cannot open", path);
+  x = (float *)ICL_MALLOC(3 * t->n * sizeof(float));
+  err = x ? icl__read_state(t, f, head, x, r) : icl__fail(r, ICL_ERR_MEMORY, 0, "no memory to resume", NULL);
+  fclose(f);
+  if (!err) {
+    memcpy(t->params, x, t->n * sizeof(float));
+    memcpy(t->m, x + t->n, t->n * sizeof(float));
+    memcpy(t->v, x + 2 * t->n, t->n * sizeof(float));
+    t->step = (int64_t)icl__get64(head + 16);
+    t->updates = (int64_t)icl__get64(head + 24);
+    t->skipped = (int64_t)icl__get64(head + 32);
+    t->bad = (int)icl__get64(head + 40);
+    icl__ok(r);
+  }
+  ICL_FREE(x);
+  return err;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>typical
+ * What icl_surprise of icl.h measures against: the residuals of prompts from the training mixture.
+ * ------------------------------------------------------------------------------------------- */
+enum { ICL__TYPICAL_PROMPTS = 2048 };
+
+static int icl__compare_floats(const void *a, const void *b)
+{
+  float x = *(const float *)a, y = *(const float *)b;
+  return (x > y) - (x < y);
+}
+
+static void icl__put_milli(icl__text *t, float x)
+{
+  if (t->n) icl__put(t, " ");
+  if (x < 0) icl__put(t, "-");
+  icl__put_number(t, (uint64_t)((x < 0 ? -x : x) * 1000.0f + 0.5f));
+}
+
+static void icl__typical_group(void *arg, size_t group, int thread)
+{
+  icl_trainer *t = (icl_trainer *)arg;
+  icl__work *w = &t->work;
+  size_t first = group * w->group, n = icl__min(w->group, w->prompts - first), i, P = w->pairs;
+  for (i = first; i < first + n; i++) {
+    icl_sampling sampling = t->o.sampling;
+    icl_rng rng;
+    sampling.dims_active = 0;
+    icl_rng_init(&rng, t->o.seed, ICL__STREAM_TYPICAL, t->first + i);
+    icl_prompt_sample(&t->task, &sampling, &rng, (int)P, w->xs + i * P * (size_t)t->o.model.n_dims,
+                      w->ys + i * P, NULL, w->thread[thread].function);
+  }
+  icl__forward_group(w, first, n, thread);
+}
+
+/* logs[prompts][P] of the residuals, by the trainer's own workspace. */
+static void icl__typical_logs(icl_trainer *t, float *logs)
+{
+  icl__work *w = &t->work;
+  size_t i;
+  icl__set_pairs(w, (size_t)t->o.pairs);
+  for (t->first = 0; t->first < ICL__TYPICAL_PROMPTS; t->first += w->prompts) {
+    w->prompts = icl__min(w->micro, ICL__TYPICAL_PROMPTS - t->first);
+    icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__typical_group, t);
+    for (i = 0; i < w->prompts * w->pairs; i++)
+      logs[t->first * w->pairs + i] = icl__log_residual(w->ys[i] - w->preds[i]);
+  }
+}
+
+/* The triples of icl.typical for P pairs from logs[N][P]; scratch sum[N], sorted[N]. */
+static void icl__typical_text(icl__text *t, const float *logs, float *sum, float *sorted, size_t P)
+{
+  const size_t N = ICL__TYPICAL_PROMPTS;
+  size_t i, k;
+  memset(sum, 0, N * sizeof *sum);
+  for (k = 0; k < P; k++) {
+    double mean = 0;
+    float middle, high;
+    for (i = 0; i < N; i++) mean += (double)logs[i * P + k];
+    mean /= (double)N;
+    mean = floor(mean * 1000 + 0.5) / 1000;                  /* as it will be read */
+    for (i = 0; i < N; i++) {
+      sum[i] += logs[i * P + k] - (float)mean;
+      sorted[i] = sum[i] / (float)(k + 1);
+    }
+    qsort(sorted, N, sizeof *sorted, icl__compare_floats);
+    middle = sorted[N / 2];
+    high = sorted[N - N / 100];
+    if (high < middle + 0.01f) high = middle + 0.01f;
+    icl__put_milli(t, (float)mean);
+    icl__put_milli(t, middle);
+    icl__put_milli(t, high);
+  }
+  if (t->out) t->out[t->n] = 0;
+}
+
+/* The checkpoint's bytes in buf, to the file. */
+static icl_error icl__write_model(icl_trainer *t, const char *path, const icl_metadata *md, icl_report *r)
+{
+  size_t size = icl_write_bytes(&t->o.model, md);
+  void *buf = size ? ICL_MALLOC(size) : NULL;
+  icl_error err;
+  icl__out out;
+  if (!buf) return icl__fail(r, size ? ICL_ERR_MEMORY : ICL_ERR_CONFIG, 0, "cannot make the checkpoint", NULL);
+  err = icl_write(buf, size, &t->o.model, t->params, md);
+  if (err) icl__fail(r, err, 0, icl_error_string(err), NULL);
+  if (!err && !(err = icl__open_out(&out, path, r)))
+    err = icl__close_out(&out, icl__write_all(&out, buf, size));
+  ICL_FREE(buf);
+  return err;
+}
+
+icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
+{
+  size_t P, N = ICL__TYPICAL_PROMPTS;
+  float *logs;
+  char *text;
+  icl_metadata md;
+  icl__text typical;
+  icl_error err;
+  if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
+  P = (size_t)t->o.pairs;
+  logs = (float *)ICL_MALLOC((N * P + 2 * N) * sizeof(float));
+  text = (char *)ICL_MALLOC(P * 36 + 1);
+  if (!logs || !text) {
+    err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory to measure icl.typical", NULL);
+  } else {
+    icl__typical_logs(t, logs);
+    typical.out = text;
+    typical.n = 0;
+    icl__typical_text(&typical, logs, logs + N * P, logs + N * P + N, P);
+    md.task = t->text;
+    md.typical = icl__finite(logs, N * P) ? text : NULL;
+    err = icl__write_model(t, path, &md, r);
+  }
+  ICL_FREE(text);
+  ICL_FREE(logs);
+  return err ? err : icl__ok(r);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>run
+ * ------------------------------------------------------------------------------------------- */
+static int icl__exists(const char *path)
+{
+  FILE *f = fopen(path, "rb");
+  if (f) fclose(f);
+  return f != NULL;
+}
+
+icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last, icl_report *r)
+{
+  int64_t every;
+  icl_train_info info;
+  icl_error err = ICL_OK;
+  int stop = 0;
+  if (!t || !run) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "run" : "t");
+  memset(&info, 0, sizeof info);
+  every = run->save_every > 0 ? run->save_every : 1000;
+  if (run->resume && run->state_path && icl__exists(run->state_path))
+    if ((err = icl_train_resume(t, run->state_path, r))) return err;
+  info.step = t->step;
+  while (!stop && t->step < t->o.steps) {
+    if ((err = icl_train_step(t, &info)))
+      return icl__fail(r, err, 0, err == ICL_ERR_IO ? "the sum over processes failed"
+                       : "loss or gradient not finite too often; stopped, not saved", NULL);
+    stop = (run->progress && run->progress(run->user, &info)) || (run->stop && *run->stop);
+    if (run->state_path && (t->step % every == 0 || stop || t->step == t->o.steps))
+      if ((err = icl_train_save(t, run->state_path, r))) return err;
+  }
+  if (last) *last = info;
+  return run->model_path ? icl_train_export(t, run->model_path, r) : icl__ok(r);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>batch
+ * ------------------------------------------------------------------------------------------- */
+struct icl_batch { icl__work work; void *block; };
+
+icl_error icl_batch_new(icl_batch **out, const icl_model *m, int n_pairs, int threads)
+{
+  icl_batch *b;
+  icl__arena count = icl__arena_on(NULL), mem;
+  icl__work *w;
+  if (!out || !m || n_pairs < 1 || n_pairs > ICL__MAX_PAIRS || threads < 1 || threads > ICL_MAX_THREADS)
+    return ICL_ERR_ARG;
+  if (icl__has_wpe(&m->config) && 2 * n_pairs - 1 > m->config.n_positions) return ICL_ERR_ARG;
+  b = (icl_batch *)ICL_MALLOC(sizeof *b);
+  if (!b) return ICL_ERR_MEMORY;
+  memset(b, 0, sizeof *b);
+  w = &b->work;
+  w->model = m;
+  w->max_pairs = (size_t)n_pairs;
+  icl__pool_start(&w->pool, threads);
+  icl__choose_sizes(w, (size_t)threads * 16, threads);
+  w->micro = (size_t)threads * w->group;
+  icl__place_work(w, &count);
+  b->block = icl__arena_need(&count) == SIZE_MAX ? NULL : ICL_MALLOC(icl__arena_need(&count));
+  if (!b->block) {
+    icl_batch_delete(b);
+    return ICL_ERR_MEMORY;
+  }
+  memset(b->block, 0, icl__arena_need(&count));
+  mem = icl__arena_on(b->block);
+  icl__place_work(w, &mem);
+  icl__set_pairs(w, (size_t)n_pairs);
+  *out = b;
+  return ICL_OK;
+}
+
+void icl_batch_delete(icl_batch *b)
+{
+  if (!b) return;
+  icl__pool_stop(&b->work.pool);
+  ICL_FREE(b->block);
+  ICL_FREE(b);
+}
+
+static void icl__batch_group(void *arg, size_t group, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  size_t first = group * w->group;
+  icl__forward_group(w, first, icl__min(w->group, w->prompts - first), thread);
+}
+
+icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *ys, float *preds)
+{
+  icl__work *w;
+  size_t P, d, at;
+  if (!b || n < 0 || (n && (!xs || !ys || !preds))) return ICL_ERR_ARG;
+  w = &b->work;
+  P = w->pairs;
+  d = (size_t)w->model->config.n_dims;
+  if (!icl__finite(xs, (size_t)n * P * d) || !icl__finite(ys, (size_t)n * P)) return ICL_ERR_NONFINITE;
+  for (at = 0; at < (size_t)n; at += w->prompts) {
+    w->prompts = icl__min(w->micro, (size_t)n - at);
+    memcpy(w->xs, xs + at * P * d, w->prompts * P * d * sizeof(float));
+    memcpy(w->ys, ys + at * P, w->prompts * P * sizeof(float));
+    icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__batch_group, w);
+    if (!icl__finite(w->preds, w->prompts * P)) return ICL_ERR_NONFINITE;
+    memcpy(preds + at * P, w->preds, w->prompts * P * sizeof(float));
+  }
+  return ICL_OK;
+}
+#endif /* ICL_TRAIN_IMPLEMENTATION */
+#endif /* ICL_TRAIN_H */

@@ -1,0 +1,71 @@
+/* The canvas that writes SVG.
+ * SPDX-License-Identifier: MIT */
+#include "canvas.h"
+#include "common.h"
+
+#include <stdlib.h>
+
+typedef struct svg_canvas {
+  canvas base;                     /* first, so that a canvas * is an svg_canvas *            */
+  FILE *file;
+} svg_canvas;
+
+static void svg_lines(canvas *c, const point *p, int n, const stroke *s)
+{
+  FILE *f = ((svg_canvas *)c)->file;
+  int i;
+  fprintf(f, "<polyline fill=\"none\" stroke=\"#%06x\" stroke-width=\"%g\"", s->colour, s->width);
+  if (s->dash > 0) fprintf(f, " stroke-dasharray=\"%g\"", s->dash);
+  if (s->clipped) fputs(" clip-path=\"url(#frame)\"", f);
+  fputs(" points=\"", f);
+  for (i = 0; i < n; i++) fprintf(f, "%s%.6g,%.6g", i ? " " : "", p[i].x, p[i].y);
+  fputs("\"/>\n", f);
+}
+
+/* Text between tags; control characters have no place in XML. */
+static void put_escaped(const char *s, FILE *f)
+{
+  for (; *s; s++) {
+    if (*s == '&') fputs("&amp;", f);
+    else if (*s == '<') fputs("&lt;", f);
+    else if (*s == '>') fputs("&gt;", f);
+    else fputc((unsigned char)*s < ' ' ? '?' : *s, f);
+  }
+}
+
+static void svg_text(canvas *c, point at, const char *text, const text_style *s)
+{
+  static const char *const anchors[] = {"start", "middle", "end"};
+  FILE *f = ((svg_canvas *)c)->file;
+  fprintf(f, "<text x=\"%.6g\" y=\"%.6g\" font-size=\"%g\" fill=\"#%06x\" text-anchor=\"%s\"", at.x,
+          at.y, s->size, s->colour, anchors[s->anchor]);
+  if (s->upwards) fprintf(f, " transform=\"rotate(-90 %.6g %.6g)\"", at.x, at.y);
+  fputc('>', f);
+  put_escaped(text, f);
+  fputs("</text>\n", f);
+}
+
+static void svg_finish(canvas *c)
+{
+  fputs("</svg>\n", ((svg_canvas *)c)->file);
+  free(c);
+}
+
+canvas *new_svg_canvas(FILE *file, point clip_from, point clip_to)
+{
+  svg_canvas *c = allocate(1, sizeof *c);
+  c->base.lines = svg_lines;
+  c->base.text = svg_text;
+  c->base.finish = svg_finish;
+  c->file = file;
+  fprintf(file,
+          "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\"\n"
+          "     width=\"%d\" height=\"%d\" font-family=\"Helvetica, Arial, sans-serif\"\n"
+          "     stroke-linejoin=\"round\">\n"
+          "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
+          "<clipPath id=\"frame\">"
+          "<rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\"/></clipPath>\n",
+          PICTURE_WIDTH, PICTURE_HEIGHT, PICTURE_WIDTH, PICTURE_HEIGHT, clip_from.x, clip_from.y,
+          clip_to.x - clip_from.x, clip_to.y - clip_from.y);
+  return &c->base;
+}

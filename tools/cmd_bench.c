@@ -1,0 +1,223 @@
+/* icl bench: how fast training and prediction are on this machine.
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "common.h"
+#include "icl_train.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What is timed, in the order of the output. */
+enum { TRAIN, FORWARD, QUERY, APPEND, N_WHAT };
+
+typedef struct bench {
+  icl_train_options o;
+  int repeat;
+  int wanted[N_WHAT];
+  icl_trainer *trainer;
+  const icl_model *model;          /* random weights: the trainer's before its first step     */
+  icl_batch *batch;
+  icl_ctx *ctx;
+  float *xs, *ys, *preds;          /* [B][P][d], [B][P], [B][P]                               */
+} bench;
+
+/* ----- the work ------------------------------------------------------------------------------ */
+
+/* One Adam step on B prompts of P pairs, which includes drawing them. */
+static void train_once(bench *b)
+{
+  icl_train_info info;
+  check(icl_train_step(b->trainer, &info), "bench: train");
+}
+
+/* All P predictions of B prompts. */
+static void forward_once(bench *b)
+{
+  check(icl_batch_predict(b->batch, b->o.batch, b->xs, b->ys, b->preds), "bench: forward");
+}
+
+static void add_all_but_one(bench *b)
+{
+  const int n = b->o.pairs - 1;
+  check(icl_rewind(b->ctx, 0), "bench: query");
+  if (n > 0) check(icl_add_batch(b->ctx, n, b->xs, b->ys), "bench: query");
+}
+
+/* The last pair of the first prompt. */
+static const float *last_x(const bench *b) {
+  return b->xs + (size_t)(b->o.pairs - 1) * (size_t)b->o.model.n_dims;
+}
+
+/* One cold prompt: P - 1 pairs and one query. */
+static void query_once(bench *b)
+{
+  add_all_but_one(b);
+  check(icl_predict(b->ctx, last_x(b), b->preds), "bench: query");
+}
+
+static void rewind_one(bench *b)
+{
+  check(icl_rewind(b->ctx, b->o.pairs - 1), "bench: append");
+}
+
+/* One icl_add after P - 1 pairs. */
+static void append_once(bench *b)
+{
+  check(icl_add(b->ctx, last_x(b), b->ys[b->o.pairs - 1]), "bench: append");
+}
+
+static const struct {
+  const char *name;
+  void (*once)(bench *);           /* the first time, once, before all: not timed             */
+  void (*before)(bench *);         /* before each run, not timed                              */
+  void (*work)(bench *);
+  const char *unit;
+  double per_second;               /* units in one                                            */
+  double flops;                    /* nominal, in units of 2 * params * B * 2P; 0: not told   */
+} jobs[N_WHAT] = {
+  {"train", NULL, NULL, train_once, "ms", 1e3, 3},
+  {"forward", NULL, NULL, forward_once, "ms", 1e3, 1},
+  {"query", NULL, NULL, query_once, "us", 1e6, 0},
+  {"append", add_all_but_one, rewind_one, append_once, "us", 1e6, 0}
+};
+
+/* ----- timing -------------------------------------------------------------------------------- */
+
+enum { FEWEST_RUNS = 5, MOST_RUNS = 1000 };
+
+/* Whether n runs that took so many seconds together are enough. */
+static int enough(const bench *b, int n, double spent)
+{
+  if (b->repeat) return n == b->repeat;
+  return n == MOST_RUNS || (n >= FEWEST_RUNS && spent >= 1);
+}
+
+/* Times a job; returns the median in seconds, after printing it and the least. */
+static double time_job(bench *b, int what)
+{
+  const int room = b->repeat ? b->repeat : MOST_RUNS;
+  double *times = allocate((size_t)room, sizeof *times), spent = 0, middle;
+  int n;
+  if (jobs[what].once) jobs[what].once(b);
+  for (n = -1; n < 0 || !enough(b, n, spent); n++) {   /* run -1 warms up */
+    double start;
+    if (jobs[what].before) jobs[what].before(b);
+    start = seconds();
+    jobs[what].work(b);
+    if (n < 0) continue;
+    times[n] = seconds() - start;
+    spent += times[n];
+  }
+  middle = median(times, (size_t)n);       /* sorts: the least is now first */
+  printf("%s median %.6g min %.6g %s\n", jobs[what].name, middle * jobs[what].per_second,
+         times[0] * jobs[what].per_second, jobs[what].unit);
+  flush_output();
+  free(times);
+  return middle;
+}
+
+static void run_jobs(bench *b)
+{
+  const double unit = 2.0 * (double)b->model->n_params * b->o.batch * 2.0 * b->o.pairs;
+  double medians[N_WHAT];
+  int i;
+  for (i = 0; i < N_WHAT; i++)
+    if (b->wanted[i]) medians[i] = time_job(b, i);
+  for (i = 0; i < N_WHAT; i++)
+    if (b->wanted[i] && jobs[i].flops > 0)
+      printf("%s_gflops %.6g\n", jobs[i].name, 1e-9 * jobs[i].flops * unit / medians[i]);
+}
+
+/* ----- the command --------------------------------------------------------------------------- */
+
+static void set_up(bench *b)
+{
+  const size_t n = (size_t)b->o.batch * (size_t)b->o.pairs, d = (size_t)b->o.model.n_dims;
+  icl_report r = {ICL_OK, 0, ""};
+  icl_rng rng;
+  size_t i;
+  if (icl_trainer_new(&b->trainer, &b->o, &r)) fail("bench", "%s", r.text);
+  b->model = icl_trainer_model(b->trainer);
+  check(icl_batch_new(&b->batch, b->model, b->o.pairs, b->o.threads), "bench: forward");
+  check(icl_ctx_new(&b->ctx, b->model, b->o.pairs, 2 * b->o.pairs), "bench: query");
+  b->xs = allocate(n * d, sizeof *b->xs);
+  b->ys = allocate(n, sizeof *b->ys);
+  b->preds = allocate(n, sizeof *b->preds);
+  icl_rng_init(&rng, 0, 0, 0);
+  for (i = 0; i < n * d; i++) b->xs[i] = icl_rng_normal(&rng);
+  for (i = 0; i < n; i++) b->ys[i] = icl_rng_normal(&rng);
+}
+
+static void tear_down(bench *b)
+{
+  icl_ctx_delete(b->ctx);
+  icl_batch_delete(b->batch);
+  icl_trainer_delete(b->trainer);
+  free(b->xs);
+  free(b->ys);
+  free(b->preds);
+}
+
+static void parse_what(bench *b, const char *list)
+{
+  char *copy = join(list, ""), *rest = copy, *name;
+  int i;
+  for (name = next_field(&rest, ','); name; name = next_field(&rest, ',')) {
+    for (i = 0; i < N_WHAT && strcmp(name, jobs[i].name); i++) {}
+    if (i == N_WHAT) usage_error(&cmd_bench, "--what: no '%s'", name);
+    b->wanted[i] = 1;
+  }
+  free(copy);
+}
+
+static int run(int argc, char **argv)
+{
+  bench b;
+  const char *what = "train,forward,query,append";
+  const option table[] = {
+    OPT_INT("--layers", "L", &b.o.model.n_layer, 1, 4096, "decoder blocks"),
+    OPT_INT("--heads", "H", &b.o.model.n_head, 1, 4096, "attention heads, a divisor of C"),
+    OPT_INT("--width", "C", &b.o.model.n_embd, 1, 1 << 20, "width of the residual stream"),
+    OPT_INT("--dims", "d", &b.o.model.n_dims, 1, 4096, "inputs of a function"),
+    OPT_INT("--pairs", "P", &b.o.pairs, 1, 1 << 20, "pairs of a prompt"),
+    OPT_INT("--batch", "B", &b.o.batch, 1, 1 << 24, "prompts a step"),
+    OPT_INT("--threads", "T", &b.o.threads, 1, ICL_MAX_THREADS, "of train and forward"),
+    OPT_TEXT("--what", "LIST", &what, "what to time"),
+    OPT_INT("--repeat", "N", &b.repeat, 1, 1000000,
+            "runs of each; otherwise as many as take a second, 5 to 1000"),
+    OPT_END
+  };
+  memset(&b, 0, sizeof b);
+  b.o.model.n_layer = 3;
+  b.o.model.n_head = 2;
+  b.o.model.n_embd = 64;
+  b.o.model.n_dims = 20;
+  b.o.pairs = 41;
+  b.o.batch = 64;
+  b.o.threads = processors(ICL_MAX_THREADS);
+  b.o.task = "dense";
+  b.o.steps = 1000000000;          /* more than there will be */
+  parse_options(&cmd_bench, table, argc, argv, NULL, 0);
+  if (b.o.model.n_embd % b.o.model.n_head)
+    usage_error(&cmd_bench, "--heads %d does not divide --width %d", b.o.model.n_head,
+                b.o.model.n_embd);
+  parse_what(&b, what);
+  b.o.model.n_positions = 2 * b.o.pairs + 1;   /* append takes pair P into the context */
+  set_up(&b);
+  run_jobs(&b);
+  tear_down(&b);
+  return EXIT_SUCCESS;
+}
+
+const command cmd_bench = {
+  "bench", "how fast this machine trains and predicts", "[options]",
+  "Times a model with random weights:\n"
+  "  train    one Adam step on B prompts of P pairs\n"
+  "  forward  all P predictions of B prompts\n"
+  "  query    one cold prompt, P-1 pairs and one query\n"
+  "  append   one icl_add after P-1 pairs\n"
+  "and prints the median and the least of several runs, after one that is not timed.  The GFLOP/s\n"
+  "are nominal, by the median: forward is 2 * parameters * B * 2P operations, train three times\n"
+  "that.",
+  run
+};

@@ -1,0 +1,401 @@
+/* See common.h.
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "common.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_LINE = 1 << 20, HELP_COLUMN = 27 };
+
+/* ----- ways to end --------------------------------------------------------------------------- */
+
+void usage_error(const command *cmd, const char *format, ...)
+{
+  va_list args;
+  fprintf(stderr, "icl %s: ", cmd->name);
+  va_start(args, format);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fprintf(stderr, " (icl %s --help tells more)\n", cmd->name);
+  exit(EXIT_USAGE);
+}
+
+void fail(const char *path, const char *format, ...)
+{
+  va_list args;
+  fflush(stdout);                  /* the answers before the fault are good */
+  fprintf(stderr, "icl: %s: ", path);
+  va_start(args, format);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fputc('\n', stderr);
+  exit(EXIT_FAILED);
+}
+
+void fail_report(const char *path, const icl_report *r)
+{
+  const char *text = r->text[0] ? r->text : icl_error_string(r->code);
+  if (r->offset || (r->code >= ICL_ERR_FORMAT && r->code <= ICL_ERR_DIGEST))
+    fail(path, "%s (byte %zu)", text, r->offset);
+  fail(path, "%s", text);
+}
+
+void check(icl_error e, const char *what)
+{
+  if (e) fail(what, "%s", icl_error_string(e));
+}
+
+void flush_output(void)
+{
+  if (fflush(stdout) || ferror(stdout)) fail("standard output", "%s", strerror(errno));
+}
+
+/* ----- small things -------------------------------------------------------------------------- */
+
+icl_model *load_model(const char *path)
+{
+  icl_model *model;
+  icl_report report = {ICL_OK, 0, ""};
+  if (icl_load(&model, path, &report)) fail_report(path, &report);
+  return model;
+}
+
+void *allocate(size_t count, size_t size)
+{
+  void *p = calloc(count ? count : 1, size);
+  if (!p) fail("memory", "cannot have %zu times %zu bytes", count, size);
+  return p;
+}
+
+char *join(const char *head, const char *tail)
+{
+  const size_t n = strlen(head), m = strlen(tail);
+  char *text = allocate(n + m + 1, 1);
+  memcpy(text, head, n);
+  memcpy(text + n, tail, m);
+  return text;
+}
+
+double seconds(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int processors(int most)
+{
+  const long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n < 1 ? 1 : n > most ? most : (int)n;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+double median(double *v, size_t n)
+{
+  qsort(v, n, sizeof *v, compare_doubles);
+  return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+}
+
+/* ----- numbers ------------------------------------------------------------------------------- */
+
+/* "nan", "inf" and "infinity" in any case, with or without a sign. */
+static int names_nonfinite(const char *s)
+{
+  static const char *const names[] = {"nan", "inf", "infinity"};
+  size_t i, k;
+  if (*s == '+' || *s == '-') s++;
+  for (i = 0; i < sizeof names / sizeof *names; i++) {
+    for (k = 0; s[k] && tolower((unsigned char)s[k]) == names[i][k]; k++) {}
+    if (!s[k] && !names[i][k]) return 1;
+  }
+  return 0;
+}
+
+number_error parse_number(const char *text, double *value)
+{
+  char *end;
+  double v;
+  if (names_nonfinite(text)) return NUMBER_NONFINITE;
+  /* strtod alone would also take blanks in front and hexadecimal numbers */
+  if (!*text || text[strspn(text, "0123456789+-.eE")]) return NUMBER_BAD;
+  v = strtod(text, &end);
+  if (*end || end == text) return NUMBER_BAD;
+  if (!(fabs(v) <= (double)FLT_MAX)) return NUMBER_NONFINITE;
+  *value = v;
+  return NUMBER_OK;
+}
+
+/* Digits only; 0 where there is anything else or the value needs more than 64 bits. */
+static int parse_digits(const char *text, uint64_t *value)
+{
+  uint64_t v = 0;
+  if (!*text) return 0;
+  for (; *text; text++) {
+    const unsigned digit = (unsigned)*text - '0';
+    if (digit > 9 || v > (UINT64_MAX - digit) / 10) return 0;
+    v = 10 * v + digit;
+  }
+  *value = v;
+  return 1;
+}
+
+/* ----- options ------------------------------------------------------------------------------- */
+
+const char *choice_name(const char *choices, int i, int *width)
+{
+  while (i-- > 0) choices += strcspn(choices, "|") + 1;
+  *width = (int)strcspn(choices, "|");
+  return choices;
+}
+
+/* Which of "a|b|c" the text is, or -1. */
+static int choice_index(const char *choices, const char *text)
+{
+  const size_t n = strlen(text);
+  int i;
+  for (i = 0;; i++) {
+    const size_t width = strcspn(choices, "|");
+    if (width == n && !strncmp(choices, text, n)) return i;
+    if (!choices[width]) return -1;
+    choices += width + 1;
+  }
+}
+
+static void set_whole(const command *cmd, const option *o, const char *text)
+{
+  uint64_t v;
+  if (!parse_digits(text, &v))
+    usage_error(cmd, "%s wants a whole number, not '%s'", o->name, text);
+  if (o->kind == OPTION_SEED) {
+    *o->value.seed = v;
+    return;
+  }
+  if ((double)v < o->min || (double)v > o->max)
+    usage_error(cmd, "%s is %.15g to %.15g, not %s", o->name, o->min, o->max, text);
+  if (o->kind == OPTION_INT) *o->value.integer = (int)v;
+  else *o->value.count = (int64_t)v;
+}
+
+static void set_real(const command *cmd, const option *o, const char *text)
+{
+  double v;
+  if (parse_number(text, &v)) usage_error(cmd, "%s wants a number, not '%s'", o->name, text);
+  if (v < o->min || v > o->max)
+    usage_error(cmd, "%s is %.9g to %.9g, not %s", o->name, o->min, o->max, text);
+  *o->value.real = (float)v;
+}
+
+static void set_option(const command *cmd, const option *o, const char *text)
+{
+  switch (o->kind) {
+  case OPTION_FLAG: *o->value.integer = 1; break;
+  case OPTION_TEXT: *o->value.text = text; break;
+  case OPTION_REAL: set_real(cmd, o, text); break;
+  case OPTION_CHOICE:
+    *o->value.integer = choice_index(o->arg, text);
+    if (*o->value.integer < 0) usage_error(cmd, "%s is one of %s, not '%s'", o->name, o->arg, text);
+    break;
+  default: set_whole(cmd, o, text); break;
+  }
+}
+
+/* The default in brackets, where there is one worth telling. */
+static void print_default(const option *o)
+{
+  const char *choice;
+  int width;
+  switch (o->kind) {
+  case OPTION_INT: if (*o->value.integer) printf(" [%d]", *o->value.integer); break;
+  case OPTION_COUNT: if (*o->value.count) printf(" [%" PRId64 "]", *o->value.count); break;
+  case OPTION_SEED: printf(" [%" PRIu64 "]", *o->value.seed); break;
+  case OPTION_REAL: printf(" [%g]", (double)*o->value.real); break;
+  case OPTION_TEXT: if (*o->value.text) printf(" [%s]", *o->value.text); break;
+  case OPTION_CHOICE:
+    choice = choice_name(o->arg, *o->value.integer, &width);
+    printf(" [%.*s]", width, choice);
+    break;
+  default: break;
+  }
+}
+
+/* Name and value on the left, the text from HELP_COLUMN on. */
+static void print_option(const option *o)
+{
+  const char *line = o->help;
+  int column = printf("  %s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+  if (column >= HELP_COLUMN) {
+    putchar('\n');
+    column = 0;
+  }
+  for (;;) {
+    const size_t width = strcspn(line, "\n");
+    printf("%*s%.*s", HELP_COLUMN - column, "", (int)width, line);
+    if (!line[width]) break;
+    putchar('\n');
+    line += width + 1;
+    column = 0;
+  }
+  print_default(o);
+  putchar('\n');
+}
+
+static void print_help(const command *cmd, const option *table)
+{
+  printf("usage: icl %s %s\n\n%s\n\n", cmd->name, cmd->operands, cmd->about);
+  for (; table->kind; table++) print_option(table);
+  printf("  --help%*sthis text\n", HELP_COLUMN - 8, "");
+  flush_output();
+}
+
+/* The row for the name that arg starts with: "--name" or "--name=value". */
+static const option *find_option(const option *table, const char *arg) {
+  for (; table->kind; table++) {
+    const size_t n = strlen(table->name);
+    if (!strncmp(arg, table->name, n) && (!arg[n] || (arg[n] == '=' && arg[1] == '-')))
+      return table;
+  }
+  return NULL;
+}
+
+/* Handles the option argv[i]; returns the index of the last argument that it took. */
+static int take_option(const command *cmd, const option *table, int argc, char **argv, int i)
+{
+  const option *o = find_option(table, argv[i]);
+  const char *value = strchr(argv[i], '=');
+  if (!o) usage_error(cmd, "unknown option '%s'", argv[i]);
+  if (o->kind == OPTION_FLAG) {
+    if (value) usage_error(cmd, "%s takes no value", o->name);
+  } else if (value) {
+    value++;
+  } else {
+    if (++i == argc) usage_error(cmd, "%s wants a value: %s", o->name, o->arg);
+    value = argv[i];
+  }
+  set_option(cmd, o, value);
+  return i;
+}
+
+/* Wherever --help stands, it wins over what else may be wrong with the line. */
+static int wants_help(int argc, char **argv)
+{
+  int i;
+  for (i = 1; i < argc && strcmp(argv[i], "--"); i++)
+    if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return 1;
+  return 0;
+}
+
+int parse_options(const command *cmd, const option *table, int argc, char **argv,
+                  const char **operands, int max)
+{
+  int i, n = 0, only_operands = 0;
+  if (wants_help(argc, argv)) {
+    print_help(cmd, table);
+    exit(EXIT_SUCCESS);
+  }
+  for (i = 1; i < argc; i++) {
+    if (!only_operands && !strcmp(argv[i], "--")) {
+      only_operands = 1;
+    } else if (!only_operands && argv[i][0] == '-' && argv[i][1]) {
+      i = take_option(cmd, table, argc, argv, i);
+    } else {
+      if (n == max) usage_error(cmd, "one argument too many: '%s'", argv[i]);
+      operands[n++] = argv[i];
+    }
+  }
+  return n;
+}
+
+/* ----- lines and fields ---------------------------------------------------------------------- */
+
+line_reader open_lines(const char *path)
+{
+  line_reader r = {NULL, path, NULL, 0, 0};
+  if (!path || !strcmp(path, "-")) {
+    r.file = stdin;
+    r.name = "standard input";
+  } else if (!(r.file = fopen(path, "r"))) {
+    fail(path, "%s", strerror(errno));
+  }
+  return r;
+}
+
+void close_lines(line_reader *r)
+{
+  if (r->file != stdin) fclose(r->file);
+  free(r->text);
+}
+
+static void grow_line(line_reader *r)
+{
+  char *text;
+  if (r->capacity == MAX_LINE) fail(r->name, "line %ld is longer than a MiB", r->number);
+  r->capacity = r->capacity ? 2 * r->capacity : 256;
+  text = realloc(r->text, r->capacity);
+  if (!text) fail(r->name, "line %ld: not enough memory", r->number);
+  r->text = text;
+}
+
+/* The next line, whatever is in it, without CR and LF. */
+static int read_line(line_reader *r)
+{
+  size_t n = 0;
+  int c = getc(r->file);
+  if (c != EOF) r->number++;
+  for (; c != EOF && c != '\n'; c = getc(r->file)) {
+    if (n + 2 > r->capacity) grow_line(r);
+    if (!c) fail(r->name, "line %ld has a NUL byte", r->number);
+    r->text[n++] = (char)c;
+  }
+  if (ferror(r->file)) fail(r->name, "%s", strerror(errno));
+  if (!r->capacity) grow_line(r);
+  if (n && r->text[n - 1] == '\r') n--;
+  r->text[n] = '\0';
+  return c != EOF || n > 0;
+}
+
+int next_line(line_reader *r)
+{
+  while (read_line(r)) {
+    const char *s = r->text;
+    if (r->number == 1 && !strncmp(s, "\xEF\xBB\xBF", 3))   /* the byte order mark of UTF-8 */
+      memmove(r->text, s + 3, strlen(s + 3) + 1);
+    s += strspn(s, " \t");
+    if (*s && *s != '#') return 1;
+  }
+  return 0;
+}
+
+const char *printable(char *field)
+{
+  size_t i;
+  for (i = 0; field[i] && i < 40; i++)
+    if (field[i] < ' ' || field[i] > '~') field[i] = '?';
+  field[i] = '\0';
+  return field;
+}
+
+char *next_field(char **rest, char separator)
+{
+  char *field = *rest, *end;
+  if (!field) return NULL;
+  end = strchr(field, separator);
+  *rest = end ? end + 1 : NULL;
+  if (!end) end = field + strlen(field);
+  while (end > field && (end[-1] == ' ' || end[-1] == '\t')) end--;
+  *end = '\0';
+  return field + strspn(field, " \t");
+}

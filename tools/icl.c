@@ -1,0 +1,71 @@
+/* The command icl: finds the subcommand and runs it.
+ * SPDX-License-Identifier: MIT
+ *
+ * Build: cc -std=c99 -O2 -I. -DICL_TRAIN_THREADS tools/[!_]*.c -lm -lpthread -o icl */
+#define _POSIX_C_SOURCE 200809L
+#include "common.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const command *const commands[] = {&cmd_info, &cmd_predict, &cmd_train, &cmd_eval,
+                                          &cmd_bench};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+/* A file opened while 0, 1 or 2 is closed would become standard input or output, and talk would end
+ * up in a checkpoint.  So these are occupied, the wrong way round: using them still fails. */
+static void occupy_standard_files(void)
+{
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDONLY);
+    if (fd == STDIN_FILENO) {
+      close(fd);
+      fd = open("/dev/null", O_WRONLY);
+    }
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd > STDERR_FILENO) close(fd);
+}
+
+static void print_summary(void)
+{
+  size_t i;
+  printf("usage: icl COMMAND [...]\n\n"
+         "Transformers that learn functions in context, from a few (x, y) pairs.\n\n");
+  for (i = 0; i < N_COMMANDS; i++)
+    printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
+  printf("\nicl COMMAND --help tells more; icl --version prints %s.\n", icl_version());
+}
+
+static int usage(const char *problem, const char *what)
+{
+  fprintf(stderr, "icl: %s%s (icl --help lists the commands)\n", problem, what);
+  return EXIT_USAGE;
+}
+
+static int dispatch(int argc, char **argv)
+{
+  size_t i;
+  if (argc < 2) return usage("no command", "");
+  for (i = 0; i < N_COMMANDS; i++)
+    if (!strcmp(argv[1], commands[i]->name)) return commands[i]->run(argc - 1, argv + 1);
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) print_summary();
+  else if (!strcmp(argv[1], "--version")) printf("icl %s\n", icl_version());
+  else return usage("no such command: ", argv[1]);
+  return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+  int status;
+  occupy_standard_files();
+  signal(SIGPIPE, SIG_IGN);        /* a closed pipe is then a write error like any other */
+  status = dispatch(argc, argv);
+  flush_output();
+  if (fclose(stdout)) fail("standard output", "%s", strerror(errno));
+  return status;
+}

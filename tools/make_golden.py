@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Makes tests/golden/: small checkpoints, and what PyTorch says they predict and how they train.
+
+    pip install torch==2.13.0 && pip install transformers safetensors numpy
+    python3 tools/make_golden.py            # the same bytes every time; takes seconds
+
+The model is the wrapper of Garg et al. 2022 (arXiv 2208.01066) around Hugging Face's GPT2Model. For
+positions that GPT2Model lacks (sinusoidal, none) it is written out below; wherever both can run, all
+results have to agree to 1e-12. Weights (float32, float16 or bfloat16) and data (float32) are rounded
+first; predictions, gradients and losses are then computed in float64.
+
+For each case NAME this writes NAME.safetensors, a checkpoint, and NAME.golden, little-endian:
+
+    char[8]  "ICLGOLD1"
+    int32    B, P, d, n_steps                    prompts, pairs a prompt, inputs, Adam steps
+    float32  lr, beta1, beta2, eps, weight_decay, clip         clip 0: none
+    float32  xs[B][P][d], ys[B][P]
+    float32  preds[B][P]                         of each y, from its x and the pairs before it
+    float32  loss                                mean over B and P of (pred - y)^2
+    int32    n_tensors, and for each parameter:
+        int32 length, char name[length]          without prefix, no NUL
+        int64 count, float32 grad[count]         d loss / d tensor, layout as in the checkpoint
+    float32  losses[n_steps]                     before each full-batch step on these prompts
+
+The optimizer is torch.optim.Adam, or AdamW over all tensors where weight_decay > 0, after
+clip_grad_norm_ where clip > 0: gradients times min(1, clip / (norm + 1e-6)).
+"""
+import json
+import math
+import re
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import nn
+from torch.nn import functional as F
+from transformers import GPT2Config, GPT2Model
+from transformers.pytorch_utils import Conv1D  # a linear layer (n_out, n_in) with weight [n_in, n_out]
+
+OUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
+
+DEFAULTS = dict(B=3, P=9, n_out=1, act="gelu_new", ln_eps=1e-5, pos="absolute", steps=10, lr=1e-3,
+                betas=(0.9, 0.999), adam_eps=1e-8, wd=0.0, clip=0.0, dtype=torch.float32, prefix="",
+                spare=0, legacy=False, meta="")
+GPT2 = dict(seed=1, C=32, H=4, L=2, d=5, spare=4)
+
+# meta: what the metadata give beside n_head (act, eps, pos, n), so that defaults are tested as well.
+# spare: positions beyond the 2P in use. legacy: keep the buffers that a reader has to skip.
+CASES = {
+    "gpt2": GPT2,
+    "gpt2_erf": dict(seed=2, C=24, H=4, L=1, d=3, P=11, n_out=3, act="gelu", ln_eps=1e-3, legacy=True,
+                     meta="act eps pos n"),
+    "gpt2_relu": dict(seed=3, C=30, H=5, L=1, d=1, P=10, act="relu", meta="act"),
+    "sinusoidal": dict(seed=4, C=36, H=2, L=1, d=4, P=8, n_out=4, act="relu", pos="sinusoidal",
+                       adam_eps=1e-9, spare=2, meta="act pos n"),
+    "none": dict(seed=5, C=20, H=2, L=2, d=2, P=7, pos="none", spare=2, meta="eps pos n"),
+    "adamw": dict(seed=6, C=16, H=1, L=3, d=2, P=8, lr=3e-3, betas=(0.9, 0.95), wd=0.1, clip=0.5,
+                  meta="n"),
+    "wide": dict(seed=7, C=72, H=3, L=1, d=20, P=20, meta="act"),
+    "f16": GPT2 | dict(steps=3, dtype=torch.float16, prefix="module."),
+    "bf16": GPT2 | dict(steps=3, dtype=torch.bfloat16, prefix="_orig_mod."),
+}
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "gelu_new": lambda u: F.gelu(u, approximate="tanh")}
+
+class Block(nn.Module):
+    """x += attention(LayerNorm(x)); x += mlp(LayerNorm(x))."""
+    def __init__(self, c):
+        super().__init__()
+        self.H, self.act = c.H, ACTIVATIONS[c.act]
+        self.ln_1, self.ln_2 = (nn.LayerNorm(c.C, eps=c.ln_eps) for _ in range(2))
+        self.attn = nn.ModuleDict(dict(c_attn=Conv1D(3 * c.C, c.C), c_proj=Conv1D(c.C, c.C)))
+        self.mlp = nn.ModuleDict(dict(c_fc=Conv1D(4 * c.C, c.C), c_proj=Conv1D(c.C, 4 * c.C)))
+    def forward(self, x):                                                           # [B, T, C]
+        B, T, C = x.shape
+        qkv = self.attn["c_attn"](self.ln_1(x))                                     # [B, T, 3C]
+        q, k, v = (u.view(B, T, self.H, C // self.H).transpose(1, 2) for u in qkv.split(C, dim=2))
+        scores = q @ k.transpose(2, 3) / math.sqrt(C // self.H)                     # [B, H, T, T]
+        future = torch.ones(T, T, dtype=torch.bool).triu(1)
+        mixed = scores.masked_fill(future, -math.inf).softmax(-1) @ v               # [B, H, T, D]
+        x = x + self.attn["c_proj"](mixed.transpose(1, 2).reshape(B, T, C))
+        return x + self.mlp["c_proj"](self.act(self.mlp["c_fc"](self.ln_2(x))))
+
+def sinusoids(T, C):
+    """Praxis's positions [T, C]: sines in the first half of the channels, cosines in the second."""
+    rates = 10000.0 ** (-torch.arange(C // 2).double() / (C // 2 - 1))
+    angles = torch.arange(T).double()[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+class PlainBackbone(nn.Module):
+    """GPT2Model written out, with all three kinds of positions."""
+    def __init__(self, c):
+        super().__init__()
+        self.pos = c.pos
+        if self.pos == "absolute":
+            self.wpe = nn.Embedding(c.n_positions, c.C)
+        self.h = nn.ModuleList(Block(c) for _ in range(c.L))
+        self.ln_f = nn.LayerNorm(c.C, eps=c.ln_eps)
+    def forward(self, x):                                                           # [B, T, C]
+        if self.pos == "absolute":
+            x = x + self.wpe.weight[:x.shape[1]]
+        elif self.pos == "sinusoidal":
+            x = x + sinusoids(*x.shape[1:])
+        for block in self.h:
+            x = block(x)
+        return self.ln_f(x)
+
+class HuggingFaceBackbone(GPT2Model):
+    """GPT2Model fed with embedded tokens; its vocabulary is never used."""
+    def __init__(self, c):
+        super().__init__(GPT2Config(
+            vocab_size=1, bos_token_id=None, eos_token_id=None, n_positions=c.n_positions, n_embd=c.C,
+            n_layer=c.L, n_head=c.H, activation_function=c.act, layer_norm_epsilon=c.ln_eps,
+            use_cache=False, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, attn_implementation="eager"))
+        del self.wte
+    def forward(self, x):
+        return super().forward(inputs_embeds=x).last_hidden_state
+
+class Model(nn.Module):
+    """Garg's wrapper: tokens x_1, [y_1, 0, ...], x_2, ... in; at each x token its y out."""
+    def __init__(self, c, backbone):
+        super().__init__()
+        self._read_in = nn.Linear(c.d, c.C)
+        self._backbone = backbone(c)
+        self._read_out = nn.Linear(c.C, c.n_out)
+    def forward(self, xs, ys):                                                      # [B, P, d], [B, P]
+        B, P, d = xs.shape
+        y_tokens = F.pad(ys[:, :, None], (0, d - 1))
+        tokens = torch.stack([xs, y_tokens], dim=2).view(B, 2 * P, d)
+        return self._read_out(self._backbone(self._read_in(tokens)))[:, ::2, 0]
+
+def random_weights(c):
+    """All parameters by name, far enough from any initialisation to show each one's effect."""
+    rng = torch.Generator().manual_seed(c.seed)
+    weights = {}
+    for name, p in Model(c, PlainBackbone).state_dict().items():
+        noise = torch.randn(p.shape, generator=rng)
+        fan_in = p.shape["_read" in name and p.dim() > 1]       # nn.Linear is [out, in], Conv1D [in, out]
+        sd = 0.1 if p.dim() == 1 else 0.3 if "wpe" in name else 1 / math.sqrt(fan_in)
+        noise = 1 + 0.2 * noise if re.search(r"ln_\w+\.weight", name) else sd * noise
+        weights[name] = noise.to(c.dtype)
+    return weights
+
+def random_prompts(c):
+    """Noisy linear functions: xs [B, P, d] and ys [B, P], float32 values held as float64."""
+    rng = torch.Generator().manual_seed(1000 + c.seed)
+    xs, w, noise = (torch.randn(c.B, *shape, generator=rng).double()
+                    for shape in [(c.P, c.d), (c.d, 1), (c.P,)])
+    return xs, ((xs @ w)[:, :, 0] / math.sqrt(c.d) + 0.1 * noise).float().double()
+
+def results(c, backbone, weights, xs, ys, hyper):
+    """Predictions, loss, the gradient of each tensor, and the losses before each optimizer step."""
+    lr, beta1, beta2, eps, wd, clip = hyper
+    model = Model(c, backbone).double()
+    model.load_state_dict({k: w.double() for k, w in weights.items()})
+    kind, decay = (torch.optim.AdamW, dict(weight_decay=wd)) if wd > 0 else (torch.optim.Adam, {})
+    optimizer = kind(model.parameters(), lr=lr, betas=(beta1, beta2), eps=eps, **decay)
+    losses = []
+    for step in range(c.steps):
+        optimizer.zero_grad()
+        preds = model(xs, ys)
+        loss = (preds - ys).square().mean()
+        loss.backward()
+        if step == 0:
+            grads = {k: p.grad.clone() for k, p in model.named_parameters()}
+            first = [preds, loss] + [grads[k] for k in weights]
+        losses.append(loss.item())
+        if clip > 0:
+            norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+            assert norm > 1.1 * clip, "the case is there to show clipping"
+        optimizer.step()
+    return first + [torch.tensor(losses, dtype=torch.float64)]
+
+def checkpoint(c, weights):
+    """The safetensors file, its metadata sorted: save() leaves them in random order."""
+    n = c.n_positions
+    tensors = {c.prefix + name: w for name, w in weights.items()}
+    if c.legacy:                                                # what older transformers leave behind
+        tensors["_backbone.wte.weight"] = torch.full((1, c.C), 0.5)
+        tensors["_backbone.h.0.attn.bias"] = torch.ones(1, 1, n, n, dtype=torch.uint8).tril()
+        tensors["_backbone.h.0.attn.masked_bias"] = torch.tensor(-1e4)
+    meta = dict(act=("activation_function", c.act), eps=("layer_norm_epsilon", repr(c.ln_eps)),
+                pos=("position_embedding_type", c.pos), n=("n_positions", str(n)))
+    blob = save(tensors, metadata=dict([meta[k] for k in c.meta.split()], n_head=str(c.H)))
+    size = struct.unpack_from("<Q", blob)[0]
+    header = json.loads(blob[8:8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode().ljust(size)
+    return blob[:8] + text + blob[8 + size:]
+
+def make(name, options):
+    """Writes both files of one case."""
+    c = SimpleNamespace(**DEFAULTS | options)
+    c.n_positions = 2 * c.P + c.spare
+    weights, (xs, ys) = random_weights(c), random_prompts(c)
+    # The optimizer gets these as the file holds them.
+    hyper = np.array([c.lr, *c.betas, c.adam_eps, c.wd, c.clip], "<f4")
+    found = results(c, PlainBackbone, weights, xs, ys, hyper.tolist())
+    if c.pos == "absolute":
+        expected = results(c, HuggingFaceBackbone, weights, xs, ys, hyper.tolist())
+        assert all((a - b).abs().max() < 1e-12 for a, b in zip(found, expected, strict=True))
+    xs, ys, preds, loss, *grads, losses = (t.detach().numpy().astype("<f4") for t in [xs, ys, *found])
+
+    parts = [b"ICLGOLD1", struct.pack("<4i", c.B, c.P, c.d, c.steps), hyper, xs, ys, preds, loss,
+             struct.pack("<i", len(weights))]
+    for key, grad in zip(weights, grads):
+        parts += [struct.pack("<i", len(key)), key.encode(), struct.pack("<q", grad.size), grad]
+    (OUT / f"{name}.golden").write_bytes(b"".join(map(bytes, parts + [losses])))
+    (OUT / f"{name}.safetensors").write_bytes(checkpoint(c, weights))
+    print(f"{name:10s} {len(weights):3d} tensors, loss {losses[0]:.4f} -> {losses[-1]:.4f}")
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name, options in CASES.items():
+        make(name, options)
