@@ -1,3 +1,82 @@
+/* icl.h 0.1.0 - in-context learning in one C header: a pretrained transformer sees pairs (x, y) of
+ * a function that it has never met, and predicts y at new x, without training.
+ * SPDX-License-Identifier: MIT; full text at the end.
+ *
+ *     #define ICL_IMPLEMENTATION          // in one .c or .cpp file of the program
+ *     #include "icl.h"
+ *
+ *     int main(void)
+ *     {
+ *       icl_model *model;
+ *       icl_ctx *ctx;
+ *       icl_report why;
+ *       float x, y;
+ *       if (icl_load(&model, "examples/models/curves.safetensors", &why)) return puts(why.text);
+ *       if (icl_ctx_new(&ctx, model, 16, 1)) return 1;
+ *       for (x = -1; x <= 1; x += 0.25f) icl_add(ctx, &x, 0.5f - x * x);   // what is known of f
+ *       x = 0.6f;
+ *       if (!icl_predict(ctx, &x, &y)) printf("f(0.6) is about %.2f\n", y);   // it is 0.14
+ *       icl_ctx_delete(ctx);
+ *       icl_unload(model);
+ *       return 0;
+ *     }
+ *
+ *     cc -O2 program.c -lm
+ *
+ * WHAT IT DOES.  Runs the transformers of Garg et al. (2022, arXiv 2208.01066) and Yadlowsky, Doshi
+ * and Tripuraneni (2023, arXiv 2311.00871): decoders that were trained on prompts x_1, f(x_1), x_2,
+ * ... of many functions f.  Pairs are added one at a time (two tokens of work, whatever is there
+ * already) or many at once; queries cost a token each and leave the context as it was.  It says
+ * when a context looks like nothing the model was trained on (icl_surprise), which is when these
+ * models fail.
+ *
+ * WHAT IT DOES NOT DO.  Train (icl_train.h does), classify, tokenize text, run other architectures.
+ * Inputs and outputs of mean 0 and standard deviation 1 are assumed; icl_ctx_scale maps others.
+ *
+ * MACROS, to be defined before the include:
+ *     ICL_IMPLEMENTATION   compile the functions here; the others go beside it
+ *     ICL_API              their linkage (extern)
+ *     ICL_NO_SIMD          plain C only; otherwise AVX2 + FMA where the processor has them, found
+ *                          at run time and independent of compiler flags, and NEON on AArch64
+ *     ICL_NO_MALLOC        without icl_ctx_new and icl_load: no allocation anywhere
+ *     ICL_NO_STDIO         without icl_load: no files
+ *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none
+ *
+ * MEMORY.  Functions that need memory come with one that says how much, to the byte: that much
+ * works, one byte less is refused.  Any alignment will do.  Nothing is allocated after init.  The
+ * largest stack frame is below 4 KB, and nothing recurses.  F32 weights are used where they lie: a
+ * model in flash costs RAM only for a table of pointers.
+ *
+ * ERRORS.  Functions return icl_error and leave their results and the context as they were if it is
+ * not ICL_OK.  Nothing aborts, prints, or sets globals.  NaN and infinity are refused on the way
+ * in, and never come out with ICL_OK.
+ *
+ * FILES.  Untrusted checkpoints are in scope: any bytes give a model that was checked or an error
+ * with the byte and the name of the tensor.
+ *
+ * THREADS.  A model is never changed and may be shared.  A context belongs to one thread at a time.
+ *
+ * NUMERICS.  F32 throughout.  The answer to a query is the same bits whether it comes alone or in a
+ * batch, and whether the pairs came one by one or all at once: every element of every product is
+ * one chain of multiply-adds in a fixed order.  Between instruction sets answers differ by
+ * rounding.
+ *
+ * CHECKPOINT.  safetensors, as PyTorch's save_file(model.state_dict(), path, metadata) writes it:
+ *     bytes 0 .. 7     n, length of the header, little-endian; at most 2^20
+ *     8 .. 8 + n       JSON {"__metadata__": {..}, NAME: {"dtype", "shape", "data_offsets"}, ..}
+ *     8 + n ..         the tensors, which tile this part exactly: F32, F16, BF16, little-endian
+ *   names              those of Garg et al.'s state dict, see >>tensors; "module." and
+ *                      "_orig_mod." in front are accepted, "_backbone.wte.weight", "*.attn.bias"
+ *                      and "*.attn.masked_bias" are skipped, others are errors
+ *   metadata, strings  n_head (required); activation_function: gelu_new (default), gelu, relu;
+ *                      layer_norm_epsilon (1e-5); position_embedding_type: absolute (default
+ *                      where there is a wpe tensor), sinusoidal, none; n_positions (required
+ *                      without wpe); icl.task; icl.typical, see >>surprise; icl.version;
+ *                      icl.digest, 16 hex digits, see >>digest
+ *
+ * CONTENTS (search for >>name): config types api | platform errors arena f8 gemm ops dispatch
+ * tensors attention forward context surprise checkpoint digest writer snapshot sugar
+ */
 #ifndef ICL_H
 #define ICL_H
 
@@ -46,7 +125,9 @@ typedef struct icl_report {
   char text[96];   /* one line, printable ASCII: names the tensor, key or argument            */
 } icl_report;
 
-typedef enum icl_position { ICL_POSITION_LEARNED, ICL_POSITION_SINUSOIDAL, ICL_POSITION_NONE } icl_position;
+typedef enum icl_position {
+  ICL_POSITION_LEARNED, ICL_POSITION_SINUSOIDAL, ICL_POSITION_NONE
+} icl_position;
 typedef enum icl_activation { ICL_GELU_TANH, ICL_GELU_ERF, ICL_RELU } icl_activation;
 
 /* The shape of a model, under HF's names. */
@@ -79,7 +160,8 @@ typedef struct icl_model {
   /* private below */
   uint64_t digest;                 /* of configuration and weights                            */
   const float **weights;           /* [icl_tensor_count] in the order of the tensor table     */
-  const float *typical;            /* [n_typical][3] mean, median, 99th percentile, see >>surprise */
+  /* [n_typical][3] mean, median, 99th percentile, see >>surprise */
+  const float *typical;
   int n_typical;
   const struct icl__ops *ops;      /* the kernels that this processor runs                    */
   void *owned;                     /* the file's bytes, where icl_load read them              */
@@ -125,8 +207,8 @@ ICL_API const char *icl_version(void);
 /* ----- a model, from bytes in the caller's memory -------------------------------------------- */
 
 /* Reads the header of the checkpoint data[size] and checks the whole layout, without allocating.
- * cfg (NULL ok) gets the configuration; need (NULL ok) the bytes that icl_model_init wants.  That is
- * small where the weights can be used in place: F32, little-endian host, data 4-aligned.  Other
+ * cfg (NULL ok) gets the configuration; need (NULL ok) the bytes that icl_model_init wants.  That
+ * is small where the weights can be used in place: F32, little-endian host, data 4-aligned.  Other
  * weights are unpacked to F32 there.  Errors: FORMAT, LIMIT, TENSOR, CONFIG, ARG. */
 ICL_API icl_error icl_inspect(const void *data, size_t size, icl_config *cfg, size_t *need,
                               icl_report *r);
@@ -157,9 +239,10 @@ ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, in
                                void *mem, size_t bytes);
 
 /* From now on the model sees (x - x_mean) / x_std and (y - y_mean) / y_std, and answers in the
- * caller's units.  x_mean[d], x_std[d]; NULL means 0 and 1.  These models expect inputs and outputs of
- * mean 0 and standard deviation 1 and break without: Garg et al. (2022, section 5) measure a
- * normalised error of 0.58 when x is three times as large.  STATE if the context holds pairs. */
+ * caller's units.  x_mean[d], x_std[d]; NULL means 0 and 1.  These models expect inputs and
+ * outputs of mean 0 and standard deviation 1 and break without: Garg et al. (2022, section 5)
+ * measure a normalised error of 0.58 when x is three times as large.  STATE if the context holds
+ * pairs. */
 ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std,
                                 float y_mean, float y_std);
 
@@ -190,9 +273,9 @@ ICL_API int icl_count(const icl_ctx *c);
  * found out on the way.  Valid until the context changes. */
 ICL_API const float *icl_residuals(const icl_ctx *c);
 
-/* *s = how unlike the pretraining mixture this context looks: 0 for the median of contexts drawn from
- * it, 1 where only one in a hundred of them is as odd, more beyond that.  Needs one pair or more,
- * and a model that carries `icl.typical` (those of icl_train.h do): STATE, CONFIG. */
+/* *s = how unlike the pretraining mixture this context looks: 0 for the median of contexts drawn
+ * from it, 1 where only one in a hundred of them is as odd, more beyond that.  Needs one pair or
+ * more, and a model that carries `icl.typical` (those of icl_train.h do): STATE, CONFIG. */
 ICL_API icl_error icl_surprise(const icl_ctx *c, float *s);
 
 /* ----- save and restore a context ------------------------------------------------------------- */
@@ -207,7 +290,7 @@ ICL_API icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size);
  * FORMAT, DIGEST or NONFINITE if the bytes are damaged; then c stays as it was. */
 ICL_API icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size);
 
-/* ----- the tensor table, and writing checkpoints ----------------------------------------------- */
+/* ----- the tensor table, and writing checkpoints --------------------------------------------- */
 
 /* OK or what is wrong with a configuration. */
 ICL_API icl_error icl_config_check(const icl_config *cfg, icl_report *r);
@@ -218,25 +301,25 @@ ICL_API int icl_tensor_count(const icl_config *cfg);
 /* Row i of the table, 0 <= i < icl_tensor_count. */
 ICL_API icl_error icl_tensor_at(const icl_config *cfg, int i, icl_tensor *t);
 
-/* Floats in all tensors together: parameters, laid out in the order of the table, make one block. */
+/* Floats in all tensors together; laid out in the order of the table they make one block. */
 ICL_API size_t icl_param_count(const icl_config *cfg);
 
 /* Copies the weights of m to params[icl_param_count]. */
 ICL_API icl_error icl_model_params(const icl_model *m, float *params);
 
-/* Points m at params[icl_param_count], in table order, which may change between calls of the others:
- * for training.  mem[icl_bind_bytes] holds the table of pointers. */
+/* Points m at params[icl_param_count], in table order, which may change between calls of the
+ * others: for training.  mem[icl_bind_bytes] holds the table of pointers. */
 ICL_API size_t icl_bind_bytes(const icl_config *cfg);
 ICL_API icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *params,
                                  void *mem, size_t mem_size);
 
-/* A checkpoint (safetensors, F32) of params[icl_param_count] in table order.  bytes: its exact size,
- * 0 for a bad configuration.  md may be NULL. */
+/* A checkpoint (safetensors, F32) of params[icl_param_count] in table order.  bytes: its exact
+ * size, 0 for a bad configuration.  md may be NULL. */
 ICL_API size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md);
 ICL_API icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
                             const icl_metadata *md);
 
-/* ----- malloc and stdio sugar ------------------------------------------------------------------ */
+/* ----- malloc and stdio sugar ---------------------------------------------------------------- */
 
 #ifndef ICL_NO_MALLOC
 /* A context in memory of its own. */
@@ -478,11 +561,17 @@ ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
   r.hi = hi;
   return r;
 }
-ICL__F8 icl__f8 icl__f8_load(const float *p) { return icl__f8_make(vld1q_f32(p), vld1q_f32(p + 4)); }
+ICL__F8 icl__f8 icl__f8_load(const float *p)
+{
+  return icl__f8_make(vld1q_f32(p), vld1q_f32(p + 4));
+}
 ICL__F8 void icl__f8_store(float *p, icl__f8 a) { vst1q_f32(p, a.lo); vst1q_f32(p + 4, a.hi); }
 ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdupq_n_f32(x)); }
 #define ICL__F8_BOTH(name, op)                                                                    \
-  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b) { return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi)); }
+  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
+  {                                                                                               \
+    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
+  }
 ICL__F8_BOTH(icl__f8_add, vaddq_f32)
 ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
 ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
@@ -496,7 +585,10 @@ ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
 {
   return icl__f8_make(vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi));
 }
-ICL__F8 icl__f8 icl__f8_round(icl__f8 a) { return icl__f8_make(vrndnq_f32(a.lo), vrndnq_f32(a.hi)); }
+ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
+{
+  return icl__f8_make(vrndnq_f32(a.lo), vrndnq_f32(a.hi));
+}
 /* 2^n for whole n in -126..127 */
 ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
 {
@@ -537,9 +629,9 @@ ICL__F8 float icl__f8_sum(icl__f8 a)
   return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
 }
 
-/* exp(x) within 2 ulp for -87 <= x <= 88, and clamped to that range: x = n ln 2 + r, |r| <= ln 2 / 2,
- * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  The operand order of max
- * and min lets NaN through. */
+/* exp(x) within 2 ulp for -87 <= x <= 88, and clamped to that range: x = n ln 2 + r, |r| < 0.35,
+ * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  The operand order of
+ * max and min lets NaN through. */
 ICL__F8 icl__f8 icl__f8_exp(icl__f8 x)
 {
   icl__f8 n, r, p;
@@ -565,12 +657,13 @@ ICL__F8 icl__f8 icl__f8_sigmoid(icl__f8 x)
   return icl__f8_div(one, icl__f8_add(one, e));
 }
 
-/* The upper tail of the standard normal, Phi(-|x|), absolute error below 1e-7: Abramowitz and Stegun
- * (1964) 7.1.26 for erfc(|x| / sqrt 2) / 2.  e is exp(-x^2 / 2). */
+/* The upper tail of the standard normal, Phi(-|x|), absolute error below 1e-7: Abramowitz and
+ * Stegun (1964) 7.1.26 for erfc(|x| / sqrt 2) / 2.  e is exp(-x^2 / 2). */
 ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
 {
   icl__f8 size = icl__f8_max(x, icl__f8_sub(icl__f8_set1(0.0f), x)), t, p;
-  t = icl__f8_div(icl__f8_set1(1.0f), icl__f8_fma(size, icl__f8_set1(0.2316419f), icl__f8_set1(1.0f)));
+  t = icl__f8_div(icl__f8_set1(1.0f), icl__f8_fma(size, icl__f8_set1(0.2316419f),
+                                                  icl__f8_set1(1.0f)));
   p = icl__f8_set1(0.5f * 1.061405429f);
   p = icl__f8_fma(p, t, icl__f8_set1(0.5f * -1.453152027f));
   p = icl__f8_fma(p, t, icl__f8_set1(0.5f * 1.421413741f));
@@ -585,12 +678,12 @@ ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
  * C[m][n] = init + bias + A[m][k] B[k][n], the one product under everything: linear layers, scores,
  * weighted sums of values, and both gradients in training.
  *
- * Every element of C is one chain of fused multiply-adds, in order of k, that starts at init + bias.
- * Tiling, packing and the number of rows change who computes a chain, never the chain: one query or
- * a thousand, one pass or ten, the bits are the same.
+ * Every element of C is one chain of fused multiply-adds, in order of k, that starts at init +
+ * bias. Tiling, packing and the number of rows change who computes a chain, never the chain: one
+ * query or a thousand, one pass or ten, the bits are the same.
  *
- * Many rows: panels of 16 columns of B are packed to lie in a row (256 x 16 floats: half of L1), and
- * a tile of 6 rows x 16 columns stays in twelve registers over a block of 256 steps of k: two
+ * Many rows: panels of 16 columns of B are packed to lie in a row (256 x 16 floats: half of L1),
+ * and a tile of 6 rows x 16 columns stays in twelve registers over a block of 256 steps of k: two
  * loads of B and six broadcasts of A feed twelve multiply-adds.  One or two rows: each row of B is
  * used once, so it is streamed in memory order, four rows at a time, and nothing is packed.
  * ------------------------------------------------------------------------------------------- */
@@ -715,8 +808,8 @@ typedef struct icl__tile {
   float *c; size_t c_row;
 } icl__tile;
 
-/* mr is a constant at every call, and what it rules out is compiled away.  Twelve named accumulators,
- * because compilers keep those in registers at -O2 and arrays in memory. */
+/* mr is a constant at every call, and what it rules out is compiled away.  Twelve named
+ * accumulators, because compilers keep those in registers at -O2 and arrays in memory. */
 ICL__F8 void icl__tile_rows(const int mr, const icl__tile *t)
 {
 #define ICL__EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
@@ -798,7 +891,8 @@ static void icl__tile_edge(const icl__tile *t, size_t rows, size_t cols)
   for (i = 0; i < rows; i++) memcpy(t->c + i * t->c_row, tmp + i * ICL__NR, cols * sizeof(float));
 }
 
-/* A block of the product: rows i0.., columns j0.., steps p0.. of k, with the B panels laid out for it. */
+/* A block of the product: rows i0.., columns j0.., steps p0.. of k, with the B panels laid out for
+ * it. */
 typedef struct icl__block_of_mm { size_t i0, m, j0, n, p0, k; } icl__block_of_mm;
 
 /* All tiles of a block; b is its first panel, the next one b_next floats on. */
@@ -845,8 +939,8 @@ static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, 
   }
 }
 
-/* Columns j0 .. j0+n against all of k.  Few rows use the panels of B where they lie, unless the last one
- * would be read beyond its end. */
+/* Columns j0 .. j0+n against all of k.  Few rows use the panels of B where they lie, unless the
+ * last one would be read beyond its end. */
 static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
 {
   int in_place = g->b_col == 1 && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
@@ -861,9 +955,10 @@ static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
   }
 }
 
-/* y = y + x[0..steps) B[0..steps)[.] for one or two rows, steps <= 4 of k at a time.  rows and steps are
- * constants at every call. */
-ICL__F8 void icl__stream_steps(const int rows, const int steps, const icl__mm *g, size_t i, size_t p)
+/* y = y + x[0..steps) B[0..steps)[.] for one or two rows, steps <= 4 of k at a time.  rows and
+ * steps are constants at every call. */
+ICL__F8 void icl__stream_steps(const int rows, const int steps, const icl__mm *g, size_t i,
+                               size_t p)
 {
   const float *b = g->b + p * g->b_row, *a = g->a + i * g->a_row + p * g->a_col;
   const float *b1 = b + (steps > 1 ? g->b_row : 0), *b2 = b + (steps > 2 ? 2 * g->b_row : 0);
@@ -948,8 +1043,8 @@ static void icl__mm_f8(const icl__mm *g)
  * The rest of the kernels: each once in plain C (_ref) and once over eight floats (_f8).
  * ------------------------------------------------------------------------------------------- */
 
-/* out[t] = g (x[t] - mean) / sqrt(var + eps) + b for rows x[rows][n].  stats[rows][2] (or NULL) keeps
- * mean and 1 / sqrt(var + eps) for the backward pass. */
+/* out[t] = g (x[t] - mean) / sqrt(var + eps) + b for rows x[rows][n].  stats[rows][2] (or NULL)
+ * keeps mean and 1 / sqrt(var + eps) for the backward pass. */
 static void icl__layernorm_ref(float *out, float *stats, const float *x, const float *gain,
                                const float *bias, size_t rows, size_t n, float eps)
 {
@@ -975,8 +1070,8 @@ static void icl__softmax_ref(float *s, size_t n, float scale)
   for (i = 0; i < n; i++) s[i] /= sum;
 }
 
-/* gelu(x) = x Phi(x); its tanh form is x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), the same as HF's
- * gelu_new and without its cancellation. */
+/* gelu(x) = x Phi(x); its tanh form is x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), the same as
+ * HF's gelu_new and without its cancellation. */
 #define ICL__GELU_A 1.59576912f   /* 2 sqrt(2 / pi) */
 #define ICL__GELU_B 0.044715f
 
@@ -1334,8 +1429,8 @@ static const float *icl__weight_behind(const icl_model *m, size_t kind)
 
 /* ---------------------------------------------------------------------------------------------
  * >>attention
- * Causal self-attention.  Keys lie transposed, [C][key_row], so that the scores of one query against
- * all keys are a product with rows that are contiguous; values lie as tokens, [.][v_row].
+ * Causal self-attention.  Keys lie transposed, [C][key_row], so that the scores of one query
+ * against all keys are a product with rows that are contiguous; values lie as tokens, [.][v_row].
  * ------------------------------------------------------------------------------------------- */
 
 /* What goes through the network at once: n_seq sequences of T tokens that follow pos0 cached ones
@@ -1364,7 +1459,7 @@ typedef struct icl__acts {
   float *out;                                /* [K][C] residual stream, out                      */
 } icl__acts;
 
-/* One head's queries: row r sees the first n_keys + step r keys, and its own where self is given. */
+/* One head's queries: row r sees the first n_keys + step r keys, and its own if self is given. */
 typedef struct icl__queries {
   size_t rows, n_keys, step;
   const float *q; size_t q_row;
@@ -1405,7 +1500,8 @@ static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl_
   m->ops->mm(&g);
   if (t->self)
     for (i = 0; i < b; i++)
-      m->ops->axpy(g.c + i * C, s[i * p->key_row + n], t->self + (r + i) * t->q_row + t->self_to_v, D);
+      m->ops->axpy(g.c + i * C, s[i * p->key_row + n],
+                   t->self + (r + i) * t->q_row + t->self_to_v, D);
 }
 
 static void icl__attend(const icl_model *m, const icl__pass *p, const icl__queries *t)
@@ -1423,7 +1519,8 @@ static void icl__cache_tokens(const icl__pass *p, size_t layer, const float *qkv
   for (t = 0; t < p->T; t++, qkv += 3 * C) {
     for (c = 0; c < C; c++) kt[c * p->key_row + t] = qkv[C + c];
     if (p->values)
-      memcpy(p->values + layer * p->value_layer + (p->pos0 + t) * C, qkv + 2 * C, C * sizeof(float));
+      memcpy(p->values + layer * p->value_layer + (p->pos0 + t) * C, qkv + 2 * C,
+             C * sizeof(float));
   }
 }
 
@@ -1523,8 +1620,8 @@ static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const i
   o->mm(&g);
 }
 
-/* x[rows][C] = positions[first ..] + tokens[rows][d] W^T + b.  step 1: consecutive positions; 0: all at
- * the first.  positions may be NULL. */
+/* x[rows][C] = positions[first ..] + tokens[rows][d] W^T + b.  step 1: consecutive positions; 0:
+ * all at the first.  positions may be NULL. */
 static void icl__embed(const icl_model *m, const icl__pass *p, float *x, const float *tokens,
                        const float *positions, size_t first, size_t step, size_t rows)
 {
@@ -1586,7 +1683,8 @@ static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
   c->y_scale = icl__take_floats(mem, 2);
   c->residuals = icl__take_floats(mem, (size_t)c->max_pairs);
   c->keys = icl__take_floats(mem, icl__times(L * C, c->key_row));
-  c->values = icl__take_floats(mem, icl__times(L * C, tokens) + ICL__NR);   /* panels read over the end */
+  /* panels read over the end */
+  c->values = icl__take_floats(mem, icl__times(L * C, tokens) + ICL__NR);
   c->positions = cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL
                ? icl__take_floats(mem, icl__times(C, tokens + 1)) : NULL;
   c->tokens = icl__take_floats(mem, icl__times(c->rows, d));
@@ -1618,7 +1716,8 @@ size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch)
   return icl__arena_need(&count);
 }
 
-static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean, float y_std)
+static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
+                       float y_std)
 {
   int j;
   for (j = 0; j < c->model->config.n_dims; j++) {
@@ -1647,7 +1746,8 @@ icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_ba
   return ICL_OK;
 }
 
-icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean, float y_std)
+icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
+                        float y_std)
 {
   size_t d, j;
   if (!c || !c->model) return ICL_ERR_ARG;
@@ -1721,7 +1821,8 @@ static void icl__put_y(icl_ctx *c, size_t r, float y)
 static float icl__answer(icl_ctx *c, size_t r)
 {
   size_t C = (size_t)c->model->config.n_embd;
-  return c->y_scale[0] + c->y_scale[1] * icl__read_out(c->model, c->normed, NULL, c->stream + r * C);
+  return c->y_scale[0] + c->y_scale[1] * icl__read_out(c->model, c->normed, NULL,
+                                                       c->stream + r * C);
 }
 
 /* 1 if all that T new tokens left in the cache is finite. */
@@ -1798,7 +1899,10 @@ icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *ys)
   return ICL_OK;
 }
 
-icl_error icl_predict(icl_ctx *c, const float *x, float *y) { return icl_predict_batch(c, 1, x, y); }
+icl_error icl_predict(icl_ctx *c, const float *x, float *y)
+{
+  return icl_predict_batch(c, 1, x, y);
+}
 
 icl_error icl_rewind(icl_ctx *c, int n_pairs)
 {
@@ -1813,9 +1917,10 @@ int icl_count(const icl_ctx *c) { return c ? c->n_pairs : 0; }
  * >>surprise
  * The figure is the mean over the pairs of log(residual^2 + 1e-4) - typical log, residuals in the
  * model's units, mapped so that 0 is its median and 1 its 99th percentile over contexts of
- * that length from the pretraining mixture.  icl.typical holds a triple per pair, in thousandths: the
- * mean of that log for the i-th pair, and median and percentile of the figure with i + 1 pairs.  The log
- * keeps one bad residual from deciding alone; the 1e-4 keeps exact answers from doing so.
+ * that length from the pretraining mixture.  icl.typical holds a triple per pair, in thousandths:
+ * the mean of that log for the i-th pair, and median and percentile of the figure with i + 1
+ * pairs.  The log keeps one bad residual from deciding alone; the 1e-4 keeps exact answers from
+ * doing so.
  * ------------------------------------------------------------------------------------------- */
 static float icl__log_residual(float e) { return logf(e * e + 1e-4f); }
 
@@ -1823,23 +1928,24 @@ const float *icl_residuals(const icl_ctx *c) { return c ? c->residuals : NULL; }
 
 icl_error icl_surprise(const icl_ctx *c, float *s)
 {
-  const float *last;
+  const float *typical, *last;
   float sum = 0;
   int i, n;
   if (!c || !c->model || !s) return ICL_ERR_ARG;
   if (!c->n_pairs) return ICL_ERR_STATE;
   if (!(n = c->model->n_typical)) return ICL_ERR_CONFIG;
+  typical = c->model->typical;
   for (i = 0; i < c->n_pairs; i++)
-    sum += icl__log_residual(c->residuals[i] / c->y_scale[1]) - c->model->typical[3 * (i < n ? i : n - 1)];
-  last = c->model->typical + 3 * ((c->n_pairs < n ? c->n_pairs : n) - 1);
+    sum += icl__log_residual(c->residuals[i] / c->y_scale[1]) - typical[3 * (i < n ? i : n - 1)];
+  last = typical + 3 * ((c->n_pairs < n ? c->n_pairs : n) - 1);
   *s = (sum / (float)c->n_pairs - last[1]) / (last[2] - last[1]);
   return ICL_OK;
 }
 
 /* ---------------------------------------------------------------------------------------------
  * >>checkpoint
- * A strict subset of safetensors, read where it lies: 8 bytes of header length, a JSON header, data.
- * Nothing is allocated and nothing recursive; the header is walked several times instead.
+ * A strict subset of safetensors, read where it lies: 8 bytes of header length, a JSON header,
+ * data. Nothing is allocated and nothing recursive; the header is walked several times instead.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__MAX_HEADER = 1 << 20, ICL__MAX_RANK = 4, ICL__MAX_TYPICAL = 4096 };
 
@@ -1882,7 +1988,8 @@ static icl_error icl__bad_json(const icl__json *j, const char *what)
   return icl__fail(j->r, ICL_ERR_FORMAT, 8 + j->at, what, NULL);
 }
 
-static icl_error icl__fail_at(const icl__json *j, icl_error code, const char *what, icl__string name)
+static icl_error icl__fail_at(const icl__json *j, icl_error code, const char *what,
+                              icl__string name)
 {
   return icl__fail_n(j->r, code, 8 + name.at, what, name.s, name.n);
 }
@@ -1905,7 +2012,8 @@ static int icl__accept(icl__json *j, char c)
 /* Bytes of the UTF-8 sequence at s[n], 0 if it is none: no overlong forms, no surrogates. */
 static size_t icl__utf8(const unsigned char *s, size_t n)
 {
-  size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+  size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
+    : s[0] < 0xf5 ? 4 : 0;
   size_t i;
   if (len == 0 || len > n) return 0;
   for (i = 1; i < len; i++) if ((s[i] & 0xc0) != 0x80) return 0;
@@ -1997,8 +2105,10 @@ static icl_error icl__read_uints(icl__json *j, uint64_t *v, int max, int *n)
   return icl__accept(j, ']') ? ICL_OK : icl__bad_json(j, "expected ]");
 }
 
-/* Types of the format and their bytes; those after BF16 are only known in tensors that are skipped. */
-static icl_error icl__read_dtype(const icl__json *j, icl__string s, icl__dtype *type, uint64_t *bytes)
+/* Types of the format and their bytes; those after BF16 are only known in tensors that are
+ * skipped. */
+static icl_error icl__read_dtype(const icl__json *j, icl__string s, icl__dtype *type,
+                                 uint64_t *bytes)
 {
   static const struct { const char *name; unsigned bytes; } types[] = {
     {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},
@@ -2043,7 +2153,8 @@ static icl_error icl__read_entry(icl__json *j, icl__entry *e)
     seen |= bit;
   } while (icl__accept(j, ','));
   if (!icl__accept(j, '}')) return icl__bad_json(j, "expected } or ,");
-  if (seen != 7) return icl__fail_at(j, ICL_ERR_FORMAT, "dtype, shape or data_offsets missing in", e->name);
+  if (seen != 7)
+    return icl__fail_at(j, ICL_ERR_FORMAT, "dtype, shape or data_offsets missing in", e->name);
   for (i = 0; i < e->rank; i++) {                    /* bytes = product of the shape, checked */
     if (!e->shape[i] || e->shape[i] > UINT64_MAX / bytes)
       return icl__fail_at(j, ICL_ERR_TENSOR, "impossible shape of", e->name);
@@ -2063,7 +2174,8 @@ static icl_error icl__open_header(icl__json *j, const icl__file *f, icl_report *
   j->end = f->header_size;
   j->entries = 0;
   j->r = r;
-  if (f->header_size < 2 || f->header[0] != '{') return icl__bad_json(j, "the header does not start with {");
+  if (f->header_size < 2 || f->header[0] != '{')
+    return icl__bad_json(j, "the header does not start with {");
   j->at = 1;
   return ICL_OK;
 }
@@ -2235,7 +2347,8 @@ static icl_error icl__read_metadata(icl__json *j, icl__file *f)
     if (f->seen & 1u << k) return icl__fail_at(j, ICL_ERR_FORMAT, "repeated key", key);
     f->seen |= 1u << k;
     if (value.escaped) return icl__fail_at(j, ICL_ERR_CONFIG, "escape in the value of", key);
-    if (!icl__take_metadata(f, k, value)) return icl__fail_at(j, ICL_ERR_CONFIG, "bad value of", key);
+    if (!icl__take_metadata(f, k, value))
+      return icl__fail_at(j, ICL_ERR_CONFIG, "bad value of", key);
   } while (icl__accept(j, ','));
   return icl__accept(j, '}') ? ICL_OK : icl__bad_json(j, "expected } or ,");
 }
@@ -2262,8 +2375,8 @@ static int icl__find_row(icl__string s, const icl__tensor_row *rows, int n)
   return i;
 }
 
-/* Which tensor a name means.  part: 0 before the blocks, 1 a block's, 2 behind them, 3 a buffer that
- * HF leaves behind and that is skipped. */
+/* Which tensor a name means.  part: 0 before the blocks, 1 a block's, 2 behind them, 3 a buffer
+ * that HF leaves behind and that is skipped. */
 typedef struct icl__place { int part, layer, row; } icl__place;
 
 static int icl__place_of(icl__string s, icl__place *p)
@@ -2309,8 +2422,10 @@ static icl_error icl__read_config(icl__file *f, icl_report *r)
       err = icl__read_metadata(&j, f);
       continue;
     }
-    if (!icl__place_of(e.name, &p)) return icl__fail_at(&j, ICL_ERR_TENSOR, "unknown tensor", e.name);
-    if (p.layer >= ICL__MAX_LAYERS) return icl__fail_at(&j, ICL_ERR_LIMIT, "too many layers:", e.name);
+    if (!icl__place_of(e.name, &p))
+      return icl__fail_at(&j, ICL_ERR_TENSOR, "unknown tensor", e.name);
+    if (p.layer >= ICL__MAX_LAYERS)
+      return icl__fail_at(&j, ICL_ERR_LIMIT, "too many layers:", e.name);
     if (p.layer >= f->cfg.n_layer) f->cfg.n_layer = p.layer + 1;
     if (e.rank == 2 && p.part != 3 && p.part != 1) {
       if (e.shape[0] > ICL__MAX_POSITIONS || e.shape[1] > ICL__MAX_WIDTH)
@@ -2319,7 +2434,10 @@ static icl_error icl__read_config(icl__file *f, icl_report *r)
         f->cfg.n_embd = (int)e.shape[0];
         f->cfg.n_dims = (int)e.shape[1];
       }
-      if (p.part == 0 && p.row == ICL__WPE) { f->has_wpe = 1; f->cfg.n_positions = (int)e.shape[0]; }
+      if (p.part == 0 && p.row == ICL__WPE) {
+        f->has_wpe = 1;
+        f->cfg.n_positions = (int)e.shape[0];
+      }
       if (p.part == 2 && p.row == ICL__OUT_W) f->cfg.n_out = (int)e.shape[0];
     }
   }
@@ -2332,18 +2450,21 @@ static icl_error icl__check_config(icl__file *f, icl_report *r)
   icl_config *cfg = &f->cfg;
   if (!f->has_n_head) return icl__fail(r, ICL_ERR_CONFIG, 8, "metadata lack", "n_head");
   if (!cfg->n_embd) return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_read_in.weight");
-  if (!cfg->n_layer) return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_backbone.h.0.ln_1.weight");
+  if (!cfg->n_layer)
+    return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_backbone.h.0.ln_1.weight");
   if (!cfg->n_out) return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_read_out.weight");
   if (!f->has_wpe) {
     if (!f->has_position_type)
-      return icl__fail(r, ICL_ERR_CONFIG, 8, "no wpe tensor, and metadata lack", "position_embedding_type");
+      return icl__fail(r, ICL_ERR_CONFIG, 8, "no wpe tensor, and metadata lack",
+                       "position_embedding_type");
     if (cfg->position_embedding_type == ICL_POSITION_LEARNED)
       return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_backbone.wpe.weight");
     if (!f->n_positions) return icl__fail(r, ICL_ERR_CONFIG, 8, "metadata lack", "n_positions");
     cfg->n_positions = f->n_positions;
   } else {
     if (cfg->position_embedding_type != ICL_POSITION_LEARNED)
-      return icl__fail(r, ICL_ERR_CONFIG, 8, "there is a wpe tensor in spite of", "position_embedding_type");
+      return icl__fail(r, ICL_ERR_CONFIG, 8, "there is a wpe tensor in spite of",
+                       "position_embedding_type");
     if (f->n_positions && f->n_positions != cfg->n_positions)
       return icl__fail(r, ICL_ERR_CONFIG, 8, "the wpe tensor contradicts", "n_positions");
   }
@@ -2361,7 +2482,8 @@ static size_t icl__slot_of_place(const icl_config *cfg, const icl__place *p)
 /* Second walk: every tensor has the table's shape, none is there twice, none is missing. */
 static icl_error icl__check_tensors(const icl__file *f, icl_report *r)
 {
-  uint16_t seen[ICL__MAX_LAYERS + 1];        /* bit per row; the last for those outside the blocks */
+  /* bit per row; the last for those outside the blocks */
+  uint16_t seen[ICL__MAX_LAYERS + 1];
   icl__json j;
   icl__entry e;
   icl__place p;
@@ -2376,7 +2498,8 @@ static icl_error icl__check_tensors(const icl__file *f, icl_report *r)
     icl__place_of(e.name, &p);
     if (p.part == 3) continue;
     icl__tensor_at_slot(&f->cfg, slot = icl__slot_of_place(&f->cfg, &p), &t);
-    if (e.dtype == ICL__OTHER) return icl__fail_at(&j, ICL_ERR_TENSOR, "dtype is not F32, F16 or BF16:", e.name);
+    if (e.dtype == ICL__OTHER)
+      return icl__fail_at(&j, ICL_ERR_TENSOR, "dtype is not F32, F16 or BF16:", e.name);
     if (e.rank != t.rank || e.shape[e.rank - 1] != (uint64_t)t.cols
         || (e.rank == 2 && e.shape[0] != (uint64_t)t.rows))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "wrong shape:", e.name);
@@ -2397,8 +2520,9 @@ static icl_error icl__check_tensors(const icl__file *f, icl_report *r)
   return err;
 }
 
-/* Further walks: the tensors tile the data from byte 0 on, without hole or overlap.  Each walk takes the
- * 64 lowest ranges that are still ahead, in order: a walk per 64 tensors and 1.5 KB of stack. */
+/* Further walks: the tensors tile the data from byte 0 on, without hole or overlap.  Each walk
+ * takes the 64 lowest ranges that are still ahead, in order: a walk per 64 tensors and 1.5 KB of
+ * stack. */
 typedef struct icl__range { uint64_t begin, end; size_t name_at; } icl__range;
 
 static icl_error icl__check_tiling(icl__file *f, icl_report *r)
@@ -2429,7 +2553,8 @@ static icl_error icl__check_tiling(icl__file *f, icl_report *r)
         const char *name = f->header + ahead[i].name_at;
         while (name[len] != '"') len++;
         err = icl__fail_n(r, ICL_ERR_FORMAT, 8 + ahead[i].name_at,
-                          ahead[i].begin > at ? "hole before tensor" : "overlapping tensor", name, len);
+                          ahead[i].begin > at ? "hole before tensor" : "overlapping tensor",
+                            name, len);
       }
   } while (!err && n == AHEAD);
   if (!err && sum != at) err = icl__fail(r, ICL_ERR_FORMAT, 8, "overlapping tensors", NULL);
@@ -2439,7 +2564,10 @@ static icl_error icl__check_tiling(icl__file *f, icl_report *r)
 
 /* Little-endian words at any alignment; compilers make one load of each. */
 static uint32_t icl__get16(const unsigned char *p) { return (uint32_t)(p[0] | p[1] << 8); }
-static uint32_t icl__get32(const unsigned char *p) { return icl__get16(p) | icl__get16(p + 2) << 16; }
+static uint32_t icl__get32(const unsigned char *p)
+{
+  return icl__get16(p) | icl__get16(p + 2) << 16;
+}
 static uint64_t icl__get64(const unsigned char *p)
 {
   return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
@@ -2489,11 +2617,11 @@ static icl_error icl__open_file(icl__file *f, const unsigned char *data, size_t 
   return ICL_OK;
 }
 
-/* ----- digest --------------------------------------------------------------------------------- */
+/* ----- >>digest ------------------------------------------------------------------------------- */
 
-/* h over data[n] as little-endian 64-bit words, the last one filled up with zeros.  Each step is one to
- * one in h and in the word, so any change within one word is found for certain, others but for
- * one in 2^64. */
+/* h over data[n] as little-endian 64-bit words, the last one filled up with zeros.  Each step is
+ * one to one in h and in the word, so any change within one word is found for certain, others but
+ * for one in 2^64. */
 static uint64_t icl__digest(uint64_t h, const void *data, size_t n)
 {
   const unsigned char *p = (const unsigned char *)data;
@@ -2562,8 +2690,8 @@ static int icl__in_place(const icl__entry *e, const unsigned char *data)
   return e->dtype == ICL__F32 && icl__little_endian() && (uintptr_t)(data + e->begin) % 4 == 0;
 }
 
-/* Counts (m NULL) or places what a model needs: the table of pointers, the typical surprise, and the
- * weights that cannot be used where they lie. */
+/* Counts (m NULL) or places what a model needs: the table of pointers, the typical surprise, and
+ * the weights that cannot be used where they lie. */
 static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file *f, icl_report *r)
 {
   const unsigned char *data = (const unsigned char *)f->header + f->header_size;
@@ -2616,7 +2744,8 @@ icl_error icl_model_init(icl_model *m, const void *data, size_t size, void *mem,
   icl_model out;
   icl__arena a = icl__arena_on(NULL);
   icl_error err;
-  if (!m || !data || !mem) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", !m ? "m" : !data ? "data" : "mem");
+  if (!m || !data || !mem)
+    return icl__fail(r, ICL_ERR_ARG, 0, "NULL", !m ? "m" : !data ? "data" : "mem");
   if ((err = icl__open_file(&f, (const unsigned char *)data, size, r))) return err;
   if ((err = icl__place_model(NULL, &a, &f, r))) return err;
   if (mem_size < icl__arena_need(&a))
@@ -2627,7 +2756,8 @@ icl_error icl_model_init(icl_model *m, const void *data, size_t size, void *mem,
   out.ops = icl__ops_best();
   a = icl__arena_on(mem);
   if ((err = icl__place_model(&out, &a, &f, r))) return err;
-  out.digest = icl__digest(icl__digest_config(&f.cfg), f.header + f.header_size, (size_t)f.data_size);
+  out.digest = icl__digest(icl__digest_config(&f.cfg), f.header + f.header_size,
+                           (size_t)f.data_size);
   out.digest = icl__digest(out.digest, f.task.s, f.task.n);
 #ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
   if (f.has_digest && f.digest != out.digest)
@@ -2687,7 +2817,7 @@ icl_error icl_model_params(const icl_model *m, float *params)
   return ICL_OK;
 }
 
-/* ----- the writer ----------------------------------------------------------------------------- */
+/* ----- >>writer ------------------------------------------------------------------------------- */
 
 /* Text into out[..] if out is not NULL; n counts either way. */
 typedef struct icl__text { char *out; size_t n; } icl__text;
@@ -2768,8 +2898,9 @@ static void icl__put_entry(icl__text *t, const icl_tensor *x, uint64_t *at)
   icl__put(t, "]}");
 }
 
-/* Length word and header, padded so that the data start at a multiple of 64.  Returns their bytes. */
-static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metadata *md, uint64_t digest)
+/* Length word and header, padded so that the data start at a multiple of 64.  Returns its size. */
+static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metadata *md,
+                              uint64_t digest)
 {
   icl__text t;
   char eps[32], hex[17];
@@ -2807,7 +2938,8 @@ size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md)
 {
   size_t header, n;
   if (icl_config_check(cfg, NULL)) return 0;
-  if (md && ((md->task && !icl__plain(md->task)) || (md->typical && !icl__plain(md->typical)))) return 0;
+  if (md && ((md->task && !icl__plain(md->task)) || (md->typical && !icl__plain(md->typical))))
+    return 0;
   header = icl__put_header(NULL, cfg, md, 0);
   n = icl_param_count(cfg);
   return header && n && n < (SIZE_MAX - header) / 4 ? header + 4 * n : 0;
@@ -2933,7 +3065,8 @@ icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_ba
   if (bytes > SIZE_MAX - sizeof(icl_ctx)) return ICL_ERR_MEMORY;
   block = (unsigned char *)ICL_MALLOC(sizeof(icl_ctx) + bytes);
   if (!block) return ICL_ERR_MEMORY;
-  err = icl_ctx_init((icl_ctx *)(void *)block, m, max_pairs, max_batch, block + sizeof(icl_ctx), bytes);
+  err = icl_ctx_init((icl_ctx *)(void *)block, m, max_pairs, max_batch, block + sizeof(icl_ctx),
+                     bytes);
   if (err) ICL_FREE(block);
   else *c = (icl_ctx *)(void *)block;
   return err;
@@ -2942,9 +3075,10 @@ icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_ba
 void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 
 #ifndef ICL_NO_STDIO
-/* Grows *buf to want bytes from the file, doubling, so that a header that lies about the size costs no
- * more memory than the file has bytes. */
-static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, size_t want, icl_report *r)
+/* Grows *buf to want bytes from the file, doubling, so that a header that lies about the size
+ * costs no more memory than the file has bytes. */
+static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, size_t want,
+                                 icl_report *r)
 {
   size_t room = have;
   while (have < want) {
@@ -2996,10 +3130,13 @@ icl_error icl_load(icl_model **m, const char *path, icl_report *r)
   err = icl__read_file(file, &data, &size, r);
   fclose(file);
   if (!err) err = icl_inspect(data, size, NULL, &need, r);
-  if (!err && need > SIZE_MAX - sizeof(icl_model)) err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory", NULL);
+  if (!err && need > SIZE_MAX - sizeof(icl_model))
+    err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory", NULL);
   if (!err && !(block = (unsigned char *)ICL_MALLOC(sizeof(icl_model) + need)))
     err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for the model", NULL);
-  if (!err) err = icl_model_init((icl_model *)(void *)block, data, size, block + sizeof(icl_model), need, r);
+  if (!err)
+    err = icl_model_init((icl_model *)(void *)block, data, size, block + sizeof(icl_model), need,
+                         r);
   if (err) {
     ICL_FREE(block);
     ICL_FREE(data);
@@ -3020,3 +3157,27 @@ void icl_unload(icl_model *m)
 #endif
 #endif /* ICL_IMPLEMENTATION */
 #endif /* ICL_H */
+
+/*
+ * MIT License
+ *
+ * Copyright (c) 2026 The icl.h authors
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy
+ * of this software and associated documentation files (the "Software"), to deal
+ * in the Software without restriction, including without limitation the rights
+ * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+ * copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions:
+ *
+ * The above copyright notice and this permission notice shall be included in all
+ * copies or substantial portions of the Software.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+ * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+ * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+ * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+ * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+ * SOFTWARE.
+ */

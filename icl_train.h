@@ -1,3 +1,53 @@
+/* icl_train.h 0.1.0 - trains the models that icl.h runs, on functions drawn from a mixture of
+ * classes. SPDX-License-Identifier: MIT; full text in icl.h.
+ *
+ *     #define ICL_IMPLEMENTATION          // both, in one .c or .cpp file, before other includes
+ *     #define ICL_TRAIN_IMPLEMENTATION
+ *     #define ICL_TRAIN_THREADS           // if pthreads are to be used
+ *     #include "icl_train.h"              // includes icl.h
+ *
+ *     int main(void)
+ *     {
+ *       icl_train_options o = {0};        // zero: the default
+ *       icl_run run = {0};
+ *       icl_trainer *t;
+ *       icl_report why;
+ *       o.task = "0.5*dense + 0.5*sparse(nnz=2)";
+ *       o.model.n_dims = 5; o.model.n_layer = 3; o.model.n_head = 2; o.model.n_embd = 64;
+ *       o.pairs = 16; o.steps = 2000; o.lr = 1e-3f; o.threads = 2;
+ *       run.model_path = "mine.safetensors";
+ *       if (icl_trainer_new(&t, &o, &why) || icl_train_run(t, &run, NULL, &why)) puts(why.text);
+ *       icl_trainer_delete(t);
+ *       return 0;
+ *     }
+ *
+ *     cc -O2 program.c -lm -lpthread
+ *
+ * WHAT IS HERE.  A counter-based random generator; function classes and mixtures of them, from text
+ * (design after Yadlowsky et al. 2023 and Garg et al. 2022) or from the caller; the backward pass
+ * of the whole model family of icl.h; Adam and AdamW with the schedules and the curriculum of both
+ * papers; classical predictors and the Bayes optimum to compare with; prediction of many prompts
+ * at once.
+ *
+ * REPRODUCIBLE.  The result of a run is a function of its options: the same bits for any number of
+ * threads, and for a run that was stopped anywhere, kill -9 included, and resumed.  Prompt i of
+ * step s is a function of (seed, s, i); every sum has a fixed order.
+ *
+ * SAFE.  A step whose loss or gradient is not finite is skipped and counted; too many in a row end
+ * the run, and weights that are not finite are never saved.  Files are replaced whole or not at
+ * all.
+ *
+ * MANY MACHINES.  The gradient is one block of floats with the loss behind it: options.reduce is
+ * called once a step to add it up over processes (MPI_Allreduce will do), each of which draws its
+ * share of the batch.
+ *
+ * MACROS.  ICL_TRAIN_THREADS: pthreads; without it everything runs on the caller's thread.
+ * ICL_MAX_THREADS (64).  Those of icl.h.  The functions here use malloc and, on POSIX systems, file
+ * descriptors and fsync; with -std=c99 define _POSIX_C_SOURCE=200809L.  They print nothing.
+ *
+ * CONTENTS (search for >>name): config api | rng classes tasks prompts baselines threads gradients
+ * work backward trainer files typical run batch
+ */
 #ifndef ICL_TRAIN_H
 #define ICL_TRAIN_H
 
@@ -167,7 +217,7 @@ ICL_API size_t icl_prompt_scratch(const icl_task *t);
  * tasks, the noise of y_i = f(x_i).  Hence the first pairs of a longer prompt are those of a
  * shorter one.  xs[n_pairs][d], ys[n_pairs]; *class_drawn (NULL is fine) is the term of the
  * outermost sum; scratch[icl_prompt_scratch] keeps f for icl_function_eval.  opt may be NULL.
- * Errors: ARG, and NONFINITE where f yields NaN or infinity (what was written is then of no use). */
+ * Errors: ARG; NONFINITE where f yields NaN or infinity, and then xs and ys are of no use. */
 ICL_API icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng *rng,
                                     int n_pairs, float *xs, float *ys, int *class_drawn,
                                     float *scratch);
@@ -225,10 +275,10 @@ ICL_API size_t icl_baseline_scratch(const icl_baseline *b, int k, int d);
 ICL_API icl_error icl_baseline_predict(const icl_baseline *b, const icl_task *task, int k, int d,
                                        const float *X, const float *y, int m, const float *Q,
                                        float *out, void *scratch);
-/* ----- training -------------------------------------------------------------------------------- */
+/* ----- training ------------------------------------------------------------------------------- */
 
 /* Learning rate at update t of N after W steps of linear warm-up:
- * constant: lr;  inverse square root (Praxis): lr sqrt(W / t);  cosine: from lr to lr_end lr at N. */
+ * constant: lr;  inverse square root (Praxis): lr sqrt(W / t);  cosine: from lr to lr_end lr. */
 typedef enum icl_schedule { ICL_LR_CONSTANT, ICL_LR_INVERSE_SQRT, ICL_LR_COSINE } icl_schedule;
 
 /* How to train.  A field that is zero takes the default in parentheses. */
@@ -259,8 +309,10 @@ typedef struct icl_train_options {
   uint64_t seed;
   int threads;             /* (1)  the result is the same bits for any number                    */
   int max_bad;             /* non-finite steps in a row after which training fails (10)          */
-  int rank, world;         /* this process draws prompts rank, rank + world, .. of each batch (0, 1) */
-  int (*reduce)(void *user, float *sum, size_t n);   /* adds sum[n] up over all processes; 0: done */
+  /* this process draws prompts rank, rank + world, .. of each batch (0, 1) */
+  int rank, world;
+  /* adds sum[n] up over all processes; 0: done */
+  int (*reduce)(void *user, float *sum, size_t n);
   void *user;
 } icl_train_options;
 
@@ -277,36 +329,37 @@ typedef struct icl_train_info {
 typedef struct icl_trainer icl_trainer;
 
 /* Allocates everything that training needs, and draws the first weights: normal(init_sd), residual
- * outputs / sqrt(2 L) as GPT-2; read-in and read-out uniform(1 / sqrt(inputs)).  CONFIG and LIMIT say
- * in r what is wrong with the options; MEMORY. */
+ * outputs / sqrt(2 L) as GPT-2; read-in and read-out uniform(1 / sqrt(inputs)).  CONFIG and LIMIT
+ * say in r what is wrong with the options; MEMORY. */
 ICL_API icl_error icl_trainer_new(icl_trainer **t, const icl_train_options *o, icl_report *r);
 ICL_API void icl_trainer_delete(icl_trainer *t);
 
-/* One step: a batch, its gradient, an update.  NONFINITE after max_bad bad steps in a row; IO if reduce
- * fails.  info may be NULL. */
+/* One step: a batch, its gradient, an update.  NONFINITE after max_bad bad steps in a row; IO if
+ * reduce fails.  info may be NULL. */
 ICL_API icl_error icl_train_step(icl_trainer *t, icl_train_info *info);
 
-/* The model as it is now; changes with the next step.  The options with their defaults filled in. */
+/* The model as it is now; changes with the next step.  The options, with their defaults. */
 ICL_API const icl_model *icl_trainer_model(const icl_trainer *t);
 ICL_API const icl_train_options *icl_trainer_options(const icl_trainer *t);
 
-/* Weights and last gradient, [icl_param_count] in the order of the tensor table.  The caller may change
- * the weights between steps. */
+/* Weights and last gradient, [icl_param_count] in the order of the tensor table.  The caller may
+ * change the weights between steps. */
 ICL_API float *icl_trainer_params(icl_trainer *t);
 ICL_API const float *icl_trainer_grads(const icl_trainer *t);
 
-/* Loss and gradient of prompts that the caller brings: xs[batch][pairs][d], ys[batch][pairs]; and the
- * update that icl_train_step makes of them. */
+/* Loss and gradient of prompts that the caller brings: xs[batch][pairs][d], ys[batch][pairs]; and
+ * the update that icl_train_step makes of them. */
 ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss);
 ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
 
-/* Training state to a file, whole or not at all (temporary file, fsync, rename, fsync of the folder), and
- * back.  A run that is resumed goes on to the same bits.  STATE: the file is of a run with other
- * options (number of threads aside), DIGEST: damaged. */
+/* Training state to a file, whole or not at all (temporary file, fsync, rename, fsync of the
+ * folder), and back.  A run that is resumed goes on to the same bits.  STATE: the file is of a run
+ * with other options (number of threads aside), DIGEST: damaged. */
 ICL_API icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r);
 ICL_API icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r);
 
-/* The model as a checkpoint, written in the same way, with icl.typical measured on 2048 new prompts. */
+/* The model as a checkpoint, written in the same way, with icl.typical measured on 2048 new
+ * prompts. */
 ICL_API icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r);
 
 /* The whole loop.  Zero means none, where no default is given. */
@@ -321,9 +374,11 @@ typedef struct icl_run {
 } icl_run;
 
 /* Steps until options.steps are done, or until told to stop.  last (NULL ok) is the last step's. */
-ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last, icl_report *r);
+ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last,
+                                icl_report *r);
 
-/* ----- all predictions of many prompts ---------------------------------------------------------- */
+/* ----- all predictions of many prompts ---------------------------------------------------------
+ * */
 
 typedef struct icl_batch icl_batch;
 
@@ -333,7 +388,8 @@ ICL_API void icl_batch_delete(icl_batch *b);
 
 /* preds[n][n_pairs]: y_i predicted from the i pairs before it, the same bits as icl_add finds.
  * xs[n][n_pairs][d], ys[n][n_pairs]; the last y of a prompt is not used. */
-ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *ys, float *preds);
+ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *ys,
+                                    float *preds);
 
 #ifdef __cplusplus
 }
@@ -639,7 +695,7 @@ static float icl__affine_eval(const float *theta, const float *x, const icl_clas
 
 /* poly: f(x) = sum over j = 0..degree of c_j h_j(z) / sqrt(degree + 1), c ~ N(0, I), with the
  * Hermite polynomials h_0 = 1, h_1 = z, sqrt(j + 1) h_{j+1} = z h_j - sqrt(j) h_{j-1}, which are
- * orthonormal under N(0, 1): every polynomial of that degree, each part of equal variance. 
+ * orthonormal under N(0, 1): every polynomial of that degree, each part of equal variance.
  * theta = u[d], c / sqrt(degree + 1) [degree + 1] */
 static int icl__poly_size(const icl_class_call *c) { return c->n_dims + 1 + (int)c->arg[0]; }
 
@@ -776,8 +832,8 @@ static const icl_class *icl__task_class(const icl_task *t, int kind)
 
 /* ---------------------------------------------------------------------------------------------
  * >>numbers
- * Decimal numbers without the locale.  Both ways go through m * 10^x with the same rounding, and so a
- * float that was written reads back as itself.
+ * Decimal numbers without the locale.  Both ways go through m * 10^x with the same rounding, and so
+ * a float that was written reads back as itself.
  * ------------------------------------------------------------------------------------------- */
 static double icl__scale10(double m, int x)
 {
@@ -967,7 +1023,7 @@ static icl_error icl__spec_unknown(const icl__spec *s, size_t n)
   int i, near = -1, distance = 3, all = ICL__N_CLASSES + s->t->n_own;
   for (i = 0; i < all; i++) {
     int e = icl__name_distance(s->text + s->at, n, icl__task_class(s->t, i)->name);
-    if (e < distance && e < (int)n) { distance = e; near = i; }
+    if (e < distance && 2 * e < (int)n) { distance = e; near = i; }
   }
   icl__line_put(&text, near < 0 ? "not one of" : "unknown class; perhaps ");
   for (i = 0; i < ICL__NOISY && near < 0; i++) {
@@ -2324,7 +2380,8 @@ static void icl__d_softmax_ref(float *d, const float *p, size_t n, float scale)
   for (i = 0; i < n; i++) d[i] = scale * p[i] * (d[i] - dot);
 }
 
-static void icl__adam_ref(float *p, float *m, float *v, const float *grad, size_t n, const icl__adam *k)
+static void icl__adam_ref(float *p, float *m, float *v, const float *grad, size_t n,
+                          const icl__adam *k)
 {
   size_t i;
   for (i = 0; i < n; i++) {
@@ -2374,7 +2431,8 @@ ICL__KERNEL void icl__d_layernorm_f8(float *dx, const float *dy, const float *x,
 }
 
 ICL__KERNEL void icl__d_layernorm_params_f8(float *dgain, float *dbias, const float *dy,
-                                            const float *x, const float *stats, size_t rows, size_t n)
+                                            const float *x, const float *stats, size_t rows,
+                                              size_t n)
 {
   size_t t, i;
   for (t = 0; t < rows; t++, dy += n, x += n) {
@@ -2391,7 +2449,8 @@ ICL__KERNEL void icl__d_layernorm_params_f8(float *dgain, float *dbias, const fl
   }
 }
 
-ICL__KERNEL void icl__column_sum_f8(float *sum, const float *x, size_t rows, size_t n, size_t stride)
+ICL__KERNEL void icl__column_sum_f8(float *sum, const float *x, size_t rows, size_t n,
+                                    size_t stride)
 {
   size_t t, i;
   for (i = 0; i + 8 <= n; i += 8) {
@@ -2424,7 +2483,8 @@ ICL__KERNEL void icl__d_activate_f8(float *d, const float *x, size_t n, icl_acti
 {
   size_t i = 0;
   for (; i + 8 <= n; i += 8)
-    icl__f8_store(d + i, icl__f8_mul(icl__f8_load(d + i), icl__d_activate8(icl__f8_load(x + i), kind)));
+    icl__f8_store(d + i, icl__f8_mul(icl__f8_load(d + i), icl__d_activate8(icl__f8_load(x + i),
+                                                                           kind)));
   if (i < n) {
     icl__f8 v = icl__d_activate8(icl__f8_load_n(x + i, n - i), kind);
     icl__f8_store_n(d + i, icl__f8_mul(icl__f8_load_n(d + i, n - i), v), n - i);
@@ -2485,7 +2545,8 @@ static const icl__train_ops *icl__train_ops_of(const icl_model *m)
 /* ---------------------------------------------------------------------------------------------
  * >>work
  * The memory that prompts go through: activations of `micro` prompts at once, in groups that one
- * thread takes through all layers.  Each sequence has T = 2 pairs - 1 tokens: nothing reads the last y.
+ * thread takes through all layers.  Each sequence has T = 2 pairs - 1 tokens: nothing reads the
+ * last y.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__GROUP_ROWS = 320, ICL__TILE_M = 192, ICL__TILE_N = 256, ICL__ADAM_CHUNK = 1 << 14 };
 
@@ -2522,7 +2583,7 @@ static size_t icl__kept_in(const icl__work *w, size_t l, size_t T)
   return icl__kept(T, l + 1 == (size_t)w->model->config.n_layer);
 }
 
-/* One layer's activations for R rows; those that only the backward pass reads, for training only. */
+/* One layer's activations for R rows; those that only the backward pass reads, in training. */
 static void icl__place_acts(const icl__work *w, icl__acts *a, icl__arena *mem, size_t l)
 {
   size_t C = (size_t)w->model->config.n_embd, H = (size_t)w->model->config.n_head;
@@ -2531,7 +2592,8 @@ static void icl__place_acts(const icl__work *w, icl__acts *a, icl__arena *mem, s
   a->ln1 = icl__take_floats(mem, icl__times(R, C));
   if (w->training) {
     a->stats1 = icl__take_floats(mem, icl__times(R, 2));
-    a->qkv = icl__take_floats(mem, icl__times(R, 3 * C) + slack);        /* panels read over the end */
+    /* panels read over the end */
+    a->qkv = icl__take_floats(mem, icl__times(R, 3 * C) + slack);
     a->prob = icl__take_floats(mem, icl__times(icl__times(K, H), w->key_row));
     a->att = icl__take_floats(mem, icl__times(K, C));
     a->mid = icl__take_floats(mem, icl__times(K, C));
@@ -2679,7 +2741,8 @@ static void icl__forward_group(icl__work *w, size_t first, size_t n, int thread)
   icl__acts a = icl__acts_from(w, 0, first);
   for (i = 0; i < n; i++) {
     icl__put_tokens(w, first + i);
-    icl__embed(m, &p, a.x + i * w->T * C, w->tokens + (first + i) * w->T * d, positions, 0, 1, w->T);
+    icl__embed(m, &p, a.x + i * w->T * C, w->tokens + (first + i) * w->T * d, positions, 0, 1,
+               w->T);
   }
   for (l = 0; l < L; l++) {
     a = icl__acts_from(w, l, first);
@@ -2692,9 +2755,10 @@ static void icl__forward_group(icl__work *w, size_t first, size_t n, int thread)
 
 /* ---------------------------------------------------------------------------------------------
  * >>backward
- * A layer at a time, in two phases.  First the data: each group of prompts takes the gradient of the
- * layer's output back to its input.  Then the weights: each tile of a weight's gradient sums over all
- * rows in order, whoever computes it, so the bits do not depend on threads, groups or microbatches.
+ * A layer at a time, in two phases.  First the data: each group of prompts takes the gradient of
+ * the layer's output back to its input.  Then the weights: each tile of a weight's gradient sums
+ * over all rows in order, whoever computes it, so the bits do not depend on threads, groups or
+ * microbatches.
  * ------------------------------------------------------------------------------------------- */
 
 /* out[rows][k] = dy[rows][n] W^T,  W[k][n]. */
@@ -2710,18 +2774,21 @@ static void icl__d_input(const icl__work *w, const icl__pass *p, float *out, con
 /* One head of one prompt: gradients of its q, k, v from that of its output. */
 typedef struct icl__head {
   size_t T, kept, step, D, C, key_row;
-  const float *q, *k, *v;                    /* columns of qkv; k, v rows 3C apart, q rows 3C step */
+  /* columns of qkv; k, v rows 3C apart, q rows 3C step */
+  const float *q, *k, *v;
   const float *p, *d_o;                      /* [kept][key_row], [kept] rows C apart             */
   float *d_p;                                /* [kept][key_row]                                  */
   float *dq, *dk, *dv;                       /* as q, k, v                                       */
 } icl__head;
 
-/* Rows r .. r+b of the gradient of the scores:  dP = dO V^T,  dS = p (dP - sum p dP) / sqrt D; and of
- * dq = dS K. */
-static void icl__d_scores(const icl__work *w, const icl__pass *pass, const icl__head *t, size_t r, size_t b)
+/* Rows r .. r+b of the gradient of the scores:  dP = dO V^T,  dS = p (dP - sum p dP) / sqrt D; and
+ * of dq = dS K. */
+static void icl__d_scores(const icl__work *w, const icl__pass *pass, const icl__head *t,
+                          size_t r, size_t b)
 {
   size_t n = 1 + t->step * (r + b - 1), i, j;
-  icl__mm g = icl__linear(pass, t->d_p + r * t->key_row, NULL, t->d_o + r * t->C, t->v, NULL, b, t->D, n);
+  icl__mm g = icl__linear(pass, t->d_p + r * t->key_row, NULL, t->d_o + r * t->C, t->v, NULL, b,
+                          t->D, n);
   g.a_row = t->C;
   g.b_row = 1; g.b_col = 3 * t->C;
   g.c_row = t->key_row;
@@ -2729,10 +2796,12 @@ static void icl__d_scores(const icl__work *w, const icl__pass *pass, const icl__
   for (i = 0; i < b; i++) {
     float *d = t->d_p + (r + i) * t->key_row;
     size_t seen = 1 + t->step * (r + i);
-    icl__train_ops_of(w->model)->softmax(d, t->p + (r + i) * t->key_row, seen, 1.0f / sqrtf((float)t->D));
+    icl__train_ops_of(w->model)->softmax(d, t->p + (r + i) * t->key_row, seen,
+                                         1.0f / sqrtf((float)t->D));
     for (j = seen; j < t->T; j++) d[j] = 0.0f;
   }
-  g = icl__linear(pass, t->dq + r * t->step * 3 * t->C, NULL, t->d_p + r * t->key_row, t->k, NULL, b, n, t->D);
+  g = icl__linear(pass, t->dq + r * t->step * 3 * t->C, NULL, t->d_p + r * t->key_row, t->k,
+                  NULL, b, n, t->D);
   g.a_row = t->key_row;
   g.b_row = 3 * t->C; g.b_padded = 1;
   g.c_row = t->step * 3 * t->C;
@@ -2744,7 +2813,8 @@ static void icl__d_keys(const icl__work *w, const icl__pass *pass, const icl__he
                         const float *a, const float *x, size_t x_row, size_t j, size_t b)
 {
   size_t r = (j + t->step - 1) / t->step;                /* the first query that sees key j */
-  icl__mm g = icl__linear(pass, out + j * 3 * t->C, NULL, a + r * t->key_row + j, x + r * x_row, NULL,
+  icl__mm g = icl__linear(pass, out + j * 3 * t->C, NULL, a + r * t->key_row + j, x + r * x_row,
+                          NULL,
                           b, t->kept - r, t->D);
   g.a_row = 1; g.a_col = t->key_row;
   g.b_row = x_row; g.b_padded = 1;
@@ -2786,7 +2856,8 @@ static void icl__d_attention(const icl__work *w, const icl__pass *p, const icl__
 }
 
 /* d_in[R][C] = the kept rows of d_mid, zeros elsewhere. */
-static void icl__spread_rows(const icl__work *w, float *d_in, const float *d_mid, size_t n, int trim)
+static void icl__spread_rows(const icl__work *w, float *d_in, const float *d_mid, size_t n,
+                             int trim)
 {
   size_t C = (size_t)w->model->config.n_embd, t;
   if (!trim) { memcpy(d_in, d_mid, n * w->T * C * sizeof(float)); return; }
@@ -2913,8 +2984,11 @@ static void icl__layer_task(void *arg, size_t i, int thread)
     i -= n;
   }
   if (i < 4) o->column_sum(grad[p[i].b], p[i].dy, p[i].rows, p[i].N, p[i].N);
-  else if (i == 4) o->layernorm_params(grad[ICL__LN2_W], grad[ICL__LN2_B], w->d_ln2, a->mid, a->stats2, p[0].rows, C);
-  else o->layernorm_params(grad[ICL__LN1_W], grad[ICL__LN1_B], w->d_ln1, a->x, a->stats1, p[2].rows, C);
+  else if (i == 4)
+    o->layernorm_params(grad[ICL__LN2_W], grad[ICL__LN2_B], w->d_ln2, a->mid, a->stats2,
+                        p[0].rows, C);
+  else o->layernorm_params(grad[ICL__LN1_W], grad[ICL__LN1_B], w->d_ln1, a->x, a->stats1,
+                           p[2].rows, C);
 }
 
 /* What is outside the blocks: read-out and final LayerNorm (task 0), read-in (1), positions (2). */
@@ -2922,7 +2996,8 @@ static void icl__outer_task(void *arg, size_t i, int thread)
 {
   icl__work *w = (icl__work *)arg;
   const icl__train_ops *o = icl__train_ops_of(w->model);
-  size_t C = (size_t)w->model->config.n_embd, d = (size_t)w->model->config.n_dims, L = (size_t)w->model->config.n_layer;
+  size_t C = (size_t)w->model->config.n_embd, d = (size_t)w->model->config.n_dims,
+    L = (size_t)w->model->config.n_layer;
   size_t K = w->prompts * w->pairs, R = w->prompts * w->T, k;
   float **behind = w->grads + icl__slot(L, 0);
   if (i == 0) {
@@ -2930,10 +3005,12 @@ static void icl__outer_task(void *arg, size_t i, int thread)
       w->model->ops->axpy(behind[ICL__OUT_W], w->d_pred[k], w->lnf + k * C, C);
       behind[ICL__OUT_B][0] += w->d_pred[k];
     }
-    o->layernorm_params(behind[ICL__LNF_W], behind[ICL__LNF_B], w->d_lnf, w->acts[L - 1].out, w->stats_f, K, C);
+    o->layernorm_params(behind[ICL__LNF_W], behind[ICL__LNF_B], w->d_lnf, w->acts[L - 1].out,
+                        w->stats_f, K, C);
   } else if (i == 1) {
     icl__pass p = icl__work_pass(w, 0, thread);
-    icl__mm g = icl__linear(&p, w->grads[ICL__READ_IN_W], w->grads[ICL__READ_IN_W], w->d_out, w->tokens,
+    icl__mm g = icl__linear(&p, w->grads[ICL__READ_IN_W], w->grads[ICL__READ_IN_W], w->d_out,
+                            w->tokens,
                             NULL, C, R, d);
     g.a_row = 1; g.a_col = C;
     g.pack_a = w->thread[thread].pack_a;
@@ -3021,12 +3098,15 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   else if (!(o->weight_decay >= 0.0f && o->weight_decay < 10.0f)) bad = "weight_decay";
   else if (!(o->clip >= 0.0f && icl__finite(&o->clip, 1))) bad = "clip";
   else if (!(o->init_sd > 0.0f && o->init_sd < 10.0f)) bad = "init_sd";
-  else if (o->dims_start < 1 || o->dims_start > o->model.n_dims || o->dims_every < 1) bad = "dims_start";
-  else if (o->pairs_start < 1 || o->pairs_start > o->pairs || o->pairs_every < 1 || o->pairs_add < 1)
+  else if (o->dims_start < 1 || o->dims_start > o->model.n_dims || o->dims_every < 1)
+    bad = "dims_start";
+  else if (o->pairs_start < 1 || o->pairs_start > o->pairs || o->pairs_every < 1
+           || o->pairs_add < 1)
     bad = "pairs_start";
   else if (o->threads < 1 || o->threads > ICL_MAX_THREADS) bad = "threads";
   else if (o->max_bad < 1) bad = "max_bad";
-  else if (o->world < 1 || o->rank < 0 || o->rank >= o->world || o->world > o->batch) bad = "rank or world";
+  else if (o->world < 1 || o->rank < 0 || o->rank >= o->world || o->world > o->batch)
+    bad = "rank or world";
   if (bad) return icl__fail(r, ICL_ERR_CONFIG, 0, "out of range:", bad);
   if (icl__has_wpe(&o->model) && o->model.n_positions < 2 * o->pairs - 1)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "fewer positions than tokens:", "n_positions");
@@ -3039,8 +3119,8 @@ static size_t icl__local_batch(const icl_train_options *o)
   return (size_t)((o->batch - o->rank + o->world - 1) / o->world);
 }
 
-/* Prompts in a group, so that its rows fill a few tiles of the product; and prompts at once, so that
- * there are groups for every thread while activations stay within some 128 MB. */
+/* Prompts in a group, so that its rows fill a few tiles of the product; and prompts at once, so
+ * that there are groups for every thread while activations stay within some 128 MB. */
 static void icl__choose_sizes(icl__work *w, size_t batch, int threads)
 {
   const icl_config *c = &w->model->config;
@@ -3205,7 +3285,8 @@ static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
   }
   sampling.dims_active = icl__dims_now(t);
   icl_rng_init(&rng, t->o.seed, (uint64_t)t->step, (uint64_t)t->o.rank + i * (uint64_t)t->o.world);
-  return icl_prompt_sample(&t->task, &sampling, &rng, (int)P, xs, ys, NULL, w->thread[thread].function) == ICL_OK;
+  return icl_prompt_sample(&t->task, &sampling, &rng, (int)P, xs, ys, NULL,
+                           w->thread[thread].function) == ICL_OK;
 }
 
 /* A group of prompts: draw, forward, squared errors, and the gradient down to the last block. */
@@ -3268,7 +3349,8 @@ static float icl__lr_now(const icl_trainer *t)
   if (o->schedule == ICL_LR_CONSTANT) return o->lr;
   x = (double)(s - o->warmup) / (double)(o->steps > o->warmup ? o->steps - o->warmup : 1);
   if (x > 1) x = 1;
-  return (float)(lr * ((double)o->lr_end + (1 - (double)o->lr_end) * 0.5 * (1 + cos(3.14159265358979 * x))));
+  x = 0.5 * (1 + cos(3.14159265358979 * x));
+  return (float)(lr * ((double)o->lr_end + (1 - (double)o->lr_end) * x));
 }
 
 /* ----- the optimizer -------------------------------------------------------------------------- */
@@ -3295,8 +3377,8 @@ static double icl__grad_norm(const icl_trainer *t)
   return sqrt(sum);
 }
 
-/* Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), as PyTorch counts it:
- * p -= lr wd p;  p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps). */
+/* Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), as PyTorch counts
+ * it: p -= lr wd p;  p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps). */
 static void icl__apply(icl_trainer *t, double norm, float lr)
 {
   icl__update u;
@@ -3351,8 +3433,8 @@ icl_error icl_train_step(icl_trainer *t, icl_train_info *info)
 
 /* ---------------------------------------------------------------------------------------------
  * >>files
- * A file is replaced whole: a temporary one beside it is written, flushed to the disk and renamed over
- * it, and the folder is flushed.  A crash leaves the old file or the new one.
+ * A file is replaced whole: a temporary one beside it is written, flushed to the disk and renamed
+ * over it, and the folder is flushed.  A crash leaves the old file or the new one.
  * ------------------------------------------------------------------------------------------- */
 typedef struct icl__out {
 #ifdef ICL__POSIX
@@ -3428,15 +3510,17 @@ static icl_error icl__close_out(icl__out *out, icl_error err)
 {
   if (!err && fsync(out->fd)) err = icl__fail(out->r, ICL_ERR_IO, 0, "cannot flush", out->path);
   if (close(out->fd) && !err) err = icl__fail(out->r, ICL_ERR_IO, 0, "cannot close", out->path);
-  if (!err && rename(out->tmp, out->path)) err = icl__fail(out->r, ICL_ERR_IO, 0, "cannot replace", out->path);
+  if (!err && rename(out->tmp, out->path))
+    err = icl__fail(out->r, ICL_ERR_IO, 0, "cannot replace", out->path);
   if (err) { unlink(out->tmp); return err; }
   if (!icl__sync_folder(out->path))
-    return icl__fail(out->r, ICL_ERR_IO, 0, "written, but its folder cannot be flushed:", out->path);
+    return icl__fail(out->r, ICL_ERR_IO, 0, "written, but its folder cannot be flushed:",
+                     out->path);
   return ICL_OK;
 }
 #else
-/* Plain stdio, where there is no POSIX: whole, but a crash between the two last calls leaves only the
- * temporary file, and nothing is promised about power loss. */
+/* Plain stdio, where there is no POSIX: whole, but a crash between the two last calls leaves only
+ * the temporary file, and nothing is promised about power loss. */
 static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
 {
   size_t n = strlen(path);
@@ -3462,7 +3546,8 @@ static icl_error icl__close_out(icl__out *out, icl_error err)
   if (fclose(out->file) && !err) err = icl__fail(out->r, ICL_ERR_IO, 0, "cannot close", out->path);
   if (!err) {
     remove(out->path);
-    if (rename(out->tmp, out->path)) return icl__fail(out->r, ICL_ERR_IO, 0, "cannot replace", out->path);
+    if (rename(out->tmp, out->path))
+      return icl__fail(out->r, ICL_ERR_IO, 0, "cannot replace", out->path);
   }
   if (err) remove(out->tmp);
   return err;
@@ -3583,7 +3668,8 @@ static int icl__read_floats(FILE *f, float *x, size_t n, uint64_t *digest)
 }
 
 /* The whole state file into fresh memory[3 n]. */
-static icl_error icl__read_state(const icl_trainer *t, FILE *f, unsigned char *head, float *x, icl_report *r)
+static icl_error icl__read_state(const icl_trainer *t, FILE *f, unsigned char *head, float *x,
+                                 icl_report *r)
 {
   unsigned char tail[8];
   uint64_t digest;
@@ -3609,7 +3695,8 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
   f = fopen(path, "rb");
   if (!f) return icl__fail(r, ICL_ERR_IO, 0, "cannot open", path);
   x = (float *)ICL_MALLOC(3 * t->n * sizeof(float));
-  err = x ? icl__read_state(t, f, head, x, r) : icl__fail(r, ICL_ERR_MEMORY, 0, "no memory to resume", NULL);
+  err = x ? icl__read_state(t, f, head, x, r) : icl__fail(r, ICL_ERR_MEMORY, 0,
+                                                          "no memory to resume", NULL);
   fclose(f);
   if (!err) {
     memcpy(t->params, x, t->n * sizeof(float));
@@ -3702,13 +3789,16 @@ static void icl__typical_text(icl__text *t, const float *logs, float *sum, float
 }
 
 /* The checkpoint's bytes in buf, to the file. */
-static icl_error icl__write_model(icl_trainer *t, const char *path, const icl_metadata *md, icl_report *r)
+static icl_error icl__write_model(icl_trainer *t, const char *path, const icl_metadata *md,
+                                  icl_report *r)
 {
   size_t size = icl_write_bytes(&t->o.model, md);
   void *buf = size ? ICL_MALLOC(size) : NULL;
   icl_error err;
   icl__out out;
-  if (!buf) return icl__fail(r, size ? ICL_ERR_MEMORY : ICL_ERR_CONFIG, 0, "cannot make the checkpoint", NULL);
+  if (!buf)
+    return icl__fail(r, size ? ICL_ERR_MEMORY : ICL_ERR_CONFIG, 0, "cannot make the checkpoint",
+                     NULL);
   err = icl_write(buf, size, &t->o.model, t->params, md);
   if (err) icl__fail(r, err, 0, icl_error_string(err), NULL);
   if (!err && !(err = icl__open_out(&out, path, r)))
@@ -3789,7 +3879,8 @@ icl_error icl_batch_new(icl_batch **out, const icl_model *m, int n_pairs, int th
   icl_batch *b;
   icl__arena count = icl__arena_on(NULL), mem;
   icl__work *w;
-  if (!out || !m || n_pairs < 1 || n_pairs > ICL__MAX_PAIRS || threads < 1 || threads > ICL_MAX_THREADS)
+  if (!out || !m || n_pairs < 1 || n_pairs > ICL__MAX_PAIRS || threads < 1
+      || threads > ICL_MAX_THREADS)
     return ICL_ERR_ARG;
   if (icl__has_wpe(&m->config) && 2 * n_pairs - 1 > m->config.n_positions) return ICL_ERR_ARG;
   b = (icl_batch *)ICL_MALLOC(sizeof *b);
@@ -3838,7 +3929,8 @@ icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *y
   w = &b->work;
   P = w->pairs;
   d = (size_t)w->model->config.n_dims;
-  if (!icl__finite(xs, (size_t)n * P * d) || !icl__finite(ys, (size_t)n * P)) return ICL_ERR_NONFINITE;
+  if (!icl__finite(xs, (size_t)n * P * d) || !icl__finite(ys, (size_t)n * P))
+    return ICL_ERR_NONFINITE;
   for (at = 0; at < (size_t)n; at += w->prompts) {
     w->prompts = icl__min(w->micro, (size_t)n - at);
     memcpy(w->xs, xs + at * P * d, w->prompts * P * d * sizeof(float));

@@ -28,7 +28,8 @@ static int test_fail(const char *file, int line, const char *what)
 
 #define TEST(name) static void name(void)
 #define RUN(name) (test_begin(#name), name(), test_end())
-#define SKIP(reason) do { test_skip = 1; printf("skipped %s: %s\n", test_name, reason); return; } while (0)
+#define SKIP(reason) do { \
+  test_skip = 1; printf("skipped %s: %s\n", test_name, reason); return; } while (0)
 
 #define CHECK(cond) do { \
   if (!(cond) && test_fail(__FILE__, __LINE__, #cond)) printf(" is false\n"); } while (0)

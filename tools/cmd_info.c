@@ -6,20 +6,19 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-/* The bytes of a regular file, which the caller frees; NULL for what is none or has changed. */
+/* The bytes of a regular file, which the caller frees.  NULL for what is none, such as a pipe, which
+ * cannot be read a second time. */
 static void *read_file(const char *path, size_t *size)
 {
   struct stat st;
-  FILE *f = fopen(path, "rb");
-  void *data = NULL;
-  if (!f) return NULL;
-  if (!fstat(fileno(f), &st) && S_ISREG(st.st_mode)) {
-    *size = (size_t)st.st_size;
-    data = allocate(*size, 1);
-    if (fread(data, 1, *size, f) != *size) {
-      free(data);
-      data = NULL;
-    }
+  FILE *f;
+  void *data;
+  if (stat(path, &st) || !S_ISREG(st.st_mode) || !(f = fopen(path, "rb"))) return NULL;
+  *size = (size_t)st.st_size;
+  data = allocate(*size, 1);
+  if (fread(data, 1, *size, f) != *size) {
+    free(data);
+    data = NULL;
   }
   fclose(f);
   return data;

@@ -66,7 +66,7 @@ static void print_time_left(double s)
 
 static void print_bar(double share)
 {
-  enum { WIDTH = 24 };
+  enum { WIDTH = 16 };
   const int full = (int)(share * WIDTH);
   int i;
   fputs("\r[", stderr);

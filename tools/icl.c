@@ -1,7 +1,7 @@
 /* The command icl: finds the subcommand and runs it.
  * SPDX-License-Identifier: MIT
  *
- * Build: cc -std=c99 -O2 -I. -DICL_TRAIN_THREADS tools/[!_]*.c -lm -lpthread -o icl */
+ * Build: cc -std=c99 -O2 -I. -DICL_TRAIN_THREADS tools/*.c -lm -lpthread -o icl */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 

@@ -146,12 +146,14 @@ static void draw_axes(canvas *c, const plot *p, const axis *x, const axis *y)
   const text_style title = {ink, 16, ANCHOR_START, 0}, middle = {ink, 14, ANCHOR_MIDDLE, 0};
   const text_style upwards = {ink, 14, ANCHOR_MIDDLE, 1};
   const point corner = {frame_from.x, frame_to.y};
+  char text[96];                   /* as much of the title as fits */
   const double mid_x = 0.5 * (frame_from.x + frame_to.x), mid_y = 0.5 * (frame_from.y + frame_to.y);
   draw_linear_ticks(c, x, draw_x_tick);
   (p->log_y ? draw_log_ticks : draw_linear_ticks)(c, y, draw_y_tick);
   draw_line(c, corner, frame_to, ink, 1.2);
   draw_line(c, corner, frame_from, ink, 1.2);
-  c->text(c, (point){frame_from.x, 28}, p->title, &title);
+  snprintf(text, sizeof text, "%.85s%s", p->title, strlen(p->title) > 85 ? "..." : "");
+  c->text(c, (point){frame_from.x, 28}, text, &title);
   c->text(c, (point){mid_x, PICTURE_HEIGHT - 20}, p->x_label, &middle);
   c->text(c, (point){22, mid_y}, p->y_label, &upwards);
 }

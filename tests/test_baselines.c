@@ -1,0 +1,754 @@
+/* The baselines: closed forms, an independent solver, and reference numbers. */
+#define ICL_IMPLEMENTATION
+#include "../icl_train.h"
+#include "test.h"
+
+#include <stdlib.h>
+
+/* ----- helpers ------------------------------------------------------------------------------ */
+
+#define MAX_K 40
+#define MAX_D 24
+
+static float X[(MAX_K + 1) * MAX_D], y[MAX_K + 1], w_true[MAX_D], theta[4000];
+static double scratch_block[40000];
+
+static icl_baseline baseline(const char *text)
+{
+  icl_baseline b;
+  icl_report r;
+  memset(&b, 0, sizeof b);
+  if (icl_baseline_parse(&b, text, &r)) CHECK_STR(r.text, text);
+  return b;
+}
+
+static icl_task task(const char *text, int d)
+{
+  icl_task t;
+  icl_report r;
+  memset(&t, 0, sizeof t);
+  if (icl_task_parse(&t, text, d, NULL, 0, &r)) CHECK_STR(r.text, text);
+  return t;
+}
+
+static icl_error predict(const char *text, const char *prior, int k, int d, int m, const float *Q,
+                         float *out)
+{
+  icl_baseline b = baseline(text);
+  icl_task t = task(prior ? prior : "dense", d);
+  CHECK(icl_baseline_scratch(&b, k, d) <= sizeof scratch_block);
+  return icl_baseline_predict(&b, &t, k, d, X, y, m, Q, out, scratch_block);
+}
+
+/* w of a linear predictor: its answers at the unit vectors. */
+static void weights_of(float *w, const char *text, const char *prior, int k, int d)
+{
+  float Q[MAX_D * MAX_D];
+  int j;
+  memset(Q, 0, sizeof Q);
+  for (j = 0; j < d; j++) Q[j * d + j] = 1;
+  CHECK_EQ(predict(text, prior, k, d, d, Q, w), ICL_OK);
+}
+
+/* X[k + 1][d] and y = X w_true + noise. */
+static void draw_regression(uint64_t index, int k, int d, float noise)
+{
+  icl_rng r;
+  int i, j;
+  icl_rng_init(&r, 7, 0, index);
+  for (j = 0; j < d; j++) w_true[j] = icl_rng_normal(&r);
+  for (i = 0; i <= k; i++) {
+    y[i] = noise * icl_rng_normal(&r);
+    for (j = 0; j < d; j++) y[i] += w_true[j] * (X[i * d + j] = icl_rng_normal(&r));
+  }
+}
+
+/* Mean squared error at pair k of n prompts of the task `data`, and its standard error. */
+typedef struct error { double mean, bar; } error;
+
+static error error_of(const char *text, const char *prior, const char *data, int k, int d, int n)
+{
+  icl_baseline b = baseline(text);
+  icl_task p = task(prior, d), t = task(data, d);
+  double s1 = 0, s2 = 0;
+  error e;
+  int i;
+  for (i = 0; i < n; i++) {
+    icl_rng r;
+    float out = 0;
+    double v;
+    icl_rng_init(&r, 11, (uint64_t)k, (uint64_t)i);
+    icl_prompt_sample(&t, NULL, &r, k + 1, X, y, NULL, theta);
+    CHECK_EQ(icl_baseline_predict(&b, &p, k, d, X, y, 1, X + k * d, &out, scratch_block), ICL_OK);
+    v = pow((double)out - (double)y[k], 2);
+    s1 += v; s2 += v * v;
+  }
+  e.mean = s1 / n;
+  e.bar = sqrt((s2 / n - e.mean * e.mean) / n);
+  return e;
+}
+
+/* The error is `expected`, itself a measurement that is good to `slack`. */
+static void check_error(const char *text, const char *prior, const char *data, int k, int n,
+                        double expected, double slack)
+{
+  error e = error_of(text, prior, data, k, 20, n);
+  int bad = test_bad;
+  CHECK_NEAR(e.mean, expected, 4.5 * e.bar + slack);
+  if (test_bad > bad) printf("  %s under %s on %s, k = %d\n", text, prior, data, k);
+}
+
+static void swap(double *a, double *b) { double t = *a; *a = *b; *b = t; }
+
+/* Gaussian elimination with row exchanges: solves A[n][n] s = b in place, returns log |det A|. */
+static double solve(double *A, double *b, int n)
+{
+  double log_det = 0;
+  int i, j, p, c;
+  for (c = 0; c < n; c++) {
+    for (p = c, i = c; i < n; i++) if (fabs(A[i * n + c]) > fabs(A[p * n + c])) p = i;
+    for (j = 0; j < n; j++) swap(&A[c * n + j], &A[p * n + j]);
+    swap(&b[c], &b[p]);
+    log_det += log(fabs(A[c * n + c]));
+    for (i = c + 1; i < n; i++) {
+      double f = A[i * n + c] / A[c * n + c];
+      for (j = c; j < n; j++) A[i * n + j] -= f * A[c * n + j];
+      b[i] -= f * b[c];
+    }
+  }
+  for (i = n - 1; i >= 0; i--) {
+    for (j = i + 1; j < n; j++) b[i] -= A[i * n + j] * b[j];
+    b[i] /= A[i * n + i];
+  }
+  return log_det;
+}
+
+/* s = (X'X + lambda I)^-1 X'y by the book. */
+static void normal_equations(double *s, int k, int d, double lambda)
+{
+  double A[MAX_D * MAX_D];
+  int i, j, p;
+  memset(A, 0, sizeof A);
+  for (j = 0; j < d; j++) {
+    s[j] = 0;
+    for (p = 0; p < d; p++)
+      for (i = 0; i < k; i++) A[j * d + p] += (double)X[i * d + j] * (double)X[i * d + p];
+    for (i = 0; i < k; i++) s[j] += (double)X[i * d + j] * (double)y[i];
+    A[j * d + j] += lambda;
+  }
+  solve(A, s, d);
+}
+
+/* ----- text --------------------------------------------------------------------------------- */
+
+TEST(names)
+{
+  static const struct { const char *text; icl_baseline_kind kind; double value; } good[] = {
+    {"ols", ICL_BASELINE_OLS, 0}, {"ridge:0.5", ICL_BASELINE_RIDGE, 0.5},
+    {"lasso:1e-2", ICL_BASELINE_LASSO, 0.01}, {"lasso:0", ICL_BASELINE_LASSO, 0},
+    {"knn:3", ICL_BASELINE_KNN, 3}, {"avg", ICL_BASELINE_AVG, 0}, {"zero", ICL_BASELINE_ZERO, 0},
+    {"bayes", ICL_BASELINE_BAYES, 1e-8}, {"bayes:0.01", ICL_BASELINE_BAYES, 0.01}};
+  size_t i;
+  for (i = 0; i < sizeof good / sizeof *good; i++) {
+    icl_baseline b = baseline(good[i].text);
+    CHECK_EQ(b.kind, good[i].kind);
+    CHECK_NEAR(b.value, good[i].value, 1e-15);
+  }
+}
+
+TEST(names_refused)
+{
+  static const struct { const char *text; int at; } bad[] = {
+    {"", 0}, {"OLS", 0}, {"lm", 0}, {"ols:1", 3}, {"ols ", 3}, {"ridge", 5}, {"ridge:", 6},
+    {"ridge:0", 6}, {"ridge:-1", 6}, {"ridge:1x", 7}, {"lasso:nan", 6}, {"knn", 3}, {"knn:0", 4},
+    {"knn:2.5", 4}, {"knn:99999", 4}, {"bayes:0", 6}, {"bayes:", 6}, {"ols,avg", 3}};
+  icl_baseline b, before;
+  icl_report r;
+  size_t i;
+  memset(&b, 0x33, sizeof b);
+  before = b;
+  for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+    int failed = test_bad;
+    CHECK_EQ(icl_baseline_parse(&b, bad[i].text, &r), ICL_ERR_CONFIG);
+    CHECK_EQ(r.offset, bad[i].at);
+    CHECK(!memcmp(&b, &before, sizeof b));
+    if (test_bad > failed) printf("  of \"%s\"\n", bad[i].text);
+  }
+  CHECK_EQ(icl_baseline_parse(NULL, "ols", &r), ICL_ERR_ARG);
+  CHECK_EQ(icl_baseline_parse(&b, NULL, NULL), ICL_ERR_ARG);
+}
+
+static const char *const all[] = {
+  "ols", "ridge:0.3", "lasso:0.05", "knn:3", "avg", "zero", "bayes"};
+#define N_ALL ((int)(sizeof all / sizeof *all))
+static const char *const mixture = "0.5*dense + 0.5*sparse(nnz=2)";
+
+/* ----- all predictors ----------------------------------------------------------------------- */
+
+TEST(nothing_known_is_zero)
+{
+  float q[3] = {1, 2, 3}, out = 7;
+  int i;
+  for (i = 0; i < N_ALL; i++) {
+    icl_baseline b = baseline(all[i]);
+    icl_task t = task(mixture, 3);
+    CHECK_EQ(icl_baseline_predict(&b, &t, 0, 3, NULL, NULL, 1, q, &out, scratch_block), ICL_OK);
+    CHECK(out == 0);
+    out = 7;
+  }
+}
+
+/* Exactly the promised bytes are used, wherever they begin, and not one more. */
+TEST(scratch_is_exact)
+{
+  unsigned char *block = (unsigned char *)malloc(200000);
+  float first[5], out[5];
+  size_t damaged = 0;
+  int i, k, d, shift;
+  for (i = 0; i < N_ALL; i++)
+    for (k = 1; k < 12; k += 3)
+      for (d = 2; d < 9; d += 3)
+        for (shift = 1; shift < 65; shift += 21) {
+          icl_baseline b = baseline(all[i]);
+          icl_task t = task(mixture, d);
+          size_t j, n = icl_baseline_scratch(&b, k, d);
+          draw_regression(1, k + 5, d, 0.1f);
+          memset(block, 0xa5, 200000);
+          CHECK(n > 0 && n < 190000);
+          CHECK_EQ(icl_baseline_predict(&b, &t, k, d, X, y, 5, X + k * d, out, block + shift),
+                   ICL_OK);
+          for (j = 0; j < (size_t)shift; j++) CHECK(block[j] == 0xa5);
+          for (j = (size_t)shift + n; j < 200000; j++) damaged += block[j] != 0xa5;
+          if (shift > 1) CHECK(!memcmp(first, out, sizeof out));
+          memcpy(first, out, sizeof out);
+        }
+  CHECK_EQ(damaged, 0);
+  free(block);
+}
+
+TEST(batch_equals_single)
+{
+  float out[9], one;
+  int i, j;
+  draw_regression(3, 15, 5, 0.2f);
+  for (i = 0; i < N_ALL; i++) {
+    CHECK_EQ(predict(all[i], mixture, 7, 5, 9, X + 7 * 5, out), ICL_OK);
+    for (j = 0; j < 9; j++) {
+      CHECK_EQ(predict(all[i], mixture, 7, 5, 1, X + (7 + j) * 5, &one), ICL_OK);
+      CHECK(one == out[j]);
+    }
+  }
+}
+
+/* The order of the pairs does not matter. */
+TEST(permutation)
+{
+  float before, after, t;
+  int i, j, k, d = 5;
+  for (i = 0; i < N_ALL; i++)
+    for (k = 2; k < 12; k++) {
+      draw_regression((uint64_t)k, k, d, 0.2f);
+      CHECK_EQ(predict(all[i], mixture, k, d, 1, X + k * d, &before), ICL_OK);
+      for (j = 0; j < d; j++) { t = X[j]; X[j] = X[(k - 1) * d + j]; X[(k - 1) * d + j] = t; }
+      t = y[0]; y[0] = y[k - 1]; y[k - 1] = t;
+      CHECK_EQ(predict(all[i], mixture, k, d, 1, X + k * d, &after), ICL_OK);
+      CHECK_NEAR(after, before, 2e-5 * (1 + fabs((double)before)));
+    }
+}
+
+TEST(errors)
+{
+  icl_baseline ols = baseline("ols"), bayes = baseline("bayes"), bad = ols;
+  icl_task t = task("dense", 2), relu = task("relu", 2);
+  float q[2] = {1, 1}, out = 7, zero = 0;
+  draw_regression(0, 4, 2, 0);
+#define ANSWER(b, t, k, d, m) icl_baseline_predict(b, t, k, d, X, y, m, q, &out, scratch_block)
+  CHECK_EQ(ANSWER(&ols, NULL, -1, 2, 1), ICL_ERR_ARG);
+  CHECK_EQ(ANSWER(&ols, NULL, 3, 0, 1), ICL_ERR_ARG);
+  CHECK_EQ(ANSWER(&ols, NULL, 3, 2, -1), ICL_ERR_ARG);
+  CHECK_EQ(ANSWER(NULL, NULL, 3, 2, 1), ICL_ERR_ARG);
+  CHECK_EQ(ANSWER(&bayes, NULL, 3, 2, 1), ICL_ERR_ARG);
+  CHECK_EQ(ANSWER(&bayes, &t, 1, 3, 1), ICL_ERR_ARG);
+  CHECK_EQ(ANSWER(&bayes, &relu, 3, 2, 1), ICL_ERR_CONFIG);
+  bad.kind = (icl_baseline_kind)99;
+  CHECK_EQ(ANSWER(&bad, NULL, 3, 2, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_baseline_predict(&ols, NULL, 3, 2, NULL, y, 1, q, &out, scratch_block), ICL_ERR_ARG);
+  CHECK_EQ(icl_baseline_predict(&ols, NULL, 3, 2, X, y, 1, q, &out, NULL), ICL_ERR_ARG);
+  CHECK_EQ(ANSWER(&ols, NULL, 3, 2, 0), ICL_OK);
+  q[1] = 1 / zero;
+  CHECK_EQ(ANSWER(&ols, NULL, 3, 2, 1), ICL_ERR_NONFINITE);
+  q[1] = 1;
+  y[2] = zero / zero;
+  CHECK_EQ(ANSWER(&ols, NULL, 3, 2, 1), ICL_ERR_NONFINITE);
+  CHECK_EQ(ANSWER(&ols, NULL, 2, 2, 0), ICL_OK);
+#undef ANSWER
+  CHECK(out == 7);
+  CHECK_EQ(icl_baseline_scratch(&ols, 16385, 2), 0);
+  CHECK_EQ(icl_baseline_scratch(&ols, 2, 4097), 0);
+  CHECK_EQ(icl_baseline_scratch(&ols, -1, 2), 0);
+  CHECK_EQ(icl_baseline_scratch(&ols, 2, 0), 0);
+}
+
+/* ----- least squares ------------------------------------------------------------------------ */
+
+/* From k = d on, without noise, w is found. */
+TEST(ols_is_exact)
+{
+  float w[MAX_D];
+  int d, k, j;
+  for (d = 1; d <= 20; d += 3)
+    for (k = d; k <= 30; k += 4) {
+      draw_regression((uint64_t)(100 * d + k), k, d, 0);
+      weights_of(w, "ols", NULL, k, d);
+      for (j = 0; j < d; j++) CHECK_NEAR(w[j], w_true[j], 3e-4);
+    }
+}
+
+TEST(ols_solves_the_normal_equations)
+{
+  float w[MAX_D];
+  double s[MAX_D];
+  int d, j;
+  for (d = 1; d <= 20; d++) {
+    draw_regression((uint64_t)d, 30, d, 1);
+    weights_of(w, "ols", NULL, 30, d);
+    normal_equations(s, 30, d, 0);
+    for (j = 0; j < d; j++) CHECK_NEAR(w[j], s[j], 1e-5 * (1 + fabs(s[j])));
+  }
+}
+
+/* k < d: the solution of least norm is the limit of ridge, X'(XX')^-1 y. */
+TEST(ols_has_the_least_norm)
+{
+  float w[MAX_D];
+  double A[MAX_D * MAX_D], s[MAX_D];
+  int k, d = 12, i, j, p;
+  for (k = 1; k < d; k++) {
+    draw_regression((uint64_t)k, k, d, 1);
+    memset(A, 0, sizeof A);
+    for (i = 0; i < k; i++) {
+      s[i] = (double)y[i];
+      for (j = 0; j < k; j++)
+        for (p = 0; p < d; p++) A[i * k + j] += (double)X[i * d + p] * (double)X[j * d + p];
+    }
+    solve(A, s, k);
+    weights_of(w, "ols", NULL, k, d);
+    for (p = 0; p < d; p++) {
+      double sum = 0;
+      for (i = 0; i < k; i++) sum += s[i] * (double)X[i * d + p];
+      CHECK_NEAR(w[p], sum, 2e-5 * (1 + fabs(sum)));
+    }
+  }
+}
+
+/* A repeated input shares its weight, a pair that is repeated counts twice, zeros count nothing. */
+TEST(ols_of_deficient_rank)
+{
+  float w[4], without[4];
+  double s[3];
+  int i, k = 12;
+  draw_regression(5, k, 3, 1);
+  normal_equations(s, k, 3, 0);
+  for (i = k; i >= 0; i--) {
+    float x[3];
+    memcpy(x, X + 3 * i, sizeof x);
+    memcpy(X + 4 * i, x, sizeof x);
+    X[4 * i + 3] = x[2];
+  }
+  weights_of(w, "ols", NULL, k, 4);
+  CHECK_NEAR(w[0], s[0], 1e-5);
+  CHECK_NEAR(w[1], s[1], 1e-5);
+  CHECK_NEAR(w[2], s[2] / 2, 1e-5);
+  CHECK_NEAR(w[3], s[2] / 2, 1e-5);
+  draw_regression(6, 3, 4, 1);
+  weights_of(without, "ols", NULL, 3, 4);
+  memcpy(X + 12, X + 4, 4 * sizeof *X);
+  y[3] = y[1];
+  memset(X + 16, 0, 4 * sizeof *X);
+  y[4] = 0;
+  weights_of(w, "ols", NULL, 5, 4);
+  for (i = 0; i < 4; i++) CHECK_NEAR(w[i], without[i], 1e-5);
+  memset(X, 0, sizeof X);
+  weights_of(w, "ols", NULL, 5, 4);
+  for (i = 0; i < 4; i++) CHECK(w[i] == 0);
+}
+
+/* Contradicting pairs: the mean of the labels. */
+TEST(ols_of_one_point)
+{
+  float out, q[2] = {1, 1};
+  int i;
+  for (i = 0; i < 4; i++) { X[2 * i] = X[2 * i + 1] = 1; y[i] = (float)i; }
+  CHECK_EQ(predict("ols", NULL, 4, 2, 1, q, &out), ICL_OK);
+  CHECK_NEAR(out, 1.5, 1e-6);
+}
+
+/* 1 - k / d, on dense and on any other class of unit coefficients. */
+TEST(ols_learning_curve)
+{
+  int k;
+  for (k = 1; k <= 20; k += 3) {
+    check_error("ols", "dense", "dense", k, 2500, 1 - k / 20.0, 0);
+    check_error("ols", "dense", "sparse(nnz=2)", k, 2500, 1 - k / 20.0, 0);
+  }
+}
+
+/* Above k = d noise costs d / (k - d - 1). */
+TEST(ols_under_noise)
+{
+  error e = error_of("ols", "dense", "noisy(sd=0.5)", 31, 20, 4000);
+  CHECK_NEAR(e.mean, 0.25 * (1 + 20.0 / 10), 4.5 * e.bar);
+}
+
+/* ----- ridge, averaging, neighbours --------------------------------------------------------- */
+
+TEST(ridge_solves_its_equations)
+{
+  static const char *const text[] = {"ridge:0.001", "ridge:0.5", "ridge:40"};
+  static const double lambda[] = {0.001, 0.5, 40};
+  float w[MAX_D];
+  double s[MAX_D];
+  int d, k, i, j;
+  for (i = 0; i < 3; i++)
+    for (d = 1; d <= 20; d += 4)
+      for (k = 1; k <= 30; k += 3) {
+        draw_regression((uint64_t)(d + k), k, d, 1);
+        weights_of(w, text[i], NULL, k, d);
+        normal_equations(s, k, d, lambda[i]);
+        for (j = 0; j < d; j++) CHECK_NEAR(w[j], s[j], 1e-5 * (1 + fabs(s[j])));
+      }
+}
+
+TEST(weak_ridge_is_ols)
+{
+  float w[6], v[6];
+  int k, j;
+  for (k = 1; k < 12; k++) {
+    draw_regression((uint64_t)k, k, 6, k == 6 ? 0.0f : 0.1f);
+    weights_of(w, "ridge:1e-9", NULL, k, 6);
+    weights_of(v, "ols", NULL, k, 6);
+    for (j = 0; j < 6; j++) CHECK_NEAR(w[j], v[j], 1e-4);
+  }
+}
+
+/* Pairs repeated, and a penalty lost to rounding: finite all the same. */
+TEST(ridge_without_rank)
+{
+  float w[3];
+  int i, j;
+  draw_regression(1, 1, 3, 0);
+  for (i = 1; i < 8; i++) { memcpy(X + 3 * i, X, 3 * sizeof *X); y[i] = y[0]; }
+  for (i = 2; i < 8; i++) {
+    weights_of(w, "ridge:1e-12", NULL, i, 3);
+    for (j = 0; j < 3; j++) CHECK(fabsf(w[j]) < 10);
+  }
+}
+
+/* w = mean(x_i y_i), with the error (d + 1) / k. */
+TEST(averaging)
+{
+  float w[3];
+  int j;
+  error e;
+  draw_regression(1, 2, 3, 1);
+  weights_of(w, "avg", NULL, 2, 3);
+  for (j = 0; j < 3; j++) CHECK_NEAR(w[j], (X[j] * y[0] + X[3 + j] * y[1]) / 2, 1e-6);
+  e = error_of("avg", "dense", "dense", 20, 20, 4000);
+  CHECK_NEAR(e.mean, 21 / 20.0, 4.5 * e.bar);
+}
+
+TEST(nearest_neighbours)
+{
+  static const float x[] = {0, 1, 2, 4, -1.5f, 2}, labels[] = {1, 2, 4, 8, 16, 32};
+  float q[3] = {0.1f, 2.1f, 9}, out[3];
+  memcpy(X, x, sizeof x);
+  memcpy(y, labels, sizeof labels);
+  CHECK_EQ(predict("knn:1", NULL, 6, 1, 3, q, out), ICL_OK);
+  CHECK(out[0] == 1 && out[1] == 4 && out[2] == 8);           /* of 2 and 2 the earlier */
+  CHECK_EQ(predict("knn:3", NULL, 6, 1, 3, q, out), ICL_OK);
+  CHECK_NEAR(out[0], (1 + 2 + 16) / 3.0, 1e-6);
+  CHECK_NEAR(out[1], (4 + 32 + 2) / 3.0, 1e-6);
+  CHECK_NEAR(out[2], (8 + 4 + 32) / 3.0, 1e-6);
+  CHECK_EQ(predict("knn:3", NULL, 2, 1, 1, q, out), ICL_OK);
+  CHECK_NEAR(out[0], 1.5, 1e-6);
+  CHECK_EQ(predict("knn:16384", NULL, 6, 1, 1, q, out), ICL_OK);
+  CHECK_NEAR(out[0], 63 / 6.0, 1e-6);
+}
+
+/* Against a sort, in two dimensions. */
+TEST(nearest_of_many)
+{
+  enum { K = 30, N = 7 };
+  float out[10];
+  int i, j, m;
+  draw_regression(8, K + 10, 2, 0);
+  CHECK_EQ(predict("knn:7", NULL, K, 2, 10, X + 2 * K, out), ICL_OK);
+  for (m = 0; m < 10; m++) {
+    const float *q = X + 2 * (K + m);
+    double distance[K], sum = 0;
+    for (i = 0; i < K; i++) {
+      const float *x = X + 2 * i;
+      distance[i] = pow((double)(x[0] - q[0]), 2) + pow((double)(x[1] - q[1]), 2);
+    }
+    for (i = 0; i < K; i++) {
+      int nearer = 0;
+      for (j = 0; j < K; j++) nearer += distance[j] < distance[i];
+      if (nearer < N) sum += (double)y[i];
+    }
+    CHECK_NEAR(out[m], sum / N, 1e-5);
+  }
+}
+
+/* ----- lasso -------------------------------------------------------------------------------- */
+
+/* At the minimum X'(y - X w) / k is alpha sign(w_j) where w_j is not 0, elsewhere within alpha. */
+TEST(lasso_optimality)
+{
+  static const char *const text[] = {"lasso:1", "lasso:0.1", "lasso:0.01", "lasso:0.0001"};
+  static const double alpha[] = {1, 0.1, 0.01, 0.0001};
+  float w[MAX_D];
+  int a, k, i, j, d = 20;
+  for (a = 0; a < 4; a++)
+    for (k = 1; k <= 33; k += 4) {
+      double rest[MAX_K];
+      draw_regression((uint64_t)k, k, d, 0.3f);
+      weights_of(w, text[a], NULL, k, d);
+      for (i = 0; i < k; i++) {
+        rest[i] = (double)y[i];
+        for (j = 0; j < d; j++) rest[i] -= (double)X[i * d + j] * (double)w[j];
+      }
+      for (j = 0; j < d; j++) {
+        double g = 0;
+        for (i = 0; i < k; i++) g += (double)X[i * d + j] * rest[i] / k;
+        if (w[j] != 0) CHECK_NEAR(g, w[j] > 0 ? alpha[a] : -alpha[a], 2e-5);
+        else CHECK(fabs(g) <= alpha[a] + 2e-5);
+      }
+    }
+}
+
+/* Orthogonal inputs of mean square 1: each weight is the least squares one, less alpha. */
+TEST(lasso_of_orthogonal_inputs)
+{
+  static const float x[8] = {1, 1, 1, -1, -1, 1, -1, -1};
+  float w[2];
+  int i;
+  for (i = 0; i < 4; i++) y[i] = 3 * x[2 * i] - 0.25f * x[2 * i + 1];
+  memcpy(X, x, sizeof x);
+  weights_of(w, "lasso:0.1", NULL, 4, 2);
+  CHECK_NEAR(w[0], 2.9, 1e-6);
+  CHECK_NEAR(w[1], -0.15, 1e-6);
+  weights_of(w, "lasso:0.5", NULL, 4, 2);
+  CHECK_NEAR(w[0], 2.5, 1e-6);
+  CHECK(w[1] == 0);
+  weights_of(w, "lasso:4", NULL, 4, 2);
+  CHECK(w[0] == 0 && w[1] == 0);
+  weights_of(w, "lasso:0", NULL, 4, 2);
+  CHECK_NEAR(w[0], 3, 1e-6);
+}
+
+/* On sparse(2), d = 20: 3000 prompts by an independent program. */
+TEST(lasso_reference)
+{
+  static const int k[] = {5, 8, 10, 16};
+  static const double strong[] = {0.81, 0.76, 0.76, 0.69}, middle[] = {0.48, 0.15, 0.088, 0.032};
+  static const double weak[] = {0.46, 0.088, 0.018, 0.0004};
+  int i;
+  for (i = 0; i < 4; i++) {
+    check_error("lasso:1", "dense", "sparse", k[i], 2000, strong[i], 0.04);
+    check_error("lasso:0.1", "dense", "sparse", k[i], 2000, middle[i], 0.1 * middle[i]);
+    check_error("lasso:0.01", "dense", "sparse", k[i], 2000, weak[i], 0.1 * weak[i]);
+  }
+}
+
+/* Garg et al. print 0.62 at k = 5 for s = 3, in units of s. */
+TEST(lasso_of_garg)
+{
+  error e = error_of("lasso:0.01", "dense", "garg(sparse(nnz=3))", 5, 20, 3000);
+  CHECK_NEAR(e.mean / 3, 0.62, 1.5 * e.bar + 0.02);
+}
+
+/* ----- bayes -------------------------------------------------------------------------------- */
+
+TEST(bayes_supported)
+{
+  static const char *const yes[] = {
+    "dense", "sparse(nnz=0)", "noisy", "0.3*dense + 0.7*sparse(nnz=3)",
+    "noisy(garg(sparse + noisy), sd=1, renorm=1)", "sparse(nnz=6)"};
+  static const char *const no[] = {
+    "relu", "tree", "dense + sine", "convex(dense, sparse, alpha=0.5)",
+    "noisy(wave)", "sparse(nnz=10) + dense"};
+  int i;
+  for (i = 0; i < 6; i++) {
+    icl_task a = task(yes[i], 20), b = task(no[i], i < 5 ? 20 : 24);
+    CHECK_EQ(icl_bayes_supported(&a), 1);
+    CHECK_EQ(icl_bayes_supported(&b), 0);
+  }
+  CHECK_EQ(icl_bayes_supported(NULL), 0);
+}
+
+/* One class: least squares, and ridge with d sd^2 under noise. */
+TEST(bayes_of_dense)
+{
+  float w[8], v[8];
+  int k, j;
+  for (k = 1; k < 14; k++) {
+    draw_regression((uint64_t)k, k, 8, 0);
+    weights_of(w, "bayes", "dense", k, 8);
+    weights_of(v, "ols", NULL, k, 8);
+    for (j = 0; j < 8; j++) CHECK_NEAR(w[j], v[j], 3e-4 * (1 + fabs((double)v[j])));
+    draw_regression((uint64_t)k, k, 8, 0.5f);
+    weights_of(w, "bayes", "noisy(sd=0.5)", k, 8);
+    weights_of(v, "ridge:2", NULL, k, 8);
+    for (j = 0; j < 8; j++) CHECK_NEAR(w[j], v[j], 1e-5);
+  }
+}
+
+/* log N(y; 0, var X_S X_S' + noise I) and the mean of w, straight from the definition. */
+static double direct_evidence(double *w, unsigned support, int k, int d, double var, double noise)
+{
+  double K[100], s[10], energy = 0, log_det;
+  int i, j, p;
+  memset(K, 0, sizeof K);
+  for (i = 0; i < k; i++) {
+    s[i] = (double)y[i];
+    K[i * k + i] = noise;
+  }
+  for (i = 0; i < k; i++)
+    for (j = 0; j < k; j++)
+      for (p = 0; p < d; p++)
+        if (support >> p & 1) K[i * k + j] += var * (double)X[i * d + p] * (double)X[j * d + p];
+  log_det = solve(K, s, k);
+  for (i = 0; i < k; i++) energy += s[i] * (double)y[i];
+  for (p = 0; p < d; p++) {
+    w[p] = 0;
+    for (i = 0; i < k; i++) if (support >> p & 1) w[p] += var * (double)X[i * d + p] * s[i];
+  }
+  return -0.5 * (energy + log_det);
+}
+
+static int bits_of(unsigned v) { int n = 0; for (; v; v >>= 1) n += (int)(v & 1); return n; }
+
+/* Sum over classes and all their supports, with the weights of the priors below written by hand. */
+static void direct_posterior(double *mean, int k, int d)
+{
+  static const double weight[3] = {0.3, 0.5, 0.2};
+  const int nnz[3] = {d, 2, 1};
+  const double var[3] = {1.0 / d / 1.09, 0.5, 1}, noise[3] = {0.09 / 1.09, 1e-4, 0.01};
+  const double choices[3] = {1, d * (d - 1) / 2.0, d};
+  double total = 0, w[10];
+  unsigned c, support;
+  int p;
+  for (p = 0; p < d; p++) mean[p] = 0;
+  for (c = 0; c < 3; c++)
+    for (support = 0; support < 1u << d; support++) {
+      double b;
+      if (bits_of(support) != nnz[c]) continue;
+      b = weight[c] / choices[c] * exp(direct_evidence(w, support, k, d, var[c], noise[c]));
+      total += b;
+      for (p = 0; p < d; p++) mean[p] += b * w[p];
+    }
+  for (p = 0; p < d; p++) mean[p] /= total;
+}
+
+TEST(bayes_is_the_posterior_mean)
+{
+  static const char *const prior =
+    "0.3*noisy(dense, sd=0.3, renorm=1) + 0.5*noisy(sparse, sd=0.01) + "
+    "0.2*noisy(garg(sparse(nnz=1)), sd=0.1)";
+  float w[5];
+  double mean[5];
+  int k, j, i;
+  for (i = 0; i < 30; i++)
+    for (k = 1; k < 9; k++) {
+      draw_regression((uint64_t)(10 * i + k), k, 5, 0.3f);
+      if (i % 2) for (j = 0; j < k; j++) y[j] = X[5 * j] - 0.5f * X[5 * j + 3];
+      direct_posterior(mean, k, 5);
+      weights_of(w, "bayes:1e-12", prior, k, 5);
+      for (j = 0; j < 5; j++) CHECK_NEAR(w[j], mean[j], 2e-5);
+    }
+}
+
+/* d = 20, mixture of equal parts, 3000 to 20000 prompts by an independent program. */
+TEST(bayes_reference)
+{
+  static const int k[] = {1, 2, 3, 8};
+  static const double on_dense[] = {0.953, 0.918, 0.886, 0.6};
+  static const double on_sparse[] = {0.952, 0.796, 0.010, 0};
+  static const double sparse_only[] = {0.952, 0.769, 0.0065, 0};
+  int i;
+  for (i = 0; i < 4; i++) {
+    check_error("bayes", mixture, "dense", k[i], 3000, on_dense[i], 0.015);
+    check_error("bayes", mixture, "sparse", k[i], 3000, on_sparse[i], 0.015);
+    check_error("bayes", "sparse", "sparse", k[i], 3000, sparse_only[i], 0.015);
+    check_error("bayes", "dense", "dense", k[i], 3000, 1 - k[i] / 20.0, 0);
+  }
+  check_error("bayes", "sparse", "dense", 8, 3000, 1.56, 0.12);
+  check_error("bayes", "sparse", "dense", 16, 3000, 0.97, 0.05);
+}
+
+/* k = 16, functions of more inputs than the prior knows: soft noise blurs the choice. */
+TEST(soft_bayes_reference)
+{
+  check_error("bayes", mixture, "sparse(nnz=3)", 16, 3000, 0.205, 0.01);
+  check_error("bayes:0.01", mixture, "sparse(nnz=3)", 16, 3000, 0.117, 0.01);
+  check_error("bayes:0.05", mixture, "sparse(nnz=4)", 16, 3000, 0.147, 0.01);
+  check_error("bayes:0.05", mixture, "dense", 16, 3000, 0.252, 0.01);
+}
+
+/* Three of twenty: 1140 supports.  Nothing to learn is left from k = 4 on. */
+TEST(bayes_of_three)
+{
+  error e = error_of("bayes", "sparse(nnz=3)", "sparse(nnz=3)", 5, 20, 300);
+  CHECK(e.mean < 1e-6);
+  e = error_of("bayes", "garg(sparse(nnz=3))", "garg(sparse(nnz=3))", 5, 20, 300);
+  CHECK(e.mean < 3e-6);
+}
+
+/* The optimum is the best predictor of its own task. */
+TEST(bayes_is_best)
+{
+  static const char *const other[] = {
+    "ols", "ridge:1", "ridge:5", "lasso:0.01", "lasso:0.1", "knn:3", "zero"};
+  static const char *const prior = "noisy(0.5*dense + 0.5*sparse, sd=0.2)";
+  int i, k;
+  for (k = 2; k <= 22; k += 10) {
+    error best = error_of("bayes", prior, prior, k, 20, 800);
+    for (i = 0; i < 7; i++) CHECK(error_of(other[i], prior, prior, k, 20, 800).mean > best.mean);
+  }
+}
+
+int main(void)
+{
+  RUN(names);
+  RUN(names_refused);
+  RUN(nothing_known_is_zero);
+  RUN(scratch_is_exact);
+  RUN(batch_equals_single);
+  RUN(permutation);
+  RUN(errors);
+  RUN(ols_is_exact);
+  RUN(ols_solves_the_normal_equations);
+  RUN(ols_has_the_least_norm);
+  RUN(ols_of_deficient_rank);
+  RUN(ols_of_one_point);
+  RUN(ols_learning_curve);
+  RUN(ols_under_noise);
+  RUN(ridge_solves_its_equations);
+  RUN(weak_ridge_is_ols);
+  RUN(ridge_without_rank);
+  RUN(averaging);
+  RUN(nearest_neighbours);
+  RUN(nearest_of_many);
+  RUN(lasso_optimality);
+  RUN(lasso_of_orthogonal_inputs);
+  RUN(lasso_reference);
+  RUN(lasso_of_garg);
+  RUN(bayes_supported);
+  RUN(bayes_of_dense);
+  RUN(bayes_is_the_posterior_mean);
+  RUN(bayes_reference);
+  RUN(soft_bayes_reference);
+  RUN(bayes_of_three);
+  RUN(bayes_is_best);
+  return test_report("baselines");
+}

@@ -1,0 +1,444 @@
+#!/bin/sh
+# The command icl as its users meet it: exit codes, what goes to stdout and what to stderr, streaming,
+# files that are wrong, signals and kills.
+#
+#     tests/test_cli.sh build/icl
+#
+# Ends with "cli: N passed, N failed, N skipped"; exit 1 if anything failed.
+# SPDX-License-Identifier: MIT
+
+[ $# -eq 1 ] || { echo "usage: $0 ICL" >&2; exit 2; }
+icl=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+golden=$(cd "$(dirname "$0")" && pwd)/golden
+model=$golden/gpt2.safetensors         # d = 5, room for 10 pairs and a query
+unbounded=$golden/none.safetensors     # d = 2, no positions: any number of pairs
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+trap 'exit 1' HUP INT TERM
+
+passed=0 failed=0 skipped=0
+
+# ok NAME COMMAND...: passes if the command succeeds.
+ok() {
+  name=$1
+  shift
+  if "$@"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAILED: $name"
+    sed 's/^/    stdout: /' "$t/out" 2>/dev/null | head -n 3
+    sed 's/^/    stderr: /' "$t/err" 2>/dev/null | head -n 3
+  fi
+}
+
+skip() {
+  skipped=$((skipped + 1))
+  echo "skipped: $1"
+}
+
+# run ARGS...: the command on $t/in; leaves $t/out, $t/err and $status.
+run() {
+  "$icl" "$@" <"$t/in" >"$t/out" 2>"$t/err"
+  status=$?
+}
+
+# input TEXT: what run reads; printf's escapes work.
+input() { printf "$1" >"$t/in"; }
+
+exits() { [ "$status" -eq "$1" ]; }
+silent() { [ ! -s "$t/$1" ]; }
+one_line() { [ "$(wc -l <"$t/$1")" -eq 1 ]; }
+says() { grep -q -e "$2" "$t/$1"; }
+lines() { [ "$(wc -l <"$t/out")" -eq "$1" ]; }
+last_column() { sed 's/.*,//' "$1"; }
+same() { cmp -s "$1" "$2"; }
+
+# refuses NAME TEXT ARGS...: exit 1, nothing on stdout, one line with TEXT on stderr.
+refuses() {
+  name=$1 text=$2
+  shift 2
+  run "$@"
+  ok "$name: exit 1" exits 1
+  ok "$name: nothing on stdout" silent out
+  ok "$name: one line on stderr" one_line err
+  ok "$name: says '$text'" says err "$text"
+}
+
+# misused NAME ARGS...: exit 2, nothing on stdout, one line on stderr.
+misused() {
+  name=$1
+  shift
+  run "$@"
+  ok "$name: exit 2" exits 2
+  ok "$name: nothing on stdout" silent out
+  ok "$name: one line on stderr" one_line err
+}
+
+# wait_for COMMAND...: until it succeeds, ten seconds at most.
+wait_for() {
+  tries=0
+  until "$@"; do
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] || return 1
+    sleep 0.1
+  done
+}
+
+input ''
+
+# ----- usage --------------------------------------------------------------------------------------
+
+for command in '' info predict train eval bench; do
+  run $command --help
+  ok "help of '$command': exit 0" exits 0
+  ok "help of '$command' on stdout" says out "^usage: icl"
+  ok "help of '$command': nothing on stderr" silent err
+  misused "unknown option of '$command'" $command --bogus
+done
+for command in info predict train eval; do misused "$command without arguments" $command; done
+run --version
+ok "version" says out '^icl [0-9]*\.[0-9]*\.[0-9]*$'
+misused "no command"
+misused "no such command" bogus
+misused "too many arguments" info "$model" "$model"
+misused "option without its value" eval "$model" --pairs
+misused "not a number" eval "$model" --pairs 3x
+misused "out of range" eval "$model" --pairs 0
+misused "number too long" eval "$model" --prompts 99999999999999999999999
+misused "not among the choices" train --positions maybe
+misused "flag with a value" predict "$model" --standardize=1
+run eval "$model" --task=dense --pairs=1 --prompts=4
+ok "--option=value" exits 0
+
+# ----- info, and files that are no model ------------------------------------------------------------
+
+run info "$model"
+ok "info: exit 0" exits 0
+ok "info: nothing on stderr" silent err
+ok "info: inputs" says out '^n_dims  *5$'
+ok "info: positions" says out '^positions  *learned$'
+ok "info: bytes" says out "^file_bytes  *$(($(wc -c <"$model")))\$"
+ok "info: no digest" says out '^digest  *none'
+run info "$golden/sinusoidal.safetensors"
+ok "info: other positions" says out '^positions  *sinusoidal$'
+
+refuses "no such file" "$t/none" info "$t/none"
+refuses "a folder" "$t" info "$t"
+: >"$t/empty"
+refuses "empty file" 'byte 0' info "$t/empty"
+head -c 5000 "$model" >"$t/short"
+refuses "half a file" '(byte [0-9]*)$' info "$t/short"
+refuses "half a file, predict" '(byte [0-9]*)$' predict "$t/short"
+{ cat "$model"; echo; } >"$t/long"
+refuses "a byte too many" '(byte [0-9]*)$' info "$t/long"
+if [ -c /dev/zero ]; then refuses "endless file" 'icl: /dev/zero' info /dev/zero
+else skip "/dev/zero"; fi
+mkdir "$t/a name" && cp "$model" "$t/a name/ü.safetensors"
+run info "$t/a name/ü.safetensors"
+ok "path with a space and UTF-8" exits 0
+
+# ----- predict: rows ------------------------------------------------------------------------------
+
+pairs='1,2,3,4,5,0.5\n-1,0,.5,1e-1,2,-3\n'
+input "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n"
+run predict "$model"
+cp "$t/out" "$t/plain"
+ok "predict: exit 0" exits 0
+ok "predict: nothing on stderr" silent err
+ok "predict: a row for each query" lines 2
+ok "predict: inputs and answer" says out '^0\.5,1,1,1,1,-\{0,1\}[0-9.e-]*$'
+run predict "$model" -
+ok "predict: - is stdin" same "$t/out" "$t/plain"
+cp "$t/in" "$t/file.csv"
+run predict "$model" "$t/file.csv"
+ok "predict: a file" same "$t/out" "$t/plain"
+
+input "# a comment\n\n${pairs}  \n0.5,1,1,1,1,?\n#\n 1 ,0,\t0,0,0, \n"
+run predict "$model"
+ok "blank lines, comments, blanks around fields" same "$t/out" "$t/plain"
+input "$(printf '%s' "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n" | sed 's/\\n/\\r\\n/g')"
+run predict "$model"
+ok "CRLF" same "$t/out" "$t/plain"
+input "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,"
+run predict "$model"
+ok "no end of the last line" same "$t/out" "$t/plain"
+input "\357\273\277${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n"
+run predict "$model"
+ok "byte order mark" same "$t/out" "$t/plain"
+input "a,b,c,d,e,y\n${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n"
+run predict "$model"
+ok "header is printed again" says out '^a,b,c,d,e,y$'
+sed 1d "$t/out" >"$t/rows"
+ok "header changes nothing else" same "$t/rows" "$t/plain"
+input "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n9,9,9,9,9,9\n"
+run predict "$model"
+ok "pairs below do not matter" same "$t/out" "$t/plain"
+input "${pairs}1,0,0,0,0,?\n"
+run predict "$model"
+tail -n 1 "$t/plain" >"$t/last"
+ok "queries above do not matter" same "$t/out" "$t/last"
+
+input '1,2,7\n3,4,8\n5,6,?\n'
+run predict "$model"
+last_column "$t/out" >"$t/padded"
+ok "padding: the row as it was given" says out '^5,6,'
+input '1,2,0,0,0,7\n3,4,0,0,0,8\n5,6,0,0,0,?\n'
+run predict "$model"
+last_column "$t/out" >"$t/zeros"
+ok "padding with zeros" same "$t/padded" "$t/zeros"
+
+input '1,2,3,4,5,6\n1,2,3,4,5,6,7\n'
+refuses "too many inputs" 'line 2 ' predict "$model"
+input '1,2,3\n\n1,2\n'
+refuses "rows of different widths" 'line 3 ' predict "$model"
+input '7\n'
+refuses "only one field" 'line 1' predict "$model"
+input 'x,y\n1,2\n# c\n1,oops\n'
+"$icl" predict "$model" <"$t/in" >"$t/out" 2>"$t/err"
+status=$?
+ok "bad number: exit 1" exits 1
+ok "bad number: line and field" says err 'line 4, field 2'
+for bad in 1x x1 0x10 1,5x 1e 1e99 nan NaN inf -infinity '1 2' '--1' '"1"'; do
+  input "1,1\n$(printf '%s' "$bad"),2\n"
+  run predict "$unbounded"
+  ok "bad number $bad" exits 1
+  ok "bad number $bad names its line" says err 'line 2'
+done
+printf '1,1\n1\0,2\n' >"$t/in"
+refuses "NUL byte" 'line 2' predict "$model"
+input '1,?\n1,2\n1,2,3,4\n'
+run predict "$model"
+ok "answers above a bad line stand" lines 1
+input '1,2\n'
+run predict "$model"
+ok "nothing asks: exit 0" exits 0
+ok "nothing asks: said on stderr" one_line err
+input ''
+run predict "$model"
+ok "no rows: exit 0" exits 0
+refuses "predict: no such file" "$t/none" predict "$model" "$t/none"
+refuses "predict: a folder" "$t" predict "$model" "$t"
+
+# ----- predict: pairs, scale, surprise --------------------------------------------------------------
+
+rows() {   # rows N: N pairs of an affine function of two inputs
+  awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) { x = sin(i); z = cos(3 * i)
+    printf "%.6f,%.6f,%.6f\n", x, z, 2 * x - z + 1 } }'
+}
+{ rows 10; echo '1,1,?'; } >"$t/in"
+run predict "$model"
+ok "as many pairs as the model takes" exits 0
+rows 11 >"$t/in"
+refuses "one pair more" 'line 11' predict "$model"
+{ rows 3; echo '1,1,?'; } >"$t/in"
+run predict "$model" --pairs 3
+ok "--pairs: enough" exits 0
+refuses "--pairs: one more" 'line 3' predict "$model" --pairs 2
+refuses "--pairs: more than the model takes" '10' predict "$model" --pairs 11
+{ rows 200; echo '1,1,?'; } >"$t/in"
+run predict "$unbounded"
+cp "$t/out" "$t/once"
+ok "200 pairs without positions" exits 0
+rows 200 | awk '{ print } NR % 50 == 7 { print "0,0,?" } END { print "1,1,?" }' >"$t/in"
+run predict "$unbounded"
+tail -n 1 "$t/out" >"$t/last"
+ok "a context that grows says the same" same "$t/last" "$t/once"
+
+{ rows 8; echo '0.3,0.2,?'; } >"$t/in"
+run predict "$model" --standardize
+last_column "$t/out" >"$t/a"
+awk -F, -v OFS=, '{ y = $3 == "?" ? "?" : 50 * $3 - 700; print 10 * $1 + 3, $2 / 4 - 9, y }' \
+  "$t/in" >"$t/scaled" && mv "$t/scaled" "$t/in"
+run predict "$model" --standardize
+last_column "$t/out" >"$t/b"
+close() { paste "$t/a" "$t/b" | awk '{ d = $2 - (50 * $1 - 700); exit !(d * d < 1e-3) }'; }
+ok "--standardize: units do not matter" close
+input '2,2,5\n2,3,5\n2,2,?\n'
+run predict "$model" --standardize
+ok "--standardize: constant columns" exits 0
+input '2,2,?\n2,3,5\n2,3,?\n'
+run predict "$model" --standardize
+ok "--standardize: no pairs and one pair" exits 0
+
+run predict "$model" --surprise
+ok "--surprise not available: exit 0" exits 0
+ok "--surprise not available: empty column" says out ',$'
+ok "--surprise not available: one note" one_line err
+
+# ----- streams ------------------------------------------------------------------------------------
+
+if mkfifo "$t/fifo"; then
+  "$icl" predict "$model" <"$t/fifo" >"$t/out" 2>"$t/err" &
+  pid=$!
+  exec 3>"$t/fifo"
+  (printf '1,2,3\n1,2,?\n' >&3) 2>/dev/null      # in a subshell: it dies of a closed pipe
+  ok "an answer comes before the input ends" wait_for test -s "$t/out"
+  (printf '2,2,?\n' >&3) 2>/dev/null
+  exec 3>&-
+  wait $pid
+  status=$?
+  ok "streaming: exit 0" exits 0
+  ok "streaming: both answers" lines 2
+else
+  skip "streaming: no mkfifo"
+fi
+input '1,?\n'
+"$icl" predict "$model" <&- >"$t/out" 2>"$t/err"
+status=$?
+ok "stdin closed: exit 1" exits 1
+ok "stdin closed: one line" one_line err
+"$icl" predict "$model" <"$t/in" >&- 2>"$t/err"
+status=$?
+ok "stdout closed: exit 1" exits 1
+"$icl" predict "$model" <"$t/in" >"$t/out" 2>&-
+status=$?
+ok "stderr closed: exit 0" exits 0
+{ yes '1,?' | "$icl" predict "$model" 2>"$t/err"; echo $? >"$t/status"; } | head -n 1 >"$t/out"
+wait_for test -s "$t/status"
+status=$(cat "$t/status")
+ok "closed pipe: exit 1" exits 1
+if [ -c /dev/full ]; then
+  for command in "predict $model" "info $model" "eval $model --task dense --prompts 2" \
+    "bench --layers 1 --repeat 1 --what append" "--help" "train --help"; do
+    $icl $command <"$t/in" >/dev/full 2>"$t/err"
+    status=$?
+    ok "full disk: exit 1: $command" exits 1
+    ok "full disk: one line: $command" one_line err
+  done
+else
+  skip "/dev/full"
+fi
+
+# A locale with a decimal comma.  Made here if need be; useless unless it really has the comma.
+input "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n"
+localedef -i de_DE -f UTF-8 "$t/de_DE.UTF-8" >/dev/null 2>&1 && LOCPATH=$t && export LOCPATH
+if [ "$(LC_ALL=de_DE.UTF-8 locale decimal_point 2>/dev/null)" = , ]; then
+  LC_ALL=de_DE.UTF-8 "$icl" predict "$model" <"$t/in" >"$t/out" 2>"$t/err"
+  ok "decimal comma in the locale" same "$t/out" "$t/plain"
+else
+  skip "no locale with a decimal comma"
+fi
+unset LOCPATH
+
+# ----- eval ---------------------------------------------------------------------------------------
+
+ask="eval $model --task dense --prompts 40"
+run $ask --pairs 4 --baselines ols,knn:3,zero
+cp "$t/out" "$t/table"
+ok "eval: exit 0" exits 0
+ok "eval: nothing on stderr" silent err
+ok "eval: header" says out '^k,model,ols,knn:3,zero$'
+ok "eval: k from 0 to P" lines 6
+knows_nothing() { awk -F, 'NR == 2 { exit !($3 == $5 && $5 > 0.3 && $5 < 3) }' "$t/out"; }
+ok "eval: without pairs, baselines say 0" knows_nothing
+run $ask --pairs 4 --baselines ols,knn:3,zero --threads 3
+ok "eval: the same for any number of threads" same "$t/out" "$t/table"
+run $ask --pairs 4 --baselines ols,knn:3,zero --seed 1
+ok "eval: another seed, other prompts" eval '! same "$t/out" "$t/table"'
+run $ask
+ok "eval: all pairs that the model takes" says out '^10,'
+run $ask --pairs 2 --median
+ok "eval: --median" says out '^k,model,model_median$'
+run $ask --pairs 2 --baselines ols --plot "$t/p.svg"
+ok "eval: SVG" grep -q '^<svg' "$t/p.svg"
+ok "eval: SVG has its labels" grep -q 'pairs in context' "$t/p.svg"
+run $ask --pairs 2 --baselines ols --plot "$t/p.png" --log-y
+png_ok() { [ "$(head -c 8 "$t/p.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]; }
+ok "eval: PNG" png_ok
+misused "eval: other kind of picture" $ask --plot "$t/p.jpg"
+misused "eval: model without a task" eval "$model"
+misused "eval: unknown task" eval "$model" --task dens
+misused "eval: unknown baseline" $ask --baselines ols,foo
+misused "eval: bayes of what has none" eval "$model" --task relu --baselines bayes
+misused "eval: more pairs than the model takes" $ask --pairs 11
+run $ask --plot "$t/none/p.svg"
+ok "eval: picture cannot be written" exits 1
+
+# ----- train --------------------------------------------------------------------------------------
+
+small="train --task dense --dims 2 --pairs 6 --layers 1 --heads 2 --width 16 --batch 8 --seed 7"
+run $small --steps 60 -o "$t/m"
+ok "train: exit 0" exits 0
+ok "train: nothing on stdout" silent out
+ok "train: the last step" says err 'step 60/60'
+run info "$t/m"
+ok "train: digest" says out '^digest  *verified$'
+ok "train: task" says out '^task  *dense$'
+input '1,2,3\n1,2,?\n'
+run predict "$t/m" --surprise
+ok "train: predicts, with surprise" says out '^1,2,[-0-9.e]*,[-0-9.e]*$'
+run eval "$t/m" --prompts 4
+ok "train: eval knows the task" exits 0
+refuses "train: does not overwrite" 'is there already' $small --steps 60 -o "$t/m"
+run $small --steps 60 -o "$t/m" --force
+ok "train: --force" exits 0
+run $small --steps 60 -o "$t/m3" --threads 3
+ok "train: the same for any number of threads" same "$t/m" "$t/m3"
+run $small --steps 60 -o "$t/m4" --lr 0.01
+ok "train: options matter" eval '! same "$t/m" "$t/m4"'
+misused "train: no task" train --dims 2 --pairs 3 --steps 1 -o "$t/q"
+misused "train: no output" train --task dense --dims 2 --pairs 3 --steps 1
+misused "train: unknown task" train --task dens --dims 2 --pairs 3 --steps 1 -o "$t/q"
+misused "train: heads" $small --steps 1 -o "$t/q" --heads 3
+misused "train: operand" $small --steps 1 -o "$t/q" more
+ok "train: bad usage writes nothing" test ! -e "$t/q"
+run $small --steps 1 -o "$t/none/q"
+ok "train: no such folder" exits 1
+run $small --steps 30 -o "$t/part"
+run $small --steps 60 -o "$t/part" --resume
+ok "train: longer with --resume" same "$t/part" "$t/m"
+run $small --steps 60 -o "$t/part" --resume --lr 0.02
+ok "train: --resume with other options" exits 1
+head -c 300 "$t/part.state" >"$t/half" && cp "$t/half" "$t/part.state"
+run $small --steps 60 -o "$t/part" --resume
+ok "train: damaged state" exits 1
+run $small --steps 60 -o "$t/fresh" --resume
+ok "train: --resume without a state starts" same "$t/fresh" "$t/m"
+
+# In the background, a shell without job control has SIGINT ignored; the command takes it anyway.
+long="$small --batch 16 --steps 4000 --save-every 50"
+run $long -o "$t/whole"
+for signal in KILL INT TERM; do
+  for try in 1 2; do
+    rm -f "$t/$signal" "$t/$signal.state"
+    "$icl" $long -o "$t/$signal" >"$t/out" 2>"$t/err" &
+    pid=$!
+    wait_for test -e "$t/$signal.state"
+    if ! kill -$signal $pid 2>/dev/null; then
+      wait $pid
+      skip "SIG$signal: training was faster than its killer"
+      continue
+    fi
+    wait $pid 2>/dev/null
+    status=$?
+    ok "SIG$signal: nothing on stdout" silent out
+    if [ $signal = KILL ]; then ok "SIGKILL: no model yet" test ! -e "$t/$signal"
+    else ok "SIG$signal: exit 130" exits 130; fi
+    run $long -o "$t/$signal" --resume
+    ok "SIG$signal: --resume: exit 0" exits 0
+    ok "SIG$signal: --resume: the same bytes" same "$t/$signal" "$t/whole"
+  done
+done
+leftovers() { ls "$t" | grep -q '^[mIT].*tmp'; }
+ok "train: orderly ends leave no temporary files" eval '! leftovers'
+
+# ----- bench --------------------------------------------------------------------------------------
+
+number='[0-9][0-9.e+-]*'
+shape="--layers 1 --heads 1 --width 16 --dims 3 --pairs 5 --batch 4"
+run bench $shape --repeat 2
+ok "bench: exit 0" exits 0
+ok "bench: nothing on stderr" silent err
+for what in "train median V min V ms" "forward median V min V ms" "query median V min V us" \
+  "append median V min V us" "train_gflops V" "forward_gflops V"; do
+  ok "bench: $what" says out "^$(echo "$what" | sed "s/V/$number/g")\$"
+done
+ok "bench: nothing else" lines 6
+run bench $shape --repeat 2 --what append,forward
+ok "bench: --what" lines 3
+misused "bench: unknown --what" bench --what nothing
+misused "bench: heads" bench --heads 3 --width 16
+
+echo "cli: $passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
