@@ -377,8 +377,7 @@ typedef struct icl_run {
 ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last,
                                 icl_report *r);
 
-/* ----- all predictions of many prompts ---------------------------------------------------------
- * */
+/* ----- all predictions of many prompts --------------------------------------------------------- */
 
 typedef struct icl_batch icl_batch;
 
@@ -3857,15 +3856,17 @@ icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last
   if (run->resume && run->state_path && icl__exists(run->state_path))
     if ((err = icl_train_resume(t, run->state_path, r))) return err;
   info.step = t->step;
+  if (last) *last = info;
   while (!stop && t->step < t->o.steps) {
-    if ((err = icl_train_step(t, &info)))
+    err = icl_train_step(t, &info);
+    if (last) *last = info;
+    if (err)
       return icl__fail(r, err, 0, err == ICL_ERR_IO ? "the sum over processes failed"
                        : "loss or gradient not finite too often; stopped, not saved", NULL);
     stop = (run->progress && run->progress(run->user, &info)) || (run->stop && *run->stop);
     if (run->state_path && (t->step % every == 0 || stop || t->step == t->o.steps))
       if ((err = icl_train_save(t, run->state_path, r))) return err;
   }
-  if (last) *last = info;
   return run->model_path ? icl_train_export(t, run->model_path, r) : icl__ok(r);
 }
 

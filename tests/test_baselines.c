@@ -63,6 +63,15 @@ static void draw_regression(uint64_t index, int k, int d, float noise)
   }
 }
 
+static void exchange_pairs(int a, int b, int d)
+{
+  float t = y[a];
+  int j;
+  y[a] = y[b];
+  y[b] = t;
+  for (j = 0; j < d; j++) { t = X[a * d + j]; X[a * d + j] = X[b * d + j]; X[b * d + j] = t; }
+}
+
 /* Mean squared error at pair k of n prompts of the task `data`, and its standard error. */
 typedef struct error { double mean, bar; } error;
 
@@ -243,14 +252,13 @@ TEST(batch_equals_single)
 /* The order of the pairs does not matter. */
 TEST(permutation)
 {
-  float before, after, t;
-  int i, j, k, d = 5;
+  float before, after;
+  int i, k, d = 5;
   for (i = 0; i < N_ALL; i++)
     for (k = 2; k < 12; k++) {
       draw_regression((uint64_t)k, k, d, 0.2f);
       CHECK_EQ(predict(all[i], mixture, k, d, 1, X + k * d, &before), ICL_OK);
-      for (j = 0; j < d; j++) { t = X[j]; X[j] = X[(k - 1) * d + j]; X[(k - 1) * d + j] = t; }
-      t = y[0]; y[0] = y[k - 1]; y[k - 1] = t;
+      exchange_pairs(0, k - 1, d);
       CHECK_EQ(predict(all[i], mixture, k, d, 1, X + k * d, &after), ICL_OK);
       CHECK_NEAR(after, before, 2e-5 * (1 + fabs((double)before)));
     }
@@ -368,6 +376,10 @@ TEST(ols_of_deficient_rank)
   y[4] = 0;
   weights_of(w, "ols", NULL, 5, 4);
   for (i = 0; i < 4; i++) CHECK_NEAR(w[i], without[i], 1e-5);
+  exchange_pairs(0, 4, 4);
+  exchange_pairs(1, 2, 4);
+  weights_of(w, "ols", NULL, 5, 4);
+  for (i = 0; i < 4; i++) CHECK_NEAR(w[i], without[i], 1e-5);
   memset(X, 0, sizeof X);
   weights_of(w, "ols", NULL, 5, 4);
   for (i = 0; i < 4; i++) CHECK(w[i] == 0);
@@ -437,6 +449,7 @@ TEST(ridge_without_rank)
   float w[3];
   int i, j;
   draw_regression(1, 1, 3, 0);
+  for (j = 0; j < 3; j++) X[j] *= 1000;
   for (i = 1; i < 8; i++) { memcpy(X + 3 * i, X, 3 * sizeof *X); y[i] = y[0]; }
   for (i = 2; i < 8; i++) {
     weights_of(w, "ridge:1e-12", NULL, i, 3);

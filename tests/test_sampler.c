@@ -19,7 +19,7 @@ static icl_task parse(const char *text, int d)
   icl_report r;
   memset(&t, 0, sizeof t);
   if (icl_task_parse(&t, text, d, NULL, 0, &r))
-    printf("%s: %s at %u\n", text, r.text, (unsigned)r.offset);
+    CHECK_STR(r.text, text);
   CHECK(t.n_nodes > 0 && icl_prompt_scratch(&t) <= sizeof scratch / sizeof *scratch);
   return t;
 }
@@ -106,9 +106,9 @@ TEST(rng_layout)
 
 TEST(rng_streams_differ)
 {
-  const uint64_t far = (uint64_t)1 << 40;
-  const uint64_t at[7][3] = {{1, 0, 0}, {2, 0, 0}, {1, 1, 0}, {1, 0, 1}, {1, far, 0}, {1, 0, far},
-                             {far, 0, 0}};
+  const uint64_t high = (uint64_t)1 << 40;
+  const uint64_t at[7][3] = {{1, 0, 0}, {2, 0, 0}, {1, 1, 0}, {1, 0, 1}, {1, high, 0}, {1, 0, high},
+                             {high, 0, 0}};
   uint32_t first[7];
   icl_rng r;
   int i, j;
@@ -181,20 +181,24 @@ TEST(gamma_distribution)
   CHECK(icl_rng_gamma(&r, 0, 1) == 0 && icl_rng_gamma(&r, 1, -1) == 0);
 }
 
-/* 3 2^29 values: u32 % n would take the lower ones half as often again. */
+/* 2^32 / (3 2^29) is 8 / 3: without rejection u32 % n would prefer low values, and (u32 n) >> 32
+ * would take those with v % 3 == 2 only twice in eight. */
 TEST(below_is_unbiased)
 {
   enum { N = 100000 };
   icl_rng r = rng_at(0);
-  int i, j, count[7] = {0}, low = 0;
+  int i, j, count[7] = {0}, low = 0, third = 0;
   for (i = 0; i < N; i++) {
     int k = icl_rng_below(&r, 7);
     CHECK(k >= 0 && k < 7);
     count[k]++;
-    low += icl_rng_below(&r, 3 << 29) < 1 << 30;
+    k = icl_rng_below(&r, 3 << 29);
+    low += k < 1 << 30;
+    third += k % 3 == 2;
   }
   for (j = 0; j < 7; j++) check_count(count[j], N, 1.0 / 7);
   check_count(low, N, 2.0 / 3);
+  check_count(third, N, 1.0 / 3);
   CHECK_EQ(icl_rng_below(&r, 1), 0);
   CHECK_EQ(icl_rng_below(&r, 0), 0);
   CHECK_EQ(icl_rng_below(&r, -5), 0);
@@ -277,22 +281,31 @@ TEST(sparse_supports)
   check_count(pair, N, 0.2);
 }
 
+/* Of fewer than nnz inputs it is all, and the scale stays 1 / sqrt(nnz). */
 TEST(sparse_of_active_inputs)
 {
+  enum { N = 500 };
   icl_task t = parse("sparse(nnz=3)", 8);
   icl_sampling opt;
   float b[8];
   int i, j, active, nnz;
   memset(&opt, 0, sizeof opt);
-  for (active = 1; active <= 8; active++)
-    for (i = 0; i < 50; i++) {
+  for (active = 1; active <= 8; active++) {
+    double square = 0;
+    for (i = 0; i < N; i++) {
       icl_rng r = rng_at((uint64_t)i);
       opt.dims_active = active;
       icl_function_draw(scratch, &t, &opt, &r);
       coefficients(b, scratch, &t);
-      for (j = 0, nnz = 0; j < 8; j++) { nnz += b[j] != 0; CHECK(j < active || b[j] == 0); }
+      for (j = 0, nnz = 0; j < 8; j++) {
+        CHECK(j < active || b[j] == 0);
+        nnz += b[j] != 0;
+        square += (double)b[j] * (double)b[j];
+      }
       CHECK_EQ(nnz, active < 3 ? active : 3);
     }
+    CHECK_NEAR(square / nnz / N, 1.0 / 3, 4.5 * sqrt(2.0 / 9 / nnz / N));
+  }
 }
 
 TEST(sparse_of_nothing_is_zero)
@@ -403,7 +416,7 @@ TEST(mixture_frequencies)
 {
   enum { N = 20000 };
   icl_task t = parse("2*dense + sparse + 5*tree", 4);
-  int i, k, count[3] = {0};
+  int i, k = -1, count[3] = {0};
   CHECK_EQ(icl_task_terms(&t), 3);
   CHECK_NEAR(icl_task_weight(&t, 0), 0.25, 1e-7);
   CHECK_NEAR(icl_task_weight(&t, 2), 0.625, 1e-7);
@@ -834,6 +847,16 @@ TEST(grammar_refuses)
   }
 }
 
+TEST(nearest_names)
+{
+  CHECK_EQ(icl__name_distance("kitten", 6, "sitting"), 3);
+  CHECK_EQ(icl__name_distance("dense", 5, "dense"), 0);
+  CHECK_EQ(icl__name_distance("abc", 3, ""), 3);
+  CHECK_EQ(icl__name_distance("", 0, "abc"), 3);
+  CHECK_EQ(icl__name_distance("abc", 3, "xabc"), 1);
+  CHECK_EQ(icl__name_distance("abcd", 4, "acd"), 1);
+}
+
 TEST(grammar_limits)
 {
   char text[1000] = "dense";
@@ -978,6 +1001,7 @@ int main(void)
   RUN(sampler_errors);
   RUN(grammar_accepts);
   RUN(grammar_refuses);
+  RUN(nearest_names);
   RUN(grammar_limits);
   RUN(grammar_depth);
   RUN(grammar_fuzz);

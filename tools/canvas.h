@@ -38,7 +38,8 @@ struct canvas {
 canvas *new_svg_canvas(FILE *file, point clip_from, point clip_to);
 canvas *new_png_canvas(FILE *file, point clip_from, point clip_to);
 
-/* rgb[height][width][3] as a PNG file. */
+/* 1 if this build can write PNG; rgb[height][width][3] as such a file. */
+int png_available(void);
 void write_png(FILE *file, const unsigned char *rgb, int width, int height);
 
 #endif

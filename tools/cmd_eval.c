@@ -189,7 +189,7 @@ static void plot_means(const evaluation *v, const char *title, int log_y, const 
 
 /* ----- the command --------------------------------------------------------------------------- */
 
-/* Cuts the list at its commas and keeps the pieces as names. */
+/* Cuts the list (NULL: none) at its commas and keeps the pieces as names. */
 static void parse_baselines(evaluation *v, char *list)
 {
   icl_report r = {ICL_OK, 0, ""};
@@ -217,54 +217,71 @@ static int count_pairs(const icl_config *c, int wanted)
   return wanted ? wanted : limit;
 }
 
+/* What the options say beside the evaluation itself; NULL where they say nothing. */
+typedef struct request {
+  const char *model, *task, *baselines, *picture;
+  int medians, log_y;
+} request;
+
+static request parse_request(evaluation *v, int argc, char **argv)
+{
+  request q = {NULL, NULL, NULL, NULL, 0, 0};
+  const option table[] = {
+    OPT_TEXT("--task", "SPEC", &q.task,
+             "what to draw functions from; otherwise what it was trained on"),
+    OPT_INT("--pairs", "P", &v->pairs, 1, 16384,
+            "most pairs in context; otherwise as many as the model has\npositions for"),
+    OPT_INT("--prompts", "M", &v->prompts, 1, INT_MAX / 2, "prompts to average over"),
+    OPT_SEED("--seed", "S", &v->seed, "of the prompts"),
+    OPT_TEXT("--baselines", "LIST", &q.baselines,
+             "of ols, ridge:L, lasso:A, knn:K, avg, zero, bayes, bayes:S,\nwith commas between"),
+    OPT_FLAG("--median", &q.medians, "print the medians as well"),
+    OPT_TEXT("--plot", "FILE", &q.picture, "draw the means: FILE.svg or FILE.png"),
+    OPT_FLAG("--log-y", &q.log_y, "with a logarithmic axis"),
+    OPT_CHOICE("--x", X_CHOICES, &v->sampling.x_uniform, "distribution of inputs, variance 1"),
+    OPT_REAL("--x-scale", "F", &v->sampling.x_scale, TINY_REAL, 1e6, "inputs times F"),
+    OPT_REAL("--y-scale", "F", &v->sampling.y_scale, TINY_REAL, 1e6, "outputs times F"),
+    OPT_INT("--threads", "T", &v->threads, 1, ICL_MAX_THREADS, "of the model"),
+    OPT_END
+  };
+  if (!parse_options(&cmd_eval, table, argc, argv, &q.model, 1)) usage_error(&cmd_eval, "no MODEL");
+  if (q.picture && !plot_path_ok(q.picture))
+    usage_error(&cmd_eval, "--plot wants FILE.svg or, in builds with libstb-dev, FILE.png");
+  return q;
+}
+
+static void set_task(evaluation *v, const char *spec)
+{
+  icl_report r = {ICL_OK, 0, ""};
+  if (!*spec) usage_error(&cmd_eval, "--task is required: the model does not say what it learned");
+  if (icl_task_parse(&v->task, spec, v->model->config.n_dims, NULL, 0, &r))
+    usage_error(&cmd_eval, "task '%s', character %zu: %s", spec, r.offset + 1, r.text);
+}
+
 static int run(int argc, char **argv)
 {
   evaluation v;
-  int medians = 0, log_y = 0;
-  const char *path = NULL, *spec = NULL, *baselines = NULL, *picture = NULL;
-  char *list = NULL;
-  const option table[] = {
-    OPT_TEXT("--task", "SPEC", &spec,
-             "what to draw functions from; otherwise what it was trained on"),
-    OPT_INT("--pairs", "P", &v.pairs, 1, 16384,
-            "most pairs in context; otherwise as many as the model has\npositions for"),
-    OPT_INT("--prompts", "M", &v.prompts, 1, INT_MAX / 2, "prompts to average over"),
-    OPT_SEED("--seed", "S", &v.seed, "of the prompts"),
-    OPT_TEXT("--baselines", "LIST", &baselines,
-             "of ols, ridge:L, lasso:A, knn:K, avg, zero, bayes, bayes:S,\nwith commas between"),
-    OPT_FLAG("--median", &medians, "print the medians as well"),
-    OPT_TEXT("--plot", "FILE", &picture, "draw the means: FILE.svg or FILE.png"),
-    OPT_FLAG("--log-y", &log_y, "with a logarithmic axis"),
-    OPT_CHOICE("--x", X_CHOICES, &v.sampling.x_uniform, "distribution of inputs, variance 1"),
-    OPT_REAL("--x-scale", "F", &v.sampling.x_scale, TINY_REAL, 1e6, "inputs times F"),
-    OPT_REAL("--y-scale", "F", &v.sampling.y_scale, TINY_REAL, 1e6, "outputs times F"),
-    OPT_INT("--threads", "T", &v.threads, 1, ICL_MAX_THREADS, "of the model"),
-    OPT_END
-  };
-  icl_report r = {ICL_OK, 0, ""};
+  request q;
   icl_model *model;
+  char *list;
   memset(&v, 0, sizeof v);
   v.prompts = 1280;                /* as in Garg et al. */
   v.sampling.x_scale = v.sampling.y_scale = 1;
   v.threads = processors(ICL_MAX_THREADS);
   v.name[0] = "model";
   v.n_columns = 1;
-  if (!parse_options(&cmd_eval, table, argc, argv, &path, 1)) usage_error(&cmd_eval, "no MODEL");
-  if (picture && !plot_path_ok(picture))
-    usage_error(&cmd_eval, "--plot wants FILE.svg or FILE.png");
-  model = load_model(path);
-  v.model = model;
-  if (!spec) spec = model->task;
-  if (!*spec) usage_error(&cmd_eval, "--task is required: the model does not say what it learned");
-  if (icl_task_parse(&v.task, spec, model->config.n_dims, NULL, 0, &r))
-    usage_error(&cmd_eval, "task '%s', character %zu: %s", spec, r.offset + 1, r.text);
+  q = parse_request(&v, argc, argv);
+  v.model = model = load_model(q.model);
+  if (!q.task) q.task = model->task;
+  set_task(&v, q.task);
   v.pairs = count_pairs(&model->config, v.pairs);
-  if (baselines) parse_baselines(&v, list = join(baselines, ""));
+  list = q.baselines ? join(q.baselines, "") : NULL;
+  parse_baselines(&v, list);
   v.errors = allocate((size_t)v.n_columns * ((size_t)v.pairs + 1) * (size_t)v.prompts,
                       sizeof *v.errors);
   evaluate(&v);
-  if (picture) plot_means(&v, spec, log_y, picture);
-  print_table(&v, medians);        /* last: medians sort the errors */
+  if (q.picture) plot_means(&v, q.task, q.log_y, q.picture);
+  print_table(&v, q.medians);      /* last: medians sort the errors */
   free(v.errors);
   free(list);
   icl_unload(model);

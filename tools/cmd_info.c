@@ -4,25 +4,6 @@
 #include "common.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
-
-/* The bytes of a regular file, which the caller frees.  NULL for what is none, such as a pipe, which
- * cannot be read a second time. */
-static void *read_file(const char *path, size_t *size)
-{
-  struct stat st;
-  FILE *f;
-  void *data;
-  if (stat(path, &st) || !S_ISREG(st.st_mode) || !(f = fopen(path, "rb"))) return NULL;
-  *size = (size_t)st.st_size;
-  data = allocate(*size, 1);
-  if (fread(data, 1, *size, f) != *size) {
-    free(data);
-    data = NULL;
-  }
-  fclose(f);
-  return data;
-}
 
 static void print_config(const icl_config *c)
 {

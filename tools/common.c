@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +75,22 @@ void *allocate(size_t count, size_t size)
   void *p = calloc(count ? count : 1, size);
   if (!p) fail("memory", "cannot have %zu times %zu bytes", count, size);
   return p;
+}
+
+void *read_file(const char *path, size_t *size)
+{
+  struct stat st;
+  FILE *f;
+  void *data;
+  if (stat(path, &st) || !S_ISREG(st.st_mode) || !(f = fopen(path, "rb"))) return NULL;
+  *size = (size_t)st.st_size;
+  data = allocate(*size, 1);
+  if (fread(data, 1, *size, f) != *size) {
+    free(data);
+    data = NULL;
+  }
+  fclose(f);
+  return data;
 }
 
 char *join(const char *head, const char *tail)

@@ -34,7 +34,7 @@ typedef struct command {
   int (*run)(int argc, char **argv);   /* argv[0] is the name; returns the exit status        */
 } command;
 
-extern const command cmd_info, cmd_predict, cmd_train, cmd_eval, cmd_bench;
+extern const command cmd_info, cmd_predict, cmd_train, cmd_eval, cmd_bench, cmd_embed;
 
 typedef enum option_kind {
   OPTION_END, OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_SEED, OPTION_REAL, OPTION_TEXT,
@@ -103,6 +103,10 @@ void flush_output(void);
 
 /* The model in a checkpoint file, or exit 1. */
 icl_model *load_model(const char *path);
+
+/* The bytes of a regular file, which the caller frees.  NULL for what is none, such as a pipe: it
+ * cannot be read a second time. */
+void *read_file(const char *path, size_t *size);
 
 /* Memory for count objects of size bytes, all zero, or exit 1. */
 void *allocate(size_t count, size_t size);

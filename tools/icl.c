@@ -1,7 +1,7 @@
 /* The command icl: finds the subcommand and runs it.
  * SPDX-License-Identifier: MIT
  *
- * Build: cc -std=c99 -O2 -I. -DICL_TRAIN_THREADS tools/*.c -lm -lpthread -o icl */
+ * Build: cc -std=c99 -O2 -I. -DICL_TRAIN_THREADS tools/?*.c -lm -lpthread -o icl */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static const command *const commands[] = {&cmd_info, &cmd_predict, &cmd_train, &cmd_eval,
-                                          &cmd_bench};
+                                          &cmd_bench, &cmd_embed};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 /* A file opened while 0, 1 or 2 is closed would become standard input or output, and talk would end

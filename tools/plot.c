@@ -166,7 +166,7 @@ static stroke line_stroke(int i)
   if (i == 0) return s;
   s.colour = colours[(i - 1) % N_COLOURS];
   s.width = 2;
-  s.dash = 3 + 2 * ((i - 1) % 4);
+  s.dash = 3 + 2 * ((i - 1) % 8);
   return s;
 }
 
@@ -212,7 +212,10 @@ static int ends_with(const char *text, const char *end)
   return n >= m && !strcmp(text + n - m, end);
 }
 
-int plot_path_ok(const char *path) { return ends_with(path, ".svg") || ends_with(path, ".png"); }
+int plot_path_ok(const char *path)
+{
+  return ends_with(path, ".svg") || (ends_with(path, ".png") && png_available());
+}
 
 void plot_write(const plot *p, const char *path)
 {

@@ -17,7 +17,7 @@ typedef struct plot {
   int log_y;                       /* y axis: 1 logarithmic, 0 linear from 0                  */
 } plot;
 
-/* The path's ending says which format: ".svg" or ".png".  0 where it is another. */
+/* The path's ending says which format: ".svg", or ".png" where the build can.  0 for others. */
 int plot_path_ok(const char *path);
 
 /* Writes the picture, or exit 1. */

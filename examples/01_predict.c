@@ -1,0 +1,38 @@
+/* Predicts from a checkpoint file: a line of calibration readings in, a curve out.
+ *
+ *     cc -O2 -I. examples/01_predict.c -lm -o 01_predict && ./01_predict
+ */
+#define ICL_IMPLEMENTATION
+#include "icl.h"
+#include <stdio.h>
+
+int main(void)
+{
+  /* what the sensor said, and what the reference instrument said */
+  static const float raw[] = {1.02f, 1.31f, 1.77f, 2.05f, 2.48f, 2.93f, 3.36f, 3.90f};
+  static const float truth[] = {2.1f, 4.9f, 8.2f, 9.7f, 11.3f, 12.4f, 13.1f, 13.6f};
+  const float raw_mean = 2.35f, raw_sd = 0.97f, true_mean = 9.41f, true_sd = 3.81f;
+  icl_model *model;
+  icl_ctx *ctx;
+  icl_report why;
+  float surprise, x;
+
+  if (icl_load(&model, "examples/models/curves.safetensors", &why)) {
+    fprintf(stderr, "%s (byte %lu)\n", why.text, (unsigned long)why.offset);
+    return 1;
+  }
+  if (icl_ctx_new(&ctx, model, 8, 1)) return 1;
+  icl_ctx_scale(ctx, &raw_mean, &raw_sd, true_mean, true_sd);
+  icl_add_batch(ctx, 8, raw, truth);
+
+  for (x = 1.0f; x < 4.01f; x += 0.5f) {
+    float y;
+    if (icl_predict(ctx, &x, &y)) return 1;
+    printf("raw %.1f  ->  %5.2f\n", x, y);
+  }
+  if (!icl_surprise(ctx, &surprise))
+    printf("surprise %.2f (0 is usual, above 1 the model is out of its depth)\n", surprise);
+  icl_ctx_delete(ctx);
+  icl_unload(model);
+  return 0;
+}

@@ -1,0 +1,2693 @@
+/* Training: gradients against central differences in double precision, kernels against their plain twins,
+ * the optimizer and the schedules against their formulas, the same bits whatever the threads, stops and
+ * kills, and every fault of memory, numbers and files that can be made here.
+ *
+ * Reaches into the private parts of icl_train.h where the public ones cannot show what is to be checked. */
+#define _DEFAULT_SOURCE                                          /* mkdtemp, symlink under -std=c99 */
+#include <stdlib.h>
+
+static void *test_malloc(size_t size);
+static void *test_realloc(void *p, size_t size);
+static void test_free(void *p);
+#define ICL_MALLOC(size) test_malloc(size)
+#define ICL_REALLOC(p, size) test_realloc(p, size)
+#define ICL_FREE(p) test_free(p)
+#define ICL_IMPLEMENTATION
+#define ICL_TRAIN_IMPLEMENTATION
+#include "../icl_train.h"
+#include "test.h"
+
+#ifdef ICL__POSIX
+#include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#endif
+
+#define COUNT(a) (sizeof (a) / sizeof *(a))
+
+/* ----- memory that can fail -------------------------------------------------------------------- */
+
+static long live_blocks;               /* allocated and not freed                                 */
+static long allocations;               /* since they were last set to 0                           */
+static long fail_at = -1;              /* this one fails; -1: none                                */
+static int fail_on;                    /* 1: those after it too                                   */
+
+static int allocation_fails(void)
+{
+  long i = allocations++;
+  return fail_at >= 0 && (fail_on ? i >= fail_at : i == fail_at);
+}
+
+static void *test_malloc(size_t size)
+{
+  void *p = allocation_fails() ? NULL : malloc(size ? size : 1);
+  if (p) { live_blocks++; memset(p, 0xA5, size); }
+  return p;
+}
+
+static void *test_realloc(void *p, size_t size)
+{
+  void *q = allocation_fails() ? NULL : realloc(p, size ? size : 1);
+  if (q && !p) live_blocks++;
+  return q;
+}
+
+static void test_free(void *p)
+{
+  if (p) live_blocks--;
+  free(p);
+}
+
+static void *need(size_t size)
+{
+  void *p = malloc(size ? size : 1);
+  if (!p) exit(3);
+  return p;
+}
+
+/* ----- numbers --------------------------------------------------------------------------------- */
+
+static uint32_t seed = 1;
+
+/* Uniform in [-1, 1), and about normal. */
+static double uniform(void)
+{
+  seed = seed * 1664525u + 1013904223u;
+  return (double)(int32_t)(seed ^ seed >> 15) / 2147483648.0;
+}
+
+static double normal(void)
+{
+  double sum = 0;
+  int i;
+  for (i = 0; i < 12; i++) sum += uniform();
+  return sum / 2;
+}
+
+static void fill(float *x, size_t n, double sd)
+{
+  size_t i;
+  for (i = 0; i < n; i++) x[i] = (float)(sd * normal());
+}
+
+static float *normals(size_t n, double sd)
+{
+  float *x = (float *)need(n * sizeof *x);
+  fill(x, n, sd);
+  return x;
+}
+
+static int same(const void *a, const void *b, size_t floats) { return !memcmp(a, b, floats * sizeof(float)); }
+
+/* ----- files ----------------------------------------------------------------------------------- */
+
+static char folder[400] = ".";
+
+static const char *at(const char *name)
+{
+  static char path[8][600];
+  static int i;
+  i = (i + 1) % 8;
+  sprintf(path[i], "%s/%s", folder, name);
+  return path[i];
+}
+
+typedef struct bytes { char *p; size_t n; } bytes;
+
+static bytes slurp(const char *path)
+{
+  bytes b = {NULL, 0};
+  FILE *f = fopen(path, "rb");
+  if (!f) return b;
+  fseek(f, 0, SEEK_END);
+  b.n = (size_t)ftell(f);
+  rewind(f);
+  b.p = (char *)need(b.n);
+  if (fread(b.p, 1, b.n, f) != b.n) b.n = 0;
+  fclose(f);
+  return b;
+}
+
+static void spill(const char *path, const char *p, size_t n)
+{
+  FILE *f = fopen(path, "wb");
+  if (!f || fwrite(p, 1, n, f) != n || fclose(f)) exit(4);
+}
+
+/* 1 if the file holds just these bytes. */
+static int holds(const char *path, bytes b)
+{
+  bytes now = slurp(path);
+  int ok = now.p && now.n == b.n && !memcmp(now.p, b.p, b.n);
+  free(now.p);
+  return ok;
+}
+
+static int is_there(const char *path)
+{
+  FILE *f = fopen(path, "rb");
+  if (f) fclose(f);
+  return f != NULL;
+}
+
+static void open_folder(void)
+{
+#ifdef ICL__POSIX
+  const char *tmp = getenv("TMPDIR");
+  if (!tmp || strlen(tmp) > 300) tmp = "/tmp";
+  sprintf(folder, "%s/icl-test-train-XXXXXX", tmp);
+  if (!mkdtemp(folder)) exit(4);
+#endif
+}
+
+/* Removes all files of the folder and returns how many there were. */
+static int empty_folder(void)
+{
+  int n = 0;
+#ifdef ICL__POSIX
+  DIR *d = opendir(folder);
+  struct dirent *e;
+  while (d && (e = readdir(d)) != NULL) {
+    char path[800];
+    if (e->d_name[0] == '.' && (!e->d_name[1] || e->d_name[1] == '.')) continue;
+    sprintf(path, "%s/%.300s", folder, e->d_name);
+    n++;
+    if (unlink(path)) rmdir(path);
+  }
+  if (d) closedir(d);
+#endif
+  return n;
+}
+
+/* Nothing but the n files that should be there. */
+#ifdef ICL__POSIX
+#define CHECK_FILES(n) CHECK_EQ(empty_folder(), n)
+#else
+#define CHECK_FILES(n) (void)(n)
+#endif
+
+/* ----- trainers -------------------------------------------------------------------------------- */
+
+/* A small run, to be changed. */
+static icl_train_options small(void)
+{
+  icl_train_options o;
+  memset(&o, 0, sizeof o);
+  o.model.n_dims = 2; o.model.n_embd = 8; o.model.n_head = 2; o.model.n_layer = 2;
+  o.task = "dense";
+  o.pairs = 5;
+  o.batch = 6;
+  o.steps = 20;
+  o.lr = 1e-2f;
+  o.init_sd = 0.3f;
+  o.seed = 7;
+  return o;
+}
+
+/* One with everything that changes from step to step. */
+static icl_train_options lively(void)
+{
+  icl_train_options o = small();
+  o.model.n_dims = 3; o.model.n_embd = 24; o.model.n_head = 4;
+  o.task = "0.5*noisy(dense, sd=0.1) + tree(depth=2)";
+  o.pairs = 13;
+  o.batch = 13;
+  o.steps = 9;
+  o.schedule = ICL_LR_COSINE;
+  o.warmup = 2;
+  o.weight_decay = 0.01f;
+  o.clip = 0.5f;
+  o.dims_start = 1; o.dims_every = 2;
+  o.pairs_start = 3; o.pairs_add = 4; o.pairs_every = 1;
+  return o;
+}
+
+static icl_trainer *begin(const icl_train_options *o)
+{
+  icl_trainer *t = NULL;
+  icl_report r;
+  icl_error err = icl_trainer_new(&t, o, &r);
+  CHECK_EQ(err, ICL_OK);
+  if (err) { printf("cannot go on: %s\n", r.text); exit(3); }
+  return t;
+}
+
+static void plain(icl_trainer *t, int yes) { if (yes) icl_force_plain(&t->model); }
+
+static int has_simd(void)
+{
+  return icl__ops_best() != &icl__ops_ref;
+}
+
+/* Everything that the next step depends on, to tell trainers apart. */
+static uint64_t state_of(const icl_trainer *t)
+{
+  uint64_t h = icl__digest(1, t->params, t->n * sizeof(float));
+  h = icl__digest(h, t->m, t->n * sizeof(float));
+  h = icl__digest(h, t->v, t->n * sizeof(float));
+  h = icl__digest_int(h, t->step);
+  h = icl__digest_int(h, t->updates);
+  h = icl__digest_int(h, t->skipped);
+  return icl__digest_int(h, t->bad);
+}
+
+/* ----- the model in double precision ------------------------------------------------------------ */
+
+static double act64(double x, icl_activation kind)
+{
+  if (kind == ICL_RELU) return x > 0 ? x : 0;
+  if (kind == ICL_GELU_ERF) return 0.5 * x * (1 + erf(x / sqrt(2.0)));
+  return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+}
+
+static void norm64(double *out, const double *x, const double *g, const double *b, int n, double eps)
+{
+  double mean = 0, var = 0;
+  int i;
+  for (i = 0; i < n; i++) mean += x[i] / n;
+  for (i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / n;
+  for (i = 0; i < n; i++) out[i] = (g ? g[i] : 1) * (x[i] - mean) / sqrt(var + eps) + (b ? b[i] : 0);
+}
+
+/* out[n] = x[k] W[k][n] + b[n] */
+static void linear64(double *out, const double *x, const double *w, const double *b, int k, int n)
+{
+  int i, j;
+  for (j = 0; j < n; j++) out[j] = b[j];
+  for (i = 0; i < k; i++)
+    for (j = 0; j < n; j++) out[j] += x[i] * w[i * n + j];
+}
+
+/* att[T][C] of every step-th query, packed; s[T] is scratch. */
+static void attend64(double *att, double *s, const double *qkv, int T, int C, int H, int step)
+{
+  int t, u, h, c, D = C / H;
+  for (t = 0; t < T; t += step, att += C)
+    for (h = 0; h < H; h++) {
+      const double *q = qkv + t * 3 * C + h * D;
+      double max = -1e300, sum = 0;
+      for (u = 0; u <= t; u++) {
+        const double *k = qkv + u * 3 * C + C + h * D;
+        for (s[u] = 0, c = 0; c < D; c++) s[u] += q[c] * k[c] / sqrt((double)D);
+        if (s[u] > max) max = s[u];
+      }
+      for (u = 0; u <= t; u++) sum += s[u] = exp(s[u] - max);
+      for (c = 0; c < D; c++) att[h * D + c] = 0;
+      for (u = 0; u <= t; u++)
+        for (c = 0; c < D; c++) att[h * D + c] += s[u] / sum * qkv[u * 3 * C + 2 * C + h * D + c];
+    }
+}
+
+/* Scratch for prompts of T tokens. */
+typedef struct oracle { double *x, *ln, *qkv, *att, *fc, *s; } oracle;
+
+static oracle new_oracle(int T, int C)
+{
+  oracle o;
+  size_t n = (size_t)(T * C) * sizeof(double);
+  o.x = (double *)need(n); o.ln = (double *)need(n); o.qkv = (double *)need(3 * n);
+  o.att = (double *)need(n); o.fc = (double *)need(4 * (size_t)C * sizeof(double));
+  o.s = (double *)need((size_t)T * sizeof(double));
+  return o;
+}
+
+static void free_oracle(oracle *o)
+{
+  free(o->x); free(o->ln); free(o->qkv); free(o->att); free(o->fc); free(o->s);
+}
+
+static double position64(const icl_config *c, const double *wpe, int p, int j)
+{
+  int half = c->n_embd / 2;
+  double f;
+  if (c->position_embedding_type == ICL_POSITION_NONE) return 0;
+  if (c->position_embedding_type == ICL_POSITION_LEARNED) return wpe[p * c->n_embd + j];
+  f = p * pow(10000.0, -(double)(j % half) / (half - 1));
+  return j < half ? sin(f) : cos(f);
+}
+
+/* One block in place; returns where its parameters end. */
+static const double *block64(const oracle *o, const double *p, const icl_config *c, int T)
+{
+  const int C = c->n_embd;
+  const double *qkv = p + 2 * C, *proj = qkv + 3 * C * C + 3 * C, *ln2 = proj + C * C + C;
+  const double *fc = ln2 + 2 * C, *mlp = fc + 4 * C * C + 4 * C;
+  double eps = (double)c->layer_norm_epsilon;
+  int t, i;
+  for (t = 0; t < T; t++) {
+    norm64(o->ln, o->x + t * C, p, p + C, C, eps);
+    linear64(o->qkv + t * 3 * C, o->ln, qkv, qkv + 3 * C * C, C, 3 * C);
+  }
+  attend64(o->att, o->s, o->qkv, T, C, c->n_head, 1);
+  for (t = 0; t < T; t++) {
+    double *x = o->x + t * C;
+    linear64(o->ln, o->att + t * C, proj, proj + C * C, C, C);
+    for (i = 0; i < C; i++) x[i] += o->ln[i];
+    norm64(o->ln, x, ln2, ln2 + C, C, eps);
+    linear64(o->fc, o->ln, fc, fc + 4 * C * C, C, 4 * C);
+    for (i = 0; i < 4 * C; i++) o->fc[i] = act64(o->fc[i], c->activation_function);
+    linear64(o->ln, o->fc, mlp, mlp + 4 * C * C, 4 * C, C);
+    for (i = 0; i < C; i++) x[i] += o->ln[i];
+  }
+  return mlp + 4 * C * C + C;
+}
+
+/* Predictions of one prompt from p[params] in table order. */
+static void predict64(double *preds, const oracle *o, const icl_config *c, const double *p,
+                      const float *xs, const float *ys, int P)
+{
+  const int C = c->n_embd, d = c->n_dims, T = 2 * P - 1;
+  const double *in = p, *wpe = p + C * d + C;
+  int t, i, j, l;
+  p = wpe + (c->position_embedding_type == ICL_POSITION_LEARNED ? c->n_positions * C : 0);
+  for (t = 0; t < T; t++)
+    for (i = 0; i < C; i++) {
+      double v = in[C * d + i] + position64(c, wpe, t, i);
+      if (t % 2) v += in[i * d] * (double)ys[t / 2];
+      else for (j = 0; j < d; j++) v += in[i * d + j] * (double)xs[t / 2 * d + j];
+      o->x[t * C + i] = v;
+    }
+  for (l = 0; l < c->n_layer; l++) p = block64(o, p, c, T);
+  for (t = 0; t < T; t += 2) {
+    norm64(o->ln, o->x + t * C, p, p + C, C, (double)c->layer_norm_epsilon);
+    for (preds[t / 2] = p[2 * C + c->n_out * C], i = 0; i < C; i++) preds[t / 2] += o->ln[i] * p[2 * C + i];
+  }
+}
+
+static double loss64(const oracle *o, const icl_config *c, const double *p, const float *xs,
+                     const float *ys, int B, int P)
+{
+  double sum = 0, *preds = (double *)need((size_t)P * sizeof(double));
+  int b, k;
+  for (b = 0; b < B; b++) {
+    predict64(preds, o, c, p, xs + b * P * c->n_dims, ys + b * P, P);
+    for (k = 0; k < P; k++) sum += pow(preds[k] - (double)ys[b * P + k], 2) / (B * P);
+  }
+  free(preds);
+  return sum;
+}
+
+/* ----- gradients against central differences ----------------------------------------------------- */
+
+/* One direction: entries +-1 in part of the parameters, and the loss's slope along it. */
+typedef struct direction { size_t from, to; uint32_t seed; double slope; } direction;
+
+static double sign(uint32_t *s)
+{
+  *s = *s * 1664525u + 1013904223u;
+  return *s >> 31 ? 1.0 : -1.0;
+}
+
+static double shifted_loss(const direction *u, double step, double *p, const float *params,
+                           const oracle *o, const icl_config *c, const float *xs, const float *ys, int B, int P)
+{
+  uint32_t s = u->seed;
+  size_t i, n = icl_param_count(c);
+  for (i = 0; i < n; i++) p[i] = (double)params[i];
+  for (i = u->from; i < u->to; i++) p[i] += step * sign(&s);
+  return loss64(o, c, p, xs, ys, B, P);
+}
+
+/* The gradient g[n] along each direction; off by no more than 2e-5 of its norm on that part (float sums
+ * over rows) plus 2e-7 of its whole norm (rounding of the forward pass). */
+static void check_slopes(const direction *u, int n_dirs, const float *g, size_t n, const icl_config *c)
+{
+  double whole = 0;
+  size_t k;
+  int i;
+  for (k = 0; k < n; k++) whole += (double)g[k] * (double)g[k];
+  whole = sqrt(whole);
+  for (i = 0; i < n_dirs; i++) {
+    double dot = 0, norm = 0;
+    uint32_t s = u[i].seed;
+    for (k = u[i].from; k < u[i].to; k++) {
+      dot += (double)g[k] * sign(&s);
+      norm += (double)g[k] * (double)g[k];
+    }
+    if (!(fabs(dot - u[i].slope) <= 2e-5 * sqrt(norm) + 2e-7 * whole)) {
+      icl_tensor t;
+      memset(&t, 0, sizeof t);
+      icl_tensor_at(c, i / 2, &t);
+      printf("%s: %s: %.3g of its norm\n", test_name, i / 2 < icl_tensor_count(c) ? t.name : "all",
+             fabs(dot - u[i].slope) / sqrt(norm));
+    }
+    CHECK_NEAR(dot, u[i].slope, 2e-5 * sqrt(norm) + 2e-7 * whole);
+  }
+}
+
+/* Two directions within each tensor, two in all: u[2 n_tensors + 2]. */
+static int make_directions(direction *u, const icl_config *c)
+{
+  size_t from = 0;
+  int i, n = icl_tensor_count(c);
+  icl_tensor t;
+  for (i = 0; i < 2 * n + 2; i++) {
+    if (i < 2 * n) icl_tensor_at(c, i / 2, &t);
+    u[i].from = i < 2 * n ? from : 0;
+    u[i].to = i < 2 * n ? from + (size_t)t.rows * (size_t)t.cols : from;
+    u[i].seed = 12345u + 977u * (uint32_t)i;
+    if (i % 2 && i < 2 * n) from = u[i].to;
+  }
+  return 2 * n + 2;
+}
+
+/* Weights that are nowhere special: gains about 1, biases about 0. */
+static void scramble(float *params, const icl_config *c)
+{
+  icl_tensor t;
+  int i;
+  for (i = 0; i < icl_tensor_count(c); i++) {
+    size_t k, n;
+    int gain;
+    icl_tensor_at(c, i, &t);
+    n = (size_t)t.rows * (size_t)t.cols;
+    gain = t.rank == 1 && t.name[strlen(t.name) - 1] == 't';
+    for (k = 0; k < n; k++) *params++ = (float)((t.rank == 2 ? 1 / sqrt((double)c->n_embd) : 0.3) * normal() + gain);
+  }
+}
+
+typedef struct shape {
+  int d, C, H, L, P, B, n_out;
+  icl_position position;
+  icl_activation activation;
+} shape;
+
+/* Predictions, loss and gradient of one shape, on every path. */
+static void check_shape(const shape *z)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  direction *u;
+  oracle orc = new_oracle(2 * z->P - 1, z->C);
+  float *xs, *ys, *params, loss;
+  double *p, *preds, expected;
+  int i, n, way;
+  o.model.n_dims = z->d; o.model.n_embd = z->C; o.model.n_head = z->H; o.model.n_layer = z->L;
+  o.model.n_out = z->n_out;
+  o.model.position_embedding_type = z->position;
+  o.model.activation_function = z->activation;
+  o.model.layer_norm_epsilon = 1e-3f;
+  o.pairs = z->P; o.batch = z->B;
+  t = begin(&o);
+  xs = normals((size_t)(z->B * z->P * z->d), 1);
+  ys = normals((size_t)(z->B * z->P), 1);
+  params = (float *)need(t->n * sizeof(float));
+  p = (double *)need(t->n * sizeof(double));
+  preds = (double *)need((size_t)z->P * sizeof(double));
+  scramble(params, &t->o.model);
+  u = (direction *)need((size_t)(2 * icl_tensor_count(&t->o.model) + 2) * sizeof *u);
+  n = make_directions(u, &t->o.model);
+  for (i = 0; i < n; i++)
+    u[i].slope = (shifted_loss(&u[i], 1e-5, p, params, &orc, &t->o.model, xs, ys, z->B, z->P)
+                - shifted_loss(&u[i], -1e-5, p, params, &orc, &t->o.model, xs, ys, z->B, z->P)) / 2e-5;
+  u[0].to += 0;
+  expected = shifted_loss(&u[0], 0, p, params, &orc, &t->o.model, xs, ys, z->B, z->P);
+  for (way = 0; way < 3; way++) {                              /* as built, other groups, plain C */
+    if (way == 1) { t->work.group = 1; t->work.micro = z->B > 1 ? 2 : 1; }
+    plain(t, way == 2);
+    memcpy(icl_trainer_params(t), params, t->n * sizeof(float));
+    CHECK_EQ(icl_train_gradient(t, xs, ys, &loss), ICL_OK);
+    CHECK_NEAR(loss, expected, 2e-6 * expected);
+    check_slopes(u, n, icl_trainer_grads(t), t->n, &t->o.model);
+    for (i = 0; i < t->o.model.n_out - 1; i++)                /* rows of the read-out that nothing reads */
+      CHECK(icl_trainer_grads(t)[t->n - (size_t)t->o.model.n_out + 1 + (size_t)i] == 0.0f);
+  }
+  icl_trainer_delete(t);
+  free_oracle(&orc);
+  free(xs); free(ys); free(params); free(p); free(preds); free(u);
+}
+
+TEST(gradient_of_the_loss)
+{
+  static const shape shapes[] = {
+    {1, 6, 1, 1, 1, 1, 1, ICL_POSITION_NONE, ICL_RELU},              /* one token                      */
+    {3, 12, 2, 2, 13, 3, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH},    /* head 6, 25 rows, 13 trimmed    */
+    {2, 10, 2, 1, 25, 2, 1, ICL_POSITION_SINUSOIDAL, ICL_GELU_ERF},  /* head 5, 49 rows, 25 trimmed    */
+    {3, 10, 2, 3, 26, 2, 3, ICL_POSITION_NONE, ICL_RELU},            /* read-out d                     */
+    {2, 4, 4, 2, 4, 5, 2, ICL_POSITION_LEARNED, ICL_GELU_ERF},       /* head 1                         */
+    {1, 68, 4, 1, 3, 2, 1, ICL_POSITION_SINUSOIDAL, ICL_GELU_TANH},  /* more than one tile, head 17    */
+    {19, 8, 1, 1, 6, 30, 19, ICL_POSITION_LEARNED, ICL_RELU},        /* more than 256 rows, d > 16     */
+    {1, 2, 1, 1, 2, 3, 1, ICL_POSITION_NONE, ICL_GELU_TANH}
+  };
+  size_t i;
+  for (i = 0; i < COUNT(shapes); i++) check_shape(&shapes[i]);
+}
+
+/* ----- operations against central differences ----------------------------------------------------- */
+
+static const icl__train_ops *train_tables[2];
+static const icl__ops *op_tables[2];
+static int n_tables;
+
+static void find_tables(void)
+{
+  train_tables[n_tables] = &icl__train_ref;
+  op_tables[n_tables++] = &icl__ops_ref;
+#if ICL__SIMD
+  if (has_simd()) {
+    train_tables[n_tables] = &icl__train_f8;
+    op_tables[n_tables++] = &icl__ops_f8;
+  }
+#endif
+}
+
+/* f(x) = sum w LN(x) of one row; its slope at x[i]. */
+static double norm_slope(const float *x, const float *w, const float *gain, int n, int i)
+{
+  double v[64], g[64], out[64], f[2];
+  int k, side;
+  for (side = 0; side < 2; side++) {
+    for (k = 0; k < n; k++) { v[k] = (double)x[k]; g[k] = (double)gain[k]; }
+    v[i] += side ? 1e-5 : -1e-5;
+    norm64(out, v, g, NULL, n, 1e-3);
+    for (f[side] = 0, k = 0; k < n; k++) f[side] += (double)w[k] * out[k];
+  }
+  return (f[1] - f[0]) / 2e-5;
+}
+
+TEST(layernorm_slopes)
+{
+  enum { ROWS = 3 };
+  static const int sizes[] = {1, 2, 5, 8, 12, 33, 40};
+  float *x = normals(ROWS * 40, 1.5), *dy = normals(ROWS * 40, 1), *gain = normals(40, 0.5);
+  float *bias = normals(40, 0.5), out[ROWS * 40], stats[2 * ROWS], dx[ROWS * 40], start[ROWS * 40];
+  float dgain[40], dbias[40];
+  size_t s;
+  int table, r, i;
+  for (table = 0; table < n_tables; table++)
+    for (s = 0; s < COUNT(sizes); s++) {
+      int n = sizes[s];
+      fill(start, ROWS * 40, 1);
+      memcpy(dx, start, sizeof dx);                          /* it adds */
+      memcpy(dgain, start, sizeof dgain);
+      memcpy(dbias, start + 40, sizeof dbias);
+      op_tables[table]->layernorm(out, stats, x, gain, bias, ROWS, (size_t)n, 1e-3f);
+      train_tables[table]->layernorm(dx, dy, x, stats, gain, ROWS, (size_t)n);
+      train_tables[table]->layernorm_params(dgain, dbias, dy, x, stats, ROWS, (size_t)n);
+      for (r = 0; r < ROWS; r++)
+        for (i = 0; i < n; i++)
+          CHECK_NEAR(dx[r * n + i] - start[r * n + i], norm_slope(x + r * n, dy + r * n, gain, n, i), 1e-5);
+      for (i = 0; i < n; i++) {
+        double g = (double)start[i], b = (double)start[40 + i];
+        for (r = 0; r < ROWS; r++) {
+          double v[64], xhat[64];
+          int k;
+          for (k = 0; k < n; k++) v[k] = (double)x[r * n + k];
+          norm64(xhat, v, NULL, NULL, n, 1e-3);
+          g += (double)dy[r * n + i] * xhat[i];
+          b += (double)dy[r * n + i];
+        }
+        CHECK_NEAR(dgain[i], g, 4e-6);
+        CHECK_NEAR(dbias[i], b, 2e-6);
+      }
+    }
+  free(x); free(dy); free(gain); free(bias);
+}
+
+/* f(s) = sum w softmax(scale s) */
+static double softmax64(const double *s, const float *w, int n, double scale)
+{
+  double max = s[0], sum = 0, f = 0;
+  int i;
+  for (i = 1; i < n; i++) if (s[i] > max) max = s[i];
+  for (i = 0; i < n; i++) sum += exp(scale * (s[i] - max));
+  for (i = 0; i < n; i++) f += (double)w[i] * exp(scale * (s[i] - max)) / sum;
+  return f;
+}
+
+TEST(softmax_slopes)
+{
+  int table, n, i;
+  for (table = 0; table < n_tables; table++)
+    for (n = 1; n <= 40; n++) {
+      float s[40], p[40], d[40], w[40];
+      double v[40];
+      fill(s, 40, 2);
+      fill(w, 40, 1);
+      memcpy(p, s, sizeof p);
+      memcpy(d, w, sizeof d);
+      op_tables[table]->softmax(p, (size_t)n, 0.6f);
+      train_tables[table]->softmax(d, p, (size_t)n, 0.6f);
+      for (i = 0; i < n; i++) v[i] = (double)s[i];
+      for (i = 0; i < n; i++) {
+        double up, down;
+        v[i] = (double)s[i] + 1e-5;
+        up = softmax64(v, w, n, (double)0.6f);
+        v[i] = (double)s[i] - 1e-5;
+        down = softmax64(v, w, n, (double)0.6f);
+        v[i] = (double)s[i];
+        CHECK_NEAR(d[i], (up - down) / 2e-5, 1e-6);
+      }
+      for (i = n; i < 40; i++) CHECK(d[i] == w[i]);
+    }
+}
+
+/* Slopes of each activation over what a network can produce, and beyond: no NaN anywhere.  The tail of erf
+ * is an approximation with an error of 1e-7 at x. */
+TEST(activation_slopes)
+{
+  static const float special[] = {0.0f, 1e-3f, -1e-3f, 4.0f, -4.0f, 8.0f, -8.0f, 13.0f, -13.0f, 20.0f, -20.0f,
+                                  100.0f, -100.0f, 1e4f, -1e4f, 1e9f, -1e9f};
+  float x[417], d[417];
+  int table, kind;
+  size_t i, n = COUNT(x);
+  for (i = 0; i < n; i++) x[i] = i < COUNT(special) ? special[i] : (float)(i - COUNT(special)) / 25 - 7.983f;
+  for (table = 0; table < n_tables; table++)
+    for (kind = ICL_GELU_TANH; kind <= ICL_RELU; kind++) {
+      for (i = 0; i < n; i++) d[i] = 2.0f;
+      train_tables[table]->activate(d, x, n, (icl_activation)kind);
+      for (i = 0; i < n; i++) {
+        double v = (double)x[i], h = v * v > 400 ? 1e-3 : 1e-5, slope;
+        slope = (act64(v + h, (icl_activation)kind) - act64(v - h, (icl_activation)kind)) / (2 * h);
+        if (kind == ICL_RELU && x[i] == 0.0f) slope = 0;      /* as PyTorch has it */
+        CHECK_NEAR(d[i], 2 * slope, 3e-6);
+      }
+    }
+}
+
+/* One case of attention: T = 2 P - 1, of C channels in H heads, in the last layer (trimmed) or not. */
+typedef struct attention_case { int P, C, H, trim; } attention_case;
+
+/* dqkv by the backward pass of f(qkv) = sum w att(qkv), for two prompts. */
+static void attention_backward(icl_trainer *t, int trim, const float *qkv, const float *w, float *dqkv)
+{
+  icl__work *k = &t->work;
+  size_t C = (size_t)t->o.model.n_embd, l = trim ? (size_t)t->o.model.n_layer - 1 : 0, R;
+  icl__acts a;
+  icl__pass p;
+  icl__set_pairs(k, (size_t)t->o.pairs);
+  k->prompts = 2;
+  R = 2 * k->T;
+  a = icl__acts_from(k, l, 0);
+  p = icl__work_pass(k, 2, 0);
+  memcpy(a.qkv, qkv, R * 3 * C * sizeof(float));
+  icl__attention(&t->model, &p, l, &a, trim);
+  memcpy(k->d_att, w, 2 * icl__kept(k->T, trim) * C * sizeof(float));
+  fill(k->d_qkv, R * 3 * C, 1);                               /* it does not add */
+  icl__d_attention(k, &p, &a, k->d_qkv, k->d_att, trim, 0);
+  memcpy(dqkv, k->d_qkv, R * 3 * C * sizeof(float));
+}
+
+/* The slope of f at qkv[i] of a prompt. */
+static double attention_slope(double *qkv, double *att, double *s, const float *w, const attention_case *z,
+                              size_t i)
+{
+  int T = 2 * z->P - 1, step = z->trim ? 2 : 1, side, k, kept = (T + step - 1) / step;
+  double f[2], v = qkv[i];
+  for (side = 0; side < 2; side++) {
+    qkv[i] = v + (side ? 1e-5 : -1e-5);
+    attend64(att, s, qkv, T, z->C, z->H, step);
+    for (f[side] = 0, k = 0; k < kept * z->C; k++) f[side] += (double)w[k] * att[k];
+  }
+  qkv[i] = v;
+  return (f[1] - f[0]) / 2e-5;
+}
+
+static void check_attention(const attention_case *z)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  size_t T = (size_t)(2 * z->P - 1), n = T * 3 * (size_t)z->C, kept = icl__kept(T, z->trim) * (size_t)z->C, i, k;
+  float *qkv = normals(2 * n, 1), *w = normals(2 * kept, 1), *dqkv = (float *)need(2 * n * sizeof(float));
+  double *v = (double *)need(n * sizeof *v), *att = (double *)need(n * sizeof *v), *s = (double *)need(n * sizeof *v);
+  int table, b;
+  o.model.n_embd = z->C; o.model.n_head = z->H; o.model.n_layer = z->trim ? 1 : 2;
+  o.pairs = z->P;
+  t = begin(&o);
+  for (table = 0; table < n_tables; table++) {
+    t->model.ops = op_tables[table];
+    attention_backward(t, z->trim, qkv, w, dqkv);
+    for (b = 0; b < 2; b++) {
+      for (i = 0; i < n; i++) v[i] = (double)qkv[(size_t)b * n + i];
+      for (k = 0; k < 40; k++) {                             /* the last token, and anywhere */
+        i = k < 12 ? n - 1 - k * (size_t)z->C / 4 : (size_t)(fabs(uniform()) * 0.999999 * (double)n);
+        if (i >= n) continue;
+        CHECK_NEAR(dqkv[(size_t)b * n + i], attention_slope(v, att, s, w + (size_t)b * kept, z, i), 1e-5);
+      }
+    }
+  }
+  icl_trainer_delete(t);
+  free(qkv); free(w); free(dqkv); free(v); free(att); free(s);
+}
+
+TEST(attention_slopes)
+{
+  static const attention_case cases[] = {
+    {1, 6, 1, 0}, {1, 6, 1, 1}, {2, 10, 2, 0}, {2, 10, 2, 1}, {12, 12, 2, 0}, {13, 12, 2, 0}, {13, 10, 2, 1},
+    {24, 10, 2, 1}, {25, 12, 2, 1}, {25, 10, 2, 0}, {26, 12, 2, 1}, {49, 6, 1, 1}, {4, 3, 3, 0}, {4, 34, 2, 1}
+  };
+  size_t i;
+  for (i = 0; i < COUNT(cases); i++) check_attention(&cases[i]);
+}
+
+/* ----- kernels against their plain twins ---------------------------------------------------------- */
+
+#if ICL__SIMD
+/* What stands around the floats that a kernel may write. */
+static const float guard = 12345.678f;
+
+/* a[n] near b[n], relative to the sums they were made of, and guards behind a intact. */
+static void check_twins(const float *a, const float *b, size_t n, double tolerance)
+{
+  size_t i;
+  for (i = 0; i < n; i++) CHECK_NEAR(a[i], b[i], tolerance * (1 + fabs((double)b[i])));
+  for (i = n; i < n + 8; i++) CHECK(a[i] == guard && b[i] == guard);
+}
+
+enum { TWIN_ROWS = 40, TWIN_SIZE = TWIN_ROWS * 41 + 8 };
+
+/* The same start for both, with guards behind n floats. */
+static void start_twins(float *a, float *b, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i++) a[i] = b[i] = (float)normal();
+  for (; i < n + 8; i++) a[i] = b[i] = guard;
+}
+
+static void row_twins(size_t rows, size_t n)
+{
+  static float a[TWIN_SIZE], b[TWIN_SIZE], c[TWIN_SIZE], d[TWIN_SIZE], x[TWIN_SIZE], dy[TWIN_SIZE];
+  float stats[2 * TWIN_ROWS], gain[64];
+  size_t stride = n + 1, i;
+  fill(x, TWIN_SIZE, 1);
+  fill(dy, TWIN_SIZE, 1);
+  fill(gain, 64, 1);
+  for (i = 0; i < rows; i++) { stats[2 * i] = (float)(0.2 * normal()); stats[2 * i + 1] = 1 + (float)(0.1 * normal()); }
+  start_twins(a, b, rows * n);
+  icl__train_f8.layernorm(a, dy, x, stats, gain, rows, n);
+  icl__train_ref.layernorm(b, dy, x, stats, gain, rows, n);
+  check_twins(a, b, rows * n, 1e-5);
+  start_twins(a, b, n);
+  start_twins(c, d, n);
+  icl__train_f8.layernorm_params(a, c, dy, x, stats, rows, n);
+  icl__train_ref.layernorm_params(b, d, dy, x, stats, rows, n);
+  check_twins(a, b, n, 1e-5);
+  check_twins(c, d, n, 1e-5);
+  CHECK(same(c, d, n));                                       /* plain sums in the same order */
+  start_twins(a, b, n);
+  icl__train_f8.column_sum(a, x, rows, n, stride);
+  icl__train_ref.column_sum(b, x, rows, n, stride);
+  check_twins(a, b, n, 0);
+}
+
+static void flat_twins(size_t n)
+{
+  float a[48], b[48], m[2][48], v[2][48], p[48], g[48];
+  icl__adam k;
+  int kind;
+  size_t i;
+  for (kind = ICL_GELU_TANH; kind <= ICL_RELU; kind++) {
+    start_twins(a, b, n);
+    fill(g, 48, 3);
+    icl__train_f8.activate(a, g, n, (icl_activation)kind);
+    icl__train_ref.activate(b, g, n, (icl_activation)kind);
+    check_twins(a, b, n, 2e-6);
+  }
+  start_twins(a, b, n);
+  for (i = 0; i < 48; i++) p[i] = (float)(fabs(uniform()) / (double)n);
+  icl__train_f8.softmax(a, p, n, 0.4f);
+  icl__train_ref.softmax(b, p, n, 0.4f);
+  check_twins(a, b, n, 1e-6);
+  k.beta1 = 0.8f; k.beta2 = 0.95f; k.eps = 1e-6f; k.rate = 0.02f; k.root_v = 1.7f; k.decay = 0.99f;
+  k.grad_scale = 0.7f;
+  start_twins(a, b, n);
+  start_twins(m[0], m[1], n);
+  start_twins(v[0], v[1], n);
+  for (i = 0; i < n; i++) v[0][i] = v[1][i] = v[0][i] * v[0][i];
+  icl__train_f8.adam(a, m[0], v[0], g, n, &k);
+  icl__train_ref.adam(b, m[1], v[1], g, n, &k);
+  check_twins(a, b, n, 1e-6);
+  check_twins(m[0], m[1], n, 1e-6);
+  check_twins(v[0], v[1], n, 1e-6);
+}
+#endif
+
+TEST(kernels_and_their_plain_twins)
+{
+#if ICL__SIMD
+  size_t rows, n;
+  if (!has_simd()) SKIP("no vector unit");
+  for (rows = 1; rows <= 40; rows++)
+    for (n = 1; n <= 40; n += rows % 8 == 1 ? 1 : 3) row_twins(rows, n);
+  for (n = 1; n <= 40; n++) flat_twins(n);
+#else
+  SKIP("built without vectors");
+#endif
+}
+
+/* ----- the same bits ------------------------------------------------------------------------------ */
+
+/* What steps of training leave behind, losses and norms included.  group, micro 0: as chosen. */
+static uint64_t train_bits(icl_train_options o, int steps, int threads, size_t group, size_t micro, int force)
+{
+  icl_trainer *t;
+  uint64_t h;
+  int s;
+  o.threads = threads;
+  t = begin(&o);
+  plain(t, force);
+  if (group) t->work.group = group;
+  if (micro) t->work.micro = icl__min(micro, t->work.micro);
+  for (h = 0, s = 0; s < steps; s++) {
+    icl_train_info info;
+    CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+    h = icl__digest_float(icl__digest_float(h, info.loss), info.grad_norm);
+  }
+  h = icl__digest_int(h, (int64_t)state_of(t));
+  icl_trainer_delete(t);
+  return h;
+}
+
+static void check_same_bits(const icl_train_options *o, int steps)
+{
+  static const struct { int threads; size_t group, micro; } ways[] = {
+    {2, 0, 0}, {3, 0, 0}, {8, 0, 0}, {1, 1, 0}, {1, 1, 1}, {1, 2, 5}, {2, 3, 7}, {3, 16, 10}, {1, 5, 2}, {8, 1, 3}
+  };
+  int force;
+  size_t i;
+  for (force = 0; force < 2; force++) {
+    uint64_t h = train_bits(*o, steps, 1, 0, 0, force);
+    for (i = 0; i < COUNT(ways); i++)
+      CHECK(train_bits(*o, steps, ways[i].threads, ways[i].group, ways[i].micro, force) == h);
+  }
+}
+
+TEST(same_bits_for_any_threads_and_groups)
+{
+  icl_train_options o = lively();
+  check_same_bits(&o, 6);
+  o.model.n_embd = 72; o.model.n_head = 1; o.model.n_layer = 1;        /* several tiles of each weight */
+  o.model.position_embedding_type = ICL_POSITION_NONE;
+  o.batch = 12;
+  check_same_bits(&o, 3);
+  o = small();                                               /* many tiny prompts: more than 256 rows */
+  o.batch = 70;
+  o.model.n_embd = 5; o.model.n_head = 1;
+  check_same_bits(&o, 3);
+}
+
+/* Another seed, and every step, give other bits: the test above could fail. */
+TEST(other_bits_for_other_runs)
+{
+  icl_train_options o = small();
+  uint64_t h = train_bits(o, 2, 1, 0, 0, 0);
+  CHECK(h != train_bits(o, 3, 1, 0, 0, 0));
+  o.seed++;
+  CHECK(h != train_bits(o, 2, 1, 0, 0, 0));
+}
+
+TEST(resumed_run_is_the_same_run)
+{
+  icl_train_options o = lively();
+  const char *path = at("run.state");
+  uint64_t expected;
+  int k, s;
+  icl_trainer *t = begin(&o);
+  for (s = 0; s < 7; s++) CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+  expected = state_of(t);
+  icl_trainer_delete(t);
+  for (k = 0; k <= 7; k++) {
+    icl_report r;
+    o.threads = 1 + k % 3;
+    t = begin(&o);
+    for (s = 0; s < k; s++) icl_train_step(t, NULL);
+    CHECK_EQ(icl_train_save(t, path, &r), ICL_OK);
+    CHECK_STR(r.text, "");
+    icl_trainer_delete(t);
+    o.threads = k % 2 ? 8 : 2;
+    t = begin(&o);
+    for (s = 0; s < 3 * (k % 2); s++) icl_train_step(t, NULL);     /* whatever it did before is gone */
+    CHECK_EQ(icl_train_resume(t, path, &r), ICL_OK);
+    for (s = k; s < 7; s++) icl_train_step(t, NULL);
+    CHECK(state_of(t) == expected);
+    icl_trainer_delete(t);
+  }
+  CHECK_FILES(1);
+}
+
+/* Saving and exporting on the way change nothing. */
+TEST(looking_does_not_touch)
+{
+  icl_train_options o = lively();
+  icl_trainer *t = begin(&o), *u = begin(&o);
+  int s;
+  for (s = 0; s < 4; s++) {
+    icl_train_step(t, NULL);
+    icl_train_step(u, NULL);
+    CHECK_EQ(icl_train_export(u, at("m.safetensors"), NULL), ICL_OK);
+    CHECK_EQ(icl_train_save(u, at("u.state"), NULL), ICL_OK);
+    CHECK(state_of(t) == state_of(u));
+  }
+  CHECK_FILES(2);
+  icl_trainer_delete(t);
+  icl_trainer_delete(u);
+}
+
+/* ----- whose state is it ---------------------------------------------------------------------------- */
+
+/* Change i of the options of a run that makes it another run; NULL past the last. */
+static const char *change_run(icl_train_options *o, int i)
+{
+  switch (i) {
+    case 0:  o->model.n_dims = 4; return "n_dims";
+    case 1:  o->model.n_embd = 32; return "n_embd";
+    case 2:  o->model.n_head = 2; return "n_head";
+    case 3:  o->model.n_layer = 3; return "n_layer";
+    case 4:  o->model.n_positions = 26; return "n_positions";
+    case 5:  o->model.n_out = 3; return "n_out";
+    case 6:  o->model.position_embedding_type = ICL_POSITION_NONE; return "positions";
+    case 7:  o->model.position_embedding_type = ICL_POSITION_SINUSOIDAL; return "sinusoidal";
+    case 8:  o->model.activation_function = ICL_RELU; return "activation";
+    case 9:  o->model.layer_norm_epsilon = 1e-6f; return "layer_norm_epsilon";
+    case 10: o->task = "0.5*noisy(dense, sd=0.2) + tree(depth=2)"; return "task's argument";
+    case 11: o->task = "0.6*noisy(dense, sd=0.1) + tree(depth=2)"; return "task's weight";
+    case 12: o->sampling.x_uniform = 1; return "x_uniform";
+    case 13: o->sampling.x_scale = 2; return "x_scale";
+    case 14: o->sampling.y_scale = 2; return "y_scale";
+    case 15: o->pairs = 12; o->model.n_positions = 25; return "pairs";
+    case 16: o->batch = 14; return "batch";
+    case 17: o->steps = 10; return "steps of a cosine";
+    case 18: o->schedule = ICL_LR_CONSTANT; return "schedule";
+    case 19: o->schedule = ICL_LR_INVERSE_SQRT; return "schedule";
+    case 20: o->lr = 0.011f; return "lr";
+    case 21: o->warmup = 3; return "warmup";
+    case 22: o->lr_end = 0.1f; return "lr_end";
+    case 23: o->beta1 = 0.95f; return "beta1";
+    case 24: o->beta2 = 0.99f; return "beta2";
+    case 25: o->epsilon = 1e-6f; return "epsilon";
+    case 26: o->weight_decay = 0.02f; return "weight_decay";
+    case 27: o->clip = 0.6f; return "clip";
+    case 28: o->init_sd = 0.02f; return "init_sd";
+    case 29: o->dims_start = 2; return "dims_start";
+    case 30: o->dims_every = 3; return "dims_every";
+    case 31: o->pairs_start = 4; return "pairs_start";
+    case 32: o->pairs_add = 3; return "pairs_add";
+    case 33: o->pairs_every = 2; return "pairs_every";
+    case 34: o->seed = 8; return "seed";
+    case 35: o->seed += (uint64_t)1 << 40; return "the seed's high bits";
+    case 36: o->world = 2; return "world";
+    default: return NULL;
+  }
+}
+
+/* And changes that do not. */
+static const char *change_nothing(icl_train_options *o, int i)
+{
+  switch (i) {
+    case 0: o->threads = 5; return "threads";
+    case 1: o->max_bad = 3; return "max_bad";
+    case 2: o->task = " 0.5 * noisy( dense,sd=0.1,renorm=0)+1*tree( depth = 2 ) "; return "spaces and defaults";
+    case 3: o->beta1 = 0.9f; o->model.n_positions = 25; return "defaults that are spelled out";
+    case 4: o->sampling.x_scale = 1; o->sampling.y_scale = 1; return "scales of 1, which are the default";
+    case 5: o->sampling.dims_active = 2; return "dims_active, which is the curriculum's";
+    default: return NULL;
+  }
+}
+
+static void check_change(const char *(*change)(icl_train_options *, int), icl_error expected)
+{
+  const char *what;
+  int i;
+  for (i = 0;; i++) {
+    icl_train_options o = lively();
+    icl_trainer *t;
+    icl_report r;
+    icl_error err;
+    uint64_t before;
+    if ((what = change(&o, i)) == NULL) break;
+    t = begin(&o);
+    icl_train_step(t, NULL);
+    before = state_of(t);
+    err = icl_train_resume(t, at("run.state"), &r);
+    if (err != expected) printf("%s: %s\n", test_name, what);
+    CHECK_EQ(err, expected);
+    CHECK_EQ(r.code, err);
+    if (err) CHECK(state_of(t) == before && r.text[0]);
+    icl_trainer_delete(t);
+  }
+}
+
+TEST(state_of_another_run)
+{
+  icl_train_options o = lively();
+  icl_trainer *t = begin(&o);
+  int s;
+  for (s = 0; s < 3; s++) icl_train_step(t, NULL);
+  CHECK_EQ(icl_train_save(t, at("run.state"), NULL), ICL_OK);
+  icl_trainer_delete(t);
+  check_change(change_run, ICL_ERR_STATE);
+  check_change(change_nothing, ICL_OK);
+  CHECK_FILES(1);
+}
+
+/* More steps are a longer run of the same, where the learning rate does not depend on how many. */
+TEST(steps_can_be_added)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o);
+  icl_train_step(t, NULL);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  icl_trainer_delete(t);
+  o.steps = 1000;
+  t = begin(&o);
+  CHECK_EQ(icl_train_resume(t, at("a.state"), NULL), ICL_OK);
+  icl_trainer_delete(t);
+  CHECK_FILES(1);
+}
+
+/* ----- damaged state -------------------------------------------------------------------------------- */
+
+static icl_train_options tiny(void)
+{
+  icl_train_options o = small();
+  o.model.n_dims = 1; o.model.n_embd = 2; o.model.n_head = 1; o.model.n_layer = 1;
+  o.pairs = 2;
+  o.batch = 2;
+  return o;
+}
+
+/* Resumes from the bytes and sees that it is refused, with nothing changed. */
+static void check_refused(icl_trainer *t, const char *p, size_t n, icl_error expected)
+{
+  uint64_t before = state_of(t);
+  icl_report r;
+  icl_error err;
+  spill(at("bad.state"), p, n);
+  err = icl_train_resume(t, at("bad.state"), &r);
+  if (expected != ICL_OK) CHECK_EQ(err, expected);
+  CHECK(err != ICL_OK);
+  CHECK_EQ(r.code, err);
+  CHECK(state_of(t) == before);
+}
+
+static bytes tiny_state(void)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  bytes b;
+  int s;
+  for (s = 0; s < 5; s++) icl_train_step(t, NULL);
+  CHECK_EQ(icl_train_save(t, at("good.state"), NULL), ICL_OK);
+  b = slurp(at("good.state"));
+  CHECK_EQ(b.n, 56 + 12 * t->n + 8);
+  icl_trainer_delete(t);
+  return b;
+}
+
+TEST(damaged_state)
+{
+  icl_train_options o = tiny();
+  bytes b = tiny_state();
+  icl_trainer *t = begin(&o);
+  char *longer = (char *)need(b.n + 9);
+  size_t i;
+  int bit;
+  icl_train_step(t, NULL);
+  for (i = 0; i < b.n; i++) check_refused(t, b.p, i, i < 56 ? ICL_ERR_FORMAT : ICL_ERR_DIGEST);
+  memcpy(longer, b.p, b.n);
+  memset(longer + b.n, 0, 9);
+  check_refused(t, longer, b.n + 1, ICL_ERR_DIGEST);
+  check_refused(t, longer, b.n + 9, ICL_ERR_DIGEST);
+  free(longer);
+  for (i = 0; i < b.n; i += i < 64 || i + 16 > b.n ? 1 : 3)
+    for (bit = 0; bit < 8; bit++) {
+      icl_error expected = i < 8 ? ICL_ERR_FORMAT : i < 16 || (i >= 48 && i < 56) ? ICL_ERR_STATE : ICL_ERR_DIGEST;
+      b.p[i] = (char)(b.p[i] ^ 1 << bit);
+      check_refused(t, b.p, b.n, expected);
+      b.p[i] = (char)(b.p[i] ^ 1 << bit);
+    }
+  spill(at("bad.state"), b.p, b.n);
+  CHECK_EQ(icl_train_resume(t, at("bad.state"), NULL), ICL_OK);
+  CHECK_FILES(2);
+  free(b.p);
+  icl_trainer_delete(t);
+}
+
+/* A digest is no signature: whoever makes the file can make that fit.  Only what training can have
+ * produced may be believed then. */
+static void seal(bytes b)
+{
+  size_t n = (size_t)icl__get64((unsigned char *)b.p + 48), i;
+  uint64_t h = icl__digest(0, b.p, 56);
+  for (i = 0; i < 3; i++) h = icl__digest(h, b.p + 56 + 4 * n * i, 4 * n);
+  icl__put_le((unsigned char *)b.p + b.n - 8, h, 8);
+}
+
+TEST(hostile_state)
+{
+  static const struct { size_t at; uint64_t value; } lies[] = {
+    {16, (uint64_t)-1}, {16, (uint64_t)-1000000}, {16, (uint64_t)1 << 63}, {16, ((uint64_t)1 << 63) - 1},
+    {24, (uint64_t)-1}, {24, 6}, {24, (uint64_t)1 << 63}, {32, (uint64_t)-1}, {32, 6}, {32, (uint64_t)1 << 62},
+    {40, (uint64_t)-1}, {40, 6}, {40, (uint64_t)1 << 31}, {40, (uint64_t)1 << 32}
+  };
+  static const uint32_t numbers[] = {0x7fc00000u, 0x7f800001u, 0x7f800000u, 0xff800000u};
+  icl_train_options o = tiny();
+  bytes b = tiny_state();
+  icl_trainer *t = begin(&o);
+  size_t i, k, n = t->n;
+  for (i = 0; i < COUNT(lies); i++) {
+    char old[8];
+    memcpy(old, b.p + lies[i].at, 8);
+    icl__put_le((unsigned char *)b.p + lies[i].at, lies[i].value, 8);
+    seal(b);
+    check_refused(t, b.p, b.n, ICL_OK);
+    memcpy(b.p + lies[i].at, old, 8);
+  }
+  for (i = 0; i < COUNT(numbers); i++)
+    for (k = 0; k < 3 * n; k += n - 1) {
+      char old[4];
+      memcpy(old, b.p + 56 + 4 * k, 4);
+      icl__put_le((unsigned char *)b.p + 56 + 4 * k, numbers[i], 4);
+      seal(b);
+      check_refused(t, b.p, b.n, ICL_OK);
+      memcpy(b.p + 56 + 4 * k, old, 4);
+    }
+  icl__put_le((unsigned char *)b.p + 56 + 8 * n, 0xbf800000u, 4);      /* v = -1 has no root */
+  seal(b);
+  check_refused(t, b.p, b.n, ICL_OK);
+  CHECK_FILES(2);
+  free(b.p);
+  icl_trainer_delete(t);
+}
+
+/* ----- numbers that are none ------------------------------------------------------------------------- */
+
+/* A class that is linear but at one x. */
+static struct { int armed; float x, y; } trap;
+
+static int trap_size(const icl_class_call *c) { (void)c; return 1; }
+static void trap_draw(float *theta, const icl_class_call *c, icl_rng *rng) { (void)c; *theta = icl_rng_normal(rng); }
+static float trap_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  (void)c;
+  return trap.armed && x[0] == trap.x ? trap.y : theta[0] * x[0];
+}
+
+static icl_class trap_class(void)
+{
+  icl_class c;
+  memset(&c, 0, sizeof c);
+  c.name = "trap";
+  c.n_theta = trap_size;
+  c.draw = trap_draw;
+  c.eval = trap_eval;
+  return c;
+}
+
+/* Arms the trap for one pair of one prompt of a step. */
+static void arm(icl_trainer *t, int64_t step, int prompt, int pair, float y)
+{
+  float xs[64], ys[32], *scratch = (float *)need(icl_prompt_scratch(&t->task) * sizeof(float));
+  icl_rng rng;
+  trap.armed = 0;
+  icl_rng_init(&rng, t->o.seed, (uint64_t)step, (uint64_t)prompt);
+  CHECK_EQ(icl_prompt_sample(&t->task, &t->o.sampling, &rng, t->o.pairs, xs, ys, NULL, scratch), ICL_OK);
+  free(scratch);
+  trap.x = xs[pair * t->o.model.n_dims];
+  trap.y = y;
+  trap.armed = 1;
+}
+
+/* A step that must be skipped: nothing moves but the counters. */
+static void check_skipped(icl_trainer *t, icl_error expected)
+{
+  icl_train_info info;
+  size_t bytes_of = t->n * sizeof(float);
+  int64_t skipped = t->skipped, updates = t->updates, step = t->step;
+  uint64_t h = icl__digest(icl__digest(icl__digest(0, t->params, bytes_of), t->m, bytes_of), t->v, bytes_of);
+  int bad = t->bad;
+  CHECK_EQ(icl_train_step(t, &info), expected);
+  CHECK(icl__digest(icl__digest(icl__digest(0, t->params, bytes_of), t->m, bytes_of), t->v, bytes_of) == h);
+  CHECK_EQ(info.skipped, skipped + 1);
+  CHECK_EQ(info.step, step + 1);
+  CHECK_EQ(t->updates, updates);
+  CHECK_EQ(t->bad, bad + 1);
+  CHECK(!isfinite(info.loss) || !isfinite(info.grad_norm));
+}
+
+static icl_train_options trapped(icl_class *own)
+{
+  icl_train_options o = small();
+  *own = trap_class();
+  o.own = own;
+  o.n_own = 1;
+  o.task = "trap";
+  return o;
+}
+
+TEST(one_bad_pair_skips_the_step)
+{
+  static const int prompts[] = {0, 3, 5}, pairs[] = {0, 2, 4};
+  const float values[] = {NAN, INFINITY, -INFINITY, 1e30f, -3e38f};
+  icl_class own;
+  icl_train_options o = trapped(&own);
+  size_t s, i, k, v;
+  trap.armed = 0;
+  for (s = 0; s < 2; s++)
+    for (i = 0; i < 3; i++)
+      for (k = 0; k < 3; k++)
+        for (v = 0; v < COUNT(values); v++) {
+          icl_trainer *t;
+          size_t n;
+          o.threads = 1 + (int)(v % 2);
+          t = begin(&o);
+          for (n = 0; n < s; n++) CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+          arm(t, (int64_t)s, prompts[i], pairs[k], values[v]);
+          check_skipped(t, ICL_OK);
+          CHECK_EQ(icl_train_step(t, NULL), ICL_OK);         /* and goes on */
+          CHECK_EQ(t->bad, 0);
+          CHECK_EQ(t->updates, s + 1);
+          CHECK_EQ(t->skipped, 1);
+          CHECK(icl__finite(t->params, t->n));
+          trap.armed = 0;
+          icl_trainer_delete(t);
+        }
+}
+
+/* NaN in any tensor that the loss reads: skipped, after max_bad in a row the end; and none of it saved. */
+TEST(weights_that_are_not_finite)
+{
+  const float values[] = {NAN, INFINITY, 1e38f};
+  icl_train_options o = small();
+  icl_trainer *t;
+  bytes old;
+  icl_tensor x;
+  int i;
+  size_t at_weight = 0, v;
+  o.max_bad = 3;
+  t = begin(&o);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  old = slurp(at("a.state"));
+  for (i = 0; i < icl_tensor_count(&t->o.model); i++) {
+    icl_report r;
+    icl_tensor_at(&t->o.model, i, &x);
+    for (v = 0; v < 2; v++) {
+      float keep = t->params[at_weight];
+      t->params[at_weight] = values[v];
+      t->bad = 0;
+      check_skipped(t, ICL_OK);
+      check_skipped(t, ICL_OK);
+      check_skipped(t, ICL_ERR_NONFINITE);
+      CHECK_EQ(icl_train_save(t, at("a.state"), &r), ICL_ERR_NONFINITE);
+      CHECK_EQ(r.code, ICL_ERR_NONFINITE);
+      CHECK(icl_train_export(t, at("a.safetensors"), &r) == ICL_ERR_NONFINITE && r.code == ICL_ERR_NONFINITE);
+      t->params[at_weight] = keep;
+    }
+    at_weight += (size_t)x.rows * (size_t)x.cols;
+  }
+  CHECK_EQ(icl_train_step(t, NULL), ICL_OK);                 /* whole again: it goes on */
+  CHECK_EQ(t->bad, 0);
+  t->m[5] = NAN;
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_ERR_NONFINITE);
+  t->m[5] = 0;
+  t->v[t->n - 1] = INFINITY;
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_ERR_NONFINITE);
+  CHECK(holds(at("a.state"), old));
+  CHECK(!is_there(at("a.safetensors")));
+  CHECK_FILES(1);
+  free(old.p);
+  icl_trainer_delete(t);
+}
+
+/* Large but finite weights, prompts and gradients must never turn weights into NaN. */
+TEST(huge_numbers)
+{
+  static const float sizes[] = {1e8f, 1e12f, 1e15f, 1e18f, 1e19f, 1e20f, 1e25f, 1e38f};
+  size_t i, k;
+  for (i = 0; i < COUNT(sizes); i++) {
+    icl_train_options o = small();
+    icl_trainer *t;
+    float *xs = normals(6 * 5 * 2, 1), *ys = normals(6 * 5, 1), loss;
+    int way;
+    for (k = 0; k < 6 * 5; k++) ys[k] *= sizes[i];
+    for (way = 0; way < 2; way++) {
+      t = begin(&o);
+      plain(t, way);
+      CHECK_EQ(icl_train_gradient(t, xs, ys, &loss), ICL_OK);
+      CHECK_EQ(icl_train_update(t, NULL), ICL_OK);
+      CHECK(icl__finite(t->params, t->n) && icl__finite(t->m, t->n) && icl__finite(t->v, t->n));
+      for (k = 0; k < t->n; k++) t->params[k] *= sizes[i];
+      icl_train_step(t, NULL);
+      icl_train_step(t, NULL);
+      CHECK(icl__finite(t->m, t->n) && icl__finite(t->v, t->n));
+      icl_trainer_delete(t);
+    }
+    free(xs); free(ys);
+  }
+}
+
+static int count_steps(void *user, const icl_train_info *info)
+{
+  (void)info;
+  ++*(int *)user;
+  return 0;
+}
+
+TEST(run_ends_when_nothing_is_finite)
+{
+  icl_class own;
+  icl_train_options o = trapped(&own);
+  icl_trainer *t;
+  icl_run run;
+  icl_report r;
+  bytes old;
+  int steps = 0;
+  trap.armed = 0;
+  o.max_bad = 4;
+  o.steps = 30;
+  t = begin(&o);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  old = slurp(at("a.state"));
+  memset(&run, 0, sizeof run);
+  run.state_path = at("a.state");
+  run.model_path = at("a.safetensors");
+  run.progress = count_steps;
+  run.user = &steps;
+  t->params[0] = NAN;
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_NONFINITE);
+  CHECK(r.code == ICL_ERR_NONFINITE && r.text[0]);
+  CHECK(steps == 3 || steps == 4);
+  CHECK(holds(at("a.state"), old));
+  CHECK_FILES(1);
+  free(old.p);
+  icl_trainer_delete(t);
+}
+
+/* ----- the optimizer ----------------------------------------------------------------------------------- */
+
+/* Puts a gradient in place, as icl_train_gradient would. */
+static void give_gradient(icl_trainer *t, const float *g, float factor)
+{
+  size_t i;
+  for (i = 0; i < t->n; i++) t->grad[i] = factor * g[i];
+  t->grad[t->n] = 1;
+}
+
+TEST(clipping_is_scaling)
+{
+  icl_train_options o = small();
+  icl_trainer *clipped, *scaled;
+  icl_train_info info;
+  float *g;
+  double norm = 0;
+  size_t i;
+  int s;
+  scaled = begin(&o);
+  o.clip = 0.25f;
+  clipped = begin(&o);
+  g = normals(clipped->n, 0.1);
+  for (i = 0; i < clipped->n; i++) norm += (double)g[i] * (double)g[i];
+  norm = sqrt(norm);
+  for (s = 0; s < 3; s++) {                                  /* above the limit, twice, and below */
+    float size = s < 2 ? 1.0f : 1e-3f;
+    give_gradient(clipped, g, size);
+    CHECK_EQ(icl_train_update(clipped, &info), ICL_OK);
+    CHECK_NEAR(info.grad_norm, (double)size * norm, 1e-6 * norm);
+    give_gradient(scaled, g, s < 2 ? (float)(0.25 / (icl__grad_norm(clipped) + 1e-6)) : size);
+    CHECK_EQ(icl_train_update(scaled, NULL), ICL_OK);
+    CHECK(same(clipped->params, scaled->params, scaled->n));
+    CHECK(same(clipped->m, scaled->m, scaled->n) && same(clipped->v, scaled->v, scaled->n));
+  }
+  free(g);
+  icl_trainer_delete(clipped);
+  icl_trainer_delete(scaled);
+}
+
+/* lr of the update that comes after `done` of them, by its formula. */
+static double lr64(const icl_train_options *o, int64_t done)
+{
+  double s = (double)done + 1, W = (double)o->warmup, N = (double)o->steps, lr = (double)o->lr;
+  if (s <= W) return lr * s / W;
+  if (o->schedule == ICL_LR_CONSTANT) return lr;
+  if (o->schedule == ICL_LR_INVERSE_SQRT) return lr * sqrt(W / s);
+  return lr * ((double)o->lr_end + (1 - (double)o->lr_end) * 0.5 * (1 + cos(3.14159265358979323846 * (s - W) / (N - W))));
+}
+
+static float lr_at(icl_trainer *t, int64_t done)
+{
+  icl_train_info info;
+  float *zero = (float *)need(t->n * sizeof(float));
+  memset(zero, 0, t->n * sizeof(float));
+  t->step = done;
+  give_gradient(t, zero, 0);
+  CHECK_EQ(icl_train_update(t, &info), ICL_OK);
+  free(zero);
+  return info.lr;
+}
+
+TEST(schedules)
+{
+  static const struct { icl_schedule kind; int64_t warmup, steps; float lr_end; } runs[] = {
+    {ICL_LR_CONSTANT, 0, 100, 0}, {ICL_LR_CONSTANT, 10, 100, 0}, {ICL_LR_INVERSE_SQRT, 0, 20000, 0},
+    {ICL_LR_INVERSE_SQRT, 1, 100, 0}, {ICL_LR_INVERSE_SQRT, 100, 20000, 0}, {ICL_LR_COSINE, 0, 100, 0},
+    {ICL_LR_COSINE, 10, 1000, 0.1f}, {ICL_LR_COSINE, 500, 20000, 0}, {ICL_LR_COSINE, 100, 100, 0},
+    {ICL_LR_COSINE, 200, 100, 0.5f}, {ICL_LR_COSINE, 0, 1, 0.25f}
+  };
+  size_t i;
+  int64_t s;
+  for (i = 0; i < COUNT(runs); i++) {
+    icl_train_options o = small();
+    icl_trainer *t;
+    o.schedule = runs[i].kind;
+    o.warmup = runs[i].warmup;
+    o.steps = runs[i].steps;
+    o.lr_end = runs[i].lr_end;
+    o.lr = 3e-3f;
+    t = begin(&o);
+    o = *icl_trainer_options(t);
+    for (s = 0; s < o.steps; s += s < 20 ? 1 : 1 + s / 7)
+      CHECK_NEAR(lr_at(t, s), lr64(&o, s), 1e-6 * (double)o.lr);
+    if (o.schedule == ICL_LR_INVERSE_SQRT) {
+      CHECK_NEAR(lr_at(t, o.warmup - 1), o.lr, 1e-9);                    /* the peak */
+      CHECK_NEAR(lr_at(t, 4 * o.warmup - 1), o.lr / 2, 1e-9);
+    }
+    if (o.schedule == ICL_LR_COSINE && o.steps > o.warmup) {
+      CHECK_NEAR(lr_at(t, o.steps - 1), o.lr * o.lr_end, 1e-9);
+      CHECK_NEAR(lr_at(t, 3 * o.steps), o.lr * o.lr_end, 1e-9);          /* and stays there */
+    }
+    icl_trainer_delete(t);
+  }
+}
+
+TEST(inverse_sqrt_warms_up_for_5000_steps)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  o.schedule = ICL_LR_INVERSE_SQRT;
+  t = begin(&o);
+  CHECK_EQ(icl_trainer_options(t)->warmup, 5000);
+  CHECK_NEAR(lr_at(t, 4999), 1e-2, 1e-9);
+  CHECK_NEAR(lr_at(t, 0), 2e-6, 1e-12);
+  icl_trainer_delete(t);
+}
+
+static void check_adam(float decay, float clip, int force)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  double *p, *m, *v;
+  float *g;
+  size_t i;
+  int s;
+  o.weight_decay = decay;
+  o.clip = clip;
+  o.beta1 = 0.8f; o.beta2 = 0.97f; o.epsilon = 1e-6f;
+  o.warmup = 5;
+  t = begin(&o);
+  plain(t, force);
+  p = (double *)need(t->n * sizeof *p); m = (double *)need(t->n * sizeof *m); v = (double *)need(t->n * sizeof *v);
+  g = (float *)need(t->n * sizeof *g);
+  for (i = 0; i < t->n; i++) { p[i] = (double)t->params[i]; m[i] = v[i] = 0; }
+  for (s = 1; s <= 20; s++) {
+    double norm = 0, scale = 1, lr = (double)o.lr * (s < 5 ? s / 5.0 : 1), b1 = (double)o.beta1, b2 = (double)o.beta2;
+    fill(g, t->n, s % 3 ? 0.1 : 3);
+    for (i = 0; i < t->n; i++) norm += (double)g[i] * (double)g[i];
+    if (clip > 0 && sqrt(norm) > (double)clip) scale = (double)clip / sqrt(norm);
+    for (i = 0; i < t->n; i++) {
+      double x = scale * (double)g[i];
+      m[i] = b1 * m[i] + (1 - b1) * x;
+      v[i] = b2 * v[i] + (1 - b2) * x * x;
+      p[i] -= lr * (double)decay * p[i];
+      p[i] -= lr * (m[i] / (1 - pow(b1, s))) / (sqrt(v[i] / (1 - pow(b2, s))) + (double)o.epsilon);
+    }
+    give_gradient(t, g, 1);
+    CHECK_EQ(icl_train_update(t, NULL), ICL_OK);
+    for (i = 0; i < t->n; i += 1 + t->n / 200) CHECK_NEAR(t->params[i], p[i], 1e-6);
+  }
+  free(p); free(m); free(v); free(g);
+  icl_trainer_delete(t);
+}
+
+TEST(adam_in_double_precision)
+{
+  int force;
+  for (force = 0; force < 2; force++) {
+    check_adam(0, 0, force);
+    check_adam(0.3f, 0, force);
+    check_adam(0.3f, 0.7f, force);
+  }
+}
+
+/* A skipped step is none for Adam: its bias correction counts updates. */
+TEST(skipped_steps_are_no_updates)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o), *u = begin(&o);
+  float *g = normals(t->n, 1);
+  int s;
+  for (s = 0; s < 3; s++) {
+    give_gradient(t, g, 1);
+    t->grad[t->n] = NAN;
+    CHECK_EQ(icl_train_update(t, NULL), ICL_OK);
+    give_gradient(t, g, 1);
+    CHECK_EQ(icl_train_update(t, NULL), ICL_OK);
+    give_gradient(u, g, 1);
+    CHECK_EQ(icl_train_update(u, NULL), ICL_OK);
+    CHECK(same(t->params, u->params, t->n));
+  }
+  CHECK_EQ(t->step, 6);
+  CHECK_EQ(t->skipped, 3);
+  free(g);
+  icl_trainer_delete(t);
+  icl_trainer_delete(u);
+}
+
+/* ----- beginnings ----------------------------------------------------------------------------------------- */
+
+/* Mean and standard deviation of x[n] as they should be, within five standard errors, and the largest. */
+static void check_spread(const float *x, size_t n, double sd, double max, const char *name)
+{
+  double mean = 0, var = 0, top = 0;
+  size_t i;
+  for (i = 0; i < n; i++) {
+    mean += (double)x[i] / (double)n;
+    var += (double)x[i] * (double)x[i] / (double)n;
+    if (fabs((double)x[i]) > top) top = fabs((double)x[i]);
+  }
+  if (!(fabs(mean) <= 5 * sd / sqrt((double)n)) || !(fabs(sqrt(var) / sd - 1) <= 5 / sqrt(2.0 * (double)n)) || top > max)
+    printf("%s: %s: mean %.3g, sd %.4g, expected %.4g, largest %.3g\n", test_name, name, mean, sqrt(var), sd, top);
+  CHECK_NEAR(mean, 0, 5 * sd / sqrt((double)n));
+  CHECK_NEAR(sqrt(var), sd, 5 * sd / sqrt(2.0 * (double)n));
+  CHECK(top <= max);
+}
+
+TEST(first_weights)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  icl_tensor x;
+  size_t k, n;
+  const float *p;
+  int i;
+  o.model.n_dims = 20; o.model.n_embd = 48; o.model.n_head = 4; o.model.n_layer = 3;
+  o.pairs = 40;
+  o.batch = 1;
+  o.init_sd = 0;
+  t = begin(&o);
+  CHECK(t->o.init_sd == 0.02f);
+  for (i = 0, p = t->params; i < icl_tensor_count(&t->o.model); i++, p += n) {
+    double in = 0, out = 1 / sqrt(48.0), sd;
+    icl_tensor_at(&t->o.model, i, &x);
+    n = (size_t)x.rows * (size_t)x.cols;
+    in = 1 / sqrt(20.0);
+    if (!strncmp(x.name, "_read_in", 8)) check_spread(p, n, in / sqrt(3.0), in, x.name);
+    else if (!strcmp(x.name, "_read_out.weight")) check_spread(p, n, out / sqrt(3.0), out, x.name);
+    else if (!strcmp(x.name, "_read_out.bias")) CHECK(p[0] != 0.0f && fabs((double)p[0]) <= out);
+    else if (x.rank == 1)
+      for (k = 0; k < n; k++) CHECK(p[k] == (strstr(x.name, ".bias") ? 0.0f : 1.0f));
+    else {
+      sd = strstr(x.name, "c_proj") ? 0.02 / sqrt(2 * 3.0) : 0.02;
+      check_spread(p, n, sd, 7 * sd, x.name);
+    }
+  }
+  CHECK_EQ(p - t->params, t->n);
+  icl_trainer_delete(t);
+}
+
+/* Every tensor has numbers of its own, and another seed gives others. */
+TEST(first_weights_are_independent)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o), *u;
+  size_t i, j, equal = 0;
+  u = begin(&o);
+  CHECK(same(t->params, u->params, t->n));
+  icl_trainer_delete(u);
+  o.seed += (uint64_t)1 << 32;
+  u = begin(&o);
+  for (i = 0; i < t->n; i++) {
+    if (t->params[i] == 0.0f || t->params[i] == 1.0f) continue;
+    equal += t->params[i] == u->params[i];
+    for (j = i + 1; j < t->n; j++) equal += t->params[i] == t->params[j];
+  }
+  CHECK(equal < 3);
+  icl_trainer_delete(t);
+  icl_trainer_delete(u);
+}
+
+TEST(curriculum)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  int s;
+  o.model.n_dims = 5;
+  o.pairs = 9;
+  o.dims_start = 2; o.dims_every = 3;
+  o.pairs_start = 2; o.pairs_add = 3; o.pairs_every = 2;
+  o.steps = 40;
+  t = begin(&o);
+  for (s = 0; s < 14; s++) {
+    int dims = 2 + s / 3, pairs = 2 + s / 2 * 3, i, j, zeros = 0;
+    icl_train_info info;
+    CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+    if (dims > 5) dims = 5;
+    if (pairs > 9) pairs = 9;
+    CHECK_EQ(info.dims, dims);
+    CHECK_EQ(info.pairs, pairs);
+    CHECK_EQ(t->work.prompts, 6);
+    for (i = 0; i < 6 * pairs; i++)
+      for (j = 0; j < 5; j++) {
+        float x = t->work.xs[i * 5 + j];
+        if (j >= dims) CHECK(x == 0.0f);
+        else zeros += x == 0.0f;
+      }
+    CHECK_EQ(zeros, 0);
+  }
+  icl_trainer_delete(t);
+  o.dims_every = o.pairs_every = 0;                          /* none */
+  t = begin(&o);
+  CHECK_EQ(icl__dims_now(t), 5);
+  CHECK_EQ(icl__pairs_now(t), 9);
+  icl_trainer_delete(t);
+}
+
+/* Prompt i of step s is that of icl_prompt_sample, on any thread. */
+TEST(prompts_are_those_of_the_sampler)
+{
+  icl_train_options o = lively();
+  icl_trainer *t;
+  float xs[13 * 3], ys[13], *scratch;
+  int s, i;
+  o.threads = 3;
+  o.batch = 4;
+  t = begin(&o);
+  scratch = (float *)need(icl_prompt_scratch(&t->task) * sizeof(float));
+  for (s = 0; s < 5; s++) {
+    icl_train_info info;
+    icl_train_step(t, &info);
+    for (i = 0; i < 4; i++) {
+      icl_sampling how = t->o.sampling;
+      icl_rng rng;
+      size_t P = (size_t)info.pairs;
+      how.dims_active = info.dims;
+      icl_rng_init(&rng, 7, (uint64_t)s, (uint64_t)i);
+      CHECK_EQ(icl_prompt_sample(&t->task, &how, &rng, info.pairs, xs, ys, NULL, scratch), ICL_OK);
+      CHECK(same(xs, t->work.xs + (size_t)i * P * 3, P * 3) && same(ys, t->work.ys + (size_t)i * P, P));
+    }
+  }
+  free(scratch);
+  icl_trainer_delete(t);
+}
+
+/* ----- several processes ------------------------------------------------------------------------------------ */
+
+enum { WORLD_STEPS = 5 };
+
+static icl_train_options shared_run(int rank, int world)
+{
+  icl_train_options o = lively();
+  o.epsilon = 1e-2f;               /* so that gradients which are 0 but for rounding stay without effect */
+  o.batch = 7;
+  o.rank = rank;
+  o.world = world;
+  return o;
+}
+
+/* What two ranks have learned, against one process that did it alone. */
+static void check_world(icl_trainer *a, icl_trainer *b, const float *losses)
+{
+  icl_train_options o = shared_run(0, 1);
+  icl_trainer *one = begin(&o);
+  size_t i;
+  int s;
+  for (s = 0; s < WORLD_STEPS; s++) {
+    icl_train_info info;
+    CHECK_EQ(icl_train_step(one, &info), ICL_OK);
+    CHECK_NEAR(losses[s], info.loss, 1e-5 * (double)info.loss);
+  }
+  for (i = 0; i < one->n; i++) CHECK_NEAR(a->params[i], one->params[i], 1e-5);
+  CHECK(state_of(a) == state_of(b));
+  icl_trainer_delete(one);
+}
+
+/* The sum of both gradients, worked out beforehand. */
+static float *world_sum;
+
+static int take_sum(void *user, float *sum, size_t n)
+{
+  (void)user;
+  memcpy(sum, world_sum, n * sizeof(float));
+  return 0;
+}
+
+TEST(two_ranks_in_turn)
+{
+  icl_train_options o = shared_run(0, 2);
+  icl_trainer *t[2];
+  float losses[WORLD_STEPS];
+  size_t i;
+  int s, r;
+  o.reduce = take_sum;
+  t[0] = begin(&o);
+  o.rank = 1;
+  t[1] = begin(&o);
+  world_sum = (float *)need((t[0]->n + 1) * sizeof(float));
+  for (s = 0; s < WORLD_STEPS; s++) {
+    icl_train_info info;
+    for (r = 0; r < 2; r++) icl__gradient(t[r]);
+    for (i = 0; i <= t[0]->n; i++) world_sum[i] = t[0]->grad[i] + t[1]->grad[i];
+    for (r = 0; r < 2; r++) CHECK_EQ(icl_train_update(t[r], &info), ICL_OK);
+    losses[s] = info.loss;
+  }
+  check_world(t[0], t[1], losses);
+  for (r = 0; r < 2; r++) icl__gradient(t[r]);               /* NaN on one rank: no update on either */
+  t[1]->grad[3] = NAN;
+  for (i = 0; i <= t[0]->n; i++) world_sum[i] = t[0]->grad[i] + t[1]->grad[i];
+  for (r = 0; r < 2; r++) {
+    CHECK_EQ(icl_train_update(t[r], NULL), ICL_OK);
+    CHECK_EQ(t[r]->skipped, 1);
+  }
+  CHECK(state_of(t[0]) == state_of(t[1]));
+  free(world_sum);
+  icl_trainer_delete(t[0]);
+  icl_trainer_delete(t[1]);
+}
+
+#ifdef ICL_TRAIN_THREADS
+/* A place where two ranks wait for each other. */
+static struct { pthread_mutex_t lock; pthread_cond_t open; int waiting, round; float *part[2]; } meeting;
+
+static void wait_for_the_other(void)
+{
+  int round;
+  pthread_mutex_lock(&meeting.lock);
+  round = meeting.round;
+  if (++meeting.waiting == 2) {
+    meeting.waiting = 0;
+    meeting.round++;
+    pthread_cond_broadcast(&meeting.open);
+  }
+  while (round == meeting.round) pthread_cond_wait(&meeting.open, &meeting.lock);
+  pthread_mutex_unlock(&meeting.lock);
+}
+
+typedef struct rank_run { int rank; icl_trainer *t; float losses[WORLD_STEPS], *sum; } rank_run;
+
+static int all_reduce(void *user, float *sum, size_t n)
+{
+  rank_run *k = (rank_run *)user;
+  size_t i;
+  meeting.part[k->rank] = sum;
+  wait_for_the_other();
+  for (i = 0; i < n; i++) k->sum[i] = meeting.part[0][i] + meeting.part[1][i];
+  wait_for_the_other();
+  memcpy(sum, k->sum, n * sizeof(float));
+  return 0;
+}
+
+static void *run_rank(void *arg)
+{
+  rank_run *k = (rank_run *)arg;
+  int s;
+  for (s = 0; s < WORLD_STEPS; s++) {
+    icl_train_info info;
+    if (icl_train_step(k->t, &info)) break;
+    k->losses[s] = info.loss;
+  }
+  return NULL;
+}
+#endif
+
+TEST(two_ranks_at_once)
+{
+#ifdef ICL_TRAIN_THREADS
+  rank_run k[2];
+  pthread_t other;
+  int r;
+  pthread_mutex_init(&meeting.lock, NULL);
+  pthread_cond_init(&meeting.open, NULL);
+  for (r = 0; r < 2; r++) {
+    icl_train_options o = shared_run(r, 2);
+    o.reduce = all_reduce;
+    o.user = &k[r];
+    o.threads = 1 + r;
+    k[r].rank = r;
+    k[r].t = begin(&o);
+    k[r].sum = (float *)need((k[r].t->n + 1) * sizeof(float));
+  }
+  if (pthread_create(&other, NULL, run_rank, &k[1])) exit(3);
+  run_rank(&k[0]);
+  pthread_join(other, NULL);
+  check_world(k[0].t, k[1].t, k[0].losses);
+  for (r = 0; r < 2; r++) { icl_trainer_delete(k[r].t); free(k[r].sum); }
+#else
+  SKIP("built without threads");
+#endif
+}
+
+static int cannot_sum(void *user, float *sum, size_t n)
+{
+  (void)user;
+  sum[n / 2] = NAN;
+  return 1;
+}
+
+TEST(sum_over_processes_fails)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  icl_run run;
+  icl_report r;
+  uint64_t before;
+  o.reduce = cannot_sum;
+  t = begin(&o);
+  before = state_of(t);
+  CHECK_EQ(icl_train_step(t, NULL), ICL_ERR_IO);
+  CHECK(state_of(t) == before);
+  memset(&run, 0, sizeof run);
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_IO);
+  CHECK(r.code == ICL_ERR_IO && r.text[0]);
+  CHECK(state_of(t) == before);
+  icl_trainer_delete(t);
+}
+
+/* ----- the checkpoint ------------------------------------------------------------------------------------------ */
+
+/* Predictions of two models, pair by pair. */
+static void check_same_model(const icl_model *a, const icl_model *b, int pairs)
+{
+  icl_ctx *c[2];
+  size_t d = (size_t)a->config.n_dims;
+  int i, k;
+  CHECK_EQ(icl_ctx_new(&c[0], a, pairs - 1, 1), ICL_OK);
+  CHECK_EQ(icl_ctx_new(&c[1], b, pairs - 1, 1), ICL_OK);
+  for (k = 0; k < pairs; k++) {
+    float *x = normals(d, 1), y[2] = {0, 1};
+    for (i = 0; i < 2; i++) CHECK_EQ(icl_predict(c[i], x, &y[i]), ICL_OK);
+    CHECK(same(&y[0], &y[1], 1));
+    for (i = 0; i < 2 && k + 1 < pairs; i++) CHECK_EQ(icl_add(c[i], x, x[0]), ICL_OK);
+    free(x);
+  }
+  icl_ctx_delete(c[0]);
+  icl_ctx_delete(c[1]);
+}
+
+/* Surprise of new prompts of the mixture: median 0, one in a hundred above 1. */
+static void check_typical(const icl_trainer *t, const icl_model *m)
+{
+  enum { N = 400 };
+  float s[N], xs[13 * 3], ys[13], *scratch = (float *)need(icl_prompt_scratch(&t->task) * sizeof(float));
+  icl_ctx *c;
+  int i, odd = 0, P = t->o.pairs;
+  CHECK_EQ(icl_ctx_new(&c, m, P - 1, 4), ICL_OK);
+  for (i = 0; i < N; i++) {
+    icl_rng rng;
+    icl_rng_init(&rng, 99, 0, (uint64_t)i);
+    CHECK_EQ(icl_prompt_sample(&t->task, &t->o.sampling, &rng, P, xs, ys, NULL, scratch), ICL_OK);
+    icl_rewind(c, 0);
+    CHECK_EQ(icl_add_batch(c, P - 1, xs, ys), ICL_OK);
+    CHECK_EQ(icl_surprise(c, &s[i]), ICL_OK);
+    odd += s[i] > 1;
+  }
+  qsort(s, N, sizeof *s, icl__compare_floats);
+  CHECK_NEAR(s[N / 2], 0, 0.15);
+  CHECK(odd <= 14);
+  for (i = 0; i < N; i++) s[i] = s[i] > 0.3f;
+  icl_ctx_delete(c);
+  free(scratch);
+}
+
+TEST(exported_model)
+{
+  icl_train_options o = lively();
+  icl_trainer *t;
+  icl_model *m = NULL;
+  icl_report r;
+  bytes one;
+  int s;
+  t = begin(&o);
+  for (s = 0; s < 6; s++) icl_train_step(t, NULL);
+  CHECK_EQ(icl_train_save(t, at("t.state"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_export(t, at("m.safetensors"), &r), ICL_OK);
+  one = slurp(at("m.safetensors"));
+  CHECK_EQ(icl_load(&m, at("m.safetensors"), &r), ICL_OK);
+  CHECK_STR(r.text, "");
+  if (!m) return;
+  CHECK_EQ(m->verified, 1);
+  CHECK_EQ(m->n_typical, o.pairs);
+  CHECK_EQ(m->n_params, t->n);
+  CHECK_STR(m->task, icl_trainer_options(t)->task);
+  CHECK(!memcmp(&m->config, &t->model.config, sizeof m->config));
+  check_same_model(m, icl_trainer_model(t), o.pairs);
+  check_typical(t, m);
+  icl_unload(m);
+  icl_trainer_delete(t);
+  o.threads = 3;                                             /* the same file from any number of threads */
+  t = begin(&o);
+  t->work.micro = 3;
+  CHECK_EQ(icl_train_resume(t, at("t.state"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_export(t, at("m.safetensors"), NULL), ICL_OK);
+  CHECK(holds(at("m.safetensors"), one));
+  CHECK_FILES(2);
+  free(one.p);
+  icl_trainer_delete(t);
+}
+
+/* A checkpoint says what it was trained on, however long that is: it can be parsed again. */
+TEST(long_task_survives)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  icl_model *m = NULL;
+  icl_task task;
+  o.model.n_dims = 1;
+  o.batch = 2;
+  o.task = "0.2*affine + 0.2*poly(degree=2) + 0.2*wave(fmin=0.1, fmax=1) + 0.2*saturate"
+           " + 0.2*noisy(affine + poly(degree=2) + wave(fmin=0.1, fmax=1) + saturate, sd=0.2)";
+  t = begin(&o);
+  CHECK_EQ(icl_train_export(t, at("m.safetensors"), NULL), ICL_OK);
+  CHECK_EQ(icl_load(&m, at("m.safetensors"), NULL), ICL_OK);
+  if (m) {
+    CHECK_EQ(icl_task_parse(&task, m->task, 1, NULL, 0, NULL), ICL_OK);
+    CHECK_STR(m->task, icl_trainer_options(t)->task);
+  }
+  icl_unload(m);
+  icl_trainer_delete(t);
+  CHECK_FILES(1);
+}
+
+/* ----- the loop --------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t stop_flag;
+
+typedef struct watcher { int steps, stop_after, flag_after; int64_t last; bytes state; } watcher;
+
+static int watch(void *user, const icl_train_info *info)
+{
+  watcher *w = (watcher *)user;
+  w->steps++;
+  CHECK(info->step == w->last + 1);
+  w->last = info->step;
+  if (w->steps == w->flag_after) stop_flag = 1;
+  return w->steps == w->stop_after;
+}
+
+static icl_run new_run(watcher *w)
+{
+  icl_run run;
+  memset(w, 0, sizeof *w);
+  memset(&run, 0, sizeof run);
+  run.model_path = at("r.safetensors");
+  run.state_path = at("r.state");
+  run.progress = watch;
+  run.user = w;
+  run.stop = &stop_flag;
+  stop_flag = 0;
+  return run;
+}
+
+/* Runs to the end in one go; what it leaves. */
+static void reference_run(const icl_train_options *o, bytes *model, bytes *state)
+{
+  icl_trainer *t = begin(o);
+  icl_train_info last;
+  watcher w;
+  icl_run run = new_run(&w);
+  icl_report r;
+  run.resume = 1;                                            /* where there is no file: from the start */
+  CHECK_EQ(icl_train_run(t, &run, &last, &r), ICL_OK);
+  CHECK_EQ(r.code, ICL_OK);
+  CHECK_EQ(last.step, o->steps);
+  CHECK_EQ(w.steps, o->steps);
+  *model = slurp(at("r.safetensors"));
+  *state = slurp(at("r.state"));
+  CHECK_EQ(icl_train_run(t, &run, &last, &r), ICL_OK);        /* done: it only writes again */
+  CHECK_EQ(w.steps, o->steps);
+  CHECK_EQ(last.step, o->steps);
+  CHECK(holds(at("r.safetensors"), *model) && holds(at("r.state"), *state));
+  icl_trainer_delete(t);
+  CHECK_FILES(2);
+}
+
+/* Stops after k steps by one of two ways, goes on in another trainer, and ends with the same files. */
+static void check_stop(const icl_train_options *from, int k, int by_flag, bytes model, bytes state)
+{
+  icl_train_options o = *from;
+  icl_trainer *t = begin(&o);
+  icl_train_info last;
+  watcher w;
+  icl_run run = new_run(&w);
+  if (by_flag) w.flag_after = k;
+  else w.stop_after = k;
+  run.save_every = 4;
+  CHECK_EQ(icl_train_run(t, &run, &last, NULL), ICL_OK);
+  CHECK_EQ(last.step, k);
+  CHECK_EQ(w.steps, k);
+  CHECK(is_there(run.state_path) && is_there(run.model_path));
+  icl_trainer_delete(t);
+  o.threads = 3;
+  t = begin(&o);
+  run = new_run(&w);
+  run.resume = 1;
+  w.last = k;
+  CHECK_EQ(icl_train_run(t, &run, NULL, NULL), ICL_OK);
+  CHECK_EQ(w.steps, o.steps - k);
+  CHECK(holds(at("r.safetensors"), model) && holds(at("r.state"), state));
+  icl_trainer_delete(t);
+  CHECK_FILES(2);
+}
+
+TEST(run_stops_and_goes_on)
+{
+  icl_train_options o = lively();
+  bytes model, state;
+  int k;
+  reference_run(&o, &model, &state);
+  for (k = 1; k < 9; k += 2) {
+    check_stop(&o, k, 0, model, state);
+    check_stop(&o, k, 1, model, state);
+  }
+  free(model.p);
+  free(state.p);
+}
+
+/* The state on disk is never older than save_every steps. */
+static int note_saves(void *user, const icl_train_info *info)
+{
+  watcher *w = (watcher *)user;
+  bytes now = slurp(at("r.state"));
+  int64_t saved = now.n > 24 ? (int64_t)icl__get64((unsigned char *)now.p + 16) : 0;
+  CHECK_EQ(saved, (info->step - 1) / 4 * 4);
+  w->steps++;
+  free(now.p);
+  return 0;
+}
+
+TEST(save_every)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  watcher w;
+  icl_run run = new_run(&w);
+  o.steps = 11;
+  t = begin(&o);
+  run.progress = note_saves;
+  run.save_every = 4;
+  run.stop = NULL;
+  CHECK_EQ(icl_train_run(t, &run, NULL, NULL), ICL_OK);
+  CHECK_EQ(w.steps, 11);
+  icl_trainer_delete(t);
+  CHECK_FILES(2);
+  t = begin(&o);
+  memset(&run, 0, sizeof run);                               /* nothing to write, nobody to tell */
+  CHECK_EQ(icl_train_run(t, &run, NULL, NULL), ICL_OK);
+  CHECK_EQ(t->step, 11);
+  icl_trainer_delete(t);
+  CHECK_FILES(0);
+}
+
+/* A state that is there but cannot be taken is no reason to start over and write over it. */
+TEST(run_keeps_a_state_it_cannot_use)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o);
+  watcher w;
+  icl_run run = new_run(&w);
+  icl_report r;
+  bytes bad;
+  spill(run.state_path, "ICLTRN01 but no more", 20);
+  bad = slurp(run.state_path);
+  run.resume = 1;
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_FORMAT);
+  CHECK_EQ(w.steps, 0);
+  CHECK_EQ(t->step, 0);
+  CHECK(holds(at("r.state"), bad));
+  CHECK_FILES(1);
+  free(bad.p);
+  icl_trainer_delete(t);
+}
+
+/* ----- options ------------------------------------------------------------------------------------------------------ */
+
+/* Change i that makes the options impossible, and the word that the report must say; NULL past the last. */
+static const char *spoil(icl_train_options *o, int i)
+{
+  switch (i) {
+    case 0:  o->pairs = 0; return "pairs";
+    case 1:  o->pairs = -3; return "pairs";
+    case 2:  o->pairs = INT32_MAX; o->model.n_positions = 9; return "pairs";
+    case 3:  o->pairs = (1 << 22) + 1; return "pairs";
+    case 4:  o->batch = -1; return "batch";
+    case 5:  o->batch = INT32_MAX; return "batch";
+    case 6:  o->steps = 0; return "steps";
+    case 7:  o->steps = -5; return "steps";
+    case 8:  o->schedule = (icl_schedule)3; return "schedule";
+    case 9:  o->lr = -1e-3f; return "lr";
+    case 10: o->lr = NAN; return "lr";
+    case 11: o->lr = INFINITY; return "lr";
+    case 12: o->lr = 10; return "lr";
+    case 13: o->warmup = -1; return "warmup";
+    case 14: o->lr_end = -0.1f; return "lr_end";
+    case 15: o->lr_end = 1.1f; return "lr_end";
+    case 16: o->lr_end = NAN; return "lr_end";
+    case 17: o->beta1 = 1; return "beta1";
+    case 18: o->beta1 = -0.5f; return "beta1";
+    case 19: o->beta1 = NAN; return "beta1";
+    case 20: o->beta2 = 1; return "beta2";
+    case 21: o->beta2 = NAN; return "beta2";
+    case 22: o->epsilon = -1; return "epsilon";
+    case 23: o->epsilon = NAN; return "epsilon";
+    case 24: o->epsilon = 1; return "epsilon";
+    case 25: o->weight_decay = -0.1f; return "weight_decay";
+    case 26: o->weight_decay = NAN; return "weight_decay";
+    case 27: o->clip = -1; return "clip";
+    case 28: o->clip = INFINITY; return "clip";
+    case 29: o->clip = NAN; return "clip";
+    case 30: o->init_sd = -1; return "init_sd";
+    case 31: o->init_sd = NAN; return "init_sd";
+    case 32: o->dims_start = 3; o->dims_every = 1; return "dims_start";
+    case 33: o->dims_start = -1; o->dims_every = 1; return "dims_start";
+    case 34: o->dims_start = 1; o->dims_every = -1; return "dims";
+    case 35: o->pairs_start = 6; o->pairs_every = 1; return "pairs_start";
+    case 36: o->pairs_start = -1; o->pairs_every = 1; return "pairs_start";
+    case 37: o->pairs_start = 1; o->pairs_every = -1; return "pairs";
+    case 38: o->pairs_start = 1; o->pairs_every = 1; o->pairs_add = -1; return "pairs";
+    case 39: o->threads = -1; return "threads";
+    case 40: o->threads = ICL_MAX_THREADS + 1; return "threads";
+    case 41: o->max_bad = -1; return "max_bad";
+    case 42: o->rank = -1; return "rank";
+    case 43: o->rank = 2; o->world = 2; return "rank";
+    case 44: o->world = -1; return "world";
+    case 45: o->world = 7; return "world";
+    case 46: o->world = 2; o->reduce = NULL; return "reduce";
+    case 47: o->model.n_positions = 8; return "n_positions";
+    case 48: o->model.n_head = 3; return "n_head";
+    case 49: o->model.n_layer = 0; return "size";
+    case 50: o->model.n_embd = -8; return "size";
+    case 51: o->model.n_embd = 1 << 20; return "width";
+    case 52: o->model.n_out = 5; return "read-out";
+    case 53: o->model.layer_norm_epsilon = NAN; return "layer_norm_epsilon";
+    case 54: o->model.activation_function = (icl_activation)7; return "activation_function";
+    case 55: o->task = ""; return "task";
+    case 56: o->task = "dens"; return "dens";
+    case 57: o->task = "sparse(nnz=0)"; return "nnz";
+    case 58: o->sampling.x_scale = NAN; return "scale";
+    case 59: o->sampling.y_scale = INFINITY; return "scale";
+    default: return NULL;
+  }
+}
+
+TEST(options_out_of_range)
+{
+  const char *word;
+  int i;
+  for (i = 0;; i++) {
+    icl_train_options o = small();
+    icl_trainer *const nobody = (icl_trainer *)(void *)&o;
+    icl_trainer *t = nobody;
+    icl_report r;
+    icl_error err;
+    long before = live_blocks;
+    if ((word = spoil(&o, i)) == NULL) break;
+    err = icl_trainer_new(&t, &o, &r);
+    if (err != ICL_ERR_CONFIG && err != ICL_ERR_LIMIT) printf("%s: case %d, %s: %d\n", test_name, i, word, (int)err);
+    CHECK(err == ICL_ERR_CONFIG || err == ICL_ERR_LIMIT);
+    CHECK(t == nobody);
+    CHECK_EQ(r.code, err);
+    if (err && i != 55 && !strstr(r.text, word)) printf("%s: case %d: \"%s\" without %s\n", test_name, i, r.text, word);
+    CHECK(!err || i == 55 ? 1 : strstr(r.text, word) != NULL);
+    CHECK_EQ(live_blocks, before);
+    if (!err) icl_trainer_delete(t);
+  }
+}
+
+TEST(null_arguments)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o), *u = NULL;
+  icl_batch *b = NULL;
+  icl_run run;
+  float x[60] = {0};
+  memset(&run, 0, sizeof run);
+  CHECK_EQ(icl_trainer_new(NULL, &o, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_trainer_new(&u, NULL, NULL), ICL_ERR_ARG);
+  o.task = NULL;
+  CHECK_EQ(icl_trainer_new(&u, &o, NULL), ICL_ERR_ARG);
+  icl_trainer_delete(NULL);
+  CHECK_EQ(icl_train_step(NULL, NULL), ICL_ERR_ARG);
+  CHECK(!icl_trainer_model(NULL) && !icl_trainer_options(NULL) && !icl_trainer_params(NULL) && !icl_trainer_grads(NULL));
+  CHECK_EQ(icl_train_gradient(NULL, x, x, x), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_gradient(t, NULL, x, x), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_gradient(t, x, NULL, x), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_gradient(t, x, x, NULL), ICL_OK);
+  CHECK_EQ(icl_train_update(NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_save(NULL, "x", NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_save(t, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_resume(NULL, "x", NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_resume(t, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_export(NULL, "x", NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_export(t, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_run(NULL, &run, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_run(t, NULL, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_new(NULL, &t->model, 3, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_new(&b, NULL, 3, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_new(&b, &t->model, 0, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_new(&b, &t->model, -1, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_new(&b, &t->model, INT32_MAX, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_new(&b, &t->model, 6, 1), ICL_ERR_ARG);           /* 11 tokens, 9 positions */
+  CHECK_EQ(icl_batch_new(&b, &t->model, 3, 0), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_new(&b, &t->model, 3, ICL_MAX_THREADS + 1), ICL_ERR_ARG);
+  CHECK(!b && !u);
+  CHECK_EQ(icl_batch_new(&b, &t->model, 3, 1), ICL_OK);
+  CHECK_EQ(icl_batch_predict(NULL, 1, x, x, x), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_predict(b, -1, x, x, x), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_predict(b, 1, NULL, x, x), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_predict(b, 1, x, NULL, x), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_predict(b, 1, x, x, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_batch_predict(b, 0, NULL, NULL, NULL), ICL_OK);
+  icl_batch_delete(b);
+  icl_batch_delete(NULL);
+  icl_trainer_delete(t);
+}
+
+/* ----- memory --------------------------------------------------------------------------------------------------------- */
+
+typedef struct memory_case { icl_trainer *t; icl_model *m; icl_batch *b; } memory_case;
+
+static icl_error use_memory(memory_case *k, int what)
+{
+  icl_train_options o = tiny();
+  o.threads = 2;
+  switch (what) {
+    case 0: { icl_trainer *t; icl_error err = icl_trainer_new(&t, &o, NULL); if (!err) icl_trainer_delete(t); return err; }
+    case 1: { icl_batch *b; icl_error err = icl_batch_new(&b, &k->t->model, 2, 2); if (!err) icl_batch_delete(b); return err; }
+    case 2: return icl_train_resume(k->t, at("mem.state"), NULL);
+    case 3: return icl_train_export(k->t, at("mem.safetensors"), NULL);
+    case 4: { icl_model *m; icl_error err = icl_load(&m, at("mem.safetensors"), NULL); if (!err) icl_unload(m); return err; }
+    default: return icl_train_save(k->t, at("mem.state"), NULL);
+  }
+}
+
+TEST(each_allocation_fails)
+{
+  icl_train_options o = tiny();
+  memory_case k;
+  uint64_t before;
+  int what;
+  memset(&k, 0, sizeof k);
+  k.t = begin(&o);
+  CHECK_EQ(icl_train_save(k.t, at("mem.state"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_export(k.t, at("mem.safetensors"), NULL), ICL_OK);
+  before = state_of(k.t);
+  for (what = 0; what < 6; what++)
+    for (fail_on = 0; fail_on < 2; fail_on++) {
+      long live = live_blocks, n = 0;
+      icl_error err;
+      do {
+        allocations = 0;
+        fail_at = n++;
+        err = use_memory(&k, what);
+        CHECK(err == ICL_OK || err == ICL_ERR_MEMORY);
+        if (!err) CHECK(allocations < n);
+        CHECK_EQ(live_blocks, live);
+        CHECK(state_of(k.t) == before);
+        fail_at = -1;
+        CHECK_EQ(use_memory(&k, what), ICL_OK);                /* and then it works */
+      } while (err && n < 20);
+      CHECK_EQ(err, ICL_OK);
+      CHECK(what == 5 ? n == 1 : n > 1);                      /* saving needs no memory */
+    }
+  fail_on = 0;
+  icl_trainer_delete(k.t);
+  CHECK_FILES(2);
+}
+
+/* ----- many prompts ------------------------------------------------------------------------------------------------------ */
+
+TEST(batch_of_prompts)
+{
+  enum { N = 37, P = 7 };
+  icl_train_options o = lively();
+  icl_trainer *t = begin(&o);
+  float *xs = normals(N * P * 3, 1), *ys = normals(N * P, 1), one[N * P], all[N * P];
+  int threads, i;
+  icl_batch *b = NULL;
+  CHECK_EQ(icl_batch_new(&b, &t->model, P, 1), ICL_OK);
+  for (i = 0; i < N; i++) CHECK_EQ(icl_batch_predict(b, 1, xs + i * P * 3, ys + i * P, one + i * P), ICL_OK);
+  icl_batch_delete(b);
+  for (threads = 1; threads <= 8; threads = threads * 2 + 1) {
+    CHECK_EQ(icl_batch_new(&b, &t->model, P, threads), ICL_OK);
+    CHECK_EQ(icl_batch_predict(b, N, xs, ys, all), ICL_OK);
+    CHECK(same(one, all, N * P));
+    CHECK_EQ(icl_batch_predict(b, 5, xs + 4 * P * 3, ys + 4 * P, all), ICL_OK);
+    CHECK(same(one + 4 * P, all, 5 * P));
+    xs[N * P * 3 - 1] = NAN;                                 /* refused whole */
+    all[0] = 5;
+    CHECK_EQ(icl_batch_predict(b, N, xs, ys, all), ICL_ERR_NONFINITE);
+    CHECK(all[0] == 5);
+    xs[N * P * 3 - 1] = 0.25f;
+    CHECK_EQ(icl_batch_predict(b, N, xs, ys, one), ICL_OK);
+    icl_batch_delete(b);
+  }
+  {                                                          /* pair by pair, the same bits */
+    icl_ctx *c;
+    CHECK_EQ(icl_ctx_new(&c, &t->model, P - 1, 1), ICL_OK);
+    for (i = 0; i < P; i++) {
+      float y = 0;
+      CHECK_EQ(icl_predict(c, xs + ((N - 1) * P + i) * 3, &y), ICL_OK);
+      CHECK(same(&y, &one[(N - 1) * P + i], 1));
+      if (i + 1 < P) icl_add(c, xs + ((N - 1) * P + i) * 3, ys[(N - 1) * P + i]);
+    }
+    icl_ctx_delete(c);
+  }
+  free(xs); free(ys);
+  icl_trainer_delete(t);
+}
+
+/* The last y of a prompt is what is asked for: it may be anything. */
+TEST(last_y_is_not_used)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o);
+  float xs[2 * 3 * 2], ys[6] = {1, 2, 3, 4, 5, 6}, a[6], c[6];
+  icl_batch *b = NULL;
+  fill(xs, 12, 1);
+  CHECK_EQ(icl_batch_new(&b, &t->model, 3, 1), ICL_OK);
+  CHECK_EQ(icl_batch_predict(b, 2, xs, ys, a), ICL_OK);
+  ys[2] = NAN;
+  ys[5] = INFINITY;
+  CHECK_EQ(icl_batch_predict(b, 2, xs, ys, c), ICL_OK);
+  CHECK(same(a, c, 6));
+  ys[1] = NAN;
+  CHECK_EQ(icl_batch_predict(b, 2, xs, ys, c), ICL_ERR_NONFINITE);
+  icl_batch_delete(b);
+  icl_trainer_delete(t);
+}
+
+/* ----- does it learn? -------------------------------------------------------------------------------------------------------- */
+
+TEST(it_learns)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  double first = 0, last = 0;
+  int s;
+  o.model.n_layer = 1; o.model.n_embd = 16; o.model.n_head = 2;
+  o.pairs = 6;
+  o.batch = 32;
+  o.steps = 600;
+  o.init_sd = 0.25f;
+  o.schedule = ICL_LR_COSINE;
+  o.warmup = 30;
+  o.clip = 1;
+  o.threads = 2;
+  t = begin(&o);
+  for (s = 0; s < 600; s++) {
+    icl_train_info info;
+    CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+    if (s < 20) first += (double)info.loss / 20;
+    if (s >= 500) last += (double)info.loss / 100;
+  }
+  if (getenv("ICL_TEST_VERBOSE")) printf("learning: %.3f -> %.3f\n", first, last);
+  CHECK(first > 0.9);              /* E y^2 = 1 */
+  CHECK(last < 0.62);              /* what one layer does; least squares gets 0.25 */
+  icl_trainer_delete(t);
+}
+
+/* ----- files that cannot be written --------------------------------------------------------------------------------------------- */
+
+/* Saving and exporting to a path fail with err, leave what is there alone, and no temporary file. */
+static void check_unwritable(icl_trainer *t, const char *path, icl_error expected)
+{
+  bytes old = slurp(path);
+  int what;
+  for (what = 0; what < 2; what++) {
+    icl_report r;
+    icl_error err = what ? icl_train_export(t, path, &r) : icl_train_save(t, path, &r);
+    if (err != expected) printf("%s: %.60s: %d\n", test_name, path, (int)err);
+    CHECK_EQ(err, expected);
+    CHECK_EQ(r.code, err);
+    CHECK(r.text[0]);
+    if (old.p) CHECK(holds(path, old));
+  }
+  free(old.p);
+}
+
+TEST(paths_that_do_not_work)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  char path[5000];
+  memset(path, 'x', sizeof path);
+  path[4999] = 0;
+  check_unwritable(t, path, ICL_ERR_LIMIT);
+  path[1100] = 0;
+  check_unwritable(t, path, ICL_ERR_LIMIT);
+  path[600] = 0;                                             /* longer than a name may be */
+  check_unwritable(t, path, ICL_ERR_IO);
+  check_unwritable(t, at("nowhere/a.state"), ICL_ERR_IO);
+  check_unwritable(t, "", ICL_ERR_IO);
+  spill(at("file"), "x", 1);
+  check_unwritable(t, at("file/a.state"), ICL_ERR_IO);
+  CHECK_EQ(icl_train_resume(t, at("nowhere"), NULL), ICL_ERR_IO);
+  CHECK_EQ(icl_train_resume(t, "", NULL), ICL_ERR_IO);
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+
+TEST(odd_names)
+{
+  static const char *const names[] = {"with space", "\xc3\xbc\xe2\x82\xac", "-o", "a;b'c\"d", "new\nline", ".hidden",
+                                      "a.tmp", "a.tmp.1"};
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  size_t i;
+  for (i = 0; i < COUNT(names); i++) {
+    CHECK_EQ(icl_train_save(t, at(names[i]), NULL), ICL_OK);
+    CHECK_EQ(icl_train_save(t, at(names[i]), NULL), ICL_OK);            /* over the old one */
+    CHECK_EQ(icl_train_resume(t, at(names[i]), NULL), ICL_OK);
+    CHECK_FILES(1);
+  }
+  icl_trainer_delete(t);
+}
+
+#ifdef ICL__POSIX
+TEST(target_is_a_folder)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  CHECK_EQ(mkdir(at("folder"), 0700), 0);
+  CHECK(icl_train_save(t, at("folder"), NULL) == ICL_ERR_IO);
+  CHECK(icl_train_export(t, at("folder"), NULL) == ICL_ERR_IO);
+  CHECK(icl_train_resume(t, at("folder"), NULL) != ICL_OK);
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+
+/* The file system is full, as far as this process can tell, after a number of bytes. */
+TEST(disk_full)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  bytes old;
+  struct rlimit normal_limit, small_limit;
+  size_t limits[6], i;
+  if (getrlimit(RLIMIT_FSIZE, &normal_limit)) SKIP("no limits here");
+  signal(SIGXFSZ, SIG_IGN);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  old = slurp(at("a.state"));
+  icl_train_step(t, NULL);
+  limits[0] = 0; limits[1] = 1; limits[2] = 56; limits[3] = 57; limits[4] = old.n - 8; limits[5] = old.n - 1;
+  for (i = 0; i < COUNT(limits); i++) {
+    small_limit = normal_limit;
+    small_limit.rlim_cur = (rlim_t)limits[i];
+    if (setrlimit(RLIMIT_FSIZE, &small_limit)) SKIP("limits cannot be set here");
+    check_unwritable(t, at("a.state"), ICL_ERR_IO);
+    setrlimit(RLIMIT_FSIZE, &normal_limit);
+    CHECK(holds(at("a.state"), old));
+  }
+  signal(SIGXFSZ, SIG_DFL);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);  /* training went on in memory, and saves later */
+  CHECK(!holds(at("a.state"), old));
+  CHECK_EQ(icl_train_resume(t, at("a.state"), NULL), ICL_OK);
+  CHECK_FILES(1);
+  free(old.p);
+  icl_trainer_delete(t);
+}
+
+/* No more file descriptors: nothing is read, nothing is written, and a state that could not be opened
+ * is not taken for one that is not there. */
+TEST(no_descriptors_left)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  struct rlimit normal_limit, small_limit;
+  icl_error saved, resumed, ran;
+  watcher w;
+  icl_run run = new_run(&w);
+  bytes old;
+  CHECK_EQ(icl_train_save(t, at("r.state"), NULL), ICL_OK);
+  old = slurp(at("r.state"));
+  run.resume = 1;
+  if (getrlimit(RLIMIT_NOFILE, &normal_limit)) SKIP("no limits here");
+  small_limit = normal_limit;
+  small_limit.rlim_cur = 3;
+  if (setrlimit(RLIMIT_NOFILE, &small_limit)) SKIP("limits cannot be set here");
+  saved = icl_train_save(t, at("r.state"), NULL);
+  resumed = icl_train_resume(t, at("r.state"), NULL);
+  ran = icl_train_run(t, &run, NULL, NULL);
+  setrlimit(RLIMIT_NOFILE, &normal_limit);
+  CHECK_EQ(saved, ICL_ERR_IO);
+  CHECK_EQ(resumed, ICL_ERR_IO);
+  CHECK_EQ(ran, ICL_ERR_IO);
+  CHECK_EQ(w.steps, 0);                                      /* not one step from the start */
+  CHECK(holds(at("r.state"), old));
+  CHECK_FILES(1);
+  free(old.p);
+  icl_trainer_delete(t);
+}
+
+/* With standard input closed, a state does not become standard input; where it would have to, no
+ * temporary file stays behind. */
+TEST(never_a_standard_descriptor)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  struct rlimit normal_limit, small_limit;
+  int keep = dup(0), free_after, tight;
+  icl_error err, full;
+  if (keep < 0) SKIP("standard input is closed");
+  close(0);
+  err = icl_train_save(t, at("a.state"), NULL);
+  free_after = fcntl(0, F_GETFD) < 0;
+  getrlimit(RLIMIT_NOFILE, &normal_limit);
+  small_limit = normal_limit;
+  small_limit.rlim_cur = 3;
+  tight = !setrlimit(RLIMIT_NOFILE, &small_limit);
+  full = icl_train_save(t, at("b.state"), NULL);
+  if (tight) setrlimit(RLIMIT_NOFILE, &normal_limit);
+  dup2(keep, 0);
+  close(keep);
+  CHECK_EQ(err, ICL_OK);
+  CHECK(free_after);
+  CHECK_EQ(icl_train_resume(t, at("a.state"), NULL), ICL_OK);
+  if (tight) CHECK_EQ(full, ICL_ERR_IO);
+  CHECK_FILES(tight ? 1 : 2);
+  icl_trainer_delete(t);
+}
+
+/* Saves as a user who may not write in the folder; root may everywhere, so a child gives that up. */
+TEST(folder_without_permission)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  char path[700];
+  int status = 0;
+  pid_t child;
+  sprintf(path, "%s", at("locked"));
+  CHECK_EQ(mkdir(path, 0700), 0);
+  strcat(path, "/a.state");
+  CHECK_EQ(icl_train_save(t, path, NULL), ICL_OK);
+  chmod(folder, 0755);
+  chmod(at("locked"), 0555);
+  fflush(stdout);
+  child = fork();
+  if (child == 0) {
+    icl_report r;
+    if (geteuid() == 0 && (setgid(65534) || setuid(65534))) _exit(77);
+    if (icl_train_save(t, path, &r) != ICL_ERR_IO || r.code != ICL_ERR_IO || !r.text[0]) _exit(1);
+    if (icl_train_export(t, path, &r) != ICL_ERR_IO) _exit(2);
+    _exit(0);
+  }
+  waitpid(child, &status, 0);
+  chmod(at("locked"), 0700);
+  CHECK_EQ(icl_train_resume(t, path, NULL), ICL_OK);
+  CHECK_EQ(unlink(path), 0);
+  CHECK_EQ(rmdir(at("locked")), 0);                           /* empty: no temporary file */
+  CHECK_FILES(0);
+  icl_trainer_delete(t);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) SKIP("root that cannot become somebody else");
+  CHECK(WIFEXITED(status));
+  CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/* A pipe or a device (-o /dev/null, as root!) must not be renamed over. */
+TEST(devices_stay_what_they_are)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  struct stat st;
+  if (mkfifo(at("pipe"), 0600)) SKIP("no pipes here");
+  CHECK_EQ(icl_train_save(t, at("pipe"), NULL), ICL_ERR_IO);
+  CHECK(!lstat(at("pipe"), &st) && S_ISFIFO(st.st_mode));
+  CHECK_EQ(icl_train_export(t, at("pipe"), NULL), ICL_ERR_IO);
+  CHECK(!lstat(at("pipe"), &st) && S_ISFIFO(st.st_mode));
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+
+/* A link to a file elsewhere stays a link, and the file is the one that is replaced. */
+TEST(links_are_followed)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  struct stat st;
+  spill(at("real"), "old", 3);
+  if (symlink("real", at("link"))) SKIP("no links here");
+  CHECK_EQ(icl_train_save(t, at("link"), NULL), ICL_OK);
+  CHECK(!lstat(at("link"), &st) && S_ISLNK(st.st_mode));
+  CHECK_EQ(icl_train_resume(t, at("real"), NULL), ICL_OK);
+  CHECK_FILES(2);
+  icl_trainer_delete(t);
+}
+
+/* Who may read the old file may read the new one, and nobody else. */
+TEST(permissions_are_kept)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  struct stat st;
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  chmod(at("a.state"), 0600);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  CHECK(!stat(at("a.state"), &st) && (st.st_mode & 0777) == 0600);
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+
+/* A temporary file of a process with this number that died: no obstacle. */
+TEST(left_over_temporary_file)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  char name[80];
+  sprintf(name, "a.state.tmp.%ld", (long)getpid());
+  spill(at(name), "junk", 4);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_resume(t, at("a.state"), NULL), ICL_OK);
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+#endif
+
+int main(void)
+{
+  long before;
+  setvbuf(stdout, NULL, _IOLBF, 1024);
+  open_folder();
+  find_tables();
+  before = live_blocks;
+  RUN(gradient_of_the_loss); RUN(layernorm_slopes); RUN(softmax_slopes); RUN(activation_slopes);
+  RUN(attention_slopes); RUN(kernels_and_their_plain_twins);
+  RUN(same_bits_for_any_threads_and_groups); RUN(other_bits_for_other_runs); RUN(resumed_run_is_the_same_run);
+  RUN(looking_does_not_touch); RUN(state_of_another_run); RUN(steps_can_be_added); RUN(damaged_state);
+  RUN(hostile_state); RUN(one_bad_pair_skips_the_step); RUN(weights_that_are_not_finite); RUN(huge_numbers);
+  RUN(run_ends_when_nothing_is_finite); RUN(clipping_is_scaling); RUN(schedules);
+  RUN(inverse_sqrt_warms_up_for_5000_steps); RUN(adam_in_double_precision); RUN(skipped_steps_are_no_updates);
+  RUN(first_weights); RUN(first_weights_are_independent); RUN(curriculum); RUN(prompts_are_those_of_the_sampler);
+  RUN(two_ranks_in_turn); RUN(two_ranks_at_once); RUN(sum_over_processes_fails); RUN(exported_model);
+  RUN(long_task_survives); RUN(run_stops_and_goes_on); RUN(save_every); RUN(run_keeps_a_state_it_cannot_use);
+  RUN(options_out_of_range); RUN(null_arguments); RUN(each_allocation_fails); RUN(batch_of_prompts);
+  RUN(last_y_is_not_used); RUN(it_learns); RUN(paths_that_do_not_work); RUN(odd_names);
+#ifdef ICL__POSIX
+  RUN(target_is_a_folder); RUN(disk_full); RUN(no_descriptors_left); RUN(never_a_standard_descriptor);
+  RUN(folder_without_permission); RUN(devices_stay_what_they_are); RUN(links_are_followed);
+  RUN(permissions_are_kept); RUN(left_over_temporary_file);
+  empty_folder();
+  rmdir(folder);
+#endif
+  if (live_blocks != before) { printf("leaked: %ld blocks\n", live_blocks - before); test_failed++; }
+  return test_report("train");
+}
