@@ -600,8 +600,8 @@ static float icl__sparse_eval(const float *theta, const float *x, const icl_clas
 
 static float icl__garg_root_nnz(const icl_class_call *c) { return sqrtf(c->arg[0]); }
 
-/* relu: f(x) = b.relu(W x) / sqrt(d h), W_ij ~ N(0, 2), b ~ N(0, I).   theta = b / sqrt(d h) [h],
- * W [h][d] (Printed with sqrt(d) h below; only this has unit variance.) */
+/* relu: f(x) = b.relu(W x) / sqrt(d h), W_ij ~ N(0, 2), b ~ N(0, I).  It is printed with sqrt(d) h
+ * below the line, but only this has unit variance.   theta = b / sqrt(d h) [h], W [h][d] */
 static int icl__relu_size(const icl_class_call *c) { return (int)c->arg[0] * (c->n_dims + 1); }
 
 static void icl__relu_draw(float *theta, const icl_class_call *c, icl_rng *rng)
@@ -719,9 +719,9 @@ static float icl__poly_eval(const float *theta, const float *x, const icl_class_
   return y;
 }
 
-/* wave: f(x) = (O c + A cos(2 pi w z + phase)) / sqrt(O^2 + 1/2) with O = offset, c and A ~ N(0,
- * 1), w ~ U(fmin, fmax), phase ~ U(0, 2 pi): unit variance at every z. theta = u[d], w, phase,
- * amplitude, offset */
+/* wave: f(x) = (O c + A cos(2 pi w z + phase)) / sqrt(O^2 + 1/2) with O = offset, c and A
+ * ~ N(0, 1), w ~ U(fmin, fmax), phase ~ U(0, 2 pi): unit variance at every z.
+ * theta = u[d], w, phase, amplitude, offset */
 static int icl__wave_size(const icl_class_call *c)
 {
   return c->arg[0] <= c->arg[1] ? c->n_dims + 4 : -1;
@@ -746,8 +746,8 @@ static float icl__wave_eval(const float *theta, const float *x, const icl_class_
 
 /* saturate: f(x) = (a + b (g(z) - m) / s) / sqrt(2), g(z) = 1 - exp(-max(0, +-z - x0) / t), a and
  * b ~ N(0, 1), log t ~ U(log tmin, log tmax), either sign.  m and s are g's mean and standard
- * deviation under N(0, 1), so each t has unit variance.   theta = u[d], 1 / t, f's level before
- * x0, its rise */
+ * deviation under N(0, 1), so each t has unit variance.
+ * theta = u[d], 1 / t, f's level before x0, its rise */
 static int icl__saturate_size(const icl_class_call *c)
 {
   return c->arg[0] <= c->arg[1] ? c->n_dims + 3 : -1;
@@ -781,7 +781,7 @@ static float icl__saturate_eval(const float *theta, const float *x, const icl_cl
 {
   const float *p = theta + c->n_dims;
   float after = icl__class_dot(theta, x, c->n_dims) - c->arg[2];
-  return p[1] + p[2] * (1 - expf(-p[0] * (after > 0 ? after : 0)));
+  return p[1] - p[2] * expm1f(-p[0] * (after > 0 ? after : 0));
 }
 
 /* Rows of the table, by name.  From ICL__NOISY on they change the classes inside of them. */
@@ -812,6 +812,9 @@ static const icl_class icl__classes[ICL__N_CLASSES] = {
   {"convex", {{"alpha", 0, 0, 1, 0}}, ICL__NO_FUNCTIONS},
   {"garg", {ICL__NO_ARG}, ICL__NO_FUNCTIONS}
 };
+#undef ICL__NO_ARG
+#undef ICL__ROW
+#undef ICL__NO_FUNCTIONS
 
 const icl_class *icl_class_at(int i)
 {
@@ -1019,18 +1022,18 @@ static icl_error icl__spec_unknown(const icl__spec *s, size_t n)
 {
   char what[96];
   icl__line text = icl__line_on(what, sizeof what);
-  int i, near = -1, distance = 3, all = ICL__N_CLASSES + s->t->n_own;
+  int i, best = -1, distance = 3, all = ICL__N_CLASSES + s->t->n_own;
   for (i = 0; i < all; i++) {
     int e = icl__name_distance(s->text + s->at, n, icl__task_class(s->t, i)->name);
-    if (e < distance && 2 * e < (int)n) { distance = e; near = i; }
+    if (e < distance && 2 * e < (int)n) { distance = e; best = i; }
   }
-  icl__line_put(&text, near < 0 ? "not one of" : "unknown class; perhaps ");
-  for (i = 0; i < ICL__NOISY && near < 0; i++) {
+  icl__line_put(&text, best < 0 ? "not one of" : "unknown class; perhaps ");
+  for (i = 0; i < ICL__NOISY && best < 0; i++) {
     icl__line_char(&text, ' ');
     icl__line_put(&text, icl__classes[i].name);
   }
-  if (near >= 0) icl__line_put(&text, icl__task_class(s->t, near)->name);
-  icl__line_put(&text, near < 0 ? ":" : ", not");
+  if (best >= 0) icl__line_put(&text, icl__task_class(s->t, best)->name);
+  icl__line_put(&text, best < 0 ? ":" : ", not");
   return icl__spec_fail(s, s->at, what);
 }
 
@@ -1590,7 +1593,7 @@ typedef struct icl__fit {
   int *index;                      /* bayes: [d] the support                                  */
   double *energy, *log_det;        /* bayes: [d + 1] rhs'A^-1 rhs, log det A of its prefixes  */
   double top, sum, square;         /* bayes: largest log weight, sum of exp(. - top); y'y     */
-  double *near;                    /* knn: [K][2] squared distance and y, nearest first       */
+  double *nearest;                 /* knn: [K][2] squared distance and y, nearest first       */
 } icl__fit;
 
 static double *icl__take_doubles(icl__arena *a, size_t count)
@@ -1612,7 +1615,7 @@ static void icl__fit_place(icl__fit *f, const icl_baseline *b, icl__arena *mem)
 {
   size_t k = (size_t)f->k, d = (size_t)f->d, n = k < d ? k : d;
   icl_baseline_kind kind = b->kind;
-  if (kind == ICL_BASELINE_KNN) f->near = icl__take_doubles(mem, 2 * (size_t)b->value);
+  if (kind == ICL_BASELINE_KNN) f->nearest = icl__take_doubles(mem, 2 * (size_t)b->value);
   f->w = icl__take_doubles(mem, d);
   if (kind == ICL_BASELINE_OLS) {
     f->a = icl__take_doubles(mem, k * d);
@@ -1678,8 +1681,8 @@ static double icl__make_reflection(double *v, int n)
   return -sign * norm;
 }
 
-/* Moves the longest rest of the columns j.. of a, with its label, to column j.  Returns its
- * length. */
+/* Moves the longest of what is left of columns j.. of a to column j, and its label with it.
+ * Returns its length. */
 static double icl__pivot(icl__fit *f, int j)
 {
   int i, best = j, d = f->d;
@@ -1713,8 +1716,7 @@ static int icl__ols_rows(icl__fit *f)
   return j;
 }
 
-/* min |labels - R'z| for R of rank rows: R' [k][rank] = Q T by reflections, z = T^-1 Q' labels in
- * w. */
+/* min |labels - R'z| for R of rank rows: R' [k][rank] = Q T by reflections, w = T^-1 Q' labels. */
 static void icl__ols_columns(icl__fit *f, int rank)
 {
   int i, j, k = f->k;
@@ -1844,8 +1846,7 @@ static void icl__fit_moments(icl__fit *f, double scale)
 }
 
 /* Minimises over w_j alone: w_j = S(X_j'r / k + G_jj w_j, alpha) / G_jj, S the soft threshold.  xy
- * is kept at X'(y - X w) / k.  Returns by how much that moves the predictions (root mean square).
- */
+ * is kept at X'(y - X w) / k.  Returns how far that moves the predictions, root mean square. */
 static double icl__lasso_step(icl__fit *f, int j, double alpha)
 {
   const double *g = f->gram + j * f->d;
@@ -1860,12 +1861,13 @@ static double icl__lasso_step(icl__fit *f, int j, double alpha)
   return fabs(change) * sqrt(g[j]);
 }
 
-/* Sweeps over all coordinates until one moves no prediction by more than small, or 2000 sweeps. */
-static void icl__lasso_sweeps(icl__fit *f, double alpha, double small)
+/* Sweeps over all coordinates until one moves no prediction by more than tolerance, at most
+ * 2000 times. */
+static void icl__lasso_sweeps(icl__fit *f, double alpha, double tolerance)
 {
-  double largest = small + 1;
+  double largest = tolerance + 1;
   int sweep, j;
-  for (sweep = 0; sweep < 2000 && largest > small; sweep++)
+  for (sweep = 0; sweep < 2000 && largest > tolerance; sweep++)
     for (j = 0, largest = 0; j < f->d; j++) {
       double moved = icl__lasso_step(f, j, alpha);
       if (moved > largest) largest = moved;
@@ -2059,16 +2061,16 @@ static float icl__knn(icl__fit *f, const float *q, int n)
   int i, j, have = 0;
   for (i = 0; i < f->k; i++) {
     double s = icl__distance(f->x + i * f->d, q, f->d);
-    if (have == n && !(s < f->near[2 * (n - 1)])) continue;
+    if (have == n && !(s < f->nearest[2 * (n - 1)])) continue;
     if (have < n) have++;
-    for (j = have - 1; j > 0 && s < f->near[2 * (j - 1)]; j--) {
-      f->near[2 * j] = f->near[2 * (j - 1)];
-      f->near[2 * j + 1] = f->near[2 * (j - 1) + 1];
+    for (j = have - 1; j > 0 && s < f->nearest[2 * (j - 1)]; j--) {
+      f->nearest[2 * j] = f->nearest[2 * (j - 1)];
+      f->nearest[2 * j + 1] = f->nearest[2 * (j - 1) + 1];
     }
-    f->near[2 * j] = s;
-    f->near[2 * j + 1] = (double)f->y[i];
+    f->nearest[2 * j] = s;
+    f->nearest[2 * j + 1] = (double)f->y[i];
   }
-  for (i = 0; i < have; i++) sum += f->near[2 * i + 1];
+  for (i = 0; i < have; i++) sum += f->nearest[2 * i + 1];
   return (float)(sum / have);
 }
 

@@ -1,5 +1,6 @@
 /* The baselines: closed forms, an independent solver, and reference numbers. */
 #define ICL_IMPLEMENTATION
+#define ICL_TRAIN_IMPLEMENTATION
 #include "../icl_train.h"
 #include "test.h"
 

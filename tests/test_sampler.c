@@ -1,5 +1,6 @@
 /* The random numbers, the function classes, the grammar of tasks and the prompt sampler. */
 #define ICL_IMPLEMENTATION
+#define ICL_TRAIN_IMPLEMENTATION
 #include "../icl_train.h"
 #include "test.h"
 
