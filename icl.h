@@ -156,7 +156,7 @@ typedef struct icl_model {
   icl_config config;
   size_t n_params;
   int verified;                    /* 1: the file carried icl.digest, and its bytes match it  */
-  char task[256];                  /* icl.task: the mixture it was trained on, "" if not said */
+  const char *task;                /* icl.task: the mixture it was trained on, "" if not said */
   /* private below */
   uint64_t digest;                 /* of configuration and weights                            */
   const float **weights;           /* [icl_tensor_count] in the order of the tensor table     */
@@ -2690,20 +2690,27 @@ static int icl__in_place(const icl__entry *e, const unsigned char *data)
   return e->dtype == ICL__F32 && icl__little_endian() && (uintptr_t)(data + e->begin) % 4 == 0;
 }
 
-/* Counts (m NULL) or places what a model needs: the table of pointers, the typical surprise, and
+/* Counts (m NULL) or places what a model needs: the table of pointers, task, typical surprise, and
  * the weights that cannot be used where they lie. */
 static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file *f, icl_report *r)
 {
   const unsigned char *data = (const unsigned char *)f->header + f->header_size;
   const float **weights = (const float **)icl__take(mem, icl__slot_count(&f->cfg), sizeof *weights);
   float *typical = icl__take_floats(mem, 3 * (size_t)f->n_typical), *out;
+  char *task = (char *)icl__take(mem, f->task.n + 1, 1);
   icl__json j;
   icl__entry e;
   icl__place p;
   int more;
   icl_error err = icl__open_header(&j, f, r);
   if (m && f->n_typical) icl__parse_typical(f->typical, typical, &m->n_typical);
-  if (m) { m->weights = weights; m->typical = typical; weights[ICL__WPE] = NULL; }
+  if (m) {
+    icl__append(task, f->task.n + 1, 0, f->task.s, f->task.n);
+    m->task = task;
+    m->weights = weights;
+    m->typical = typical;
+    weights[ICL__WPE] = NULL;
+  }
   while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
     const unsigned char *bytes = data + e.begin;
     size_t i, width = e.dtype == ICL__F32 ? 4 : 2, n = (size_t)(e.end - e.begin) / width;
@@ -2764,7 +2771,6 @@ icl_error icl_model_init(icl_model *m, const void *data, size_t size, void *mem,
     return icl__fail(r, ICL_ERR_DIGEST, 8, "data or configuration changed since", "icl.digest");
 #endif
   out.verified = f.has_digest;
-  icl__append(out.task, sizeof out.task, 0, f.task.s, f.task.n);
   *m = out;
   return icl__ok(r);
 }
@@ -2789,6 +2795,7 @@ icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *param
   m->config = *cfg;
   m->n_params = icl_param_count(cfg);
   m->ops = icl__ops_best();
+  m->task = "";
   a = icl__arena_on(mem);
   m->weights = (const float **)icl__take(&a, icl__slot_count(cfg), sizeof(float *));
   m->weights[ICL__WPE] = NULL;

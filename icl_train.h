@@ -3055,7 +3055,7 @@ struct icl_trainer {
   size_t first;                              /* of the microbatch: its first prompt of the batch */
   const float *given_x, *given_y;            /* prompts brought by the caller, or NULL           */
   int failed;                                /* a function class gave NaN                        */
-  char text[512];                            /* the task, every argument spelled out             */
+  char text[1024];                           /* the task, every argument spelled out             */
   void *block;
 };
 
