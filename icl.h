@@ -657,7 +657,7 @@ ICL__F8 icl__f8 icl__f8_sigmoid(icl__f8 x)
   return icl__f8_div(one, icl__f8_add(one, e));
 }
 
-/* The upper tail of the standard normal, Phi(-|x|), absolute error below 1e-7: Abramowitz and
+/* The upper tail of the standard normal, Phi(-|x|), absolute error below 2.5e-7: Abramowitz and
  * Stegun (1964) 7.1.26 for erfc(|x| / sqrt 2) / 2.  e is exp(-x^2 / 2). */
 ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
 {
@@ -722,7 +722,8 @@ static size_t icl__max(size_t a, size_t b) { return a > b ? a : b; }
 /* What element (i, j) starts from. */
 static float icl__mm_start(const icl__mm *g, size_t i, size_t j)
 {
-  return (g->init ? g->init[i * g->init_row + j] : 0.0f) + (g->bias ? g->bias[j] : 0.0f);
+  float start = g->init ? g->init[i * g->init_row + j] : 0.0f;
+  return g->bias ? start + g->bias[j] : start;
 }
 
 /* Four columns of one row in plain C. */
@@ -881,9 +882,10 @@ static void icl__tile_edge(const icl__tile *t, size_t rows, size_t cols)
   icl__tile e = *t;
   size_t i, j;
   for (i = 0; i < rows; i++)
-    for (j = 0; j < ICL__NR; j++)
-      tmp[i * ICL__NR + j] = j >= cols ? 0.0f : (t->init ? t->init[i * t->init_row + j] : 0.0f)
-                                              + (t->bias ? t->bias[j] : 0.0f);
+    for (j = 0; j < ICL__NR; j++) {
+      float start = t->init && j < cols ? t->init[i * t->init_row + j] : 0.0f;
+      tmp[i * ICL__NR + j] = t->bias && j < cols ? start + t->bias[j] : start;
+    }
   e.init = e.c = tmp;
   e.init_row = e.c_row = ICL__NR;
   e.bias = NULL;
@@ -1044,7 +1046,8 @@ static void icl__mm_f8(const icl__mm *g)
  * ------------------------------------------------------------------------------------------- */
 
 /* out[t] = g (x[t] - mean) / sqrt(var + eps) + b for rows x[rows][n].  stats[rows][2] (or NULL)
- * keeps mean and 1 / sqrt(var + eps) for the backward pass. */
+ * keeps mean and 1 / sqrt(var + eps) for the backward pass.  A variance that overflows makes NaN of
+ * the row (var - var), instead of zeros that look like an answer. */
 static void icl__layernorm_ref(float *out, float *stats, const float *x, const float *gain,
                                const float *bias, size_t rows, size_t n, float eps)
 {
@@ -1054,7 +1057,7 @@ static void icl__layernorm_ref(float *out, float *stats, const float *x, const f
     for (i = 0; i < n; i++) mean += x[i];
     mean /= (float)n;
     for (i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
-    rstd = 1.0f / sqrtf(var / (float)n + eps);
+    rstd = 1.0f / sqrtf(var / (float)n + eps) + (var - var);
     for (i = 0; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
     if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
   }
@@ -1121,7 +1124,7 @@ ICL__KERNEL void icl__layernorm_f8(float *out, float *stats, const float *x, con
     }
     var = icl__f8_sum(sum);
     for (; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
-    rstd = 1.0f / sqrtf(var / (float)n + eps);
+    rstd = 1.0f / sqrtf(var / (float)n + eps) + (var - var);
     s = icl__f8_set1(rstd);
     for (i = 0; i < whole; i += 8) {
       icl__f8 v = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
@@ -2199,39 +2202,54 @@ static icl_error icl__next_entry(icl__json *j, icl__entry *e, int *more)
 
 /* ----- metadata ------------------------------------------------------------------------------- */
 
-/* digits[.digits][e[+-]digits] to a float; exact for up to 7 digits and exponents within 10. */
+/* m 2^e with the top bit of m set; m is not 0. */
+static uint64_t icl__normalise(uint64_t m, int *e)
+{
+  while (!(m >> 63)) { m <<= 1; --*e; }
+  return m;
+}
+
+/* whole 10^ten to the nearest float, in 64-bit integers: each step loses less than 2^-59, so that
+ * all but the closest of calls are rounded right. */
+static float icl__decimal(uint64_t whole, int ten)
+{
+  int e = 0;
+  uint64_t m;
+  float v;
+  if (!whole) return 0.0f;
+  m = icl__normalise(whole, &e);
+  for (; ten > 0; ten--) { e += 4; m = icl__normalise((m >> 4) * 10, &e); }
+  for (; ten < 0; ten++) m = icl__normalise(m / 10, &e);
+  /* subnormal: fewer bits are kept */
+  if (e < -189) { m >>= e < -252 ? 63 : -189 - e; e = -189; }
+  m = (m >> 40) + (m >> 39 & 1);
+  for (v = (float)m, e += 40; e > 0; e--) v *= 2.0f;
+  for (; e < 0; e++) v *= 0.5f;
+  return v;
+}
+
+/* digits[.digits][e[+-]digits] to a float. */
 static int icl__parse_float(icl__string s, float *out)
 {
   uint64_t whole = 0, exponent = 0;
   int e = 0, minus = 0, digits = 0, point = 0;
   size_t i = 0;
-  float v;
   for (; i < s.n && (s.s[i] == '.' || (s.s[i] >= '0' && s.s[i] <= '9')); i++) {
     if (s.s[i] == '.') { if (point++) return 0; continue; }
-    if (whole > (uint64_t)1 << 53) return 0;
+    digits = 1;
+    if (whole >> 59) { e += !point; continue; }            /* digits beyond the 17th do not count */
     whole = 10 * whole + (uint64_t)(s.s[i] - '0');
-    digits++;
     e -= point;
   }
-  if (!digits) return 0;
+  if (!digits || s.n > 64) return 0;
   if (i < s.n && (s.s[i] == 'e' || s.s[i] == 'E')) {
     if (++i < s.n && (s.s[i] == '-' || s.s[i] == '+')) minus = s.s[i++] == '-';
-    while (i < s.n && s.s[i] == '0' && i + 1 < s.n) i++;            /* 1e-05 */
+    while (i + 1 < s.n && s.s[i] == '0') i++;                      /* 1e-05 */
     if (!icl__digits(s.s, s.n, &i, &exponent) || exponent > 60) return 0;
     e += minus ? -(int)exponent : (int)exponent;
   }
-  if (i != s.n || e > 60 || e < -60) return 0;
-  while (whole && whole % 10 == 0) { whole /= 10; e++; }
-  for (v = (float)whole; e != 0;) {                      /* by exact powers of ten, up to 10^10 */
-    float power = 1.0f;
-    int k, step = e < 0 ? -e : e;
-    if (step > 10) step = 10;
-    for (k = 0; k < step; k++) power *= 10.0f;
-    v = e < 0 ? v / power : v * power;
-    e += e < 0 ? step : -step;
-  }
-  *out = v;
-  return icl__finite(out, 1);
+  *out = icl__decimal(whole, e);
+  return i == s.n && icl__finite(out, 1);
 }
 
 static int icl__parse_hex64(icl__string s, uint64_t *out)
@@ -2394,11 +2412,14 @@ static int icl__place_of(icl__string s, icl__place *p)
     if (layer > INT32_MAX) return 0;
     s = icl__behind(s, at + 1);
     p->layer = (int)layer;
-    p->part = icl__is(s, "attn.bias") || icl__is(s, "attn.masked_bias") ? 3 : 1;
-    p->row = p->part == 3 ? 0 : icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
+    p->row = icl__is(s, "attn.bias") ? 0 : 1;
+    p->part = p->row == 0 || icl__is(s, "attn.masked_bias") ? 3 : 1;
+    if (p->part == 3) return 1;
+    p->row = icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
     return p->row < ICL__PER_BLOCK;
   }
   p->part = icl__is(s, "_backbone.wte.weight") ? 3 : 0;
+  p->row = 0;
   if (p->part == 3) return 1;
   p->row = icl__find_row(s, icl__rows_before, ICL__BLOCKS);
   if (p->row < ICL__BLOCKS) return 1;
@@ -2479,55 +2500,74 @@ static size_t icl__slot_of_place(const icl_config *cfg, const icl__place *p)
   return p->part == 1 ? icl__slot((size_t)p->layer, row) : icl__slot((size_t)cfg->n_layer, row);
 }
 
+/* Sets the bit of a place in seen[L + 1], the last word of which is for what is outside the
+ * blocks.  0 if it was set already. */
+static int icl__mark(uint16_t *seen, size_t outside, const icl__place *p)
+{
+  uint16_t *bits = &seen[p->layer >= 0 ? (size_t)p->layer : outside];
+  int at = p->part == 2 ? ICL__BLOCKS + p->row
+         : p->part == 3 ? (p->layer >= 0 ? ICL__PER_BLOCK : ICL__BLOCKS + ICL__BEHIND) + p->row
+           : p->row;
+  uint16_t bit = (uint16_t)(1u << at);
+  if (*bits & bit) return 0;
+  *bits = (uint16_t)(*bits | bit);
+  return 1;
+}
+
+/* The first slot of the table without its bit, or the number of slots. */
+static size_t icl__first_missing(const uint16_t *seen, const icl_config *cfg)
+{
+  size_t slot, outside = (size_t)cfg->n_layer, n = icl__slot_count(cfg);
+  for (slot = 0; slot < n; slot++) {
+    size_t in = slot - ICL__BLOCKS, l = in / ICL__PER_BLOCK, row = in % ICL__PER_BLOCK;
+    if (slot < ICL__BLOCKS) { l = outside; row = slot; }
+    else if (l >= outside) { l = outside; row = slot - outside * ICL__PER_BLOCK; }
+    if (!(seen[l] & 1u << row)) break;
+  }
+  return slot;
+}
+
 /* Second walk: every tensor has the table's shape, none is there twice, none is missing. */
 static icl_error icl__check_tensors(const icl__file *f, icl_report *r)
 {
-  /* bit per row; the last for those outside the blocks */
   uint16_t seen[ICL__MAX_LAYERS + 1];
   icl__json j;
   icl__entry e;
   icl__place p;
   icl_tensor t;
-  size_t slot, outside = (size_t)f->cfg.n_layer;
+  size_t missing;
   int more;
   icl_error err = icl__open_header(&j, f, r);
-  memset(seen, 0, (outside + 1) * sizeof *seen);
+  memset(seen, 0, ((size_t)f->cfg.n_layer + 1) * sizeof *seen);
   while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
-    uint16_t *bits, bit;
     if (e.is_metadata) { err = icl__read_metadata(&j, NULL); continue; }
     icl__place_of(e.name, &p);
+    if (!icl__mark(seen, (size_t)f->cfg.n_layer, &p))
+      return icl__fail_at(&j, ICL_ERR_TENSOR, "there twice:", e.name);
     if (p.part == 3) continue;
-    icl__tensor_at_slot(&f->cfg, slot = icl__slot_of_place(&f->cfg, &p), &t);
+    icl__tensor_at_slot(&f->cfg, icl__slot_of_place(&f->cfg, &p), &t);
     if (e.dtype == ICL__OTHER)
       return icl__fail_at(&j, ICL_ERR_TENSOR, "dtype is not F32, F16 or BF16:", e.name);
     if (e.rank != t.rank || e.shape[e.rank - 1] != (uint64_t)t.cols
         || (e.rank == 2 && e.shape[0] != (uint64_t)t.rows))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "wrong shape:", e.name);
-    bits = &seen[p.part == 1 ? (size_t)p.layer : outside];
-    bit = (uint16_t)(1u << (p.part == 2 ? ICL__BLOCKS + p.row : p.row));
-    if (*bits & bit) return icl__fail_at(&j, ICL_ERR_TENSOR, "there twice:", e.name);
-    *bits = (uint16_t)(*bits | bit);
   }
-  if (!err && !icl__has_wpe(&f->cfg)) seen[outside] |= 1u << ICL__WPE;
-  for (slot = 0; !err && slot < icl__slot_count(&f->cfg); slot++) {
-    size_t in = slot - ICL__BLOCKS, l = in / ICL__PER_BLOCK, row = in % ICL__PER_BLOCK;
-    if (slot < ICL__BLOCKS) { l = outside; row = slot; }
-    else if (l >= outside) { l = outside; row = slot - outside * ICL__PER_BLOCK; }
-    if (seen[l] & 1u << row) continue;
-    icl__tensor_at_slot(&f->cfg, slot, &t);
-    err = icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", t.name);
-  }
-  return err;
+  if (err) return err;
+  if (!icl__has_wpe(&f->cfg)) seen[f->cfg.n_layer] |= 1u << ICL__WPE;
+  missing = icl__first_missing(seen, &f->cfg);
+  if (missing == icl__slot_count(&f->cfg)) return ICL_OK;
+  icl__tensor_at_slot(&f->cfg, missing, &t);
+  return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", t.name);
 }
 
 /* Further walks: the tensors tile the data from byte 0 on, without hole or overlap.  Each walk
- * takes the 64 lowest ranges that are still ahead, in order: a walk per 64 tensors and 1.5 KB of
+ * takes the 128 lowest ranges that are still ahead, in order: a walk per 128 tensors and 3 KB of
  * stack. */
 typedef struct icl__range { uint64_t begin, end; size_t name_at; } icl__range;
 
 static icl_error icl__check_tiling(icl__file *f, icl_report *r)
 {
-  enum { AHEAD = 64 };
+  enum { AHEAD = 128 };
   icl__range ahead[AHEAD];
   uint64_t at = 0, sum;
   size_t n, i;
@@ -2636,7 +2676,8 @@ static uint64_t icl__digest(uint64_t h, const void *data, size_t n)
   return h ^ h >> 32;
 }
 
-/* icl.digest: sizes, options, epsilon's bits; the data; the task. */
+/* icl.digest goes over this, sizes, options and epsilon's bits, then over the data as they lie in
+ * the file, the text of icl.task, and that of icl.typical. */
 static uint64_t icl__digest_config(const icl_config *c)
 {
   unsigned char b[36];
@@ -2766,6 +2807,7 @@ icl_error icl_model_init(icl_model *m, const void *data, size_t size, void *mem,
   out.digest = icl__digest(icl__digest_config(&f.cfg), f.header + f.header_size,
                            (size_t)f.data_size);
   out.digest = icl__digest(out.digest, f.task.s, f.task.n);
+  out.digest = icl__digest(out.digest, f.typical.s, f.typical.n);
 #ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
   if (f.has_digest && f.digest != out.digest)
     return icl__fail(r, ICL_ERR_DIGEST, 8, "data or configuration changed since", "icl.digest");
@@ -2859,23 +2901,31 @@ static void icl__put_int_pair(icl__text *t, const char *key, int v)
   icl__put_pair(t, key, s);
 }
 
-/* The shortest "DIGITSe-EXPONENT" that reads back as x, 0 < x < 1; 0 if nine digits do not do. */
+/* Writes "DIGITSe-EXPONENT"; 1 if it reads back as x. */
+static int icl__try_epsilon(char *out, uint64_t digits, int e, float x)
+{
+  icl__string s;
+  float back;
+  s.n = icl__put_uint(out, digits);
+  memcpy(out + s.n, "e-", 2);
+  s.n += 2;
+  s.n += icl__put_uint(out + s.n, (uint64_t)e);
+  out[s.n] = 0;
+  s.s = out;
+  return icl__parse_float(s, &back) && back == x;
+}
+
+/* The shortest such text for x, 0 < x < 1.  Nine digits are enough for any float. */
 static int icl__put_epsilon(char *out, float x)
 {
-  int digits;
+  double limit = 1;
+  int digits, e, off;
   for (digits = 1; digits <= 9; digits++) {
-    double v = (double)x, limit = 1;
-    int e = 0, i;
-    icl__string s;
-    float back;
-    for (i = 0; i < digits; i++) limit *= 10;
-    for (; v < limit / 10; e++) v *= 10;
-    s.n = icl__put_uint(out, (uint64_t)(v + 0.5));
-    memcpy(out + s.n, "e-", 2);
-    s.n += 2 + icl__put_uint(out + s.n + 2, (uint64_t)e);
-    out[s.n] = 0;
-    s.s = out;
-    if (e <= 60 && icl__parse_float(s, &back) && back == x) return 1;
+    double v = (double)x;
+    limit *= 10;
+    for (e = 0; v < limit / 10; e++) v *= 10;
+    for (off = 0; off < 3; off++)                       /* as rounded; one more; one less */
+      if (icl__try_epsilon(out, (uint64_t)(v + 0.5) + (off == 1) - (off == 2), e, x)) return 1;
   }
   return 0;
 }
@@ -2885,6 +2935,19 @@ static int icl__plain(const char *s)
 {
   for (; *s; s++) if (*s < 32 || *s > 126 || *s == '"' || *s == '\\') return 0;
   return 1;
+}
+
+/* What the loader would refuse is not written. */
+static int icl__metadata_ok(const icl_metadata *md)
+{
+  icl__string s;
+  int n;
+  if (!md) return 1;
+  if (md->task && !icl__plain(md->task)) return 0;
+  if (!md->typical) return 1;
+  s.s = md->typical;
+  s.n = strlen(md->typical);
+  return icl__parse_typical(s, NULL, &n);
 }
 
 static void icl__put_entry(icl__text *t, const icl_tensor *x, uint64_t *at)
@@ -2944,9 +3007,7 @@ static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metada
 size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md)
 {
   size_t header, n;
-  if (icl_config_check(cfg, NULL)) return 0;
-  if (md && ((md->task && !icl__plain(md->task)) || (md->typical && !icl__plain(md->typical))))
-    return 0;
+  if (icl_config_check(cfg, NULL) || !icl__metadata_ok(md)) return 0;
   header = icl__put_header(NULL, cfg, md, 0);
   n = icl_param_count(cfg);
   return header && n && n < (SIZE_MAX - header) / 4 ? header + 4 * n : 0;
@@ -2970,6 +3031,7 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
   }
   digest = icl__digest(icl__digest_config(cfg), out + header, 4 * n);
   if (md && md->task) digest = icl__digest(digest, md->task, strlen(md->task));
+  if (md && md->typical) digest = icl__digest(digest, md->typical, strlen(md->typical));
   icl__put_header((char *)buf, cfg, md, digest);
   return ICL_OK;
 }

@@ -377,7 +377,8 @@ typedef struct icl_run {
 ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last,
                                 icl_report *r);
 
-/* ----- all predictions of many prompts --------------------------------------------------------- */
+/* ----- all predictions of many prompts ---------------------------------------------------------
+ * */
 
 typedef struct icl_batch icl_batch;
 
@@ -414,6 +415,7 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #define ICL__POSIX
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 #ifdef ICL_TRAIN_THREADS
@@ -2361,14 +2363,16 @@ static void icl__d_activate_ref(float *d, const float *x, size_t n, icl_activati
 {
   size_t i;
   for (i = 0; i < n; i++) {
-    float v = x[i], s;
+    float v = x[i], e, s;
     if (kind == ICL_RELU) {
       if (!(v > 0.0f)) d[i] = 0.0f;
     } else if (kind == ICL_GELU_ERF) {
       d[i] *= 0.5f * (1.0f + erff(v * 0.707106781f)) + v * 0.398942280f * expf(-0.5f * v * v);
     } else {
-      s = 1.0f / (1.0f + expf(-ICL__GELU_A * (v + ICL__GELU_B * v * v * v)));
-      d[i] *= s + v * s * (1.0f - s) * ICL__GELU_A * (1.0f + 3.0f * ICL__GELU_B * v * v);
+      e = expf(-ICL__GELU_A * (v + ICL__GELU_B * v * v * v));
+      if (e > 1e38f) e = 1e38f;                              /* 1 - s = e s, and not inf 0 */
+      s = 1.0f / (1.0f + e);
+      d[i] *= s + v * s * (e * s) * ICL__GELU_A * (1.0f + 3.0f * ICL__GELU_B * v * v);
     }
   }
 }
@@ -2474,9 +2478,10 @@ ICL__F8 icl__f8 icl__d_activate8(icl__f8 x, icl_activation kind)
     return icl__f8_fma(icl__f8_mul(x, icl__f8_set1(0.398942280f)), e, s);
   }
   u = icl__f8_fma(xx, icl__f8_set1(ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
-  s = icl__f8_sigmoid(icl__f8_mul(x, u));
+  e = icl__f8_exp(icl__f8_sub(icl__f8_set1(0.0f), icl__f8_mul(x, u)));
+  s = icl__f8_div(one, icl__f8_add(one, e));
   u = icl__f8_fma(xx, icl__f8_set1(3.0f * ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
-  u = icl__f8_mul(icl__f8_mul(x, icl__f8_sub(one, s)), u);
+  u = icl__f8_mul(icl__f8_mul(x, icl__f8_mul(e, s)), u);                     /* 1 - s = e s */
   return icl__f8_fma(s, u, s);
 }
 
@@ -3063,7 +3068,8 @@ static void icl__default_options(icl_train_options *o)
 {
   icl_config *c = &o->model;
   if (!c->n_out) c->n_out = 1;
-  if (!c->n_positions) c->n_positions = 2 * o->pairs - 1;
+  if (!c->n_positions && o->pairs > 0 && o->pairs <= ICL__MAX_PAIRS)
+    c->n_positions = 2 * o->pairs - 1;
   if (c->layer_norm_epsilon == 0.0f) c->layer_norm_epsilon = 1e-5f;
   if (!o->batch) o->batch = 64;
   if (o->lr == 0.0f) o->lr = 1e-4f;
@@ -3088,7 +3094,7 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   const char *bad = NULL;
   if (o->pairs < 1 || o->pairs > ICL__MAX_PAIRS) bad = "pairs";
   else if (o->batch < 1 || o->batch > ICL__MAX_BATCH) bad = "batch";
-  else if (o->steps < 1) bad = "steps";
+  else if (o->steps < 1 || o->steps > (int64_t)1 << 40) bad = "steps";
   else if ((unsigned)o->schedule > ICL_LR_COSINE) bad = "schedule";
   else if (!(o->lr > 0.0f && o->lr < 10.0f)) bad = "lr";
   else if (o->warmup < 0) bad = "warmup";
@@ -3108,6 +3114,9 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   else if (o->max_bad < 1) bad = "max_bad";
   else if (o->world < 1 || o->rank < 0 || o->rank >= o->world || o->world > o->batch)
     bad = "rank or world";
+  else if (o->world > 1 && !o->reduce) bad = "reduce";
+  else if (!(o->sampling.x_scale >= 0.0f && icl__finite(&o->sampling.x_scale, 1))) bad = "x_scale";
+  else if (!(o->sampling.y_scale >= 0.0f && icl__finite(&o->sampling.y_scale, 1))) bad = "y_scale";
   if (bad) return icl__fail(r, ICL_ERR_CONFIG, 0, "out of range:", bad);
   if (icl__has_wpe(&o->model) && o->model.n_positions < 2 * o->pairs - 1)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "fewer positions than tokens:", "n_positions");
@@ -3437,14 +3446,15 @@ icl_error icl_train_step(icl_trainer *t, icl_train_info *info)
  * A file is replaced whole: a temporary one beside it is written, flushed to the disk and renamed
  * over it, and the folder is flushed.  A crash leaves the old file or the new one.
  * ------------------------------------------------------------------------------------------- */
+enum { ICL__MAX_PATH = 1068 };
+
 typedef struct icl__out {
 #ifdef ICL__POSIX
   int fd;
 #else
   FILE *file;
 #endif
-  char tmp[1100];
-  const char *path;
+  char path[ICL__MAX_PATH + 1], tmp[ICL__MAX_PATH + 33];
   uint64_t digest;
   icl_report *r;
 } icl__out;
@@ -3464,35 +3474,71 @@ static icl_error icl__write_all(icl__out *out, const void *data, size_t n)
   return ICL_OK;
 }
 
-/* Opens the temporary file, never as one of the standard three. */
+/* A descriptor above the standard three, so that no message ends up in a checkpoint. */
+static int icl__above_standard(int fd)
+{
+  int high;
+  if (fd < 0 || fd > 2) return fd;
+  high = fcntl(fd, F_DUPFD, 3);
+  close(fd);
+  return high;
+}
+
+/* Replaces path[ICL__MAX_PATH + 1] by what its symbolic links lead to.  0: too long, or in a
+ * circle. */
+static int icl__follow_links(char *path)
+{
+  char to[ICL__MAX_PATH + 1];
+  int links;
+  for (links = 0; links < 16; links++) {
+    char *slash = strrchr(path, '/');
+    ssize_t n = readlink(path, to, sizeof to);
+    size_t folder;
+    if (n < 0) return 1;                                   /* no link, or nothing there yet */
+    folder = slash && to[0] != '/' ? (size_t)(slash - path) + 1 : 0;
+    if (folder + (size_t)n > ICL__MAX_PATH) return 0;
+    memcpy(path + folder, to, (size_t)n);
+    path[folder + (size_t)n] = 0;
+  }
+  return 0;
+}
+
+/* Opens the temporary file beside what path leads to through links.  The new file gets the old
+ * one's permissions; what is there and no regular file is left alone. */
 static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
 {
+  struct stat old;
+  int there;
   size_t n = strlen(path);
-  int fd;
   out->r = r;
-  out->path = path;
   out->digest = 0;
-  if (n + 32 > sizeof out->tmp) return icl__fail(r, ICL_ERR_LIMIT, 0, "path too long", NULL);
-  memcpy(out->tmp, path, n);
+  if (n > ICL__MAX_PATH) return icl__fail(r, ICL_ERR_LIMIT, 0, "path too long", NULL);
+  memcpy(out->path, path, n + 1);
+  if (!icl__follow_links(out->path)) return icl__fail(r, ICL_ERR_LIMIT, 0, "too many links:", path);
+  there = stat(out->path, &old) == 0;
+  if (there && !S_ISREG(old.st_mode))
+    return icl__fail(r, ICL_ERR_IO, 0, "not a regular file:", path);
+  n = strlen(out->path);
+  memcpy(out->tmp, out->path, n);
   memcpy(out->tmp + n, ".tmp.", 5);
   n += 5;
-  n += icl__put_uint(out->tmp + n, (uint64_t)getpid());
-  out->tmp[n] = 0;
+  out->tmp[n + icl__put_uint(out->tmp + n, (uint64_t)getpid())] = 0;
   unlink(out->tmp);                                        /* left behind by a process that died */
-  fd = open(out->tmp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-  if (fd >= 0 && fd < 3) {
-    out->fd = fcntl(fd, F_DUPFD, 3);
-    close(fd);
-  } else {
-    out->fd = fd;
+  out->fd = open(out->tmp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  if (out->fd < 0) return icl__fail(r, ICL_ERR_IO, 0, "cannot create", out->tmp);
+  out->fd = icl__above_standard(out->fd);
+  if (out->fd < 0 || (there && fchmod(out->fd, old.st_mode & 07777))) {
+    if (out->fd >= 0) close(out->fd);
+    unlink(out->tmp);
+    return icl__fail(r, ICL_ERR_IO, 0, "cannot create", out->tmp);
   }
-  return out->fd < 0 ? icl__fail(r, ICL_ERR_IO, 0, "cannot create", out->tmp) : ICL_OK;
+  return ICL_OK;
 }
 
 /* Flushes the folder of path. */
 static int icl__sync_folder(const char *path)
 {
-  char folder[1100];
+  char folder[ICL__MAX_PATH + 1];
   const char *slash = strrchr(path, '/');
   size_t n = slash ? (size_t)(slash - path) + 1 : 0;
   int fd, ok;
@@ -3526,9 +3572,9 @@ static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
 {
   size_t n = strlen(path);
   out->r = r;
-  out->path = path;
   out->digest = 0;
-  if (n + 5 > sizeof out->tmp) return icl__fail(r, ICL_ERR_LIMIT, 0, "path too long", NULL);
+  if (n > ICL__MAX_PATH) return icl__fail(r, ICL_ERR_LIMIT, 0, "path too long", NULL);
+  memcpy(out->path, path, n + 1);
   memcpy(out->tmp, path, n);
   memcpy(out->tmp + n, ".tmp", 5);
   out->file = fopen(out->tmp, "wb");
@@ -3598,8 +3644,8 @@ static uint64_t icl__run_identity(const icl_trainer *t)
   uint64_t h = icl__digest_config(&o->model);
   h = icl__digest(h, t->text, strlen(t->text));
   h = icl__digest_int(h, o->sampling.x_uniform);
-  h = icl__digest_float(h, o->sampling.x_scale);
-  h = icl__digest_float(h, o->sampling.y_scale);
+  h = icl__digest_float(h, o->sampling.x_scale == 1.0f ? 0.0f : o->sampling.x_scale);
+  h = icl__digest_float(h, o->sampling.y_scale == 1.0f ? 0.0f : o->sampling.y_scale);
   h = icl__digest_int(h, o->pairs);
   h = icl__digest_int(h, o->batch);
   h = icl__digest_int(h, o->schedule == ICL_LR_COSINE ? o->steps : 0);
@@ -3686,6 +3732,17 @@ static icl_error icl__read_state(const icl_trainer *t, FILE *f, unsigned char *h
   return ICL_OK;
 }
 
+/* Every step made an update or was skipped, and second moments are not negative. */
+static int icl__counters_ok(const icl_trainer *t, const unsigned char *head, const float *v)
+{
+  uint64_t step = icl__get64(head + 16), updates = icl__get64(head + 24);
+  uint64_t skipped = icl__get64(head + 32), bad = icl__get64(head + 40);
+  size_t i;
+  for (i = 0; i < t->n; i++) if (v[i] < 0.0f) return 0;
+  return step <= (uint64_t)1 << 40 && updates <= step && skipped == step - updates && bad <= skipped
+      && bad <= INT32_MAX;
+}
+
 icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
 {
   unsigned char head[ICL__STATE_HEAD];
@@ -3699,6 +3756,8 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
   err = x ? icl__read_state(t, f, head, x, r) : icl__fail(r, ICL_ERR_MEMORY, 0,
                                                           "no memory to resume", NULL);
   fclose(f);
+  if (!err && !icl__counters_ok(t, head, x + 2 * t->n))
+    err = icl__fail(r, ICL_ERR_FORMAT, 16, "the training state contradicts itself", NULL);
   if (!err) {
     memcpy(t->params, x, t->n * sizeof(float));
     memcpy(t->m, x + t->n, t->n * sizeof(float));
@@ -3725,8 +3784,11 @@ static int icl__compare_floats(const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
+/* x in thousandths, -1000 <= x <= 1000. */
 static void icl__put_milli(icl__text *t, float x)
 {
+  if (!(x > -1000.0f)) x = -1000.0f;
+  if (x > 1000.0f) x = 1000.0f;
   if (t->n) icl__put(t, " ");
   if (x < 0) icl__put(t, "-");
   icl__put_number(t, (uint64_t)((x < 0 ? -x : x) * 1000.0f + 0.5f));
@@ -3817,6 +3879,8 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
   icl__text typical;
   icl_error err;
   if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
+  if (!icl__finite(t->params, t->n))
+    return icl__fail(r, ICL_ERR_NONFINITE, 0, "NaN or infinity in the weights; not saved", NULL);
   P = (size_t)t->o.pairs;
   logs = (float *)ICL_MALLOC((N * P + 2 * N) * sizeof(float));
   text = (char *)ICL_MALLOC(P * 36 + 1);
@@ -3839,11 +3903,16 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
 /* ---------------------------------------------------------------------------------------------
  * >>run
  * ------------------------------------------------------------------------------------------- */
+/* A file that is there and cannot be opened exists too. */
 static int icl__exists(const char *path)
 {
+#ifdef ICL__POSIX
+  return access(path, F_OK) == 0;
+#else
   FILE *f = fopen(path, "rb");
   if (f) fclose(f);
   return f != NULL;
+#endif
 }
 
 icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last, icl_report *r)
@@ -3932,8 +4001,9 @@ icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *y
   w = &b->work;
   P = w->pairs;
   d = (size_t)w->model->config.n_dims;
-  if (!icl__finite(xs, (size_t)n * P * d) || !icl__finite(ys, (size_t)n * P))
-    return ICL_ERR_NONFINITE;
+  if (!icl__finite(xs, (size_t)n * P * d)) return ICL_ERR_NONFINITE;
+  for (at = 0; at < (size_t)n; at++)
+    if (!icl__finite(ys + at * P, P - 1)) return ICL_ERR_NONFINITE;
   for (at = 0; at < (size_t)n; at += w->prompts) {
     w->prompts = icl__min(w->micro, (size_t)n - at);
     memcpy(w->xs, xs + at * P * d, w->prompts * P * d * sizeof(float));

@@ -12,18 +12,50 @@ static void test_free(void *p);
 #define ICL_MALLOC(size) test_malloc(size)
 #define ICL_REALLOC(p, size) test_realloc(p, size)
 #define ICL_FREE(p) test_free(p)
+
+/* The system's functions that write files and make threads, with faults on demand. */
+#if defined __unix__ || defined __APPLE__
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int test_open(const char *path, int flags, ...);
+static ssize_t test_write(int fd, const void *p, size_t n);
+static int test_fsync(int fd);
+static int test_close(int fd);
+static int test_rename(const char *from, const char *to);
+static int test_unlink(const char *path);
+#define open test_open
+#define write test_write
+#define fsync test_fsync
+#define close test_close
+#define rename test_rename
+#define unlink test_unlink
+#endif
+#ifdef ICL_TRAIN_THREADS
+#include <pthread.h>
+static int test_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg);
+#define pthread_create test_pthread_create
+#endif
+
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION
 #include "../icl_train.h"
 #include "test.h"
 
-#ifdef ICL__POSIX
-#include <dirent.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#endif
+#undef open
+#undef write
+#undef fsync
+#undef close
+#undef rename
+#undef unlink
+#undef pthread_create
 
 #define COUNT(a) (sizeof (a) / sizeof *(a))
 
@@ -66,6 +98,65 @@ static void *need(size_t size)
   if (!p) exit(3);
   return p;
 }
+
+/* ----- a system that can fail ------------------------------------------------------------------- */
+
+#ifdef ICL__POSIX
+static int call_fails = -1, call_errno;   /* this system call fails, in this way; -1: none          */
+static size_t write_limit;                /* bytes that a write takes at most; 0: no limit          */
+static char calls[256];                   /* what was called: u, o, w, s (fsync), c, r              */
+static int n_calls;
+
+static int call(char what)
+{
+  int fails = n_calls == call_fails;
+  if (n_calls + 1 < (int)sizeof calls) { calls[n_calls] = what; calls[n_calls + 1] = 0; }
+  n_calls++;
+  if (fails) errno = call_errno;
+  return fails;
+}
+
+static int test_open(const char *path, int flags, ...)
+{
+  va_list rest;
+  int mode = 0;
+  if (flags & O_CREAT) {
+    va_start(rest, flags);
+    mode = va_arg(rest, int);
+    va_end(rest);
+  }
+  return call('o') ? -1 : open(path, flags, mode);
+}
+
+static ssize_t test_write(int fd, const void *p, size_t n)
+{
+  if (call('w')) return -1;
+  return write(fd, p, write_limit && n > write_limit ? write_limit : n);
+}
+
+/* Nothing here needs to survive the machine, so nothing waits for the disk. */
+static int test_fsync(int fd) { return call('s') ? -1 : fcntl(fd, F_GETFD) < 0 ? -1 : 0; }
+
+static int test_close(int fd)              /* closes, and then says that something was lost */
+{
+  int fails = call('c');
+  return close(fd) || fails ? -1 : 0;
+}
+
+static int test_rename(const char *from, const char *to) { return call('r') ? -1 : rename(from, to); }
+static int test_unlink(const char *path) { return call('u') ? -1 : unlink(path); }
+#endif
+
+#ifdef ICL_TRAIN_THREADS
+static int threads_left = -1;             /* that can be made; -1: any number                       */
+
+static int test_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg)
+{
+  if (threads_left == 0) return 11;        /* EAGAIN */
+  if (threads_left > 0) threads_left--;
+  return pthread_create(t, a, f, arg);
+}
+#endif
 
 /* ----- numbers --------------------------------------------------------------------------------- */
 
@@ -162,11 +253,11 @@ static void open_folder(void)
 #endif
 }
 
+#ifdef ICL__POSIX
 /* Removes all files of the folder and returns how many there were. */
 static int empty_folder(void)
 {
   int n = 0;
-#ifdef ICL__POSIX
   DIR *d = opendir(folder);
   struct dirent *e;
   while (d && (e = readdir(d)) != NULL) {
@@ -177,12 +268,10 @@ static int empty_folder(void)
     if (unlink(path)) rmdir(path);
   }
   if (d) closedir(d);
-#endif
   return n;
 }
 
 /* Nothing but the n files that should be there. */
-#ifdef ICL__POSIX
 #define CHECK_FILES(n) CHECK_EQ(empty_folder(), n)
 #else
 #define CHECK_FILES(n) (void)(n)
@@ -236,10 +325,9 @@ static icl_trainer *begin(const icl_train_options *o)
 
 static void plain(icl_trainer *t, int yes) { if (yes) icl_force_plain(&t->model); }
 
-static int has_simd(void)
-{
-  return icl__ops_best() != &icl__ops_ref;
-}
+#if ICL__SIMD
+static int has_simd(void) { return icl__ops_best() != &icl__ops_ref; }
+#endif
 
 /* Everything that the next step depends on, to tell trainers apart. */
 static uint64_t state_of(const icl_trainer *t)
@@ -430,7 +518,7 @@ static void check_slopes(const direction *u, int n_dirs, const float *g, size_t 
       icl_tensor t;
       memset(&t, 0, sizeof t);
       icl_tensor_at(c, i / 2, &t);
-      printf("%d %d %d %d: %s: %s: %.3g of its norm\n", c->n_dims, c->n_embd, c->n_layer, (int)c->position_embedding_type, test_name, i / 2 < icl_tensor_count(c) ? t.name : "all",
+      printf("%s: C = %d: %s: %.3g of its norm\n", test_name, c->n_embd, i / 2 < icl_tensor_count(c) ? t.name : "all",
              fabs(dot - u[i].slope) / sqrt(norm));
     }
     CHECK_NEAR(dot, u[i].slope, 2e-5 * sqrt(norm) + 2e-7 * whole);
@@ -472,6 +560,7 @@ typedef struct shape {
   int d, C, H, L, P, B, n_out;
   icl_position position;
   icl_activation activation;
+  int room;                                                  /* for so many pairs more */
 } shape;
 
 /* Predictions, loss and gradient of one shape, on every path. */
@@ -489,7 +578,8 @@ static void check_shape(const shape *z)
   o.model.position_embedding_type = z->position;
   o.model.activation_function = z->activation;
   o.model.layer_norm_epsilon = 1e-3f;
-  o.pairs = z->P; o.batch = z->B;
+  o.pairs = z->P + z->room; o.batch = z->B;
+  o.pairs_start = z->P; o.pairs_every = 1000;
   t = begin(&o);
   xs = normals((size_t)(z->B * z->P * z->d), 1);
   ys = normals((size_t)(z->B * z->P), 1);
@@ -521,14 +611,14 @@ static void check_shape(const shape *z)
 TEST(gradient_of_the_loss)
 {
   static const shape shapes[] = {
-    {1, 6, 1, 1, 1, 1, 1, ICL_POSITION_NONE, ICL_RELU},              /* one token                      */
-    {3, 12, 2, 2, 13, 3, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH},    /* head 6, 25 rows, 13 trimmed    */
-    {2, 10, 2, 1, 25, 2, 1, ICL_POSITION_SINUSOIDAL, ICL_GELU_ERF},  /* head 5, 49 rows, 25 trimmed    */
-    {3, 10, 2, 3, 26, 2, 3, ICL_POSITION_NONE, ICL_RELU},            /* read-out d                     */
-    {2, 4, 4, 2, 4, 5, 2, ICL_POSITION_LEARNED, ICL_GELU_ERF},       /* head 1                         */
-    {1, 68, 4, 1, 3, 2, 1, ICL_POSITION_SINUSOIDAL, ICL_GELU_TANH},  /* more than one tile, head 17    */
-    {19, 8, 1, 1, 6, 30, 19, ICL_POSITION_LEARNED, ICL_RELU},        /* more than 256 rows, d > 16     */
-    {1, 2, 1, 1, 2, 3, 1, ICL_POSITION_NONE, ICL_GELU_TANH}
+    {1, 6, 1, 1, 1, 1, 1, ICL_POSITION_NONE, ICL_RELU, 0},             /* one token                      */
+    {3, 12, 2, 2, 13, 3, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 0},    /* head 6, 25 rows, 13 trimmed    */
+    {2, 10, 2, 1, 25, 2, 1, ICL_POSITION_SINUSOIDAL, ICL_GELU_ERF, 5},  /* head 5, 49 rows, 25 trimmed    */
+    {3, 10, 2, 3, 26, 2, 3, ICL_POSITION_NONE, ICL_RELU, 0},            /* read-out d                     */
+    {2, 4, 4, 2, 4, 5, 2, ICL_POSITION_LEARNED, ICL_GELU_ERF, 9},       /* head 1                         */
+    {1, 68, 4, 1, 3, 2, 1, ICL_POSITION_SINUSOIDAL, ICL_GELU_TANH, 0},  /* more than one tile, head 17    */
+    {19, 8, 1, 1, 6, 30, 19, ICL_POSITION_LEARNED, ICL_RELU, 1},        /* more than 256 rows, d > 16     */
+    {1, 3, 1, 1, 2, 3, 1, ICL_POSITION_NONE, ICL_GELU_TANH, 2}
   };
   size_t i;
   for (i = 0; i < COUNT(shapes); i++) check_shape(&shapes[i]);
@@ -643,8 +733,8 @@ TEST(softmax_slopes)
     }
 }
 
-/* Slopes of each activation over what a network can produce, and beyond: no NaN anywhere.  The tail of erf
- * is an approximation with an error of 1e-7 at x. */
+/* Slopes of each activation over what a network can produce, and beyond: no NaN anywhere.  1 - s of the tanh
+ * form costs it some digits at x = 4 to 6. */
 TEST(activation_slopes)
 {
   static const float special[] = {0.0f, 1e-3f, -1e-3f, 4.0f, -4.0f, 8.0f, -8.0f, 13.0f, -13.0f, 20.0f, -20.0f,
@@ -661,7 +751,7 @@ TEST(activation_slopes)
         double v = (double)x[i], h = 1e-5 * (fabs(v) > 1 ? fabs(v) : 1), slope;
         slope = (act64(v + h, (icl_activation)kind) - act64(v - h, (icl_activation)kind)) / (2 * h);
         if (kind == ICL_RELU && x[i] == 0.0f) slope = 0;      /* as PyTorch has it */
-        CHECK_NEAR(d[i], 2 * slope, 3e-6);
+        CHECK_NEAR(d[i], 2 * slope, 8e-6);
       }
     }
 }
@@ -876,15 +966,32 @@ static void check_same_bits(const icl_train_options *o, int steps)
 TEST(same_bits_for_any_threads_and_groups)
 {
   icl_train_options o = lively();
-  check_same_bits(&o, 6);
+  check_same_bits(&o, 5);
   o.model.n_embd = 72; o.model.n_head = 1; o.model.n_layer = 1;        /* several tiles of each weight */
   o.model.position_embedding_type = ICL_POSITION_NONE;
-  o.batch = 12;
+  o.batch = 7;
   check_same_bits(&o, 3);
   o = small();                                               /* many tiny prompts: more than 256 rows */
   o.batch = 70;
   o.model.n_embd = 5; o.model.n_head = 1;
   check_same_bits(&o, 3);
+}
+
+/* Where the system has no more threads, fewer do the same. */
+TEST(threads_that_cannot_be_had)
+{
+#ifdef ICL_TRAIN_THREADS
+  icl_train_options o = lively();
+  uint64_t h = train_bits(o, 2, 4, 0, 0, 0);
+  int left;
+  for (left = 0; left < 4; left++) {
+    threads_left = left;
+    CHECK(train_bits(o, 2, 4, 0, 0, 0) == h);
+  }
+  threads_left = -1;
+#else
+  SKIP("built without threads");
+#endif
 }
 
 /* Another seed, and every step, give other bits: the test above could fail. */
@@ -900,10 +1007,11 @@ TEST(other_bits_for_other_runs)
 TEST(resumed_run_is_the_same_run)
 {
   icl_train_options o = lively();
-  const char *path = at("run.state");
+  char path[600];
   uint64_t expected;
   int k, s;
   icl_trainer *t = begin(&o);
+  strcpy(path, at("run.state"));
   for (s = 0; s < 7; s++) CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
   expected = state_of(t);
   icl_trainer_delete(t);
@@ -935,7 +1043,7 @@ TEST(looking_does_not_touch)
   for (s = 0; s < 4; s++) {
     icl_train_step(t, NULL);
     icl_train_step(u, NULL);
-    CHECK_EQ(icl_train_export(u, at("m.safetensors"), NULL), ICL_OK);
+    if (s % 2) CHECK_EQ(icl_train_export(u, at("m.safetensors"), NULL), ICL_OK);
     CHECK_EQ(icl_train_save(u, at("u.state"), NULL), ICL_OK);
     CHECK(state_of(t) == state_of(u));
   }
@@ -945,6 +1053,8 @@ TEST(looking_does_not_touch)
 }
 
 /* ----- whose state is it ---------------------------------------------------------------------------- */
+
+static int no_sum(void *user, float *sum, size_t n) { (void)user; (void)sum; (void)n; return 0; }
 
 /* Change i of the options of a run that makes it another run; NULL past the last. */
 static const char *change_run(icl_train_options *o, int i)
@@ -986,7 +1096,7 @@ static const char *change_run(icl_train_options *o, int i)
     case 33: o->pairs_every = 2; return "pairs_every";
     case 34: o->seed = 8; return "seed";
     case 35: o->seed += (uint64_t)1 << 40; return "the seed's high bits";
-    case 36: o->world = 2; return "world";
+    case 36: o->world = 2; o->reduce = no_sum; return "world";
     default: return NULL;
   }
 }
@@ -1110,7 +1220,7 @@ TEST(damaged_state)
   check_refused(t, longer, b.n + 1, ICL_ERR_DIGEST);
   check_refused(t, longer, b.n + 9, ICL_ERR_DIGEST);
   free(longer);
-  for (i = 0; i < b.n; i += i < 64 || i + 16 > b.n ? 1 : 3)
+  for (i = 0; i < b.n; i += i < 64 || i + 16 > b.n ? 1 : 7)
     for (bit = 0; bit < 8; bit++) {
       icl_error expected = i < 8 ? ICL_ERR_FORMAT : i < 16 || (i >= 48 && i < 56) ? ICL_ERR_STATE : ICL_ERR_DIGEST;
       b.p[i] = (char)(b.p[i] ^ 1 << bit);
@@ -1291,7 +1401,7 @@ TEST(weights_that_are_not_finite)
       check_skipped(t, ICL_ERR_NONFINITE);
       CHECK_EQ(icl_train_save(t, at("a.state"), &r), ICL_ERR_NONFINITE);
       CHECK_EQ(r.code, ICL_ERR_NONFINITE);
-      CHECK(icl_train_export(t, at("a.safetensors"), &r) == ICL_ERR_NONFINITE && r.code == ICL_ERR_NONFINITE);
+      if (i % 10 == 0) CHECK_EQ(icl_train_export(t, at("a.safetensors"), &r), ICL_ERR_NONFINITE);
       t->params[at_weight] = keep;
     }
     at_weight += (size_t)x.rows * (size_t)x.cols;
@@ -1353,6 +1463,7 @@ TEST(run_ends_when_nothing_is_finite)
   icl_report r;
   bytes old;
   int steps = 0;
+  char paths[2][600];
   trap.armed = 0;
   o.max_bad = 4;
   o.steps = 30;
@@ -1360,8 +1471,10 @@ TEST(run_ends_when_nothing_is_finite)
   CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
   old = slurp(at("a.state"));
   memset(&run, 0, sizeof run);
-  run.state_path = at("a.state");
-  run.model_path = at("a.safetensors");
+  strcpy(paths[0], at("a.state"));
+  strcpy(paths[1], at("a.safetensors"));
+  run.state_path = paths[0];
+  run.model_path = paths[1];
   run.progress = count_steps;
   run.user = &steps;
   t->params[0] = NAN;
@@ -1983,13 +2096,17 @@ static int watch(void *user, const icl_train_info *info)
   return w->steps == w->stop_after;
 }
 
+static char model_path[600], state_path[600];
+
 static icl_run new_run(watcher *w)
 {
   icl_run run;
   memset(w, 0, sizeof *w);
   memset(&run, 0, sizeof run);
-  run.model_path = at("r.safetensors");
-  run.state_path = at("r.state");
+  strcpy(model_path, at("r.safetensors"));
+  strcpy(state_path, at("r.state"));
+  run.model_path = model_path;
+  run.state_path = state_path;
   run.progress = watch;
   run.user = w;
   run.stop = &stop_flag;
@@ -2053,6 +2170,8 @@ TEST(run_stops_and_goes_on)
   icl_train_options o = lively();
   bytes model, state;
   int k;
+  o.model.n_embd = 8; o.model.n_layer = 1;
+  o.pairs = 5;
   reference_run(&o, &model, &state);
   for (k = 1; k < 9; k += 2) {
     check_stop(&o, k, 0, model, state);
@@ -2082,6 +2201,7 @@ TEST(save_every)
   icl_run run = new_run(&w);
   o.steps = 11;
   t = begin(&o);
+  remove(run.state_path);
   run.progress = note_saves;
   run.save_every = 4;
   run.stop = NULL;
@@ -2126,7 +2246,7 @@ static const char *spoil(icl_train_options *o, int i)
   switch (i) {
     case 0:  o->pairs = 0; return "pairs";
     case 1:  o->pairs = -3; return "pairs";
-    case 2:  o->pairs = INT32_MAX; o->model.n_positions = 9; return "pairs";
+    case 2:  o->pairs = INT32_MAX; return "pairs";
     case 3:  o->pairs = (1 << 22) + 1; return "pairs";
     case 4:  o->batch = -1; return "batch";
     case 5:  o->batch = INT32_MAX; return "batch";
@@ -2179,11 +2299,12 @@ static const char *spoil(icl_train_options *o, int i)
     case 52: o->model.n_out = 5; return "read-out";
     case 53: o->model.layer_norm_epsilon = NAN; return "layer_norm_epsilon";
     case 54: o->model.activation_function = (icl_activation)7; return "activation_function";
-    case 55: o->task = ""; return "task";
+    case 55: o->task = ""; return "class";
     case 56: o->task = "dens"; return "dens";
-    case 57: o->task = "sparse(nnz=0)"; return "nnz";
+    case 57: o->task = "sparse(nnz=-1)"; return "nnz";
     case 58: o->sampling.x_scale = NAN; return "scale";
     case 59: o->sampling.y_scale = INFINITY; return "scale";
+    case 60: o->steps = ((int64_t)1 << 40) + 1; return "steps";    /* numbers of steps are 40 bits */
     default: return NULL;
   }
 }
@@ -2201,12 +2322,11 @@ TEST(options_out_of_range)
     long before = live_blocks;
     if ((word = spoil(&o, i)) == NULL) break;
     err = icl_trainer_new(&t, &o, &r);
-    if (err != ICL_ERR_CONFIG && err != ICL_ERR_LIMIT) printf("%s: case %d, %s: %d\n", test_name, i, word, (int)err);
     CHECK(err == ICL_ERR_CONFIG || err == ICL_ERR_LIMIT);
     CHECK(t == nobody);
     CHECK_EQ(r.code, err);
-    if (err && i != 55 && !strstr(r.text, word)) printf("%s: case %d: \"%s\" without %s\n", test_name, i, r.text, word);
-    CHECK(!err || i == 55 ? 1 : strstr(r.text, word) != NULL);
+    if (!err || !strstr(r.text, word)) printf("%s: case %d: \"%s\", not %s\n", test_name, i, r.text, word);
+    CHECK(strstr(r.text, word) != NULL);
     CHECK_EQ(live_blocks, before);
     if (!err) icl_trainer_delete(t);
   }
@@ -2377,32 +2497,40 @@ TEST(last_y_is_not_used)
 
 /* ----- does it learn? -------------------------------------------------------------------------------------------------------- */
 
-TEST(it_learns)
+/* The loss of the last hundred steps; that of a model which says 0 is 1, E y^2. */
+static double learn(int d, int steps, float lr, float init_sd)
 {
   icl_train_options o = small();
   icl_trainer *t;
-  double first = 0, last = 0;
+  double last = 0;
   int s;
-  o.model.n_layer = 1; o.model.n_embd = 16; o.model.n_head = 2;
+  o.model.n_dims = d; o.model.n_layer = 1; o.model.n_embd = 24; o.model.n_head = 4;
   o.pairs = 6;
   o.batch = 32;
-  o.steps = 600;
-  o.init_sd = 0.25f;
+  o.steps = steps;
+  o.lr = lr;
+  o.init_sd = init_sd;
+  o.seed = 9;
   o.schedule = ICL_LR_COSINE;
   o.warmup = 30;
   o.clip = 1;
-  o.threads = 2;
   t = begin(&o);
-  for (s = 0; s < 600; s++) {
+  for (s = 0; s < steps; s++) {
     icl_train_info info;
     CHECK_EQ(icl_train_step(t, &info), ICL_OK);
-    if (s < 20) first += (double)info.loss / 20;
-    if (s >= 500) last += (double)info.loss / 100;
+    if (s >= steps - 100) last += (double)info.loss / 100;
   }
-  if (getenv("ICL_TEST_VERBOSE")) printf("learning: %.3f -> %.3f\n", first, last);
-  CHECK(first > 0.9);              /* E y^2 = 1 */
-  CHECK(last < 0.62);              /* what one layer does; least squares gets 0.25 */
   icl_trainer_delete(t);
+  return last;
+}
+
+/* One layer, a few hundred tiny steps.  Least squares reaches 1/6 and 1/4. */
+TEST(it_learns)
+{
+  double one = learn(1, 500, 0.005f, 0.2f), two = learn(2, 1000, 0.01f, 0.4f);
+  if (getenv("ICL_TEST_VERBOSE")) printf("learning: d = 1: %.3f, d = 2: %.3f\n", one, two);
+  CHECK(one < 0.65);
+  CHECK(two < 0.85);
 }
 
 /* ----- files that cannot be written --------------------------------------------------------------------------------------------- */
@@ -2504,6 +2632,121 @@ TEST(disk_full)
   CHECK_FILES(1);
   free(old.p);
   icl_trainer_delete(t);
+}
+
+/* Saves or exports, with call number k failing; checks what is there afterwards.  Returns whether there was
+ * such a call. */
+static int check_fault(icl_trainer *t, int export, int k, int error, bytes old, bytes fresh)
+{
+  icl_report r;
+  icl_error err;
+  spill(at("a"), old.p, old.n);
+  n_calls = 0;
+  call_fails = k;
+  call_errno = error;
+  err = export ? icl_train_export(t, at("a"), &r) : icl_train_save(t, at("a"), &r);
+  call_fails = -1;
+  if (err) {
+    CHECK_EQ(err, ICL_ERR_IO);
+    CHECK(r.code == ICL_ERR_IO && r.text[0]);
+    if (!holds(at("a"), old)) {                              /* renamed; the folder could not be flushed */
+      CHECK(holds(at("a"), fresh));
+      CHECK(strstr(r.text, "written") != NULL);
+    }
+  } else {
+    CHECK(holds(at("a"), fresh));
+  }
+  CHECK_FILES(1);
+  return k < n_calls;
+}
+
+TEST(each_system_call_fails)
+{
+  static const int errors[] = {ENOSPC, EIO, EDQUOT, EINTR, EROFS, EMFILE, EXDEV};
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  bytes old = {NULL, 0}, fresh;
+  int what, k;
+  size_t i;
+  old.p = (char *)need(100);
+  memset(old.p, 'x', old.n = 100);
+  for (what = 0; what < 2; what++) {
+    CHECK_EQ(what ? icl_train_export(t, at("b"), NULL) : icl_train_save(t, at("b"), NULL), ICL_OK);
+    fresh = slurp(at("b"));
+    empty_folder();
+    for (i = 0; i < (what ? 2 : COUNT(errors)); i++) {
+      for (k = 0; check_fault(t, what, k, errors[i], old, fresh); k++) CHECK(k < 100);
+      CHECK(k >= 7);                                         /* open, write, fsync, close, rename, .. */
+    }
+    free(fresh.p);
+  }
+  free(old.p);
+  icl_trainer_delete(t);
+}
+
+/* A power cut leaves the old file or the new one: the bytes are flushed before the rename, the name after. */
+TEST(flushed_in_the_right_order)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  int what;
+  for (what = 0; what < 2; what++) {
+    const char *flush, *move, *again;
+    n_calls = 0;
+    CHECK_EQ(what ? icl_train_export(t, at("a"), NULL) : icl_train_save(t, at("a"), NULL), ICL_OK);
+    move = strchr(calls, 'r');
+    flush = strchr(calls, 's');
+    again = move ? strchr(move, 's') : NULL;
+    CHECK(move && flush && again);
+    if (!move || !flush || !again) break;
+    CHECK(flush < move && strrchr(calls, 'w') < flush && strrchr(calls, 'r') == move);
+  }
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+
+/* Writes that take a few bytes at a time make the same file. */
+TEST(short_writes)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  bytes whole;
+  CHECK_EQ(icl_train_save(t, at("a"), NULL), ICL_OK);
+  whole = slurp(at("a"));
+  for (write_limit = 1; write_limit <= 13; write_limit++) {
+    CHECK_EQ(icl_train_save(t, at("a"), NULL), ICL_OK);
+    CHECK(holds(at("a"), whole));
+  }
+  write_limit = 0;
+  CHECK_FILES(1);
+  free(whole.p);
+  icl_trainer_delete(t);
+}
+
+/* A save that fails in the middle of a run ends the call, not the run: called again, it goes on. */
+TEST(run_goes_on_after_a_failed_save)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o), *u = begin(&o);
+  watcher w;
+  icl_run run = new_run(&w);
+  icl_report r;
+  int s;
+  run.save_every = 3;
+  n_calls = 0;
+  call_fails = 2;
+  call_errno = ENOSPC;
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_IO);
+  CHECK(r.code == ICL_ERR_IO && r.text[0]);
+  CHECK_EQ(t->step, 3);
+  CHECK_FILES(0);
+  call_fails = -1;
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_OK);
+  for (s = 0; s < 20; s++) icl_train_step(u, NULL);
+  CHECK(state_of(t) == state_of(u));
+  CHECK_FILES(2);
+  icl_trainer_delete(t);
+  icl_trainer_delete(u);
 }
 
 /* No more file descriptors: nothing is read, nothing is written, and a state that could not be opened
@@ -2670,7 +2913,8 @@ int main(void)
   before = live_blocks;
   RUN(gradient_of_the_loss); RUN(layernorm_slopes); RUN(softmax_slopes); RUN(activation_slopes);
   RUN(attention_slopes); RUN(kernels_and_their_plain_twins);
-  RUN(same_bits_for_any_threads_and_groups); RUN(other_bits_for_other_runs); RUN(resumed_run_is_the_same_run);
+  RUN(same_bits_for_any_threads_and_groups); RUN(threads_that_cannot_be_had);
+  RUN(other_bits_for_other_runs); RUN(resumed_run_is_the_same_run);
   RUN(looking_does_not_touch); RUN(state_of_another_run); RUN(steps_can_be_added); RUN(damaged_state);
   RUN(hostile_state); RUN(one_bad_pair_skips_the_step); RUN(weights_that_are_not_finite); RUN(huge_numbers);
   RUN(run_ends_when_nothing_is_finite); RUN(clipping_is_scaling); RUN(schedules);
@@ -2681,7 +2925,8 @@ int main(void)
   RUN(options_out_of_range); RUN(null_arguments); RUN(each_allocation_fails); RUN(batch_of_prompts);
   RUN(last_y_is_not_used); RUN(it_learns); RUN(paths_that_do_not_work); RUN(odd_names);
 #ifdef ICL__POSIX
-  RUN(target_is_a_folder); RUN(disk_full); RUN(no_descriptors_left); RUN(never_a_standard_descriptor);
+  RUN(target_is_a_folder); RUN(each_system_call_fails); RUN(flushed_in_the_right_order);
+  RUN(short_writes); RUN(run_goes_on_after_a_failed_save); RUN(disk_full); RUN(no_descriptors_left); RUN(never_a_standard_descriptor);
   RUN(folder_without_permission); RUN(devices_stay_what_they_are); RUN(links_are_followed);
   RUN(permissions_are_kept); RUN(left_over_temporary_file);
   empty_folder();
