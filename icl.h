@@ -83,6 +83,11 @@
 /* ===== >>config ============================================================================= */
 #define ICL_VERSION "0.1.0"
 
+/* The trainer's files need POSIX, which -std=c99 hides unless it is asked for before any include. */
+#if defined ICL_TRAIN_IMPLEMENTATION && defined __STRICT_ANSI__ && !defined _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
 

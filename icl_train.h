@@ -43,7 +43,8 @@
  *
  * MACROS.  ICL_TRAIN_THREADS: pthreads; without it everything runs on the caller's thread.
  * ICL_MAX_THREADS (64).  Those of icl.h.  The functions here use malloc and, on POSIX systems, file
- * descriptors and fsync; with -std=c99 define _POSIX_C_SOURCE=200809L.  They print nothing.
+ * descriptors and fsync: with -std=c99 include this before the system's headers, or define
+ * _POSIX_C_SOURCE=200809L.  They print nothing.
  *
  * CONTENTS (search for >>name): config api | rng classes tasks prompts baselines threads gradients
  * work backward trainer files typical run batch

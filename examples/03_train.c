@@ -3,7 +3,6 @@
  *
  *     cc -O2 -DICL_TRAIN_THREADS -I. examples/03_train.c -lm -lpthread -o 03_train && ./03_train
  */
-#define _POSIX_C_SOURCE 200809L
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION
 #include "icl_train.h"

@@ -3,7 +3,6 @@
  *     cc -O2 -DICL_TRAIN_THREADS -I. examples/04_own_class.c -lm -lpthread -o 04_own_class
  *     ./04_own_class
  */
-#define _POSIX_C_SOURCE 200809L
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION
 #include "icl_train.h"

@@ -2,7 +2,6 @@
  *
  * Inputs and outputs are standardised with mean and standard deviation of the context rows only,
  * as one would have to do in earnest; the models have never seen any of these data. */
-#define _POSIX_C_SOURCE 200809L
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION             /* for ridge regression only */
 #include "icl_train.h"

@@ -1,6 +1,5 @@
 /* The one translation unit that holds the implementation of both headers.
  * SPDX-License-Identifier: MIT */
 #define ICL_IMPLEMENTATION
-#include "icl.h"
 #define ICL_TRAIN_IMPLEMENTATION
 #include "icl_train.h"
