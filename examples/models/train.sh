@@ -1,5 +1,5 @@
 #!/bin/sh
-# Trains the bundled models from scratch with build/icl: `make models`.  On two cores some 40 minutes; the
+# Trains the bundled models from scratch with build/icl: `make models`.  On two idle cores some 40 minutes; the
 # result does not depend on the number of threads.  Stop it at any time: the next call goes on.
 cd "$(dirname "$0")/../.." || exit 1
 make -s build/icl || exit 1

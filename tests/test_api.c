@@ -1,0 +1,1447 @@
+/* Contexts: what a program sees of icl.h once it has a model.  Pair by pair, in batches, or cold: the same
+ * bits.  Whatever is done wrong: the right code, the context as it was, and never a number that is none. */
+#define _DEFAULT_SOURCE
+#include <limits.h>
+#include <stdlib.h>
+
+/* The sugar's allocations, counted, and failing on demand. */
+static long blocks, allowed = -1;            /* blocks in use; calls that still succeed, -1: all      */
+static int recovers;                         /* 1: only one call fails                                */
+
+static int refuses(void)
+{
+  if (allowed < 0) return 0;
+  if (allowed > 0) { allowed--; return 0; }
+  if (recovers) allowed = -1;
+  return 1;
+}
+
+static void *test_malloc(size_t size)
+{
+  void *p = refuses() ? NULL : malloc(size);
+  blocks += p != NULL;
+  return p;
+}
+
+static void *test_realloc(void *old, size_t size)
+{
+  void *p = refuses() ? NULL : realloc(old, size);
+  blocks += p && !old;
+  return p;
+}
+
+static void test_free(void *p)
+{
+  blocks -= p != NULL;
+  free(p);
+}
+
+#define ICL_MALLOC(size) test_malloc(size)
+#define ICL_REALLOC(p, size) test_realloc(p, size)
+#define ICL_FREE(p) test_free(p)
+#define ICL_IMPLEMENTATION
+#include "../icl.h"
+#include "test.h"
+
+#if defined __unix__ || defined __APPLE__
+#include <sys/mman.h>
+#include <unistd.h>
+#define HAVE_PAGES 1
+#else
+#define HAVE_PAGES 0
+#endif
+
+#define COUNT(a) (sizeof (a) / sizeof *(a))
+
+static uint32_t seed = 1;
+
+static uint32_t draw(void)
+{
+  seed = seed * 1664525u + 1013904223u;
+  return seed >> 8;
+}
+
+static int draw_below(int n) { return (int)(draw() % (uint32_t)n); }
+static float uniform(void) { return (float)((int)(draw() & 0xffff) - 32768) / 32768.0f; }
+static int same(const void *a, const void *b, size_t floats) { return memcmp(a, b, floats * sizeof(float)) == 0; }
+
+static float from_bits(uint32_t u)
+{
+  float x;
+  memcpy(&x, &u, 4);
+  return x;
+}
+
+/* ----- models and prompts -------------------------------------------------------------------------- */
+
+enum { MAX_D = 20, MAX_PAIRS = 160, MAX_QUERIES = 40 };
+
+typedef struct subject { icl_model m; float *params; void *mem; } subject;
+
+/* Weights that make all parts of the network matter: outputs of size 1 that depend on every input. */
+static float *draw_params(const icl_config *cfg, uint32_t s)
+{
+  float *params = (float *)malloc(icl_param_count(cfg) * sizeof(float)), *p = params;
+  icl_tensor t;
+  int i;
+  seed = s;
+  for (i = 0; i < icl_tensor_count(cfg); i++) {
+    size_t n, k;
+    float size, centre = 0;
+    icl_tensor_at(cfg, i, &t);
+    n = (size_t)t.rows * (size_t)t.cols;
+    size = t.rank == 2 ? 1.7f / sqrtf((float)(strstr(t.name, "_read_in") || strstr(t.name, "_read_out") ? t.cols : t.rows)) : 0.3f;
+    if (strstr(t.name, "wpe")) size = 0.7f;
+    if (strstr(t.name, "c_attn.weight")) size *= 1.5f;
+    if (strstr(t.name, "ln_") && strstr(t.name, "weight")) centre = 1;
+    for (k = 0; k < n; k++) *p++ = centre + size * uniform();
+  }
+  return params;
+}
+
+static void make_subject(subject *s, const icl_config *cfg, uint32_t with_seed)
+{
+  size_t n = icl_bind_bytes(cfg);
+  s->params = draw_params(cfg, with_seed);
+  s->mem = malloc(n);
+  CHECK_EQ(icl_model_bind(&s->m, cfg, s->params, s->mem, n), ICL_OK);
+}
+
+static void free_subject(subject *s)
+{
+  free(s->params);
+  free(s->mem);
+}
+
+/* The same through a checkpoint: with a digest, and a task and typical figures if md has them. */
+typedef struct loaded { icl_model m; unsigned char *file, *mem; } loaded;
+
+static void make_loaded(loaded *l, const icl_config *cfg, uint32_t with_seed, const icl_metadata *md)
+{
+  float *params = draw_params(cfg, with_seed);
+  size_t n = icl_write_bytes(cfg, md), need = 0;
+  l->file = (unsigned char *)malloc(n);
+  CHECK_EQ(icl_write(l->file, n, cfg, params, md), ICL_OK);
+  CHECK_EQ(icl_inspect(l->file, n, NULL, &need, NULL), ICL_OK);
+  l->mem = (unsigned char *)malloc(need);
+  CHECK_EQ(icl_model_init(&l->m, l->file, n, l->mem, need, NULL), ICL_OK);
+  free(params);
+}
+
+static void free_loaded(loaded *l)
+{
+  free(l->file);
+  free(l->mem);
+}
+
+static icl_config config_of(int C, int H, int d, int L, int position, int activation)
+{
+  icl_config cfg;
+  cfg.n_dims = d;
+  cfg.n_embd = C;
+  cfg.n_head = H;
+  cfg.n_layer = L;
+  cfg.n_positions = 2 * MAX_PAIRS + 1;
+  cfg.n_out = (C + d) % 2 ? d : 1;
+  cfg.position_embedding_type = (icl_position)position;
+  cfg.activation_function = (icl_activation)activation;
+  cfg.layer_norm_epsilon = 1e-5f;
+  return cfg;
+}
+
+static float xs[MAX_PAIRS * MAX_D], ys[MAX_PAIRS], qs[MAX_QUERIES * MAX_D];
+
+static void draw_prompt(int d)
+{
+  int i;
+  for (i = 0; i < MAX_PAIRS * d; i++) xs[i] = 1.7f * uniform();
+  for (i = 0; i < MAX_PAIRS; i++) ys[i] = 1.7f * uniform();
+  for (i = 0; i < MAX_QUERIES * d; i++) qs[i] = 1.7f * uniform();
+}
+
+static icl_ctx *new_ctx(const icl_model *m, int pairs, int batch)
+{
+  icl_ctx *c = NULL;
+  CHECK_EQ(icl_ctx_new(&c, m, pairs, batch), ICL_OK);
+  if (!c) exit(3);
+  return c;
+}
+
+/* All that a context holds, as bytes, to compare it with later. */
+typedef struct snapshot { unsigned char *bytes; size_t n; } snapshot;
+
+static snapshot take(const icl_ctx *c)
+{
+  snapshot s;
+  s.n = icl_ctx_save_bytes(c);
+  s.bytes = (unsigned char *)malloc(s.n + 1);
+  CHECK_EQ(icl_ctx_save(c, s.bytes, s.n), ICL_OK);
+  return s;
+}
+
+/* 1 if c holds what it held; frees the snapshot. */
+static int unchanged(const icl_ctx *c, snapshot s)
+{
+  snapshot now = take(c);
+  int is = now.n == s.n && !memcmp(now.bytes, s.bytes, s.n);
+  free(now.bytes);
+  free(s.bytes);
+  return is;
+}
+
+/* ----- the same bits, however they are asked for -------------------------------------------------- */
+
+/* cold[k]: the prediction of pair k from the k before it, each in a context of its own; answers[q]: the
+ * queries, after n pairs. */
+static void ask_cold(const icl_model *m, int n, int n_queries, float *cold, float *answers)
+{
+  int d = m->config.n_dims, k;
+  for (k = 0; k < n + n_queries; k++) {
+    icl_ctx *c = new_ctx(m, n, 2 * n);
+    CHECK_EQ(icl_add_batch(c, k < n ? k : n, xs, ys), ICL_OK);
+    if (k < n) CHECK_EQ(icl_predict(c, xs + k * d, &cold[k]), ICL_OK);
+    else CHECK_EQ(icl_predict(c, qs + (k - n) * d, &answers[k - n]), ICL_OK);
+    icl_ctx_delete(c);
+  }
+}
+
+/* Pair by pair, with a look at the next before it is added. */
+static void check_stepwise(const icl_model *m, int n, const float *cold, snapshot *end)
+{
+  icl_ctx *c = new_ctx(m, n, 1);
+  int d = m->config.n_dims, k;
+  for (k = 0; k < n; k++) {
+    float y = 0, residual;
+    CHECK_EQ(icl_predict(c, xs + k * d, &y), ICL_OK);
+    CHECK(same(&y, &cold[k], 1));
+    CHECK_EQ(icl_add(c, xs + k * d, ys[k]), ICL_OK);
+    residual = ys[k] - cold[k];
+    CHECK(same(&icl_residuals(c)[k], &residual, 1));
+    CHECK_EQ(icl_count(c), k + 1);
+  }
+  *end = take(c);
+  icl_ctx_delete(c);
+}
+
+/* In batches of any size, with rewinding in between. */
+static void check_batched(const icl_model *m, int n, int max_batch, int n_queries, const float *answers, const snapshot *end)
+{
+  icl_ctx *c = new_ctx(m, n, max_batch);
+  float got[MAX_QUERIES];
+  snapshot s;
+  int d = m->config.n_dims, k, step;
+  CHECK_EQ(icl_add_batch(c, n, xs, ys), ICL_OK);
+  s = take(c);
+  CHECK(s.n == end->n && !memcmp(s.bytes, end->bytes, s.n));
+  CHECK_EQ(icl_predict_batch(c, n_queries, qs, got), ICL_OK);
+  CHECK(same(got, answers, (size_t)n_queries));
+  CHECK(unchanged(c, s));
+  for (k = n_queries - 1; k >= 0; k--) {                 /* one at a time, from the back */
+    CHECK_EQ(icl_predict(c, qs + k * d, &got[0]), ICL_OK);
+    CHECK(same(&got[0], &answers[k], 1));
+  }
+  CHECK_EQ(icl_predict_batch(c, n_queries - 1, qs + d, got), ICL_OK);     /* in other places of the batch */
+  CHECK(same(got, answers + 1, (size_t)(n_queries - 1)));
+  CHECK_EQ(icl_rewind(c, n / 3), ICL_OK);
+  CHECK_EQ(icl_add_batch(c, 1, qs, ys), ICL_OK);         /* something else, */
+  CHECK_EQ(icl_rewind(c, n / 3), ICL_OK);                /* and back */
+  for (k = n / 3; k < n; k += step) {
+    step = 1 + draw_below(5);
+    if (step > n - k) step = n - k;
+    CHECK_EQ(icl_add_batch(c, step, xs + k * d, ys + k), ICL_OK);
+  }
+  s = take(c);
+  CHECK(s.n == end->n && !memcmp(s.bytes, end->bytes, s.n));
+  free(s.bytes);
+  icl_ctx_delete(c);
+}
+
+static void check_bits(const icl_model *m, int n, int n_queries)
+{
+  static const int batches[] = {1, 2, 3, 7, 64};
+  float cold[MAX_PAIRS], answers[MAX_QUERIES];
+  snapshot end;
+  size_t b;
+  draw_prompt(m->config.n_dims);
+  ask_cold(m, n, n_queries, cold, answers);
+  check_stepwise(m, n, cold, &end);
+  for (b = 0; b < COUNT(batches); b++) check_batched(m, n, batches[b], n_queries, answers, &end);
+  free(end.bytes);
+}
+
+static void check_config_bits(const icl_config *cfg, int n, int n_queries, int plain)
+{
+  subject s;
+  make_subject(&s, cfg, (uint32_t)(cfg->n_embd * 100 + cfg->n_dims));
+  if (plain) icl_force_plain(&s.m);
+  check_bits(&s.m, n, n_queries);
+  free_subject(&s);
+}
+
+TEST(all_kinds_of_models)
+{
+  static const int shapes[][3] = {{6, 1, 3}, {30, 5, 2}, {20, 4, 5}, {64, 2, 20}, {72, 3, 7}};
+  int i, position, activation;
+  for (i = 0; i < 5; i++)
+    for (position = 0; position < 3; position++)
+      for (activation = 0; activation < 3; activation++) {
+        icl_config cfg = config_of(shapes[i][0], shapes[i][1], shapes[i][2], 1 + i % 2, position, activation);
+        check_config_bits(&cfg, i > 2 ? 6 : 9, 9, 0);
+        if (i < 3) check_config_bits(&cfg, 6, 5, 1);
+      }
+}
+
+TEST(all_numbers_of_inputs)
+{
+  int d;
+  for (d = 1; d <= MAX_D; d++) {
+    icl_config cfg = config_of(6 + 2 * (d % 5), 1 + d % 2, d, 1 + d % 3, d % 3, d % 2);
+    check_config_bits(&cfg, 7, 8, 0);
+    check_config_bits(&cfg, 5, 3, 1);
+  }
+}
+
+TEST(small_and_odd_widths)
+{
+  static const int shapes[][2] = {{1, 1}, {2, 1}, {2, 2}, {3, 3}, {5, 1}, {7, 7}, {9, 3}, {15, 5}, {16, 1}, {17, 1}, {31, 1}, {33, 3}};
+  size_t i;
+  for (i = 0; i < COUNT(shapes); i++) {
+    int C = shapes[i][0];
+    icl_config cfg = config_of(C, shapes[i][1], 1 + (int)i % 4, 2, C % 2 ? 2 * ((int)i % 2) : (int)i % 3, (int)i % 3);
+    check_config_bits(&cfg, 8, 7, 0);
+    check_config_bits(&cfg, 8, 7, 1);
+  }
+}
+
+/* Beyond 256 keys the sums over values go through two blocks. */
+TEST(long_contexts)
+{
+  int position;
+  for (position = 0; position < 3; position++) {
+    icl_config cfg = config_of(24, 3, 2, 2, position, position);
+    subject s;
+    icl_ctx *one, *many;
+    float a[9], b[9];
+    snapshot p, q;
+    int k;
+    make_subject(&s, &cfg, 5);
+    draw_prompt(2);
+    one = new_ctx(&s.m, MAX_PAIRS, 1);
+    many = new_ctx(&s.m, MAX_PAIRS, 64);
+    for (k = 0; k < MAX_PAIRS; k++) CHECK_EQ(icl_add(one, xs + 2 * k, ys[k]), ICL_OK);
+    CHECK_EQ(icl_add_batch(many, MAX_PAIRS, xs, ys), ICL_OK);
+    p = take(one);
+    q = take(many);
+    CHECK(p.n == q.n && !memcmp(p.bytes, q.bytes, p.n));
+    CHECK_EQ(icl_predict_batch(one, 9, qs, a), ICL_OK);
+    CHECK_EQ(icl_predict_batch(many, 9, qs, b), ICL_OK);
+    CHECK(same(a, b, 9));
+    for (k = 0; k < 9; k++) CHECK(k == 0 || a[k] != a[0]);
+    free(p.bytes);
+    free(q.bytes);
+    icl_ctx_delete(one);
+    icl_ctx_delete(many);
+    free_subject(&s);
+  }
+}
+
+/* Whatever is in a query's neighbours: its answer stays. */
+TEST(queries_do_not_see_each_other)
+{
+  icl_config cfg = config_of(20, 4, 3, 2, 0, 0);
+  subject s;
+  float a[12], b[12], other[12 * 3];
+  int batch, k, j, plain;
+  make_subject(&s, &cfg, 3);
+  for (plain = 0; plain < 2; plain++) {
+    if (plain) icl_force_plain(&s.m);
+    for (batch = 1; batch <= 13; batch += 3) {
+      icl_ctx *c = new_ctx(&s.m, 5, batch);
+      draw_prompt(3);
+      icl_add_batch(c, 5, xs, ys);
+      CHECK_EQ(icl_predict_batch(c, 12, qs, a), ICL_OK);
+      for (k = 0; k < 12; k++) {
+        memcpy(other, qs, sizeof other);
+        for (j = 0; j < 12 * 3; j++) if (j / 3 != k) other[j] = 3 * uniform();
+        CHECK_EQ(icl_predict_batch(c, 12, other, b), ICL_OK);
+        CHECK(same(&a[k], &b[k], 1));
+        for (j = 0; j < 12; j++) CHECK(j == k || a[j] != b[j]);
+      }
+      icl_ctx_delete(c);
+    }
+  }
+  free_subject(&s);
+}
+
+/* No pairs at all, order of pairs, and what the answer depends on: every input, every pair. */
+TEST(answers_depend_on_all_that_was_said)
+{
+  icl_config cfg = config_of(64, 2, 20, 2, 0, 0);
+  subject s;
+  icl_ctx *c;
+  float y, z, x[MAX_D];
+  int k;
+  make_subject(&s, &cfg, 8);
+  c = new_ctx(&s.m, 6, 1);
+  draw_prompt(20);
+  CHECK_EQ(icl_predict(c, qs, &y), ICL_OK);
+  CHECK_EQ(icl_predict(c, qs + 20, &z), ICL_OK);
+  CHECK(y != z);
+  icl_add_batch(c, 6, xs, ys);
+  icl_predict(c, qs, &y);
+  for (k = 0; k < 20; k++) {
+    memcpy(x, qs, sizeof x);
+    x[k] += 0.5f;
+    icl_predict(c, x, &z);
+    CHECK(y != z);
+  }
+  for (k = 0; k < 6; k++) {
+    icl_rewind(c, 0);
+    icl_add_batch(c, k, xs, ys);
+    icl_add(c, xs + 20 * k, ys[k] + 0.5f);
+    icl_add_batch(c, 5 - k, xs + 20 * (k + 1), ys + k + 1);
+    icl_predict(c, qs, &z);
+    CHECK(y != z);
+  }
+  icl_ctx_delete(c);
+  free_subject(&s);
+}
+
+TEST(two_contexts_on_one_model)
+{
+  icl_config cfg = config_of(30, 5, 2, 2, 1, 1);
+  subject s;
+  icl_ctx *a, *b, *alone;
+  float ya[9], yb[9], y;
+  int k;
+  make_subject(&s, &cfg, 4);
+  a = new_ctx(&s.m, 9, 1);
+  b = new_ctx(&s.m, 12, 4);
+  draw_prompt(2);
+  for (k = 0; k < 9; k++) {
+    icl_predict(a, xs + 2 * k, &ya[k]);
+    icl_predict(b, xs + 2 * (20 + k), &yb[k]);
+    icl_add(a, xs + 2 * k, ys[k]);
+    icl_add(b, xs + 2 * (20 + k), ys[20 + k]);
+  }
+  alone = new_ctx(&s.m, 9, 1);
+  for (k = 0; k < 9; k++) {
+    icl_predict(alone, xs + 2 * k, &y);
+    CHECK(same(&y, &ya[k], 1));
+    icl_add(alone, xs + 2 * k, ys[k]);
+  }
+  icl_rewind(alone, 0);
+  for (k = 0; k < 9; k++) {
+    icl_predict(alone, xs + 2 * (20 + k), &y);
+    CHECK(same(&y, &yb[k], 1));
+    icl_add(alone, xs + 2 * (20 + k), ys[20 + k]);
+  }
+  icl_ctx_delete(a); icl_ctx_delete(b); icl_ctx_delete(alone);
+  free_subject(&s);
+}
+
+TEST(plain_kernels_agree)
+{
+  int i;
+  for (i = 0; i < 9; i++) {
+    icl_config cfg = config_of(64, 2, 5, 2, i % 3, i / 3);
+    subject s;
+    icl_ctx *c;
+    float fast[20], plain[20];
+    make_subject(&s, &cfg, 6);
+    CHECK_STR(icl_isa_name(&s.m), icl__ops_best()->name);
+    c = new_ctx(&s.m, 20, 8);
+    draw_prompt(5);
+    icl_add_batch(c, 20, xs, ys);
+    CHECK_EQ(icl_predict_batch(c, 20, qs, fast), ICL_OK);
+    icl_force_plain(&s.m);
+    CHECK_STR(icl_isa_name(&s.m), "c");
+    icl_rewind(c, 0);
+    icl_add_batch(c, 20, xs, ys);
+    CHECK_EQ(icl_predict_batch(c, 20, qs, plain), ICL_OK);
+    {
+      int k;
+      for (k = 0; k < 20; k++) CHECK_NEAR(fast[k], plain[k], 1e-5);
+    }
+    icl_ctx_delete(c);
+    free_subject(&s);
+  }
+  CHECK_STR(icl_isa_name(NULL), "none");
+  icl_force_plain(NULL);
+}
+
+/* ----- any order of calls -------------------------------------------------------------------------- */
+
+/* Random calls, right and wrong, beside a list of the pairs that should be there. */
+TEST(any_order_of_calls)
+{
+  static const int batches[] = {1, 2, 5, 16};
+  int b;
+  for (b = 0; b < 4; b++) {
+    icl_config cfg = config_of(12, 2, 2, 1, b % 3, b % 3);
+    subject s;
+    icl_ctx *c, *check;
+    float x[10 * 2], y[10], list_x[10 * 2], list_y[10], got[10], is[10];
+    int n = 0, step, k;
+    make_subject(&s, &cfg, 9);
+    c = new_ctx(&s.m, 10, batches[b]);
+    check = new_ctx(&s.m, 10, 3);
+    seed = (uint32_t)b;
+    for (step = 0; step < 600; step++) {
+      int many = draw_below(5), bad = draw_below(6) == 0;
+      for (k = 0; k < 20; k++) x[k] = uniform();
+      for (k = 0; k < 10; k++) y[k] = uniform();
+      switch (draw_below(5)) {
+        case 0:
+        case 1:
+          if (bad) y[many / 2] = from_bits(0x7fc00000u);
+          if (many && bad && n + many <= 10) CHECK_EQ(icl_add_batch(c, many, x, y), ICL_ERR_NONFINITE);
+          else if (n + many > 10) CHECK(icl_add_batch(c, many, x, y) != ICL_OK);
+          else {
+            CHECK_EQ(icl_add_batch(c, many, x, y), ICL_OK);
+            memcpy(list_x + 2 * n, x, sizeof(float) * 2 * (size_t)many);
+            memcpy(list_y + n, y, sizeof(float) * (size_t)many);
+            n += many;
+          }
+          break;
+        case 2:
+          k = draw_below(n + 3) - 1;
+          if (k < 0 || k > n) CHECK_EQ(icl_rewind(c, k), ICL_ERR_ARG);
+          else { CHECK_EQ(icl_rewind(c, k), ICL_OK); n = k; }
+          break;
+        case 3:
+          if (bad) x[0] = from_bits(0xff800000u);
+          CHECK_EQ(icl_predict(c, x, &y[0]), bad ? ICL_ERR_NONFINITE : ICL_OK);
+          break;
+        default:
+          icl_rewind(check, 0);
+          CHECK_EQ(icl_add_batch(check, n, list_x, list_y), ICL_OK);
+          CHECK_EQ(icl_predict_batch(c, many, x, got), ICL_OK);
+          CHECK_EQ(icl_predict_batch(check, many, x, is), ICL_OK);
+          CHECK(same(got, is, (size_t)many));
+          CHECK(same(icl_residuals(c), icl_residuals(check), (size_t)n));
+      }
+      CHECK_EQ(icl_count(c), n);
+    }
+    icl_ctx_delete(c);
+    icl_ctx_delete(check);
+    free_subject(&s);
+  }
+}
+
+/* ----- capacity and memory -------------------------------------------------------------------------- */
+
+TEST(full_is_full)
+{
+  int max_pairs, batch, position;
+  for (position = 0; position < 3; position++)
+    for (max_pairs = 1; max_pairs <= 17; max_pairs += max_pairs < 9 ? 1 : 4)
+      for (batch = 1; batch <= 8; batch += 7) {
+        icl_config cfg = config_of(6, 1, 2, 1, position, 0);
+        subject s;
+        icl_ctx *c;
+        snapshot before;
+        float y[9];
+        cfg.n_positions = 2 * max_pairs + 1;
+        make_subject(&s, &cfg, 2);
+        draw_prompt(2);
+        c = new_ctx(&s.m, max_pairs, batch);
+        CHECK_EQ(icl_add_batch(c, max_pairs + 1, xs, ys), ICL_ERR_FULL);
+        CHECK_EQ(icl_count(c), 0);
+        CHECK_EQ(icl_add_batch(c, max_pairs, xs, ys), ICL_OK);
+        before = take(c);
+        CHECK_EQ(icl_add(c, xs, ys[0]), ICL_ERR_FULL);
+        CHECK_EQ(icl_add_batch(c, 2, xs, ys), ICL_ERR_FULL);
+        CHECK_EQ(icl_add_batch(c, 0, xs, ys), ICL_OK);
+        CHECK_EQ(icl_count(c), max_pairs);
+        CHECK_EQ(icl_predict_batch(c, 9, qs, y), ICL_OK);
+        CHECK(icl__finite(y, 9));
+        CHECK(unchanged(c, before));
+        CHECK_EQ(icl_rewind(c, max_pairs - 1), ICL_OK);
+        CHECK_EQ(icl_add(c, xs, ys[0]), ICL_OK);
+        icl_ctx_delete(c);
+        free_subject(&s);
+      }
+}
+
+/* 2 max_pairs + 1 <= n_positions, where positions are learned. */
+TEST(learned_positions_end)
+{
+  int P, n;
+  for (P = 1; P <= 12; P++) {
+    icl_config cfg = config_of(6, 1, 2, 1, 0, 0);
+    subject s;
+    cfg.n_positions = P;
+    make_subject(&s, &cfg, 2);
+    for (n = 1; n <= 8; n++) CHECK_EQ(icl_ctx_bytes(&s.m, n, 1) > 0, 2 * n + 1 <= P);
+    free_subject(&s);
+    cfg.position_embedding_type = ICL_POSITION_NONE;
+    make_subject(&s, &cfg, 2);
+    for (n = 1; n <= 8; n++) CHECK(icl_ctx_bytes(&s.m, n, 1) > 0);
+    free_subject(&s);
+  }
+}
+
+TEST(sizes_out_of_range)
+{
+  static const int bad[] = {0, -1, INT_MIN, INT_MAX, (1 << 22) + 1};
+  icl_config cfg = config_of(6, 1, 2, 1, 2, 0);
+  subject s;
+  icl_ctx ctx, *c = NULL;
+  icl_model none;
+  size_t i;
+  static unsigned char mem[100000];
+  make_subject(&s, &cfg, 2);
+  for (i = 0; i < COUNT(bad); i++) {
+    CHECK_EQ(icl_ctx_bytes(&s.m, bad[i], 1), 0);
+    CHECK_EQ(icl_ctx_bytes(&s.m, 1, bad[i]), 0);
+    CHECK_EQ(icl_ctx_bytes(&s.m, bad[i], bad[i]), 0);
+    CHECK_EQ(icl_ctx_init(&ctx, &s.m, bad[i], 1, mem, sizeof mem), ICL_ERR_ARG);
+    CHECK_EQ(icl_ctx_init(&ctx, &s.m, 1, bad[i], mem, sizeof mem), ICL_ERR_ARG);
+    CHECK_EQ(icl_ctx_new(&c, &s.m, bad[i], 1), ICL_ERR_ARG);
+    CHECK_EQ(icl_ctx_new(&c, &s.m, 1, bad[i]), ICL_ERR_ARG);
+    CHECK(c == NULL);
+  }
+  CHECK(icl_ctx_bytes(&s.m, 1 << 22, 1 << 22) > 0);
+  memset(&none, 0, sizeof none);
+  CHECK_EQ(icl_ctx_bytes(&none, 1, 1), 0);
+  CHECK_EQ(icl_ctx_new(&c, &none, 1, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_bytes(NULL, 1, 1), 0);
+  free_subject(&s);
+}
+
+/* Exactly icl_ctx_bytes: at the end of the mapped memory, at all alignments, filled with what looks like
+ * numbers least. */
+TEST(memory_is_exact)
+{
+  static const int shapes[][5] = {{6, 1, 3, 3, 1}, {30, 5, 1, 2, 3}, {20, 4, 20, 5, 64}, {64, 2, 7, 8, 5}, {1, 1, 1, 1, 1}};
+  static const unsigned char fills[] = {0x00, 0xff, 0x7f, 0xa5};
+  size_t room = 1 << 20, i, shift, guard;
+#if HAVE_PAGES
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  unsigned char *map = (unsigned char *)mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  if (map == MAP_FAILED || mprotect(map + room, page, PROT_NONE)) exit(3);
+#else
+  unsigned char *map = (unsigned char *)malloc(room);
+#endif
+  for (i = 0; i < COUNT(shapes); i++) {
+    icl_config cfg = config_of(shapes[i][0], shapes[i][1], shapes[i][2], 2, shapes[i][0] % 2 ? 2 : (int)i % 3, (int)i % 3);
+    int pairs = shapes[i][3], batch = shapes[i][4];
+    subject s;
+    snapshot first;
+    float answers[5], y[5];
+    size_t n;
+    make_subject(&s, &cfg, 3);
+    draw_prompt(cfg.n_dims);
+    n = icl_ctx_bytes(&s.m, pairs, batch);
+    memset(&first, 0, sizeof first);
+    CHECK(n + 256 < room);
+    for (shift = 0; shift < 68; shift++) {
+      unsigned char *mem = map + room - n - shift;
+      icl_ctx c;
+      snapshot now;
+      memset(mem - 64, fills[shift % 4], n + 64 + shift);
+      CHECK_EQ(icl_ctx_init(&c, &s.m, pairs, batch, mem, n - 1), ICL_ERR_MEMORY);
+      CHECK_EQ(icl_ctx_init(&c, &s.m, pairs, batch, mem, 0), ICL_ERR_MEMORY);
+      CHECK_EQ(icl_ctx_init(&c, &s.m, pairs, batch, mem, n), ICL_OK);
+      CHECK_EQ(icl_add_batch(&c, pairs, xs, ys), ICL_OK);
+      CHECK_EQ(icl_predict_batch(&c, 5, qs, y), ICL_OK);
+      now = take(&c);
+      if (!shift) { first = now; memcpy(answers, y, sizeof y); }
+      else {
+        CHECK(now.n == first.n && !memcmp(now.bytes, first.bytes, now.n));
+        CHECK(same(y, answers, 5));
+        free(now.bytes);
+      }
+      for (guard = 1; guard <= 64; guard++) CHECK(mem[-(ptrdiff_t)guard] == fills[shift % 4]);
+      for (guard = 0; guard < shift; guard++) CHECK(mem[n + guard] == fills[shift % 4]);
+    }
+    free(first.bytes);
+    free_subject(&s);
+  }
+#if HAVE_PAGES
+  munmap(map, room + page);
+#else
+  free(map);
+#endif
+}
+
+/* icl_model_bind: exact bytes, any alignment; the parameters may change in between. */
+TEST(binding)
+{
+  icl_config cfg = config_of(20, 4, 3, 2, 1, 2);
+  size_t n = icl_bind_bytes(&cfg), count = icl_param_count(&cfg), i;
+  unsigned char *mem = (unsigned char *)malloc(n + 128);
+  float *params = draw_params(&cfg, 3), *back = (float *)malloc(count * sizeof(float)), y[2], z;
+  size_t shift;
+  icl_model m;
+  CHECK_EQ(icl_model_bind(&m, &cfg, params, mem, n - 1), ICL_ERR_MEMORY);
+  for (shift = 0; shift < 64; shift++) {
+    icl_ctx *c;
+    memset(mem, 0x5a, n + 128);
+    CHECK_EQ(icl_model_bind(&m, &cfg, params, mem + shift, n), ICL_OK);
+    for (i = 0; i < shift; i++) CHECK(mem[i] == 0x5a);
+    for (i = shift + n; i < n + 128; i++) CHECK(mem[i] == 0x5a);
+    CHECK_EQ(icl_model_params(&m, back), ICL_OK);
+    CHECK(same(back, params, count));
+    c = new_ctx(&m, 2, 1);
+    draw_prompt(3);
+    icl_add(c, xs, ys[0]);
+    icl_predict(c, qs, &y[shift > 0]);
+    icl_ctx_delete(c);
+    CHECK(same(&y[0], &y[shift > 0], 1));
+  }
+  CHECK_EQ(m.n_params, count);
+  CHECK_EQ(m.verified, 0);
+  CHECK_STR(m.task, "");
+  {
+    icl_ctx *c = new_ctx(&m, 2, 1);
+    icl_add(c, xs, ys[0]);
+    params[count - 1] += 0.25f;                          /* the bias of the read-out */
+    params[count - (size_t)cfg.n_out] += 0.25f;
+    icl_predict(c, qs, &z);
+    CHECK(z != y[0]);
+    icl_ctx_delete(c);
+  }
+  CHECK_EQ(icl_model_bind(NULL, &cfg, params, mem, n), ICL_ERR_ARG);
+  CHECK_EQ(icl_model_bind(&m, NULL, params, mem, n), ICL_ERR_ARG);
+  CHECK_EQ(icl_model_bind(&m, &cfg, NULL, mem, n), ICL_ERR_ARG);
+  CHECK_EQ(icl_model_bind(&m, &cfg, params, NULL, n), ICL_ERR_ARG);
+  cfg.n_head = 3;
+  CHECK_EQ(icl_model_bind(&m, &cfg, params, mem, n), ICL_ERR_ARG);
+  free(mem);
+  free(params);
+  free(back);
+}
+
+/* A model from a file and one bound to the same parameters: one model. */
+TEST(bound_and_loaded_agree)
+{
+  icl_config cfg = config_of(30, 5, 4, 2, 0, 1);
+  subject s;
+  loaded l;
+  icl_ctx *a, *b;
+  float x[5], y[5];
+  make_subject(&s, &cfg, 77);
+  make_loaded(&l, &cfg, 77, NULL);
+  draw_prompt(4);
+  a = new_ctx(&s.m, 5, 3);
+  b = new_ctx(&l.m, 5, 2);
+  icl_add_batch(a, 5, xs, ys);
+  icl_add_batch(b, 5, xs, ys);
+  icl_predict_batch(a, 5, qs, x);
+  icl_predict_batch(b, 5, qs, y);
+  CHECK(same(x, y, 5));
+  icl_ctx_delete(a);
+  icl_ctx_delete(b);
+  free_subject(&s);
+  free_loaded(&l);
+}
+
+/* ----- scaling --------------------------------------------------------------------------------------- */
+
+/* By powers of two nothing is rounded, so the bits are those of scaling by hand. */
+TEST(scaling)
+{
+  static const float mean[3] = {2, -1, 0.5f}, std[3] = {4, 0.25f, 1};
+  icl_config cfg = config_of(20, 4, 3, 2, 0, 0);
+  subject s;
+  icl_ctx *raw, *scaled;
+  float y_mean = 3, y_std = 8, x[10 * 3], y[10], q[9 * 3], a[9], b[9];
+  int i, batch;
+  make_subject(&s, &cfg, 12);
+  draw_prompt(3);
+  for (i = 0; i < 60; i++) xs[i] = (float)((int)(xs[i] * 64)) / 64;
+  for (i = 0; i < 27; i++) qs[i] = (float)((int)(qs[i] * 64)) / 64;
+  for (i = 0; i < 10; i++) ys[i] = (float)((int)(ys[i] * 64)) / 64;
+  for (i = 0; i < 30; i++) x[i] = xs[i] * std[i % 3] + mean[i % 3];
+  for (i = 0; i < 27; i++) q[i] = qs[i] * std[i % 3] + mean[i % 3];
+  for (i = 0; i < 10; i++) y[i] = ys[i] * y_std + y_mean;
+  for (batch = 1; batch < 10; batch += 4) {
+    raw = new_ctx(&s.m, 10, batch);
+    scaled = new_ctx(&s.m, 10, batch);
+    CHECK_EQ(icl_ctx_scale(scaled, mean, std, y_mean, y_std), ICL_OK);
+    icl_add_batch(raw, 10, xs, ys);
+    CHECK_EQ(icl_add_batch(scaled, 10, x, y), ICL_OK);
+    icl_predict_batch(raw, 9, qs, a);
+    CHECK_EQ(icl_predict_batch(scaled, 9, q, b), ICL_OK);
+    for (i = 0; i < 9; i++) CHECK_NEAR(b[i], y_mean + y_std * a[i], 2e-6);
+    for (i = 0; i < 10; i++) CHECK_NEAR(icl_residuals(scaled)[i], y_std * icl_residuals(raw)[i], 1e-5);
+    icl_ctx_delete(raw);
+    icl_ctx_delete(scaled);
+  }
+  free_subject(&s);
+}
+
+TEST(scaling_any_numbers)
+{
+  icl_config cfg = config_of(20, 4, 3, 2, 0, 0);
+  static const float mean[3] = {170.3f, -1e-3f, 1e6f}, std[3] = {9.7f, 3e-4f, 12345.0f};
+  subject s;
+  icl_ctx *raw, *scaled;
+  float x[10 * 3], y[10], a, b;
+  int i;
+  make_subject(&s, &cfg, 13);
+  draw_prompt(3);
+  raw = new_ctx(&s.m, 10, 1);
+  scaled = new_ctx(&s.m, 10, 1);
+  CHECK_EQ(icl_ctx_scale(scaled, mean, std, -40, 0.01f), ICL_OK);
+  for (i = 0; i < 30; i++) x[i] = xs[i] * std[i % 3] + mean[i % 3];
+  for (i = 0; i < 10; i++) y[i] = ys[i] * 0.01f - 40;
+  for (i = 0; i < 30; i++) xs[i] = (x[i] - mean[i % 3]) / std[i % 3];
+  for (i = 0; i < 10; i++) ys[i] = (y[i] - -40.0f) / 0.01f;
+  for (i = 0; i < 10; i++) {
+    icl_predict(raw, xs + 3 * i, &a);
+    icl_predict(scaled, x + 3 * i, &b);
+    CHECK_NEAR(b, -40 + 0.01 * (double)a, 1e-5);
+    CHECK_EQ(icl_add(raw, xs + 3 * i, ys[i]), ICL_OK);
+    CHECK_EQ(icl_add(scaled, x + 3 * i, y[i]), ICL_OK);
+    CHECK(same(&icl_residuals(scaled)[i], (b = y[i] - b, &b), 1));
+  }
+  icl_ctx_delete(raw);
+  icl_ctx_delete(scaled);
+  free_subject(&s);
+}
+
+TEST(scales_that_are_refused)
+{
+  icl_config cfg = config_of(6, 1, 3, 1, 0, 0);
+  static const float good[3] = {1, 2, 3};
+  subject s;
+  icl_ctx *c;
+  snapshot before;
+  float bad[3], y, z;
+  int i, k;
+  make_subject(&s, &cfg, 1);
+  draw_prompt(3);
+  c = new_ctx(&s.m, 4, 1);
+  CHECK_EQ(icl_ctx_scale(c, good, good, 1, 2), ICL_OK);
+  icl_predict(c, qs, &y);
+  before = take(c);
+  for (k = 0; k < 6; k++) {
+    float v = k == 0 ? from_bits(0x7fc00000u) : k == 1 ? from_bits(0x7f800000u) : k == 2 ? from_bits(0xff800000u)
+            : k == 3 ? 0.0f : k == 4 ? -1.0f : -0.0f;
+    icl_error code = k < 3 ? ICL_ERR_NONFINITE : ICL_ERR_ARG;
+    for (i = 0; i < 3; i++) {
+      memcpy(bad, good, sizeof bad);
+      bad[i] = v;
+      CHECK_EQ(icl_ctx_scale(c, good, bad, 1, 2), code);
+      if (k < 3) CHECK_EQ(icl_ctx_scale(c, bad, good, 1, 2), code);
+    }
+    CHECK_EQ(icl_ctx_scale(c, good, good, 1, v), code);
+    if (k < 3) CHECK_EQ(icl_ctx_scale(c, good, good, v, 2), code);
+  }
+  CHECK(unchanged(c, before));
+  icl_predict(c, qs, &z);
+  CHECK(same(&y, &z, 1));
+  icl_add(c, xs, ys[0]);
+  CHECK_EQ(icl_ctx_scale(c, NULL, NULL, 0, 1), ICL_ERR_STATE);
+  CHECK_EQ(icl_ctx_scale(c, NULL, bad, 0, 1), ICL_ERR_STATE);
+  icl_rewind(c, 0);
+  CHECK_EQ(icl_ctx_scale(c, NULL, NULL, 0, 1), ICL_OK);
+  icl_predict(c, qs, &z);
+  CHECK(y != z);
+  CHECK_EQ(icl_ctx_scale(NULL, NULL, NULL, 0, 1), ICL_ERR_ARG);
+  icl_ctx_delete(c);
+  free_subject(&s);
+}
+
+/* ----- surprise -------------------------------------------------------------------------------------- */
+
+static const icl_metadata typical = {"dense", "-1000 -900 2000 -1500 -1100 1500 -1750 -1200 300"};
+static const double typical_is[][3] = {{-1, -0.9, 2}, {-1.5, -1.1, 1.5}, {-1.75, -1.2, 0.3}};
+
+TEST(surprise)
+{
+  icl_config cfg = config_of(20, 4, 2, 1, 2, 0);
+  loaded l, without;
+  int scaled, n, i;
+  make_loaded(&l, &cfg, 3, &typical);
+  make_loaded(&without, &cfg, 3, NULL);
+  for (scaled = 0; scaled < 2; scaled++) {
+    icl_ctx *c = new_ctx(&l.m, 8, 1), *plain = new_ctx(&without.m, 8, 1);
+    float s = -7, y_std = scaled ? 20.0f : 1.0f;
+    draw_prompt(2);
+    if (scaled) icl_ctx_scale(c, NULL, NULL, 5, y_std);
+    CHECK_EQ(icl_surprise(c, &s), ICL_ERR_STATE);
+    CHECK(s == -7);
+    CHECK_EQ(icl_surprise(plain, &s), ICL_ERR_STATE);
+    for (n = 1; n <= 8; n++) {
+      double sum = 0;
+      int last = (n < 3 ? n : 3) - 1;
+      icl_add(c, xs + 2 * n, y_std * ys[n]);
+      icl_add(plain, xs + 2 * n, y_std * ys[n]);
+      CHECK_EQ(icl_surprise(plain, &s), ICL_ERR_CONFIG);
+      CHECK_EQ(icl_surprise(c, &s), ICL_OK);
+      for (i = 0; i < n; i++) {
+        double e = (double)icl_residuals(c)[i] / (double)y_std;
+        sum += log(e * e + 1e-4) - typical_is[i < 3 ? i : 2][0];
+      }
+      sum = (sum / n - typical_is[last][1]) / (typical_is[last][2] - typical_is[last][1]);
+      CHECK_NEAR(s, sum, 1e-5 * (1 + fabs(sum)));
+    }
+    CHECK_EQ(icl_surprise(NULL, &s), ICL_ERR_ARG);
+    CHECK_EQ(icl_surprise(c, NULL), ICL_ERR_ARG);
+    icl_rewind(c, 0);
+    CHECK_EQ(icl_surprise(c, &s), ICL_ERR_STATE);
+    icl_ctx_delete(c);
+    icl_ctx_delete(plain);
+  }
+  free_loaded(&l);
+  free_loaded(&without);
+}
+
+/* Residuals however large or small: a number comes out. */
+TEST(surprise_is_finite)
+{
+  static const float sizes[] = {0, 1e-30f, 1, 1e10f, 1e18f, 3e19f, 1e25f, 1e38f};
+  static const float stds[] = {1, 1e-20f, 1e-38f, 1e20f, 1e38f};
+  icl_config cfg = config_of(20, 4, 2, 1, 2, 0);
+  loaded l;
+  size_t i, k;
+  int refused = 0;
+  make_loaded(&l, &cfg, 3, &typical);
+  draw_prompt(2);
+  for (i = 0; i < COUNT(sizes); i++)
+    for (k = 0; k < COUNT(stds); k++) {
+      icl_ctx *c = new_ctx(&l.m, 2, 1);
+      float s = 0;
+      icl_ctx_scale(c, NULL, NULL, 0, stds[k]);
+      if (icl_add(c, xs, sizes[i])) refused++;
+      else {
+        CHECK_EQ(icl_surprise(c, &s), ICL_OK);
+        CHECK(icl__finite(&s, 1));
+      }
+      icl_ctx_delete(c);
+    }
+  CHECK(refused > 0 && refused < 30);
+  free_loaded(&l);
+}
+
+/* ----- save and restore ------------------------------------------------------------------------------- */
+
+TEST(save_and_restore)
+{
+  int position, i;
+  for (position = 0; position < 3; position++) {
+    icl_config cfg = config_of(20, 4, 3, 2, position, 1);
+    static const float mean[3] = {1, 2, 3}, std[3] = {2, 3, 4};
+    loaded l;
+    icl_ctx *from, *to[4];
+    snapshot s, t;
+    float a[7], b[7];
+    make_loaded(&l, &cfg, 21, &typical);
+    draw_prompt(3);
+    from = new_ctx(&l.m, 9, 4);
+    to[0] = new_ctx(&l.m, 9, 4);
+    to[1] = new_ctx(&l.m, 6, 1);
+    to[2] = new_ctx(&l.m, 31, 7);
+    to[3] = new_ctx(&l.m, 150, 64);
+    icl_ctx_scale(from, mean, std, -1, 5);
+    icl_add_batch(from, 6, xs, ys);
+    s = take(from);
+    icl_predict_batch(from, 7, qs, a);
+    for (i = 0; i < 4; i++) {
+      float more, here;
+      if (i) icl_add_batch(to[i], 5, xs + 30, ys + 9);                  /* something to be replaced */
+      CHECK_EQ(icl_ctx_restore(to[i], s.bytes, s.n), ICL_OK);
+      CHECK_EQ(icl_count(to[i]), 6);
+      t = take(to[i]);
+      CHECK(t.n == s.n && !memcmp(t.bytes, s.bytes, s.n));
+      free(t.bytes);
+      CHECK_EQ(icl_predict_batch(to[i], 7, qs, b), ICL_OK);
+      CHECK(same(a, b, 7));
+      CHECK(same(icl_residuals(from), icl_residuals(to[i]), 6));
+      icl_surprise(from, &more);
+      icl_surprise(to[i], &here);
+      CHECK(same(&more, &here, 1));
+      if (i == 1) { CHECK_EQ(icl_add(to[i], xs, ys[0]), ICL_ERR_FULL); continue; }
+      icl_rewind(from, 6);                                              /* and go on from there */
+      icl_add_batch(from, 2, xs + 18, ys + 6);
+      CHECK_EQ(icl_add_batch(to[i], 2, xs + 18, ys + 6), ICL_OK);
+      icl_predict(from, qs, &more);
+      icl_predict(to[i], qs, &here);
+      CHECK(same(&more, &here, 1));
+      icl_rewind(from, 6);
+    }
+    free(s.bytes);
+    icl_rewind(from, 0);                                                /* an empty one keeps its scale */
+    s = take(from);
+    CHECK_EQ(icl_ctx_restore(to[2], s.bytes, s.n), ICL_OK);
+    CHECK_EQ(icl_count(to[2]), 0);
+    icl_predict(from, qs, &a[0]);
+    icl_predict(to[2], qs, &b[0]);
+    CHECK(same(a, b, 1));
+    free(s.bytes);
+    icl_ctx_delete(from);
+    for (i = 0; i < 4; i++) icl_ctx_delete(to[i]);
+    free_loaded(&l);
+  }
+}
+
+TEST(saving_needs_room)
+{
+  icl_config cfg = config_of(6, 1, 2, 1, 0, 0);
+  subject s;
+  icl_ctx *c;
+  unsigned char *buf;
+  size_t n, i;
+  make_subject(&s, &cfg, 1);
+  draw_prompt(2);
+  c = new_ctx(&s.m, 4, 1);
+  icl_add_batch(c, 3, xs, ys);
+  n = icl_ctx_save_bytes(c);
+  buf = (unsigned char *)malloc(n + 16);
+  memset(buf, 0x77, n + 16);
+  CHECK_EQ(icl_ctx_save(c, buf, n - 1), ICL_ERR_MEMORY);
+  CHECK_EQ(icl_ctx_save(c, buf, 0), ICL_ERR_MEMORY);
+  for (i = 0; i < n + 16; i++) CHECK(buf[i] == 0x77);
+  CHECK_EQ(icl_ctx_save(c, buf + 1, n), ICL_OK);
+  CHECK(buf[0] == 0x77 && buf[n + 1] == 0x77);
+  CHECK_EQ(icl_ctx_restore(c, buf + 1, n), ICL_OK);
+  CHECK_EQ(icl_ctx_save(NULL, buf, n), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_save(c, NULL, n), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_save_bytes(NULL), 0);
+  free(buf);
+  icl_ctx_delete(c);
+  free_subject(&s);
+}
+
+TEST(restoring_elsewhere)
+{
+  icl_config cfg = config_of(6, 1, 2, 2, 0, 0), other = cfg;
+  loaded a, b, same_again, longer;
+  icl_ctx *c, *to;
+  snapshot s, before;
+  make_loaded(&a, &cfg, 1, NULL);
+  make_loaded(&b, &cfg, 2, NULL);                        /* other weights */
+  make_loaded(&same_again, &cfg, 1, NULL);
+  other.layer_norm_epsilon = 1e-6f;
+  make_loaded(&longer, &other, 1, NULL);                 /* another option */
+  draw_prompt(2);
+  c = new_ctx(&a.m, 6, 1);
+  icl_add_batch(c, 5, xs, ys);
+  s = take(c);
+  to = new_ctx(&b.m, 6, 1);
+  icl_add(to, xs, ys[0]);
+  before = take(to);
+  CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_ERR_STATE);
+  CHECK(unchanged(to, before));
+  icl_ctx_delete(to);
+  to = new_ctx(&longer.m, 6, 1);
+  CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_ERR_STATE);
+  icl_ctx_delete(to);
+  to = new_ctx(&same_again.m, 5, 1);
+  CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_OK);
+  icl_ctx_delete(to);
+  to = new_ctx(&a.m, 4, 1);
+  icl_add(to, xs, ys[0]);
+  before = take(to);
+  CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_ERR_FULL);
+  CHECK(unchanged(to, before));
+  CHECK_EQ(icl_ctx_restore(NULL, s.bytes, s.n), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_restore(to, NULL, s.n), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_restore(to, s.bytes, 0), ICL_ERR_FORMAT);
+  icl_ctx_delete(to);
+  icl_ctx_delete(c);
+  free(s.bytes);
+  free_loaded(&a); free_loaded(&b); free_loaded(&same_again); free_loaded(&longer);
+}
+
+/* Models that were bound to parameters are told apart as well. */
+TEST(restoring_among_bound_models)
+{
+  icl_config cfg = config_of(8, 1, 2, 2, 2, 0), wide = config_of(16, 1, 2, 1, 2, 0);
+  subject a, b, w;
+  icl_ctx *c, *to;
+  snapshot s;
+  make_subject(&a, &cfg, 1);
+  make_subject(&b, &cfg, 2);
+  make_subject(&w, &wide, 1);
+  draw_prompt(2);
+  c = new_ctx(&a.m, 6, 1);
+  icl_add_batch(c, 5, xs, ys);
+  s = take(c);
+  CHECK_EQ(icl_ctx_restore(c, s.bytes, s.n), ICL_OK);
+  to = new_ctx(&b.m, 6, 1);
+  CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_ERR_STATE);
+  icl_ctx_delete(to);
+  to = new_ctx(&w.m, 6, 1);                              /* L C is the same, and so is the size */
+  CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_ERR_STATE);
+  icl_ctx_delete(to);
+  icl_ctx_delete(c);
+  free(s.bytes);
+  free_subject(&a); free_subject(&b); free_subject(&w);
+}
+
+/* Each byte cut off, each bit flipped: an error, and the context as it was. */
+TEST(damaged_snapshots)
+{
+  icl_config cfg = config_of(4, 2, 2, 1, 0, 0);
+  loaded l;
+  icl_ctx *c;
+  snapshot s, before;
+  size_t i, bit;
+  int codes[ICL_ERROR_COUNT] = {0};
+  make_loaded(&l, &cfg, 5, NULL);
+  draw_prompt(2);
+  c = new_ctx(&l.m, 6, 1);
+  icl_add_batch(c, 3, xs, ys);
+  s = take(c);
+  icl_rewind(c, 0);
+  icl_add_batch(c, 4, xs + 12, ys + 7);
+  before = take(c);
+  for (i = 0; i < s.n; i++) {
+    unsigned char *cut = (unsigned char *)malloc(i + !i);
+    memcpy(cut, s.bytes, i);
+    CHECK_EQ(icl_ctx_restore(c, cut, i), ICL_ERR_FORMAT);
+    free(cut);
+  }
+  s.bytes[s.n] = 0;
+  CHECK_EQ(icl_ctx_restore(c, s.bytes, s.n + 1), ICL_ERR_FORMAT);
+  for (bit = 0; bit < 8 * s.n; bit++) {
+    icl_error err;
+    s.bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    err = icl_ctx_restore(c, s.bytes, s.n);
+    CHECK(err == ICL_ERR_FORMAT || err == ICL_ERR_STATE || err == ICL_ERR_FULL || err == ICL_ERR_DIGEST || err == ICL_ERR_NONFINITE);
+    codes[err]++;
+    s.bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
+  }
+  CHECK_EQ(codes[ICL_ERR_STATE], 64);
+  CHECK(codes[ICL_ERR_FORMAT] > 64 && codes[ICL_ERR_FULL] > 20 && codes[ICL_ERR_DIGEST] > 1000);
+  CHECK_EQ(icl_count(c), 4);
+  CHECK(unchanged(c, before));
+  CHECK_EQ(icl_ctx_restore(c, s.bytes, s.n), ICL_OK);
+  free(s.bytes);
+  icl_ctx_delete(c);
+  free_loaded(&l);
+}
+
+/* Made on purpose, with a digest that fits: numbers that are none, scales that are none. */
+TEST(forged_snapshots)
+{
+  static const uint32_t bad[] = {0x7fc00000u, 0x7f800000u, 0xff800000u, 0x7f800001u};
+  icl_config cfg = config_of(4, 2, 2, 1, 0, 0);
+  loaded l;
+  icl_ctx *c;
+  snapshot s, before;
+  size_t i, k;
+  make_loaded(&l, &cfg, 5, NULL);
+  draw_prompt(2);
+  c = new_ctx(&l.m, 6, 1);
+  icl_add_batch(c, 3, xs, ys);
+  s = take(c);
+  before = take(c);
+  for (i = 24; i + 8 < s.n; i += 4)
+    for (k = 0; k < 4; k++) {
+      unsigned char keep[4];
+      memcpy(keep, s.bytes + i, 4);
+      icl__put_le(s.bytes + i, bad[k], 4);
+      icl__put_le(s.bytes + s.n - 8, icl__digest(0, s.bytes, s.n - 8), 8);
+      CHECK_EQ(icl_ctx_restore(c, s.bytes, s.n), ICL_ERR_NONFINITE);
+      memcpy(s.bytes + i, keep, 4);
+    }
+  for (i = 0; i < 3; i++)                                /* x_std[0], x_std[1], y_std */
+    for (k = 0; k < 3; k++) {
+      size_t at = 24 + (i < 2 ? 8 + 4 * i : 20);
+      icl__put_le(s.bytes + at, k == 0 ? 0u : k == 1 ? 0xbf800000u : 0x80000000u, 4);
+      icl__put_le(s.bytes + s.n - 8, icl__digest(0, s.bytes, s.n - 8), 8);
+      CHECK_EQ(icl_ctx_restore(c, s.bytes, s.n), ICL_ERR_FORMAT);
+      icl__put_le(s.bytes + at, 0x3f800000u, 4);
+    }
+  CHECK(unchanged(c, before));
+  free(s.bytes);
+  icl_ctx_delete(c);
+  free_loaded(&l);
+}
+
+/* ----- misuse ------------------------------------------------------------------------------------------ */
+
+TEST(null_arguments)
+{
+  icl_config cfg = config_of(6, 1, 2, 1, 0, 0);
+  subject s;
+  icl_ctx ctx, *c, empty;
+  float x[2] = {0, 0}, y = 0;
+  static unsigned char mem[1 << 16];
+  make_subject(&s, &cfg, 1);
+  CHECK_EQ(icl_ctx_init(NULL, &s.m, 2, 1, mem, sizeof mem), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_init(&ctx, NULL, 2, 1, mem, sizeof mem), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_init(&ctx, &s.m, 2, 1, NULL, sizeof mem), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_new(NULL, &s.m, 2, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_new(&c, NULL, 2, 1), ICL_ERR_ARG);
+  c = new_ctx(&s.m, 2, 1);
+  CHECK_EQ(icl_add(NULL, x, 0), ICL_ERR_ARG);
+  CHECK_EQ(icl_add(c, NULL, 0), ICL_ERR_ARG);
+  CHECK_EQ(icl_add_batch(NULL, 1, x, &y), ICL_ERR_ARG);
+  CHECK_EQ(icl_add_batch(c, 1, NULL, &y), ICL_ERR_ARG);
+  CHECK_EQ(icl_add_batch(c, 1, x, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_add_batch(c, 0, NULL, NULL), ICL_OK);
+  CHECK_EQ(icl_predict(NULL, x, &y), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict(c, NULL, &y), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict(c, x, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict_batch(NULL, 1, x, &y), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict_batch(c, 1, NULL, &y), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict_batch(c, 1, x, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict_batch(c, 0, NULL, NULL), ICL_OK);
+  CHECK_EQ(icl_rewind(NULL, 0), ICL_ERR_ARG);
+  CHECK_EQ(icl_count(NULL), 0);
+  CHECK(icl_residuals(NULL) == NULL);
+  CHECK_EQ(icl_model_params(NULL, x), ICL_ERR_ARG);
+  CHECK_EQ(icl_model_params(&s.m, NULL), ICL_ERR_ARG);
+  icl_ctx_delete(c);
+  icl_ctx_delete(NULL);
+  icl_unload(NULL);
+  memset(&empty, 0, sizeof empty);                       /* a context that was never made */
+  CHECK_EQ(icl_add(&empty, x, 0), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict(&empty, x, &y), ICL_ERR_ARG);
+  CHECK_EQ(icl_rewind(&empty, 0), ICL_ERR_ARG);
+  CHECK_EQ(icl_count(&empty), 0);
+  CHECK_EQ(icl_surprise(&empty, &y), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_scale(&empty, NULL, NULL, 0, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_save_bytes(&empty), 0);
+  CHECK_EQ(icl_ctx_save(&empty, mem, sizeof mem), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_restore(&empty, mem, sizeof mem), ICL_ERR_ARG);
+  free_subject(&s);
+}
+
+TEST(counts_out_of_range)
+{
+  static const int bad[] = {-1, -2, INT_MIN, INT_MIN + 1};
+  icl_config cfg = config_of(6, 1, 2, 1, 0, 0);
+  subject s;
+  icl_ctx *c;
+  snapshot before;
+  float y[3], x[2];
+  size_t i;
+  make_subject(&s, &cfg, 1);
+  draw_prompt(2);
+  c = new_ctx(&s.m, 4, 1);
+  icl_add_batch(c, 2, xs, ys);
+  before = take(c);
+  for (i = 0; i < COUNT(bad); i++) {
+    CHECK_EQ(icl_add_batch(c, bad[i], xs, ys), ICL_ERR_ARG);
+    CHECK_EQ(icl_predict_batch(c, bad[i], xs, y), ICL_ERR_ARG);
+    CHECK_EQ(icl_rewind(c, bad[i]), ICL_ERR_ARG);
+  }
+  CHECK_EQ(icl_rewind(c, 3), ICL_ERR_ARG);
+  CHECK_EQ(icl_rewind(c, INT_MAX), ICL_ERR_ARG);
+  /* more pairs than fit are refused before they are read: there is only one, and it is NaN */
+  x[0] = x[1] = from_bits(0x7fc00000u);
+  CHECK_EQ(icl_add_batch(c, INT_MAX, x, x), ICL_ERR_FULL);
+  CHECK_EQ(icl_add_batch(c, 3, x, x), ICL_ERR_FULL);
+  CHECK(unchanged(c, before));
+  icl_ctx_delete(c);
+  free_subject(&s);
+}
+
+/* Every place of x and y, every number that is none or too large. */
+TEST(numbers_that_are_refused)
+{
+  static const uint32_t bad[] = {0x7fc00000u, 0x7f800001u, 0xffc00000u, 0x7f800000u, 0xff800000u};
+  static const float large[] = {1e38f, -1e38f, 3.4e38f, 1e30f, -1e25f};
+  static const int shapes[][3] = {{6, 1, 3}, {20, 4, 5}, {64, 2, 7}};
+  int i, plain, at, k;
+  for (i = 0; i < 3; i++)
+    for (plain = 0; plain < 2; plain++) {
+      icl_config cfg = config_of(shapes[i][0], shapes[i][1], shapes[i][2], 2, i, i);
+      subject s;
+      icl_ctx *c;
+      snapshot before;
+      int d = cfg.n_dims;
+      make_subject(&s, &cfg, 1);
+      if (plain) icl_force_plain(&s.m);
+      draw_prompt(d);
+      c = new_ctx(&s.m, 9, 4);
+      icl_add_batch(c, 4, xs, ys);
+      before = take(c);
+      for (k = 0; k < 10; k++) {
+        float v = k < 5 ? from_bits(bad[k]) : large[k - 5], out[5], keep;
+        for (at = 0; at < 5 * d; at++) {
+          float *x = xs + 4 * d;
+          keep = x[at];
+          x[at] = v;
+          CHECK_EQ(icl_add_batch(c, 5, x, ys + 4), ICL_ERR_NONFINITE);
+          out[4] = 1;
+          CHECK_EQ(icl_predict_batch(c, 5, x, out), ICL_ERR_NONFINITE);
+          CHECK_EQ(icl_add(c, x + at / d * d, 0.5f), ICL_ERR_NONFINITE);
+          out[0] = 77;
+          CHECK_EQ(icl_predict(c, x + at / d * d, out), ICL_ERR_NONFINITE);
+          CHECK(out[0] == 77);
+          x[at] = keep;
+        }
+        for (at = 0; at < 5; at++) {
+          keep = ys[4 + at];
+          ys[4 + at] = v;
+          CHECK_EQ(icl_add_batch(c, 5, xs + 4 * d, ys + 4), ICL_ERR_NONFINITE);
+          CHECK_EQ(icl_add(c, xs, v), ICL_ERR_NONFINITE);
+          ys[4 + at] = keep;
+        }
+        CHECK_EQ(icl_count(c), 4);
+      }
+      CHECK(unchanged(c, before));
+      icl_ctx_delete(c);
+      free_subject(&s);
+    }
+}
+
+/* Numbers of all sizes, scales of all sizes: OK means a finite answer, anything else changes nothing. */
+TEST(ok_means_finite)
+{
+  icl_config cfg = config_of(12, 2, 2, 1, 0, 0);
+  subject s;
+  icl_ctx *c;
+  int trial, k, ok = 0;
+  make_subject(&s, &cfg, 4);
+  c = new_ctx(&s.m, 6, 2);
+  for (trial = 0; trial < 3000; trial++) {
+    float v[6 * 2], y[6], mean[2], std[2], out[6];
+    for (k = 0; k < 12; k++) v[k] = uniform() * powf(10, (float)(draw_below(77) - 38) * (float)(trial % 3) / 2);
+    for (k = 0; k < 6; k++) y[k] = uniform() * powf(10, (float)(draw_below(77) - 38) * (float)(trial % 3) / 2);
+    for (k = 0; k < 2; k++) { mean[k] = uniform() * powf(10, (float)(draw_below(77) - 38)); std[k] = powf(10, (float)(draw_below(77) - 38)); }
+    icl_rewind(c, 0);
+    if (trial % 2) icl_ctx_scale(c, mean, std, mean[0], std[1]);
+    else icl_ctx_scale(c, NULL, NULL, 0, 1);
+    for (k = 0; k < 6; k++) {
+      int before = icl_count(c);
+      snapshot snap = take(c);
+      if (icl_add(c, v + 2 * k, y[k])) CHECK(unchanged(c, snap));
+      else { CHECK_EQ(icl_count(c), before + 1); free(snap.bytes); }
+    }
+    CHECK(icl__finite(icl_residuals(c), (size_t)icl_count(c)));
+    if (icl_predict_batch(c, 6, v, out) == ICL_OK) { ok++; CHECK(icl__finite(out, 6)); }
+  }
+  CHECK(ok > 500 && ok < 2900);
+  icl_ctx_delete(c);
+  free_subject(&s);
+}
+
+/* A batch that fails in its last pass leaves nothing of the first ones. */
+TEST(failing_late_changes_nothing)
+{
+  icl_config cfg = config_of(12, 2, 2, 2, 0, 0);
+  subject s;
+  icl_ctx *c;
+  snapshot before;
+  int batch;
+  make_subject(&s, &cfg, 4);
+  draw_prompt(2);
+  for (batch = 1; batch < 30; batch += 5) {
+    c = new_ctx(&s.m, 20, batch);
+    icl_add_batch(c, 3, xs, ys);
+    before = take(c);
+    xs[2 * 17] = 1e37f;                                  /* finite, but too much for the network */
+    CHECK_EQ(icl_add_batch(c, 15, xs + 6, ys + 3), ICL_ERR_NONFINITE);
+    CHECK_EQ(icl_count(c), 3);
+    CHECK(unchanged(c, before));
+    xs[2 * 17] = 0.5f;
+    CHECK_EQ(icl_add_batch(c, 15, xs + 6, ys + 3), ICL_OK);
+    icl_ctx_delete(c);
+  }
+  free_subject(&s);
+}
+
+/* ys may be xs: every row is read before it is written over. */
+TEST(answers_over_queries)
+{
+  icl_config cfg = config_of(12, 2, 2, 1, 0, 0);
+  subject s;
+  icl_ctx *c;
+  float both[2 * 20], out[20];
+  int batch;
+  make_subject(&s, &cfg, 4);
+  draw_prompt(2);
+  for (batch = 1; batch < 30; batch += 4) {
+    c = new_ctx(&s.m, 20, batch);
+    icl_add_batch(c, 3, xs, ys);
+    CHECK_EQ(icl_predict_batch(c, 20, qs, out), ICL_OK);
+    memcpy(both, qs, sizeof both);
+    CHECK_EQ(icl_predict_batch(c, 20, both, both), ICL_OK);
+    CHECK(same(both, out, 20));
+    icl_ctx_delete(c);
+  }
+  free_subject(&s);
+}
+
+TEST(error_strings)
+{
+  int e;
+  for (e = -300; e < 300; e++) {
+    const char *s = icl_error_string((icl_error)e);
+    CHECK(s && *s);
+    if (e < 0 || e >= ICL_ERROR_COUNT) CHECK_STR(s, "unknown error");
+    else CHECK(strcmp(s, "unknown error"));
+  }
+  CHECK_STR(icl_error_string((icl_error)INT_MAX), "unknown error");
+  CHECK_STR(icl_error_string((icl_error)INT_MIN), "unknown error");
+  CHECK_STR(icl_error_string(ICL_OK), "no error");
+  for (e = 0; e < ICL_ERROR_COUNT; e++) {
+    int k;
+    for (k = 0; k < e; k++) CHECK(strcmp(icl_error_string((icl_error)e), icl_error_string((icl_error)k)));
+  }
+  CHECK(ICL_ERROR_COUNT <= 12);
+  CHECK_STR(icl_version(), ICL_VERSION);
+}
+
+TEST(allocations_that_fail)
+{
+  icl_config cfg = config_of(12, 2, 2, 1, 0, 0);
+  subject s;
+  int persistent;
+  long start = blocks;
+  make_subject(&s, &cfg, 4);
+  for (persistent = 0; persistent < 2; persistent++) {
+    icl_ctx *c = NULL;
+    allowed = 0;
+    recovers = !persistent;
+    CHECK_EQ(icl_ctx_new(&c, &s.m, 4, 1), ICL_ERR_MEMORY);
+    CHECK(c == NULL);
+    CHECK_EQ(blocks, start);
+    allowed = -1;
+    CHECK_EQ(icl_ctx_new(&c, &s.m, 4, 1), ICL_OK);
+    CHECK_EQ(blocks, start + 1);                         /* one block for all */
+    allowed = 0;
+    draw_prompt(2);
+    CHECK_EQ(icl_add_batch(c, 4, xs, ys), ICL_OK);       /* nothing is allocated after that */
+    CHECK_EQ(icl_predict(c, xs, ys), ICL_OK);
+    allowed = -1;
+    icl_ctx_delete(c);
+    CHECK_EQ(blocks, start);
+  }
+  free_subject(&s);
+}
+
+/* A context that no machine has room for is refused by malloc, not by a sum that wrapped. */
+TEST(contexts_too_large)
+{
+  icl_config cfg = config_of(64, 1, 1, 512, 2, 0);
+  subject s;
+  icl_ctx *c = NULL;
+  size_t n;
+  make_subject(&s, &cfg, 4);
+  n = icl_ctx_bytes(&s.m, 1 << 22, 1 << 22);
+  CHECK(n == SIZE_MAX || n / 64 / 512 / 4 >= 2 * 2 * ((size_t)1 << 22));
+  allowed = 0;                                           /* do not really try */
+  recovers = 1;
+  CHECK_EQ(icl_ctx_new(&c, &s.m, 1 << 22, 1 << 22), ICL_ERR_MEMORY);
+  allowed = -1;
+  free_subject(&s);
+}
+
+int main(void)
+{
+  RUN(all_kinds_of_models); RUN(all_numbers_of_inputs); RUN(small_and_odd_widths); RUN(long_contexts);
+  RUN(queries_do_not_see_each_other); RUN(answers_depend_on_all_that_was_said); RUN(two_contexts_on_one_model);
+  RUN(plain_kernels_agree); RUN(any_order_of_calls);
+  RUN(full_is_full); RUN(learned_positions_end); RUN(sizes_out_of_range); RUN(memory_is_exact);
+  RUN(binding); RUN(bound_and_loaded_agree);
+  RUN(scaling); RUN(scaling_any_numbers); RUN(scales_that_are_refused);
+  RUN(surprise); RUN(surprise_is_finite);
+  RUN(save_and_restore); RUN(saving_needs_room); RUN(restoring_elsewhere); RUN(restoring_among_bound_models);
+  RUN(damaged_snapshots); RUN(forged_snapshots);
+  RUN(null_arguments); RUN(counts_out_of_range); RUN(numbers_that_are_refused); RUN(ok_means_finite);
+  RUN(failing_late_changes_nothing); RUN(answers_over_queries); RUN(error_strings);
+  RUN(allocations_that_fail); RUN(contexts_too_large);
+  CHECK_EQ(blocks, 0);
+  return test_report("api");
+}
