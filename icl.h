@@ -40,16 +40,19 @@
  *                          at run time and independent of compiler flags, and NEON on AArch64
  *     ICL_NO_MALLOC        without icl_ctx_new and icl_load: no allocation anywhere
  *     ICL_NO_STDIO         without icl_load: no files
- *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none
+ *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none; p may be NULL
  *
  * MEMORY.  Functions that need memory come with one that says how much, to the byte: that much
- * works, one byte less is refused.  Any alignment will do.  Nothing is allocated after init.  The
- * largest stack frame is below 4 KB, and nothing recurses.  F32 weights are used where they lie: a
- * model in flash costs RAM only for a table of pointers.
+ * works, one byte less is refused.  Any alignment will do.  Nothing is allocated after init.  Calls
+ * take less than 4 KB of stack, and nothing recurses.  F32 weights are used where they lie: a model
+ * in flash costs RAM only for a table of pointers.  What a model or a context was made from must
+ * stay in place as long as it is used: data, mem, and for a context its icl_model.
  *
- * ERRORS.  Functions return icl_error and leave their results and the context as they were if it is
- * not ICL_OK.  Nothing aborts, prints, or sets globals.  NaN and infinity are refused on the way
- * in, and never come out with ICL_OK.
+ * ERRORS.  Functions return icl_error, and if it is not ICL_OK they leave the context and their
+ * results as they were (but for ys of icl_predict_batch).  ARG means NULL or a number out of range
+ * and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN and infinity, and
+ * numbers so large that they overflow on the way through the network, are NONFINITE, and never
+ * come out with ICL_OK.
  *
  * FILES.  Untrusted checkpoints are in scope: any bytes give a model that was checked or an error
  * with the byte and the name of the tensor.
@@ -83,7 +86,8 @@
 /* ===== >>config ============================================================================= */
 #define ICL_VERSION "0.1.0"
 
-/* The trainer's files need POSIX, which -std=c99 hides unless it is asked for before any include. */
+/* The trainer's files need POSIX, which -std=c99 hides unless it is asked for before any include.
+ * */
 #if defined ICL_TRAIN_IMPLEMENTATION && defined __STRICT_ANSI__ && !defined _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -120,7 +124,7 @@ typedef enum icl_error {
 #define ICL_X(name, text) ICL_##name,
   ICL_ERRORS(ICL_X)
 #undef ICL_X
-  ICL_ERROR_COUNT
+  ICL_ERROR_MAX = ICL_ERR_STATE
 } icl_error;
 
 /* What went wrong and where: filled by every function that takes one; NULL is fine there. */
@@ -163,7 +167,7 @@ typedef struct icl_model {
   int verified;                    /* 1: the file carried icl.digest, and its bytes match it  */
   const char *task;                /* icl.task: the mixture it was trained on, "" if not said */
   /* private below */
-  uint64_t digest;                 /* of configuration and weights                            */
+  uint64_t digest;                 /* see >>digest; 0 after icl_model_bind                    */
   const float **weights;           /* [icl_tensor_count] in the order of the tensor table     */
   /* [n_typical][3] mean, median, 99th percentile, see >>surprise */
   const float *typical;
@@ -235,8 +239,8 @@ ICL_API void icl_force_plain(icl_model *m);
 /* Bytes for a context of max_pairs pairs that sends up to max_batch token rows through the network
  * at once: that many queries, or half as many pairs (never less than one pair); longer batches go
  * through in several passes.  Exact: icl_ctx_init takes this many and refuses one less.  0 where an
- * argument is out of range: max_pairs, max_batch >= 1, and with learned positions
- * 2 max_pairs + 1 <= n_positions.  Other positions have no upper limit but memory. */
+ * argument is out of range: max_pairs and max_batch from 1 to 2^22, and with learned positions
+ * 2 max_pairs + 1 <= n_positions. */
 ICL_API size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch);
 
 /* An empty context in mem[bytes], any alignment.  ARG, MEMORY. */
@@ -247,7 +251,7 @@ ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, in
  * caller's units.  x_mean[d], x_std[d]; NULL means 0 and 1.  These models expect inputs and
  * outputs of mean 0 and standard deviation 1 and break without: Garg et al. (2022, section 5)
  * measure a normalised error of 0.58 when x is three times as large.  STATE if the context holds
- * pairs. */
+ * pairs, ARG if a standard deviation is not above 0, NONFINITE. */
 ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std,
                                 float y_mean, float y_std);
 
@@ -309,17 +313,19 @@ ICL_API icl_error icl_tensor_at(const icl_config *cfg, int i, icl_tensor *t);
 /* Floats in all tensors together; laid out in the order of the table they make one block. */
 ICL_API size_t icl_param_count(const icl_config *cfg);
 
-/* Copies the weights of m to params[icl_param_count]. */
+/* Copies the weights of m, as F32, to params[icl_param_count] in table order. */
 ICL_API icl_error icl_model_params(const icl_model *m, float *params);
 
 /* Points m at params[icl_param_count], in table order, which may change between calls of the
- * others: for training.  mem[icl_bind_bytes] holds the table of pointers. */
+ * others: for training.  mem[icl_bind_bytes] holds the table of pointers.  The weights are not
+ * checked.  MEMORY. */
 ICL_API size_t icl_bind_bytes(const icl_config *cfg);
 ICL_API icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *params,
                                  void *mem, size_t mem_size);
 
 /* A checkpoint (safetensors, F32) of params[icl_param_count] in table order.  bytes: its exact
- * size, 0 for a bad configuration.  md may be NULL. */
+ * size, 0 for a bad configuration or metadata: printable ASCII without quote and backslash.  md may
+ * be NULL.  icl_write: MEMORY, NONFINITE where a weight is not finite. */
 ICL_API size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md);
 ICL_API icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
                             const icl_metadata *md);
@@ -362,8 +368,8 @@ ICL_API void icl_unload(icl_model *m);
 #endif
 #endif
 
-#ifdef __FAST_MATH__
-#error "icl.h checks for NaN and infinity: build it without -ffast-math"
+#if defined __FAST_MATH__ || (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__ > 0)
+#error "icl.h checks for NaN and infinity: build it without -ffast-math, -ffinite-math-only"
 #endif
 
 #define ICL__X86 0
@@ -408,7 +414,11 @@ ICL_API void icl_unload(icl_model *m);
 #endif
 
 #ifndef ICL_NO_MALLOC
-#ifndef ICL_MALLOC
+#if defined ICL_MALLOC || defined ICL_REALLOC || defined ICL_FREE
+#if !defined ICL_MALLOC || !defined ICL_REALLOC || !defined ICL_FREE
+#error "define all of ICL_MALLOC, ICL_REALLOC and ICL_FREE, or none"
+#endif
+#else
 #define ICL_MALLOC(size) malloc(size)
 #define ICL_REALLOC(p, size) realloc(p, size)
 #define ICL_FREE(p) free(p)
@@ -425,7 +435,7 @@ const char *icl_error_string(icl_error e)
     ICL_ERRORS(ICL_X)
 #undef ICL_X
   };
-  return (int)e >= 0 && e < ICL_ERROR_COUNT ? text[e] : "unknown error";
+  return (int)e >= 0 && e <= ICL_ERROR_MAX ? text[e] : "unknown error";
 }
 
 const char *icl_version(void) { return ICL_VERSION; }
@@ -722,7 +732,7 @@ typedef struct icl__ops {
 } icl__ops;
 
 static size_t icl__min(size_t a, size_t b) { return a < b ? a : b; }
-static size_t icl__max(size_t a, size_t b) { return a > b ? a : b; }
+ICL__UNUSED size_t icl__max(size_t a, size_t b) { return a > b ? a : b; }
 
 /* What element (i, j) starts from. */
 static float icl__mm_start(const icl__mm *g, size_t i, size_t j)
@@ -772,7 +782,7 @@ static void icl__mm_ref(const icl__mm *g)
 }
 
 /* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][16], zeros beyond column n. */
-static void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
+ICL__UNUSED void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
 {
   size_t j, p, i;
   for (j = 0; j < n; j += ICL__NR) {
@@ -790,7 +800,7 @@ static void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_
 }
 
 /* Writes A[i0 .. i0+m)[p0 .. p0+k) as tiles [k][6], for an A that is stored by columns. */
-static void icl__pack_a(float *out, const icl__mm *g, size_t i0, size_t m, size_t p0, size_t k)
+ICL__UNUSED void icl__pack_a(float *out, const icl__mm *g, size_t i0, size_t m, size_t p0, size_t k)
 {
   size_t i, p, t;
   for (i = 0; i < m; i += ICL__MR) {
@@ -1872,8 +1882,8 @@ icl_error icl_add_batch(icl_ctx *c, int n, const float *xs, const float *ys)
   icl_error err = ICL_OK;
   if (!c || !c->model || n < 0 || (n && (!xs || !ys))) return ICL_ERR_ARG;
   d = (size_t)c->model->config.n_dims;
-  if (!icl__finite(xs, (size_t)n * d) || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
   if (n > c->max_pairs - c->n_pairs) return ICL_ERR_FULL;
+  if (!icl__finite(xs, (size_t)n * d) || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
   before = c->n_pairs;
   for (at = 0; !err && at < (size_t)n; at += step) {
     step = icl__min(c->rows / 2, (size_t)n - at);
@@ -1930,7 +1940,11 @@ int icl_count(const icl_ctx *c) { return c ? c->n_pairs : 0; }
  * pairs.  The log keeps one bad residual from deciding alone; the 1e-4 keeps exact answers from
  * doing so.
  * ------------------------------------------------------------------------------------------- */
-static float icl__log_residual(float e) { return logf(e * e + 1e-4f); }
+static float icl__log_residual(float e)
+{
+  e = fabsf(e);
+  return e > 1e9f ? 2.0f * logf(e) : logf(e * e + 1e-4f);      /* e^2 must not overflow */
+}
 
 const float *icl_residuals(const icl_ctx *c) { return c ? c->residuals : NULL; }
 
@@ -1946,7 +1960,9 @@ icl_error icl_surprise(const icl_ctx *c, float *s)
   for (i = 0; i < c->n_pairs; i++)
     sum += icl__log_residual(c->residuals[i] / c->y_scale[1]) - typical[3 * (i < n ? i : n - 1)];
   last = typical + 3 * ((c->n_pairs < n ? c->n_pairs : n) - 1);
-  *s = (sum / (float)c->n_pairs - last[1]) / (last[2] - last[1]);
+  sum = (sum / (float)c->n_pairs - last[1]) / (last[2] - last[1]);
+  if (!icl__finite(&sum, 1)) return ICL_ERR_NONFINITE;
+  *s = sum;
   return ICL_OK;
 }
 
@@ -2566,13 +2582,13 @@ static icl_error icl__check_tensors(const icl__file *f, icl_report *r)
 }
 
 /* Further walks: the tensors tile the data from byte 0 on, without hole or overlap.  Each walk
- * takes the 128 lowest ranges that are still ahead, in order: a walk per 128 tensors and 3 KB of
+ * takes the 80 lowest ranges that are still ahead, in order: a walk per 80 tensors and 2 KB of
  * stack. */
 typedef struct icl__range { uint64_t begin, end; size_t name_at; } icl__range;
 
 static icl_error icl__check_tiling(icl__file *f, icl_report *r)
 {
-  enum { AHEAD = 128 };
+  enum { AHEAD = 80 };
   icl__range ahead[AHEAD];
   uint64_t at = 0, sum;
   size_t n, i;
@@ -3083,6 +3099,21 @@ static void icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p,
     p = icl__copy_floats(c->values + i * 2 * (size_t)c->max_pairs * C, 2 * pairs * C, p, save);
 }
 
+/* What ties a snapshot to its model: the digest of its file, or of weights that were bound. */
+static uint64_t icl__identity(const icl_model *m)
+{
+  uint64_t h = m->digest;
+  icl_tensor t;
+  size_t slot;
+  if (h) return h;
+  h = icl__digest_config(&m->config);
+  for (slot = 0; slot < icl__slot_count(&m->config); slot++) {
+    icl__tensor_at_slot(&m->config, slot, &t);
+    if (m->weights[slot]) h = icl__digest(h, m->weights[slot], 4 * icl__tensor_floats(&t));
+  }
+  return h;
+}
+
 size_t icl_ctx_save_bytes(const icl_ctx *c)
 {
   return c && c->model ? icl__snapshot_bytes(c, (size_t)c->n_pairs) : 0;
@@ -3095,7 +3126,7 @@ icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size)
   if (!bytes || !buf) return ICL_ERR_ARG;
   if (size < bytes) return ICL_ERR_MEMORY;
   memcpy(p, icl__snapshot_magic, 8);
-  icl__put_le(p + 8, c->model->digest, 8);
+  icl__put_le(p + 8, icl__identity(c->model), 8);
   icl__put_le(p + 16, (uint64_t)c->n_pairs, 4);
   icl__put_le(p + 20, (uint64_t)c->model->config.n_dims, 4);
   icl__walk_snapshot(c, (size_t)c->n_pairs, p + ICL__SNAPSHOT_HEAD, 1);
@@ -3106,10 +3137,11 @@ icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size)
 icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size)
 {
   const unsigned char *p = (const unsigned char *)buf;
-  size_t pairs, i;
+  size_t pairs, d, i;
   if (!c || !c->model || !buf) return ICL_ERR_ARG;
+  d = (size_t)c->model->config.n_dims;
   if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 8)) return ICL_ERR_FORMAT;
-  if (icl__get64(p + 8) != c->model->digest) return ICL_ERR_STATE;
+  if (icl__get64(p + 8) != icl__identity(c->model)) return ICL_ERR_STATE;
   if (icl__get32(p + 20) != (uint32_t)c->model->config.n_dims) return ICL_ERR_FORMAT;
   pairs = icl__get32(p + 16);
   if (pairs > (size_t)c->max_pairs) return ICL_ERR_FULL;
@@ -3120,6 +3152,10 @@ icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size)
   for (i = ICL__SNAPSHOT_HEAD; i < size - 8; i += 4) {
     float v = icl__decode(p + i, ICL__F32);
     if (!icl__finite(&v, 1)) return ICL_ERR_NONFINITE;
+  }
+  for (i = 0; i <= d; i++) {                             /* x_std[d] and, behind y_mean, y_std */
+    size_t at = ICL__SNAPSHOT_HEAD + 4 * (i < d ? d + i : 2 * d + 1);
+    if (!(icl__decode(p + at, ICL__F32) > 0.0f)) return ICL_ERR_FORMAT;
   }
   icl__walk_snapshot(c, pairs, (unsigned char *)(uintptr_t)(p + ICL__SNAPSHOT_HEAD), 0);
   c->n_pairs = (int)pairs;
@@ -3150,7 +3186,7 @@ void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 
 #ifndef ICL_NO_STDIO
 /* Grows *buf to want bytes from the file, doubling, so that a header that lies about the size
- * costs no more memory than the file has bytes. */
+ * costs less than twice the memory that the file has bytes. */
 static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, size_t want,
                                  icl_report *r)
 {

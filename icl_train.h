@@ -10,7 +10,7 @@
  *     {
  *       icl_train_options o = {0};        // zero: the default
  *       icl_run run = {0};
- *       icl_trainer *t;
+ *       icl_trainer *t = NULL;
  *       icl_report why;
  *       o.task = "0.5*dense + 0.5*sparse(nnz=2)";
  *       o.model.n_dims = 5; o.model.n_layer = 3; o.model.n_head = 2; o.model.n_embd = 64;
@@ -55,6 +55,10 @@
 /* ===== >>config ============================================================================= */
 #include "icl.h"
 #include <signal.h>
+
+#if defined ICL_TRAIN_IMPLEMENTATION && defined ICL_NO_MALLOC
+#error "icl_train.h needs malloc: build it without ICL_NO_MALLOC"
+#endif
 
 #ifndef ICL_MAX_THREADS
 #define ICL_MAX_THREADS 64
@@ -354,8 +358,9 @@ ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const floa
 ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
 
 /* Training state to a file, whole or not at all (temporary file, fsync, rename, fsync of the
- * folder), and back.  A run that is resumed goes on to the same bits.  STATE: the file is of a run
- * with other options (number of threads aside), DIGEST: damaged. */
+ * folder), and folder), and back.  A run that is resumed goes on to the same bits.  STATE: the
+ * file is of a run with other options; threads may differ, and steps if the schedule is not
+ * cosine.  FORMAT, DIGEST: damaged. */
 ICL_API icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r);
 ICL_API icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r);
 

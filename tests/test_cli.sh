@@ -235,7 +235,7 @@ refuses "one pair more" 'line 11' predict "$model"
 run predict "$model" --pairs 3
 ok "--pairs: enough" exits 0
 refuses "--pairs: one more" 'line 3' predict "$model" --pairs 2
-refuses "--pairs: more than the model takes" '10' predict "$model" --pairs 11
+misused "--pairs: more than the model takes" predict "$model" --pairs 11
 { rows 200; echo '1,1,?'; } >"$t/in"
 run predict "$unbounded"
 cp "$t/out" "$t/once"

@@ -114,7 +114,7 @@ static void remember(memory *m, const table *t)
   const int d = t->max_inputs;
   int i;
   if (m->n_pairs == m->max_pairs)
-    fail(t->lines.name, "line %ld: more than %d pairs", t->lines.number, m->max_pairs);
+    fail(t->lines.name, "line %ld: more pairs than the %d that fit", t->lines.number, m->max_pairs);
   if (m->n_pairs == m->capacity) grow(m);
   for (i = 0; i < d; i++) m->xs[(size_t)m->n_pairs * (size_t)d + (size_t)i] = (float)t->x[i];
   m->ys[m->n_pairs++] = (float)t->y;
@@ -182,7 +182,8 @@ static int pair_limit(const char *path, const icl_model *model, int wanted)
   int limit = INT_MAX / 4;
   if (c->position_embedding_type == ICL_POSITION_LEARNED) limit = (c->n_positions - 1) / 2;
   if (limit < 1) fail(path, "this model has no positions for a pair and a query");
-  if (wanted > limit) fail(path, "--pairs %d: this model takes %d at most", wanted, limit);
+  if (wanted > limit)
+    usage_error(&cmd_predict, "--pairs %d: %s takes %d at most", wanted, path, limit);
   return wanted ? wanted : limit;
 }
 

@@ -107,12 +107,16 @@ static int on_step(void *user, const icl_train_info *info)
 
 /* ----- files --------------------------------------------------------------------------------- */
 
+static int exists(const char *path) { return access(path, F_OK) == 0; }
+
 /* Nothing that took hours to train is overwritten unasked. */
-static void protect_files(const char *out, const char *state)
+static void protect_files(const char *out, const char *state, int resume)
 {
-  if (!access(state, F_OK))
-    fail(state, "is there already: --resume goes on from it, --force starts over");
-  if (!access(out, F_OK)) fail(out, "is there already: --force overwrites it");
+  if (resume && exists(out) && !exists(state))
+    fail(out, "is there, but %s is not: --force starts over", state);
+  if (resume) return;
+  if (exists(state)) fail(state, "is there already: --resume goes on from it, --force starts over");
+  if (exists(out)) fail(out, "is there already: --force overwrites it");
 }
 
 /* ----- the command --------------------------------------------------------------------------- */
@@ -192,7 +196,6 @@ static settings parse_settings(int argc, char **argv)
     OPT_REAL("--epsilon", "E", &o->epsilon, TINY_REAL, 1, "Adam"),
     OPT_REAL("--weight-decay", "W", &o->weight_decay, 0, 10, "AdamW, decoupled"),
     OPT_REAL("--clip", "G", &o->clip, 0, 1e9, "largest norm of the gradient; 0 is no limit"),
-    OPT_REAL("--init-sd", "SD", &o->init_sd, 0, 10, "of the blocks' first weights; otherwise 0.02"),
     OPT_INT("--max-bad", "N", &o->max_bad, 1, INT_MAX,
             "give up after N steps in a row that are not finite"),
     OPT_INT("--dims-start", "d", &o->dims_start, 1, 4096, "curriculum: inputs in use at first"),
@@ -276,7 +279,9 @@ static int64_t train(icl_trainer *trainer, const settings *s, const char *state)
   catch_signals();
   e = icl_train_run(trainer, &plan, &last, &r);
   if (p.terminal && p.first >= 0) fputc('\n', stderr);
-  if (e) fail_report(s->out, &r);
+  if (e)
+    fail_report(e == ICL_ERR_STATE || e == ICL_ERR_FORMAT || e == ICL_ERR_DIGEST ? state
+                : s->out, &r);
   return last.step;
 }
 
@@ -287,11 +292,14 @@ static int run(int argc, char **argv)
   int64_t done;
   int stopped;
   char *state;
+  icl_report r;
   check_settings(&s);
   state = join(s.out, ".state");
-  if (!s.resume && !s.force) protect_files(s.out, state);
+  if (!s.force) protect_files(s.out, state, s.resume);
   trainer = new_trainer(&s.o);
   if (s.force) remove(state);
+  /* can it be? */
+  if (!exists(state) && icl_train_save(trainer, state, &r)) fail_report(state, &r);
   fprintf(stderr, "%zu parameters, %d threads\n", icl_trainer_model(trainer)->n_params,
           s.o.threads);
   done = train(trainer, &s, state);

@@ -1,0 +1,170 @@
+#!/bin/sh
+# A training run that is killed at any moment, resumed, killed again, and so on to its end, leaves the same
+# bytes as one that nobody disturbed: checkpoint and training state, whatever the number of threads.
+#
+#     tests/test_resume.sh build/icl
+#
+# With strace, it is also killed at each single system call of a save.
+# Ends with "resume: N passed, N failed, N skipped"; exit 1 if anything failed.
+# SPDX-License-Identifier: MIT
+
+[ $# -eq 1 ] || { echo "usage: $0 ICL" >&2; exit 2; }
+icl=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+t=$(mktemp -d) || exit 1
+pid=
+trap '[ -z "$pid" ] || kill -KILL $pid 2>/dev/null; rm -rf "$t"' EXIT
+trap 'exit 1' HUP INT TERM
+cd "$t" || exit 1
+
+how= passed=0 failed=0 skipped=0
+
+pass() { passed=$((passed + 1)); }
+fault() {
+  failed=$((failed + 1))
+  echo "FAILED: $1"
+  [ ! -s err ] || sed 's/^/    stderr: /' err | tail -n 3
+}
+skip() { skipped=$((skipped + 1)); echo "skipped: $1"; }
+
+# ok NAME COMMAND...: passes if the command succeeds
+ok() {
+  name=$1
+  shift
+  if "$@"; then pass; else fault "$name"; fi
+}
+
+# The run: everything that can change from step to step does.
+train() {   # train STEPS OUT OPTIONS...
+  steps=$1 out=$2
+  shift 2
+  $how "$icl" train --task '0.5*dense + 0.5*noisy(sparse(nnz=2), sd=0.1)' --dims 3 --layers 2 --heads 2 --width 16 \
+    --pairs 9 --batch 15 --steps "$steps" --lr 0.003 --schedule cosine --warmup 20 --clip 1 --weight-decay 0.01 \
+    --dims-start 1 --dims-every 50 --pairs-start 3 --pairs-every 40 --seed 5 --save-every 5 \
+    -o "$out" "$@" > out 2> err
+}
+
+# same A B: their checkpoints and states are the same bytes
+same() { cmp "$1" "$2" && cmp "$1.state" "$2.state"; }
+
+# Numbers from 0 to $1 - 1, from a seed that a failure prints
+seed=$(date +%s)$$
+random() {
+  seed=$(awk -v s="$seed" 'BEGIN { srand(s % 1000003); printf "%d", rand() * 1000000007 }')
+  echo $((seed % $1))
+}
+
+# start STEPS OUT OPTIONS...: in the background.  The command itself is $pid, not a shell around it.
+start() { how=exec; train "$@" & pid=$!; how=; }
+
+# ----- the undisturbed runs -------------------------------------------------------------------------
+
+ok "the whole run" train 500 whole.safetensors --threads 2
+ok "the short run" train 40 short.safetensors --threads 1
+
+# ----- kill -9 at random moments --------------------------------------------------------------------
+
+first_seed=$seed kills=0 attempt=0
+while [ $attempt -lt 8 ]; do
+  attempt=$((attempt + 1))
+  threads=$((attempt % 3 + 1))
+  n=$(random 60)
+  start 500 killed.safetensors --resume --threads $threads
+  sleep "$(printf '0.%03d' $((n + 5)))"
+  kill -KILL $pid 2>/dev/null
+  wait $pid 2>/dev/null
+  status=$?
+  pid=
+  [ $status -ne 137 ] || kills=$((kills + 1))
+  case $status in 0 | 137) ;; *) fault "killed and resumed: exit $status (seed $first_seed)" ;; esac
+  [ $status -ne 0 ] || break
+done
+if [ $kills -gt 0 ]; then
+  ok "kill -9, $kills times: resumes (seed $first_seed)" train 500 killed.safetensors --resume --threads 2
+  ok "kill -9, $kills times: the same bytes (seed $first_seed)" same killed.safetensors whole.safetensors
+else
+  skip "kill -9: training was faster than its killer"
+fi
+
+# ----- signals --------------------------------------------------------------------------------------
+
+# interrupt NAME SIGNAL TIMES: after the first save; then with another number of threads to the end
+interrupt() {
+  start 500 "$1.safetensors" --threads 1
+  i=0
+  while [ ! -f "$1.safetensors.state" ] && [ $i -lt 200 ]; do sleep 0.01; i=$((i + 1)); done
+  i=0
+  while [ $i -lt "$3" ]; do kill -"$2" $pid 2>/dev/null; i=$((i + 1)); done
+  wait $pid 2>/dev/null
+  status=$?
+  pid=
+  if [ $status -eq 0 ]; then skip "$1: training was faster than the signal"; return; fi
+  case $1-$status in
+    *-130 | twice-143) pass ;;
+    *) fault "$1: exit $status, expected 130" ;;
+  esac
+  ok "$1: resumes" train 500 "$1.safetensors" --resume --threads 2
+  ok "$1: the same bytes" same "$1.safetensors" whole.safetensors
+}
+
+interrupt interrupted INT 1
+interrupt terminated TERM 1
+interrupt twice INT 2
+
+# ----- kill -9 at every system call of a save -------------------------------------------------------
+
+# strike CALL N: dies at the N-th of these calls.  0: it did, and the resumed run ended with the same bytes
+strike() {
+  rm -f struck.safetensors*
+  cp before.safetensors.state struck.safetensors.state
+  icl_alone=$icl
+  icl=strike_icl call=$1 when=$2
+  train 40 struck.safetensors --resume --threads 1 2>/dev/null
+  status=$?
+  icl=$icl_alone
+  [ $status -ne 0 ] || return 2                             # there is no such call
+  train 40 struck.safetensors --resume --threads 1 && same struck.safetensors short.safetensors
+}
+strike_icl() {
+  strace -qq -o strace.log -e "trace=$call" -e "inject=$call:signal=KILL:when=$when" "$icl_alone" "$@"
+}
+
+if strace -qq -o /dev/null -e trace=none true 2>/dev/null; then
+  start 40 before.safetensors --threads 1                   # a state from the middle
+  i=0
+  while [ ! -f before.safetensors.state ] && [ $i -lt 200 ]; do sleep 0.01; i=$((i + 1)); done
+  kill -INT $pid 2>/dev/null
+  wait $pid 2>/dev/null
+  pid=
+  for call in unlink rename fsync write close; do
+    case $call in write) last=14 ;; close) last=8 ;; *) last=4 ;; esac
+    n=0 bad=0 kills=0
+    while [ $n -lt $last ]; do
+      n=$((n + 1))
+      strike $call $n 2>/dev/null
+      case $? in 0) kills=$((kills + 1)) ;; 2) break ;; *) bad=$((bad + 1)) ;; esac
+    done
+    if [ $bad -gt 0 ]; then fault "killed at $call: $bad of $n times the resumed run was not the same"
+    elif [ $kills -gt 0 ]; then pass
+    else skip "killed at $call: the run makes no such call"; fi
+  done
+else
+  skip "kills at every system call: strace is missing or may not trace"
+fi
+
+# ----- two at once ----------------------------------------------------------------------------------
+
+# Two processes that write the same files: neither may see half of what the other wrote.
+start 40 twins.safetensors --force --threads 1
+train 40 twins.safetensors --force --threads 2
+first=$?
+wait $pid
+second=$?
+pid=
+ok "two at once: both end ($first, $second)" [ "$first$second" = 00 ]
+ok "two at once: the same bytes" same twins.safetensors short.safetensors
+
+# Nothing is left but what was asked for, wherever nobody was killed.
+ok "no temporary files" sh -c '! ls interrupted*.tmp* terminated*.tmp* whole*.tmp* short*.tmp* twins*.tmp* 2>/dev/null | grep .'
+
+echo "resume: $passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
