@@ -21,7 +21,6 @@ tests=$(cd tests && ls test_*.c | sed 's/test_//; s/\.c//')
 for t in $tests; do
   check asan "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" "$t"
   check plain "-O2 -DICL_NO_SIMD" "$t"
-  check plain-asan "-O1 -DICL_NO_SIMD -fsanitize=address,undefined -fno-sanitize-recover=all" "$t"
 done
 for t in golden train; do check tsan "-O1 -fsanitize=thread" "$t"; done
 if command -v valgrind > /dev/null; then

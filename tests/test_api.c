@@ -192,6 +192,117 @@ static int unchanged(const icl_ctx *c, snapshot s)
   return is;
 }
 
+/* ----- what the network should say ------------------------------------------------------------------ */
+
+enum { MAX_C = 72, MAX_T = 2 * 20 + 1 };
+
+/* A tensor of the parameters, by its name behind the layer's prefix. */
+static const float *tensor(const icl_config *cfg, const float *params, int layer, const char *name)
+{
+  icl_tensor t;
+  int i;
+  for (i = 0; i < icl_tensor_count(cfg); i++) {
+    icl_tensor_at(cfg, i, &t);
+    if (t.layer == layer && strlen(t.name) >= strlen(name) && !strcmp(t.name + strlen(t.name) - strlen(name), name)) return params;
+    params += (size_t)t.rows * (size_t)t.cols;
+  }
+  return NULL;
+}
+
+static void exact_norm(double *out, const double *x, const float *gain, const float *bias, int C, double eps)
+{
+  double mean = 0, var = 0;
+  int i;
+  for (i = 0; i < C; i++) mean += x[i] / C;
+  for (i = 0; i < C; i++) var += (x[i] - mean) * (x[i] - mean) / C;
+  for (i = 0; i < C; i++) out[i] = (double)gain[i] * (x[i] - mean) / sqrt(var + eps) + (double)bias[i];
+}
+
+/* out[n] = x[k] w[k][n] + b */
+static void exact_linear(double *out, const double *x, const float *w, const float *b, int k, int n)
+{
+  int i, j;
+  for (j = 0; j < n; j++) out[j] = (double)b[j];
+  for (i = 0; i < k; i++) for (j = 0; j < n; j++) out[j] += x[i] * (double)w[i * n + j];
+}
+
+static double exact_activation(double x, icl_activation kind)
+{
+  if (kind == ICL_RELU) return x > 0 ? x : 0;
+  if (kind == ICL_GELU_ERF) return 0.5 * x * erfc(-x / sqrt(2.0));
+  return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979324) * (x + 0.044715 * x * x * x)));
+}
+
+/* x[t] += c_proj(attention of token t over tokens 0..t) */
+static void exact_attention(double (*x)[MAX_C], double (*qkv)[3 * MAX_C], const float *w, const float *b, int T, int C, int H)
+{
+  int t, u, h, i, D = C / H;
+  for (t = 0; t < T; t++) {
+    double mix[MAX_C] = {0}, out[MAX_C];
+    for (h = 0; h < H; h++) {
+      double p[MAX_T], sum = 0, max = -1e300;
+      for (u = 0; u <= t; u++) {
+        for (p[u] = 0, i = h * D; i < (h + 1) * D; i++) p[u] += qkv[t][i] * qkv[u][C + i] / sqrt(D);
+        if (p[u] > max) max = p[u];
+      }
+      for (u = 0; u <= t; u++) sum += p[u] = exp(p[u] - max);
+      for (u = 0; u <= t; u++) for (i = h * D; i < (h + 1) * D; i++) mix[i] += p[u] / sum * qkv[u][2 * C + i];
+    }
+    exact_linear(out, mix, w, b, C, C);
+    for (i = 0; i < C; i++) x[t][i] += out[i];
+  }
+}
+
+/* x[t] = read-in of token t, and its position */
+static void exact_embedding(double (*x)[MAX_C], const icl_config *cfg, const float *params, int n, const float *q)
+{
+  const float *w = tensor(cfg, params, -1, "_read_in.weight"), *b = tensor(cfg, params, -1, "_read_in.bias");
+  const float *wpe = tensor(cfg, params, -1, "wpe.weight");
+  int C = cfg->n_embd, d = cfg->n_dims, t, i, j;
+  for (t = 0; t <= 2 * n; t++)
+    for (i = 0; i < C; i++) {
+      const float *token = t == 2 * n ? q : xs + t / 2 * d;
+      double sum = (double)b[i];
+      if (t % 2) sum += (double)w[i * d] * (double)ys[t / 2];
+      else for (j = 0; j < d; j++) sum += (double)w[i * d + j] * (double)token[j];
+      if (wpe) sum += (double)wpe[t * C + i];
+      if (cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL) {
+        int half = C / 2;
+        double angle = t * (half > 1 ? pow(10000, -(double)(i % half) / (half - 1)) : 1);
+        sum += i < half ? sin(angle) : cos(angle);
+      }
+      x[t][i] = sum;
+    }
+}
+
+/* The prediction at q after the first n pairs, in double precision, as the papers write it down. */
+static double exact_prediction(const icl_config *cfg, const float *params, int n, const float *q)
+{
+  static double x[MAX_T][MAX_C], qkv[MAX_T][3 * MAX_C];
+  double h[MAX_C], f[4 * MAX_C], out[MAX_C], sum;
+  int C = cfg->n_embd, T = 2 * n + 1, l, t, i;
+  double eps = (double)cfg->layer_norm_epsilon;
+  exact_embedding(x, cfg, params, n, q);
+  for (l = 0; l < cfg->n_layer; l++) {
+    for (t = 0; t < T; t++) {
+      exact_norm(h, x[t], tensor(cfg, params, l, "ln_1.weight"), tensor(cfg, params, l, "ln_1.bias"), C, eps);
+      exact_linear(qkv[t], h, tensor(cfg, params, l, "c_attn.weight"), tensor(cfg, params, l, "c_attn.bias"), C, 3 * C);
+    }
+    exact_attention(x, qkv, tensor(cfg, params, l, "attn.c_proj.weight"), tensor(cfg, params, l, "attn.c_proj.bias"), T, C, cfg->n_head);
+    for (t = 0; t < T; t++) {
+      exact_norm(h, x[t], tensor(cfg, params, l, "ln_2.weight"), tensor(cfg, params, l, "ln_2.bias"), C, eps);
+      exact_linear(f, h, tensor(cfg, params, l, "c_fc.weight"), tensor(cfg, params, l, "c_fc.bias"), C, 4 * C);
+      for (i = 0; i < 4 * C; i++) f[i] = exact_activation(f[i], cfg->activation_function);
+      exact_linear(out, f, tensor(cfg, params, l, "mlp.c_proj.weight"), tensor(cfg, params, l, "mlp.c_proj.bias"), 4 * C, C);
+      for (i = 0; i < C; i++) x[t][i] += out[i];
+    }
+  }
+  exact_norm(h, x[T - 1], tensor(cfg, params, -1, "ln_f.weight"), tensor(cfg, params, -1, "ln_f.bias"), C, eps);
+  sum = (double)tensor(cfg, params, -1, "_read_out.bias")[0];
+  for (i = 0; i < C; i++) sum += h[i] * (double)tensor(cfg, params, -1, "_read_out.weight")[i];
+  return sum;
+}
+
 /* ----- the same bits, however they are asked for -------------------------------------------------- */
 
 /* cold[k]: the prediction of pair k from the k before it, each in a context of its own; answers[q]: the
@@ -259,7 +370,8 @@ static void check_batched(const icl_model *m, int n, int max_batch, int n_querie
   icl_ctx_delete(c);
 }
 
-static void check_bits(const icl_model *m, int n, int n_queries)
+/* All ways of asking give the same bits, and those are near to the truth. */
+static void check_bits(const icl_model *m, const float *params, int n, int n_queries)
 {
   static const int batches[] = {1, 2, 3, 7, 64};
   float cold[MAX_PAIRS], answers[MAX_QUERIES];
@@ -267,6 +379,9 @@ static void check_bits(const icl_model *m, int n, int n_queries)
   size_t b;
   draw_prompt(m->config.n_dims);
   ask_cold(m, n, n_queries, cold, answers);
+  CHECK_NEAR(cold[0], exact_prediction(&m->config, params, 0, xs), 2e-5);
+  CHECK_NEAR(cold[n - 1], exact_prediction(&m->config, params, n - 1, xs + (n - 1) * m->config.n_dims), 2e-5);
+  CHECK_NEAR(answers[n_queries - 1], exact_prediction(&m->config, params, n, qs + (n_queries - 1) * m->config.n_dims), 2e-5);
   check_stepwise(m, n, cold, &end);
   for (b = 0; b < COUNT(batches); b++) check_batched(m, n, batches[b], n_queries, answers, &end);
   free(end.bytes);
@@ -277,7 +392,7 @@ static void check_config_bits(const icl_config *cfg, int n, int n_queries, int p
   subject s;
   make_subject(&s, cfg, (uint32_t)(cfg->n_embd * 100 + cfg->n_dims));
   if (plain) icl_force_plain(&s.m);
-  check_bits(&s.m, n, n_queries);
+  check_bits(&s.m, s.params, n, n_queries);
   free_subject(&s);
 }
 
@@ -623,19 +738,26 @@ TEST(memory_is_exact)
 #if HAVE_PAGES
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   unsigned char *map = (unsigned char *)mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  unsigned char *inputs = (unsigned char *)mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
   if (map == MAP_FAILED || mprotect(map + room, page, PROT_NONE)) exit(3);
+  if (inputs == MAP_FAILED || mprotect(inputs + room, page, PROT_NONE)) exit(3);
 #else
-  unsigned char *map = (unsigned char *)malloc(room);
+  unsigned char *map = (unsigned char *)malloc(room), *inputs = (unsigned char *)malloc(room);
 #endif
   for (i = 0; i < COUNT(shapes); i++) {
     icl_config cfg = config_of(shapes[i][0], shapes[i][1], shapes[i][2], 2, shapes[i][0] % 2 ? 2 : (int)i % 3, (int)i % 3);
     int pairs = shapes[i][3], batch = shapes[i][4];
     subject s;
     snapshot first;
-    float answers[5], y[5];
-    size_t n;
+    float answers[5], *y, *x, *q, *in;
+    size_t n, d = (size_t)cfg.n_dims, p = (size_t)pairs;
     make_subject(&s, &cfg, 3);
     draw_prompt(cfg.n_dims);
+    in = (float *)(void *)inputs + room / 4;                 /* ends at their page, too */
+    memcpy(q = in - 5 * d, qs, 5 * d * sizeof(float));
+    x = (float *)malloc(p * d * sizeof(float));              /* and for a tool to see */
+    memcpy(x, xs, p * d * sizeof(float));
+    y = (float *)malloc(5 * sizeof(float));
     n = icl_ctx_bytes(&s.m, pairs, batch);
     memset(&first, 0, sizeof first);
     CHECK(n + 256 < room);
@@ -647,10 +769,10 @@ TEST(memory_is_exact)
       CHECK_EQ(icl_ctx_init(&c, &s.m, pairs, batch, mem, n - 1), ICL_ERR_MEMORY);
       CHECK_EQ(icl_ctx_init(&c, &s.m, pairs, batch, mem, 0), ICL_ERR_MEMORY);
       CHECK_EQ(icl_ctx_init(&c, &s.m, pairs, batch, mem, n), ICL_OK);
-      CHECK_EQ(icl_add_batch(&c, pairs, xs, ys), ICL_OK);
-      CHECK_EQ(icl_predict_batch(&c, 5, qs, y), ICL_OK);
+      CHECK_EQ(icl_add_batch(&c, pairs, x, ys), ICL_OK);
+      CHECK_EQ(icl_predict_batch(&c, 5, q, y), ICL_OK);
       now = take(&c);
-      if (!shift) { first = now; memcpy(answers, y, sizeof y); }
+      if (!shift) { first = now; memcpy(answers, y, sizeof answers); }
       else {
         CHECK(now.n == first.n && !memcmp(now.bytes, first.bytes, now.n));
         CHECK(same(y, answers, 5));
@@ -659,13 +781,23 @@ TEST(memory_is_exact)
       for (guard = 1; guard <= 64; guard++) CHECK(mem[-(ptrdiff_t)guard] == fills[shift % 4]);
       for (guard = 0; guard < shift; guard++) CHECK(mem[n + guard] == fills[shift % 4]);
     }
-    free(first.bytes);
+    memcpy(q = in - p * d, xs, p * d * sizeof(float));       /* the pairs at the end of a page */
+    {
+      icl_ctx *c = new_ctx(&s.m, pairs, batch);
+      CHECK_EQ(icl_add_batch(c, pairs, q, ys), ICL_OK);
+      CHECK(unchanged(c, first));
+      icl_ctx_delete(c);
+    }
+    free(x);
+    free(y);
     free_subject(&s);
   }
 #if HAVE_PAGES
   munmap(map, room + page);
+  munmap(inputs, room + page);
 #else
   free(map);
+  free(inputs);
 #endif
 }
 
@@ -1074,6 +1206,12 @@ TEST(restoring_among_bound_models)
   to = new_ctx(&b.m, 6, 1);
   CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_ERR_STATE);
   icl_ctx_delete(to);
+  to = new_ctx(&b.m, 6, 1);                              /* other in the last parameter only */
+  memcpy(b.params, a.params, a.m.n_params * sizeof(float));
+  CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_OK);
+  b.params[b.m.n_params - 1] += 0.125f;
+  CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_ERR_STATE);
+  icl_ctx_delete(to);
   to = new_ctx(&w.m, 6, 1);                              /* L C is the same, and so is the size */
   CHECK_EQ(icl_ctx_restore(to, s.bytes, s.n), ICL_ERR_STATE);
   icl_ctx_delete(to);
@@ -1349,6 +1487,45 @@ TEST(failing_late_changes_nothing)
   free_subject(&s);
 }
 
+/* Keys and values of the last y are seen by nobody while it is added.  They may overflow there all the same,
+ * in any layer, and are refused then: what was accepted can be saved, restored, and asked. */
+TEST(nothing_infinite_is_kept)
+{
+  int L, part, layer, ten, refused = 0, kept = 0;
+  for (L = 1; L <= 3; L++)
+    for (part = 1; part < 3; part++)                     /* keys, values */
+      for (layer = 0; layer < L; layer++)
+        for (ten = 360; ten < 385; ten++) {
+          icl_config cfg = config_of(12, 1, 2, L, 2, 0);
+          subject s;
+          icl_ctx *c;
+          float *w, size = powf(10, (float)ten / 10), y;
+          int i, j, k;
+          make_subject(&s, &cfg, (uint32_t)ten);
+          w = (float *)(uintptr_t)tensor(&cfg, s.params, layer, "c_attn.weight");
+          for (i = 0; i < 12; i++) w[i * 36 + part * 12] *= size;      /* one channel is huge, */
+          if (part == 1) for (i = 0; i < 12; i++) w[i * 36] = 0;       /* and nobody looks at it */
+          if (part == 1) ((float *)(uintptr_t)tensor(&cfg, s.params, layer, "c_attn.bias"))[0] = 0;
+          w = (float *)(uintptr_t)tensor(&cfg, s.params, layer, "attn.c_proj.weight");
+          if (part == 2) for (j = 0; j < 12; j++) w[j] = 0;
+          draw_prompt(2);
+          c = new_ctx(&s.m, 4, 1);
+          for (k = 0; k < 4; k++) {
+            snapshot snap;
+            if (icl_add(c, xs + 2 * k, ys[k])) { refused++; break; }
+            kept++;
+            snap = take(c);
+            CHECK_EQ(icl_ctx_restore(c, snap.bytes, snap.n), ICL_OK);
+            free(snap.bytes);
+          }
+          if (icl_predict(c, qs, &y) == ICL_OK) CHECK(icl__finite(&y, 1));
+          icl_ctx_delete(c);
+          free_subject(&s);
+        }
+  if (!(refused > 50 && kept > 200)) printf("%s: %d refused, %d kept\n", test_name, refused, kept);
+  CHECK(refused > 50 && kept > 200);
+}
+
 /* ys may be xs: every row is read before it is written over. */
 TEST(answers_over_queries)
 {
@@ -1448,7 +1625,7 @@ int main(void)
   RUN(save_and_restore); RUN(saving_needs_room); RUN(restoring_elsewhere); RUN(restoring_among_bound_models);
   RUN(damaged_snapshots); RUN(forged_snapshots);
   RUN(null_arguments); RUN(counts_out_of_range); RUN(numbers_that_are_refused); RUN(ok_means_finite);
-  RUN(failing_late_changes_nothing); RUN(answers_over_queries); RUN(error_strings);
+  RUN(failing_late_changes_nothing); RUN(nothing_infinite_is_kept); RUN(answers_over_queries); RUN(error_strings);
   RUN(allocations_that_fail); RUN(contexts_too_large);
   CHECK_EQ(blocks, 0);
   return test_report("api");
