@@ -2591,12 +2591,9 @@ typedef struct icl__work {
 } icl__work;
 
 /* Products may read up to 15 floats behind a row of qkv or d_att, and throw away what comes of
- * them.  So that this is never what another thread writes, the rows of each group are followed by
- * a gap; this is the sum of those before prompt `first`. */
-static size_t icl__gap(const icl__work *w, size_t first)
-{
-  return (first + w->group - 1) / w->group * ICL__NR;
-}
+ * them. So that this is never what another thread writes, a group's rows are followed by a gap of
+ * so much for each of its prompts; this is the sum of those before prompt `first`. */
+static size_t icl__gap(size_t first) { return first * ICL__NR; }
 
 static size_t icl__kept_in(const icl__work *w, size_t l, size_t T)
 {
@@ -2612,7 +2609,7 @@ static void icl__place_acts(const icl__work *w, icl__acts *a, icl__arena *mem, s
   a->ln1 = icl__take_floats(mem, icl__times(R, C));
   if (w->training) {
     a->stats1 = icl__take_floats(mem, icl__times(R, 2));
-    a->qkv = icl__take_floats(mem, icl__times(R, 3 * C) + icl__gap(w, w->micro));
+    a->qkv = icl__take_floats(mem, icl__times(R, 3 * C) + icl__gap(w->micro));
     a->prob = icl__take_floats(mem, icl__times(icl__times(K, H), w->key_row));
     a->att = icl__take_floats(mem, icl__times(K, C));
     a->mid = icl__take_floats(mem, icl__times(K, C));
@@ -2649,7 +2646,7 @@ static void icl__place_gradients(icl__work *w, icl__arena *mem, size_t R)
   w->d_mid = icl__take_floats(mem, icl__times(R, C));
   w->d_fc = icl__take_floats(mem, icl__times(R, 4 * C));
   w->d_ln2 = icl__take_floats(mem, icl__times(R, C));
-  w->d_att = icl__take_floats(mem, icl__times(R, C) + icl__gap(w, w->micro));
+  w->d_att = icl__take_floats(mem, icl__times(R, C) + icl__gap(w->micro));
   w->d_qkv = icl__take_floats(mem, icl__times(R, 3 * C) + ICL__NR);
   w->d_ln1 = icl__take_floats(mem, icl__times(R, C));
   w->d_pred = icl__take_floats(mem, R);
@@ -2705,7 +2702,7 @@ static icl__acts icl__acts_from(const icl__work *w, size_t l, size_t first)
   icl__acts a = w->acts[l];
   a.x += R * C;
   a.ln1 += R * C;
-  a.qkv += w->training ? R * 3 * C + icl__gap(w, first) : R * 4 * C;
+  a.qkv += w->training ? R * 3 * C + icl__gap(first) : R * 4 * C;
   a.att += K * C;
   a.mid += K * C;
   a.ln2 += K * C;
@@ -2903,7 +2900,7 @@ static void icl__backward_group(void *arg, size_t group, int thread)
   icl__acts a = icl__acts_from(w, l, first);
   icl__pass p = icl__work_pass(w, n, thread);
   float *d_out = w->d_out + K0 * C, *d_mid = w->d_mid + K0 * C, *d_fc = w->d_fc + K0 * F;
-  float *d_ln2 = w->d_ln2 + K0 * C, *d_att = w->d_att + K0 * C + icl__gap(w, first);
+  float *d_ln2 = w->d_ln2 + K0 * C, *d_att = w->d_att + K0 * C + icl__gap(first);
   float *d_qkv = w->d_qkv + R0 * 3 * C, *d_ln1 = w->d_ln1 + R0 * C, *d_in = w->d_in + R0 * C;
 
   icl__d_input(w, &p, d_fc, d_out, weight[ICL__MLP_W], K, F, C);

@@ -22,9 +22,9 @@ for t in $tests; do
   check asan "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" "$t"
   check plain "-O2 -DICL_NO_SIMD" "$t"
 done
-for t in golden train; do check tsan "-O1 -fsanitize=thread" "$t"; done
+for t in golden; do check tsan "-O1 -fsanitize=thread" "$t"; done
 if command -v valgrind > /dev/null; then
-  for t in golden api; do
+  for t in golden; do
     check valgrind "-O1 -DICL_TEST_QUICK" "$t" valgrind -q --error-exitcode=99 --leak-check=full
   done
 else

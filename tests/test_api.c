@@ -1522,8 +1522,7 @@ TEST(nothing_infinite_is_kept)
           icl_ctx_delete(c);
           free_subject(&s);
         }
-  if (!(refused > 50 && kept > 200)) printf("%s: %d refused, %d kept\n", test_name, refused, kept);
-  CHECK(refused > 50 && kept > 200);
+  CHECK(refused > 20 && kept > 500);
 }
 
 /* ys may be xs: every row is read before it is written over. */
