@@ -363,7 +363,7 @@ static void try_shifted(trial *t, const file *f, size_t shift)
   unsigned char *p = block_of(n, shift, &block);
   icl__put_le(p, f->header.n, 8);
   memcpy(p + 8, f->header.s, f->header.n);
-  memcpy(p + 8 + f->header.n, f->data, f->n_data);
+  if (f->n_data) memcpy(p + 8 + f->header.n, f->data, f->n_data);
   try_at(t, p, n);
   free(block);
 }
@@ -652,8 +652,22 @@ TEST(bad_escapes)
   static const struct { const char *s; size_t at; } bad[] = {
     {"\\x", 1}, {"\\", 2}, {"\\u12", 4}, {"\\u12g4", 4}, {"\\U0041", 1}, {"\\u00\xc3\xa9", 4}, {"\\'", 1}, {"\\0", 1}
   };
+  static const struct { const char *header, *says; } cut[] = {
+    {"{\"\\u0041", "a string does not end"}, {"{\"\\u004", "bad escape in a string"}, {"{\"\\n", "a string does not end"},
+    {"{\"\\", "bad escape in a string"}, {"{\"", "a string does not end"}
+  };
   size_t i;
   for (i = 0; i < COUNT(bad); i++) if (bad[i].s[1]) check_bad_string(bad[i].s, strlen(bad[i].s), bad[i].at, "bad escape in a string");
+  for (i = 0; i < COUNT(cut); i++) {                       /* at the end of the header */
+    trial t;
+    file f;
+    memset(&f, 0, sizeof f);
+    addf(&f.header, "%s", cut[i].header);
+    try_file(&t, &f);
+    CHECK_EQ(t.code, ICL_ERR_FORMAT);
+    CHECK_STR(t.r.text, cut[i].says);
+    free_file(&f);
+  }
 }
 
 /* The rules of the Unicode standard, table 3-7, by decoding. */

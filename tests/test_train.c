@@ -1,6 +1,6 @@
 /* Training: gradients against central differences in double precision, kernels against their plain
- * twins, the optimizer and the schedules against their formulas, the same bits whatever the threads,
- * stops and kills, and every fault of memory, numbers and files that can be made here.
+ * twins, the optimizer and the schedules against their formulas, the same bits whatever the
+ * threads, stops and kills, and every fault of memory, numbers and files that can be made here.
  *
  * Reaches into the private parts of icl_train.h where the public ones cannot show what is to be
  * checked.  ICL_TEST_VERBOSE=1 prints what is learned. */
@@ -2193,7 +2193,9 @@ static void reference_run(const icl_train_options *o, bytes *model, bytes *state
   CHECK_EQ(w.steps, o->steps);
   *model = slurp(at("r.safetensors"));
   *state = slurp(at("r.state"));
-  CHECK_EQ(icl_train_run(t, &run, &last, &r), ICL_OK);        /* done: it only writes again */
+  memset(&last, 0xA5, sizeof last);
+  CHECK_EQ(icl_train_run(t, &run, &last, &r), ICL_OK);       /* done: it only writes again */
+  CHECK(last.loss == 0.0f && last.skipped == 0);
   CHECK_EQ(w.steps, o->steps);
   CHECK_EQ(last.step, o->steps);
   CHECK(holds(at("r.safetensors"), *model) && holds(at("r.state"), *state));
@@ -2949,11 +2951,19 @@ TEST(links_are_followed)
   icl_trainer *t = begin(&o);
   struct stat st;
   spill(at("real"), "old", 3);
-  if (symlink("real", at("link"))) SKIP("no links here");
-  CHECK_EQ(icl_train_save(t, at("link"), NULL), ICL_OK);
-  CHECK(!lstat(at("link"), &st) && S_ISLNK(st.st_mode));
+  if (symlink("real", at("a-long-name"))) SKIP("no links here");
+  CHECK_EQ(symlink(at("a-long-name"), at("b")), 0);
+  CHECK_EQ(icl_train_save(t, at("b"), NULL), ICL_OK);
+  CHECK(!lstat(at("b"), &st) && S_ISLNK(st.st_mode));
+  CHECK(!lstat(at("a-long-name"), &st) && S_ISLNK(st.st_mode));
   CHECK_EQ(icl_train_resume(t, at("real"), NULL), ICL_OK);
-  CHECK_FILES(2);
+  CHECK_FILES(3);
+  CHECK_EQ(symlink("circle", at("circle")), 0);
+  CHECK(icl_train_save(t, at("circle"), NULL) != ICL_OK);
+  CHECK_EQ(symlink("nowhere", at("dangling")), 0);            /* makes what it points to */
+  CHECK_EQ(icl_train_save(t, at("dangling"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_resume(t, at("nowhere"), NULL), ICL_OK);
+  CHECK_FILES(3);
   icl_trainer_delete(t);
 }
 
