@@ -1,6 +1,6 @@
 /* Predicts from a checkpoint file: a line of calibration readings in, a curve out.
  *
- *     cc -O2 -I. examples/01_predict.c -lm -o 01_predict && ./01_predict
+ *     cc -O2 -I. examples/01_predict.c -lm -o build/01_predict && build/01_predict
  */
 #define ICL_IMPLEMENTATION
 #include "icl.h"

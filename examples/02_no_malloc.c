@@ -1,7 +1,7 @@
 /* A model in a C array, all memory static: no file, no malloc, no stdio in the library.
  *
  *     build/icl embed examples/models/curves.safetensors -o build/curves_model.h
- *     cc -O2 -I. -Ibuild examples/02_no_malloc.c -lm -o 02_no_malloc && ./02_no_malloc
+ *     cc -O2 -I. -Ibuild examples/02_no_malloc.c -lm -o build/02_no_malloc && build/02_no_malloc
  */
 #define ICL_NO_MALLOC
 #define ICL_NO_STDIO

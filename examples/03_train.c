@@ -1,7 +1,7 @@
 /* Trains a small model on a mixture of two function classes and shows its learning curve: some 20
  * seconds on a laptop.
  *
- *     cc -O2 -DICL_TRAIN_THREADS -I. examples/03_train.c -lm -lpthread -o 03_train && ./03_train
+ *     cc -O2 -DICL_TRAIN_THREADS -I. examples/03_train.c -lm -lpthread -o build/03_train && build/03_train
  */
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION

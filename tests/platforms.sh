@@ -1,28 +1,31 @@
 #!/bin/sh
-# The test programs on other processors, under qemu's user mode: AArch64 with NEON, and big-endian s390x
-# for the loader and everything else that reads or writes files.  Closing line
-# "platforms: N passed, N failed, N skipped".
+# The test programs on other processors, under qemu's user mode: AArch64 with NEON, and big-endian
+# s390x.  Closing line "platforms: N passed, N failed, N skipped".
+#
+#     tests/platforms.sh               all, as many at once as there are processors
+#     tests/platforms.sh s390x loader  one
 cd "$(dirname "$0")/.." || exit 1
 mkdir -p build/platforms
-passed=0 failed=0 skipped=0
+flags='-O2 -static -DICL_TRAIN_THREADS -I.'
 
-# check ARCH TEST: cross-compiles, statically, and runs
+# check ARCH TEST: cross-compiles, and runs
 check() {
   name=$1-$2 gcc=$1-linux-gnu-gcc qemu=qemu-$1-static
   exe=build/platforms/$name log=build/platforms/$name.log
   if ! command -v "$gcc" > /dev/null || ! command -v "$qemu" > /dev/null; then
-    skipped=$((skipped + 1)); echo "skipped  $name: needs $gcc and $qemu"; return
+    echo "skipped  $name: needs $gcc and $qemu"
+  elif "$gcc" $flags -o "$exe" "tests/test_$2.c" -lm -lpthread > "$log" 2>&1 \
+       && "$qemu" "$exe" >> "$log" 2>&1; then
+    echo "ok       $name: $(tail -n 1 "$log")"
+  else
+    echo "FAILED   $name"; tail -n 30 "$log"
   fi
-  if "$gcc" -O2 -static -DICL_TRAIN_THREADS -DICL_TEST_QUICK -I. -o "$exe" "tests/test_$2.c" -lm -lpthread \
-       > "$log" 2>&1 && "$qemu" "$exe" >> "$log" 2>&1
-  then passed=$((passed + 1)); echo "ok       $name: $(tail -n 1 "$log")"
-  else failed=$((failed + 1)); echo "FAILED   $name"; tail -n 30 "$log"; fi
 }
 
-for t in golden kernels loader api; do
-  [ -f "tests/test_$t.c" ] || continue
-  check aarch64 "$t"
-  check s390x "$t"
-done
-echo "platforms: $passed passed, $failed failed, $skipped skipped"
-[ $failed -eq 0 ]
+if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
+for t in train loader kernels golden api baselines sampler; do
+  echo aarch64 $t; echo s390x $t
+done | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/platforms/all.log
+awk '/^ok/ { p++ } /^FAILED/ { f++ } /^skipped/ { s++ }
+     END { printf "platforms: %d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p + s == 0 }' \
+  build/platforms/all.log

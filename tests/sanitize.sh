@@ -1,34 +1,36 @@
 #!/bin/sh
-# The test programs again: under ASan + UBSan, with the plain C kernels, the trainer under TSan, and the
-# engine under valgrind.  Closing line "sanitize: N passed, N failed, N skipped".
+# The test programs again: under ASan + UBSan, with the plain C kernels, and some of them under TSan
+# (what has threads) and valgrind.  Closing line "sanitize: N passed, N failed, N skipped".
+#
+#     tests/sanitize.sh               all, as many at once as there are processors
+#     tests/sanitize.sh asan loader   one
 cd "$(dirname "$0")/.." || exit 1
 mkdir -p build/sanitize
-CC=${CC:-cc}
-passed=0 failed=0 skipped=0
-pass() { passed=$((passed + 1)); echo "ok       $1"; }
-fault() { failed=$((failed + 1)); echo "FAILED   $1"; tail -n 30 "$2"; }
-skip() { skipped=$((skipped + 1)); echo "skipped  $1: $2"; }
 
-# check NAME FLAGS TEST [RUNNER...]: builds tests/test_TEST.c and runs it
+# check KIND TEST
 check() {
-  name=$1-$3 flags=$2 test=$3; shift 3
-  exe=build/sanitize/$name log=build/sanitize/$name.log
-  if $CC -g $flags -DICL_TRAIN_THREADS -I. -o "$exe" "tests/test_$test.c" -lm -lpthread > "$log" 2>&1 \
-     && "$@" "$exe" >> "$log" 2>&1; then pass "$name"; else fault "$name" "$log"; fi
+  name=$1-$2 exe=build/sanitize/$1-$2 log=build/sanitize/$1-$2.log runner=
+  case $1 in
+    asan) flags='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' ;;
+    plain) flags='-O2 -DICL_NO_SIMD' ;;
+    tsan) flags='-O1 -fsanitize=thread' ;;
+    valgrind) flags=-O1 runner='valgrind -q --error-exitcode=99 --leak-check=full' ;;
+  esac
+  if [ "$1" = valgrind ] && ! command -v valgrind > /dev/null; then
+    echo "skipped  $name: needs valgrind"
+  elif ${CC:-cc} -g $flags -DICL_TRAIN_THREADS -I. -o "$exe" "tests/test_$2.c" -lm -lpthread \
+         > "$log" 2>&1 && $runner "$exe" >> "$log" 2>&1; then
+    echo "ok       $name: $(tail -n 1 "$log")"
+  else
+    echo "FAILED   $name"; tail -n 30 "$log"
+  fi
 }
 
-tests=$(cd tests && ls test_*.c | sed 's/test_//; s/\.c//')
-for t in $tests; do
-  check asan "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" "$t"
-  check plain "-O2 -DICL_NO_SIMD" "$t"
-done
-for t in golden; do check tsan "-O1 -fsanitize=thread" "$t"; done
-if command -v valgrind > /dev/null; then
-  for t in golden; do
-    check valgrind "-O1 -DICL_TEST_QUICK" "$t" valgrind -q --error-exitcode=99 --leak-check=full
-  done
-else
-  skip valgrind "not installed"
-fi
-echo "sanitize: $passed passed, $failed failed, $skipped skipped"
-[ $failed -eq 0 ]
+if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
+{
+  echo tsan train; echo tsan golden; echo valgrind api; echo valgrind golden
+  for t in train loader kernels golden api baselines sampler; do echo asan $t; echo plain $t; done
+} | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/sanitize/all.log
+awk '/^ok/ { p++ } /^FAILED/ { f++ } /^skipped/ { s++ }
+     END { printf "sanitize: %d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p + s == 0 }' \
+  build/sanitize/all.log

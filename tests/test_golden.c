@@ -122,6 +122,11 @@ static void close_golden(golden *g)
   free(g->xs); free(g->ys); free(g->preds); free(g->grads); free(g->losses);
 }
 
+/* The largest errors of all cases: of a prediction, of a tensor's gradient, of a loss. */
+static struct { double prediction, gradient, loss; } worst;
+
+static void widen(double *w, double e) { if (!(e <= *w)) *w = e; }
+
 /* Pair by pair, as a user would, and all at once: the same bits. */
 static void check_predictions(golden *g)
 {
@@ -140,6 +145,7 @@ static void check_predictions(golden *g)
       float y = 0;
       CHECK_EQ(icl_predict(c, g->xs + i * g->d, &y), ICL_OK);
       CHECK_NEAR(y, g->preds[i], 2e-5);
+      widen(&worst.prediction, fabs((double)y - (double)g->preds[i]));
       CHECK(memcmp(&y, &all[i], 4) == 0);
       if (k + 1 < g->P) CHECK_EQ(icl_add(c, g->xs + i * g->d, g->ys[i]), ICL_OK);
     }
@@ -187,6 +193,7 @@ static void check_gradients(const golden *g, const float *grad)
     if (!(sqrt(off) <= 1e-4 * sqrt(norm) + 1e-7))
       printf("%s: %s: relative error %.3g\n", test_name, t.name, sqrt(off / norm));
     CHECK(sqrt(off) <= 1e-4 * sqrt(norm) + 1e-7);
+    if (norm > 1e-12) widen(&worst.gradient, sqrt(off / norm));
     at += n;
   }
 }
@@ -204,6 +211,7 @@ static void check_training(const golden *g, int threads, int plain)
       check_gradients(g, icl_trainer_grads(t));
     }
     CHECK_NEAR(loss, g->losses[s], 1e-4 * (double)g->losses[s]);
+    widen(&worst.loss, fabs((double)loss / (double)g->losses[s] - 1));
     CHECK_EQ(icl_train_update(t, NULL), ICL_OK);
   }
   icl_trainer_delete(t);
@@ -231,5 +239,7 @@ int main(void)
 {
   RUN(gpt2); RUN(gpt2_erf); RUN(gpt2_relu); RUN(sinusoidal); RUN(none); RUN(adamw); RUN(wide);
   RUN(f16); RUN(bf16);
+  printf("largest error of a prediction %.1e, of a gradient %.1e, of a loss %.1e\n", worst.prediction,
+    worst.gradient, worst.loss);
   return test_report("golden");
 }
