@@ -475,6 +475,18 @@ static icl_error icl__fail(icl_report *r, icl_error code, size_t offset, const c
   return icl__fail_n(r, code, offset, what, name, name ? strlen(name) : 0);
 }
 
+/* "what 'name': why", for why = strerror(errno). */
+ICL__UNUSED icl_error icl__fail_io(icl_report *r, size_t offset, const char *what,
+                                   const char *name, const char *why)
+{
+  icl__fail(r, ICL_ERR_IO, offset, what, name);
+  if (r) {
+    size_t at = icl__append(r->text, sizeof r->text, strlen(r->text), ": ", 2);
+    icl__append(r->text, sizeof r->text, at, why, strlen(why));
+  }
+  return ICL_ERR_IO;
+}
+
 static icl_error icl__ok(icl_report *r)
 {
   if (r) { r->code = ICL_OK; r->offset = 0; r->text[0] = 0; }
@@ -2659,7 +2671,8 @@ static icl_error icl__header_size(const unsigned char *data, size_t size, size_t
   if (size < 8) return icl__fail(r, ICL_ERR_FORMAT, 0, "shorter than 8 bytes", NULL);
   v = icl__get64(data);
   if (v < 2) return icl__fail(r, ICL_ERR_FORMAT, 0, "header length below 2", NULL);
-  if (v > ICL__MAX_HEADER) return icl__fail(r, ICL_ERR_LIMIT, 0, "not a safetensors file: header longer than 1 MiB", NULL);
+  if (v > ICL__MAX_HEADER)
+    return icl__fail(r, ICL_ERR_LIMIT, 0, "not a safetensors file: header longer than 1 MiB", NULL);
   *n = (size_t)v;
   return ICL_OK;
 }
@@ -3186,18 +3199,6 @@ icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_ba
 void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 
 #ifndef ICL_NO_STDIO
-/* "what 'name': reason", the reason in the system's words where errno has one. */
-static icl_error icl__fail_io(icl_report *r, size_t offset, const char *what, const char *name)
-{
-  const char *why = errno ? strerror(errno) : NULL;
-  icl__fail(r, ICL_ERR_IO, offset, what, name);
-  if (r && why) {
-    size_t at = icl__append(r->text, sizeof r->text, strlen(r->text), ": ", 2);
-    icl__append(r->text, sizeof r->text, at, why, strlen(why));
-  }
-  return ICL_ERR_IO;
-}
-
 /* Grows *buf to want bytes from the file, doubling, so that a header that lies about the size
  * costs less than twice the memory that the file has bytes. */
 static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, size_t want,
@@ -3213,10 +3214,9 @@ static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, s
       *buf = more;
     }
     {
-      size_t got;
-      errno = 0;
-      got = fread(*buf + have, 1, room - have, file);
-      if (!got && ferror(file)) return icl__fail_io(r, have, "cannot read on", NULL);
+      size_t got = fread(*buf + have, 1, room - have, file);
+      if (!got && ferror(file)) return icl__fail_io(r, have, "cannot read on", NULL,
+                                                     strerror(errno));
       if (!got) return icl__fail(r, ICL_ERR_FORMAT, have, "the file ends too early", NULL);
       have += got;
     }
@@ -3250,9 +3250,8 @@ icl_error icl_load(icl_model **m, const char *path, icl_report *r)
   icl_error err;
   FILE *file;
   if (!m || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", m ? "path" : "m");
-  errno = 0;
   file = fopen(path, "rb");
-  if (!file) return icl__fail_io(r, 0, "cannot open", path);
+  if (!file) return icl__fail_io(r, 0, "cannot open", path, strerror(errno));
   err = icl__read_file(file, &data, &size, r);
   fclose(file);
   if (!err) err = icl_inspect(data, size, NULL, &need, r);

@@ -415,11 +415,11 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 /* ---------------------------------------------------------------------------------------------
  * >>platform
  * ------------------------------------------------------------------------------------------- */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #if defined __unix__ || defined __APPLE__
 #define ICL__POSIX
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -3477,7 +3477,7 @@ static icl_error icl__write_all(icl__out *out, const void *data, size_t n)
   while (n) {
     ssize_t k = write(out->fd, p, n < (1 << 20) ? n : (1 << 20));
     if (k < 0 && errno == EINTR) continue;
-    if (k <= 0) return icl__fail_io(out->r, 0, "cannot write", out->path);
+    if (k <= 0) return icl__fail_io(out->r, 0, "cannot write", out->path, strerror(errno));
     p += k;
     n -= (size_t)k;
   }
@@ -3535,10 +3535,10 @@ static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
   out->tmp[n + icl__put_uint(out->tmp + n, (uint64_t)getpid())] = 0;
   unlink(out->tmp);                                        /* left behind by a process that died */
   out->fd = open(out->tmp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-  if (out->fd < 0) return icl__fail_io(r, 0, "cannot create", out->tmp);
+  if (out->fd < 0) return icl__fail_io(r, 0, "cannot create", out->tmp, strerror(errno));
   out->fd = icl__above_standard(out->fd);
   if (out->fd < 0 || (there && fchmod(out->fd, old.st_mode & 07777))) {
-    icl__fail_io(r, 0, "cannot create", out->tmp);
+    icl__fail_io(r, 0, "cannot create", out->tmp, strerror(errno));
     if (out->fd >= 0) close(out->fd);
     unlink(out->tmp);
     return ICL_ERR_IO;
@@ -3566,13 +3566,16 @@ static int icl__sync_folder(const char *path)
 /* Puts the file in its place if err is ICL_OK, and removes it otherwise. */
 static icl_error icl__close_out(icl__out *out, icl_error err)
 {
-  if (!err && fsync(out->fd)) err = icl__fail_io(out->r, 0, "cannot flush", out->path);
-  if (close(out->fd) && !err) err = icl__fail_io(out->r, 0, "cannot close", out->path);
+  if (!err && fsync(out->fd))
+    err = icl__fail_io(out->r, 0, "cannot flush", out->path, strerror(errno));
+  if (close(out->fd) && !err)
+    err = icl__fail_io(out->r, 0, "cannot close", out->path, strerror(errno));
   if (!err && rename(out->tmp, out->path))
-    err = icl__fail_io(out->r, 0, "cannot replace", out->path);
+    err = icl__fail_io(out->r, 0, "cannot replace", out->path, strerror(errno));
   if (err) { unlink(out->tmp); return err; }
   if (!icl__sync_folder(out->path))
-    return icl__fail_io(out->r, 0, "written, but its folder cannot be flushed:", out->path);
+    return icl__fail_io(out->r, 0, "written, but its folder cannot be flushed:", out->path,
+                        strerror(errno));
   return ICL_OK;
 }
 #else
@@ -3588,23 +3591,24 @@ static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
   memcpy(out->tmp, path, n);
   memcpy(out->tmp + n, ".tmp", 5);
   out->file = fopen(out->tmp, "wb");
-  return out->file ? ICL_OK : icl__fail_io(r, 0, "cannot create", out->tmp);
+  return out->file ? ICL_OK : icl__fail_io(r, 0, "cannot create", out->tmp, strerror(errno));
 }
 
 static icl_error icl__write_all(icl__out *out, const void *data, size_t n)
 {
   out->digest = icl__digest(out->digest, data, n);
   if (fwrite(data, 1, n, out->file) == n) return ICL_OK;
-  return icl__fail_io(out->r, 0, "cannot write", out->path);
+  return icl__fail_io(out->r, 0, "cannot write", out->path, strerror(errno));
 }
 
 static icl_error icl__close_out(icl__out *out, icl_error err)
 {
-  if (fclose(out->file) && !err) err = icl__fail_io(out->r, 0, "cannot close", out->path);
+  if (fclose(out->file) && !err)
+    err = icl__fail_io(out->r, 0, "cannot close", out->path, strerror(errno));
   if (!err) {
     remove(out->path);
     if (rename(out->tmp, out->path))
-      return icl__fail_io(out->r, 0, "cannot replace", out->path);
+      return icl__fail_io(out->r, 0, "cannot replace", out->path, strerror(errno));
   }
   if (err) remove(out->tmp);
   return err;
@@ -3760,9 +3764,8 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
   FILE *f;
   icl_error err;
   if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
-  errno = 0;
   f = fopen(path, "rb");
-  if (!f) return icl__fail_io(r, 0, "cannot open", path);
+  if (!f) return icl__fail_io(r, 0, "cannot open", path, strerror(errno));
   x = (float *)ICL_MALLOC(3 * t->n * sizeof(float));
   err = x ? icl__read_state(t, f, head, x, r) : icl__fail(r, ICL_ERR_MEMORY, 0,
                                                           "no memory to resume", NULL);
