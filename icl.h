@@ -580,6 +580,34 @@ ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
 {
   return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f));
 }
+/* Rows p[0], p[row], .. p[7 row] of eight floats become columns: out[i stride + r] = p[r row + i]. */
+ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  __m256 a0 = _mm256_loadu_ps(p), a1 = _mm256_loadu_ps(p + row);
+  __m256 a2 = _mm256_loadu_ps(p + 2 * row), a3 = _mm256_loadu_ps(p + 3 * row);
+  __m256 a4 = _mm256_loadu_ps(p + 4 * row), a5 = _mm256_loadu_ps(p + 5 * row);
+  __m256 a6 = _mm256_loadu_ps(p + 6 * row), a7 = _mm256_loadu_ps(p + 7 * row);
+  __m256 b0 = _mm256_unpacklo_ps(a0, a1), b1 = _mm256_unpackhi_ps(a0, a1);
+  __m256 b2 = _mm256_unpacklo_ps(a2, a3), b3 = _mm256_unpackhi_ps(a2, a3);
+  __m256 b4 = _mm256_unpacklo_ps(a4, a5), b5 = _mm256_unpackhi_ps(a4, a5);
+  __m256 b6 = _mm256_unpacklo_ps(a6, a7), b7 = _mm256_unpackhi_ps(a6, a7);
+  a0 = _mm256_shuffle_ps(b0, b2, 0x44);
+  a1 = _mm256_shuffle_ps(b0, b2, 0xee);
+  a2 = _mm256_shuffle_ps(b1, b3, 0x44);
+  a3 = _mm256_shuffle_ps(b1, b3, 0xee);
+  a4 = _mm256_shuffle_ps(b4, b6, 0x44);
+  a5 = _mm256_shuffle_ps(b4, b6, 0xee);
+  a6 = _mm256_shuffle_ps(b5, b7, 0x44);
+  a7 = _mm256_shuffle_ps(b5, b7, 0xee);
+  _mm256_storeu_ps(out, _mm256_permute2f128_ps(a0, a4, 0x20));
+  _mm256_storeu_ps(out + stride, _mm256_permute2f128_ps(a1, a5, 0x20));
+  _mm256_storeu_ps(out + 2 * stride, _mm256_permute2f128_ps(a2, a6, 0x20));
+  _mm256_storeu_ps(out + 3 * stride, _mm256_permute2f128_ps(a3, a7, 0x20));
+  _mm256_storeu_ps(out + 4 * stride, _mm256_permute2f128_ps(a0, a4, 0x31));
+  _mm256_storeu_ps(out + 5 * stride, _mm256_permute2f128_ps(a1, a5, 0x31));
+  _mm256_storeu_ps(out + 6 * stride, _mm256_permute2f128_ps(a2, a6, 0x31));
+  _mm256_storeu_ps(out + 7 * stride, _mm256_permute2f128_ps(a3, a7, 0x31));
+}
 #elif ICL__NEON
 typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
 ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
@@ -624,6 +652,24 @@ ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
   int32x4_t lo = vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.lo), bias), 23);
   int32x4_t hi = vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.hi), bias), 23);
   return icl__f8_make(vreinterpretq_f32_s32(lo), vreinterpretq_f32_s32(hi));
+}
+/* Rows p[0], p[row], .. p[3 row] of four floats become columns, row r going to out[r]. */
+ICL__F8 void icl__f4_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  float32x4x2_t a = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + row));
+  float32x4x2_t b = vtrnq_f32(vld1q_f32(p + 2 * row), vld1q_f32(p + 3 * row));
+  vst1q_f32(out, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
+  vst1q_f32(out + stride, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
+  vst1q_f32(out + 2 * stride, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
+  vst1q_f32(out + 3 * stride, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
+}
+/* Rows p[0], p[row], .. p[7 row] of eight floats become columns: out[i stride + r] = p[r row + i]. */
+ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  icl__f4_transpose(out, stride, p, row);
+  icl__f4_transpose(out + 4, stride, p + 4 * row, row);
+  icl__f4_transpose(out + 4 * stride, stride, p + 4, row);
+  icl__f4_transpose(out + 4 * stride + 4, stride, p + 4 * row + 4, row);
 }
 /* 1 where a > b, else 0 */
 ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
@@ -794,37 +840,65 @@ static void icl__mm_ref(const icl__mm *g)
   }
 }
 
-/* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][16], zeros beyond column n. */
-ICL__UNUSED void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
+#if ICL__SIMD
+/* Any panel: w <= 16 columns of B, k steps, zeros beyond column w. */
+static void icl__pack_any(float *out, const icl__mm *g, const float *b, size_t k, size_t w)
 {
-  size_t j, p, i;
-  for (j = 0; j < n; j += ICL__NR) {
-    size_t w = icl__min(ICL__NR, n - j);
-    const float *b = g->b + p0 * g->b_row + (j0 + j) * g->b_col;
-    for (p = 0; p < k; p++, out += ICL__NR, b += g->b_row) {
-      if (g->b_col == 1 && w == ICL__NR) {
-        memcpy(out, b, ICL__NR * sizeof(float));
-      } else {
-        for (i = 0; i < w; i++) out[i] = b[i * g->b_col];
-        for (; i < ICL__NR; i++) out[i] = 0.0f;
-      }
-    }
+  size_t p, i;
+  for (p = 0; p < k; p++, out += ICL__NR, b += g->b_row) {
+    for (i = 0; i < w; i++) out[i] = b[i * g->b_col];
+    for (; i < ICL__NR; i++) out[i] = 0.0f;
   }
 }
 
-/* Writes A[i0 .. i0+m)[p0 .. p0+k) as tiles [k][6], for an A that is stored by columns. */
-ICL__UNUSED void icl__pack_a(float *out, const icl__mm *g, size_t i0, size_t m, size_t p0, size_t k)
+/* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][16].  A B whose rows are contiguous is read row by
+ * row, one whose columns are (a transposed weight) in squares of eight. */
+ICL__KERNEL void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
 {
-  size_t i, p, t;
-  for (i = 0; i < m; i += ICL__MR) {
-    size_t h = icl__min(ICL__MR, m - i);
-    for (p = 0; p < k; p++, out += ICL__MR) {
-      const float *a = g->a + (i0 + i) * g->a_row + (p0 + p) * g->a_col;
-      for (t = 0; t < h; t++) out[t] = a[t * g->a_row];
-      for (; t < ICL__MR; t++) out[t] = 0.0f;
+  const float *b = g->b + p0 * g->b_row + j0 * g->b_col;
+  size_t whole = n / ICL__NR * ICL__NR, squares = k & ~(size_t)7, j, p;
+  if (g->b_col == 1) {
+    for (p = 0; p < k; p++)
+      for (j = 0; j < whole; j += ICL__NR) {
+        const float *from = b + p * g->b_row + j;
+        float *to = out + j * k + p * ICL__NR;
+        icl__f8 lo = icl__f8_load(from), hi = icl__f8_load(from + 8);
+        icl__f8_store(to, lo);
+        icl__f8_store(to + 8, hi);
+      }
+  } else if (g->b_row == 1) {
+    for (j = 0; j < whole; j += ICL__NR) {
+      const float *from = b + j * g->b_col;
+      float *to = out + j * k;
+      for (p = 0; p < squares; p += 8, from += 8, to += 8 * ICL__NR) {
+        icl__f8_transpose(to, ICL__NR, from, g->b_col);
+        icl__f8_transpose(to + 8, ICL__NR, from + 8 * g->b_col, g->b_col);
+      }
+      icl__pack_any(to, g, from, k - squares, ICL__NR);
     }
+  } else {
+    whole = 0;
   }
+  for (j = whole; j < n; j += ICL__NR)
+    icl__pack_any(out + j * k, g, b + j * g->b_col, k, icl__min(ICL__NR, n - j));
 }
+
+/* Writes A[i0 .. i0+m)[p0 .. p0+k) as tiles [k][6], for an A that is stored by columns.  Two floats
+ * of a copy of eight are overwritten by the next one; the last of a tile is copied singly. */
+ICL__KERNEL void icl__pack_a(float *out, const icl__mm *g, size_t i0, size_t m, size_t p0, size_t k)
+{
+  size_t i, p, t, whole = 0;
+  const float *a = g->a + i0 * g->a_row + p0 * g->a_col;
+  if (g->a_row == 1 && m >= 8) whole = (m - 2) / ICL__MR * ICL__MR;
+  for (p = 0; p + 1 < k; p++)
+    for (i = 0; i < whole; i += ICL__MR)
+      icl__f8_store(out + i * k + p * ICL__MR, icl__f8_load(a + p * g->a_col + i));
+  for (i = 0; i < m; i += ICL__MR)
+    for (p = i < whole && k ? k - 1 : 0; p < k; p++)
+      for (t = 0; t < ICL__MR; t++)
+        out[i * k + p * ICL__MR + t] = i + t < m ? a[(i + t) * g->a_row + p * g->a_col] : 0.0f;
+}
+#endif
 
 #if ICL__SIMD
 /* One tile: up to 6 rows of A against a panel of B. */
@@ -953,10 +1027,14 @@ static void icl__mm_tiles(const icl__mm *g, const icl__block_of_mm *w, const flo
   }
 }
 
-/* The rows of a block of columns and k, in groups whose part of A stays in the second cache. */
+static void icl__activate_f8(float *out, const float *x, size_t n, icl_activation kind);
+
+/* The rows of a block of columns and k, in groups whose part of A stays in the second cache.  What is
+ * complete goes through the activation before it leaves the cache. */
 static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, size_t b_next,
                          size_t b_row)
 {
+  size_t i;
   for (w->i0 = 0; w->i0 < g->m; w->i0 += ICL__MC) {
     w->m = icl__min(ICL__MC, g->m - w->i0);
     if (g->a_col != 1 && g->pack_a) {
@@ -966,6 +1044,10 @@ static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, 
       const float *a = g->a + w->i0 * g->a_row + w->p0 * g->a_col;
       icl__mm_tiles(g, w, a, ICL__MR * g->a_row, g->a_row, g->a_col, b, b_next, b_row);
     }
+    if (g->act && w->p0 + w->k == g->k)
+      for (i = w->i0; i < w->i0 + w->m; i++)
+        icl__activate_f8(g->act + i * g->act_row + w->j0, g->c + i * g->c_row + w->j0, w->n,
+                         g->act_kind);
   }
 }
 
@@ -1042,13 +1124,13 @@ static void icl__mm_stream(const icl__mm *g)
     for (j = 0; j < g->n; j++) g->c[i * g->c_row + j] = icl__mm_start(g, i, j);
   if (g->m == 2) icl__stream_two(g, 0);
   else icl__stream_one(g, 0);
+  for (i = 0; g->act && i < g->m; i++)
+    icl__activate_f8(g->act + i * g->act_row, g->c + i * g->c_row, g->n, g->act_kind);
 }
-
-static void icl__activate_f8(float *out, const float *x, size_t n, icl_activation kind);
 
 static void icl__mm_f8(const icl__mm *g)
 {
-  size_t i, room = ICL__NR;
+  size_t room = ICL__NR;
   icl__block_of_mm w;
   memset(&w, 0, sizeof w);
   if (!g->m || !g->n) return;
@@ -1062,9 +1144,6 @@ static void icl__mm_f8(const icl__mm *g)
       icl__mm_columns(g, &w);
     }
   }
-  if (g->act)
-    for (i = 0; i < g->m; i++)
-      icl__activate_f8(g->act + i * g->act_row, g->c + i * g->c_row, g->n, g->act_kind);
 }
 #endif
 
