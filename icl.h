@@ -580,7 +580,7 @@ ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
 {
   return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f));
 }
-/* Rows p[0], p[row], .. p[7 row] of eight floats become columns: out[i stride + r] = p[r row + i]. */
+/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
 ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
 {
   __m256 a0 = _mm256_loadu_ps(p), a1 = _mm256_loadu_ps(p + row);
@@ -663,7 +663,7 @@ ICL__F8 void icl__f4_transpose(float *out, size_t stride, const float *p, size_t
   vst1q_f32(out + 2 * stride, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
   vst1q_f32(out + 3 * stride, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
 }
-/* Rows p[0], p[row], .. p[7 row] of eight floats become columns: out[i stride + r] = p[r row + i]. */
+/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
 ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
 {
   icl__f4_transpose(out, stride, p, row);
@@ -763,6 +763,9 @@ ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__MR = 6, ICL__NR = 16, ICL__KC = 256, ICL__NC = 256, ICL__MC = 96 };
 
+/* out[n] = f(in[n]), f of a kind */
+typedef void icl__elementwise(float *out, const float *in, size_t n, icl_activation kind);
+
 typedef struct icl__mm {
   size_t m, n, k;
   const float *a; size_t a_row, a_col;      /* A[i][p] is a[i a_row + p a_col]                  */
@@ -771,8 +774,10 @@ typedef struct icl__mm {
   const float *init; size_t init_row;       /* [m][n], row stride (0: the same for all); or NULL */
   const float *bias;                        /* [n] or NULL                                      */
   float *c; size_t c_row;
-  float *act; size_t act_row;               /* act = activation(C); may be c itself; or NULL    */
-  icl_activation act_kind;
+  icl__elementwise *after;                  /* on rows of C as they are done; or NULL           */
+  float *out; const float *in;              /* its arguments, [m][n]; either may be c itself    */
+  size_t after_row; icl_activation act_kind;
+  const float *panels;                      /* B as icl__panels leaves it, or NULL              */
   float *pack; size_t n_pack;               /* floats: >= 16 min(k, 256)                        */
   float *pack_a;                            /* 96 x 256 floats, where a_col is not 1; or NULL    */
 } icl__mm;
@@ -781,16 +786,19 @@ typedef struct icl__mm {
 typedef struct icl__ops {
   const char *name;
   void (*mm)(const icl__mm *g);
+  void (*panels)(float *out, const icl__mm *g);      /* NULL: mm has no use for them            */
   void (*layernorm)(float *out, float *stats, const float *x, const float *gain, const float *bias,
                     size_t rows, size_t n, float eps);
   void (*softmax)(float *s, size_t n, float scale);
-  void (*activate)(float *out, const float *x, size_t n, icl_activation kind);
+  icl__elementwise *activate;
   void (*axpy)(float *y, float a, const float *x, size_t n);
   float (*dot)(const float *a, const float *b, size_t n);
   float (*dot_in_order)(const float *a, const float *b, size_t n);
 } icl__ops;
 
 static size_t icl__min(size_t a, size_t b) { return a < b ? a : b; }
+/* To a whole number of panels. */
+static size_t icl__round_up(size_t n) { return (n + ICL__NR - 1) / ICL__NR * ICL__NR; }
 ICL__UNUSED size_t icl__max(size_t a, size_t b) { return a > b ? a : b; }
 
 /* What element (i, j) starts from. */
@@ -828,7 +836,12 @@ static void icl__mm_ref1(const icl__mm *g, size_t i, size_t j)
   g->c[i * g->c_row + j] = sum;
 }
 
-static void icl__activate_ref(float *out, const float *x, size_t n, icl_activation kind);
+/* What follows the product, on n columns from j on of m rows from i on. */
+static void icl__mm_after(const icl__mm *g, size_t i, size_t m, size_t j, size_t n)
+{
+  for (; g->after && m; m--, i++)
+    g->after(g->out + i * g->after_row + j, g->in + i * g->after_row + j, n, g->act_kind);
+}
 
 static void icl__mm_ref(const icl__mm *g)
 {
@@ -836,7 +849,7 @@ static void icl__mm_ref(const icl__mm *g)
   for (i = 0; i < g->m; i++) {
     for (j = 0; j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
     for (; j < g->n; j++) icl__mm_ref1(g, i, j);
-    if (g->act) icl__activate_ref(g->act + i * g->act_row, g->c + i * g->c_row, g->n, g->act_kind);
+    icl__mm_after(g, i, 1, 0, g->n);
   }
 }
 
@@ -881,6 +894,15 @@ ICL__KERNEL void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, 
   }
   for (j = whole; j < n; j += ICL__NR)
     icl__pack_any(out + j * k, g, b + j * g->b_col, k, icl__min(ICL__NR, n - j));
+}
+
+/* All of B, for products that share it: out[k][n], n rounded up to 16; blocks of 256 steps of k,
+ * each a row of panels. */
+static void icl__panels_f8(float *out, const icl__mm *g)
+{
+  size_t p;
+  for (p = 0; p < g->k; p += ICL__KC)
+    icl__pack_b(out + p * icl__round_up(g->n), g, p, icl__min(ICL__KC, g->k - p), 0, g->n);
 }
 
 /* Writes A[i0 .. i0+m)[p0 .. p0+k) as tiles [k][6], for an A that is stored by columns.  Two floats
@@ -999,55 +1021,51 @@ static void icl__tile_edge(const icl__tile *t, size_t rows, size_t cols)
  * it. */
 typedef struct icl__block_of_mm { size_t i0, m, j0, n, p0, k; } icl__block_of_mm;
 
-/* All tiles of a block; b is its first panel, the next one b_next floats on. */
-static void icl__mm_tiles(const icl__mm *g, const icl__block_of_mm *w, const float *a,
-                          size_t a_tile, size_t a_row, size_t a_col,
-                          const float *b, size_t b_next, size_t b_row)
+/* All tiles of a block; b is its first panel, the next one b_next floats on.  t has the strides. */
+static void icl__mm_tiles(const icl__mm *g, const icl__block_of_mm *w, icl__tile t, const float *a,
+                          size_t a_tile, const float *b, size_t b_next)
 {
+  const float *init = w->p0 ? g->c : g->init;           /* behind the first block of k: go on */
+  const float *bias = w->p0 ? NULL : g->bias;
   size_t i, j;
+  t.k = w->k;
+  t.c_row = g->c_row;
+  t.init_row = w->p0 ? g->c_row : g->init_row;
   for (j = 0; j < w->n; j += ICL__NR, b += b_next) {
-    size_t cols = icl__min(ICL__NR, w->n - j);
-    for (i = 0; i < w->m; i += ICL__MR) {
-      size_t rows = icl__min(ICL__MR, w->m - i), at = w->j0 + j;
-      icl__tile t;
-      t.k = w->k;
-      t.a = a + i / ICL__MR * a_tile; t.a_row = a_row; t.a_col = a_col;
-      t.b = b; t.b_row = b_row;
-      t.c = g->c + (w->i0 + i) * g->c_row + at; t.c_row = g->c_row;
-      if (w->p0) {                                      /* go on from the last block of k */
-        t.init = t.c; t.init_row = g->c_row; t.bias = NULL;
-      } else {
-        t.init = g->init ? g->init + (w->i0 + i) * g->init_row + at : NULL;
-        t.init_row = g->init_row;
-        t.bias = g->bias ? g->bias + at : NULL;
-      }
+    size_t cols = icl__min(ICL__NR, w->n - j), at = w->j0 + j;
+    t.b = b;
+    t.bias = bias ? bias + at : NULL;
+    t.a = a;
+    for (i = w->i0; i < w->i0 + w->m; i += ICL__MR, t.a += a_tile) {
+      size_t rows = icl__min(ICL__MR, w->i0 + w->m - i);
+      t.c = g->c + i * g->c_row + at;
+      t.init = init ? init + i * t.init_row + at : NULL;
       if (cols == ICL__NR) icl__tile_run(&t, rows);
       else icl__tile_edge(&t, rows, cols);
     }
   }
 }
 
-static void icl__activate_f8(float *out, const float *x, size_t n, icl_activation kind);
-
-/* The rows of a block of columns and k, in groups whose part of A stays in the second cache.  What is
- * complete goes through the activation before it leaves the cache. */
+/* The rows of a block of columns and k, in groups whose part of A stays in the second cache.  What
+ * is complete is worked on further before it leaves the cache. */
 static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, size_t b_next,
                          size_t b_row)
 {
-  size_t i;
+  icl__tile t;
+  memset(&t, 0, sizeof t);
+  t.b_row = b_row;
   for (w->i0 = 0; w->i0 < g->m; w->i0 += ICL__MC) {
     w->m = icl__min(ICL__MC, g->m - w->i0);
     if (g->a_col != 1 && g->pack_a) {
+      t.a_row = 1; t.a_col = ICL__MR;
       icl__pack_a(g->pack_a, g, w->i0, w->m, w->p0, w->k);
-      icl__mm_tiles(g, w, g->pack_a, ICL__MR * w->k, 1, ICL__MR, b, b_next, b_row);
+      icl__mm_tiles(g, w, t, g->pack_a, ICL__MR * w->k, b, b_next);
     } else {
-      const float *a = g->a + w->i0 * g->a_row + w->p0 * g->a_col;
-      icl__mm_tiles(g, w, a, ICL__MR * g->a_row, g->a_row, g->a_col, b, b_next, b_row);
+      t.a_row = g->a_row; t.a_col = g->a_col;
+      icl__mm_tiles(g, w, t, g->a + w->i0 * g->a_row + w->p0 * g->a_col, ICL__MR * g->a_row, b,
+                    b_next);
     }
-    if (g->act && w->p0 + w->k == g->k)
-      for (i = w->i0; i < w->i0 + w->m; i++)
-        icl__activate_f8(g->act + i * g->act_row + w->j0, g->c + i * g->c_row + w->j0, w->n,
-                         g->act_kind);
+    if (w->p0 + w->k == g->k) icl__mm_after(g, w->i0, w->m, w->j0, w->n);
   }
 }
 
@@ -1058,7 +1076,10 @@ static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
   int in_place = g->b_col == 1 && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
   for (w->p0 = 0; w->p0 < g->k || w->p0 == 0; w->p0 += ICL__KC) {
     w->k = icl__min(ICL__KC, g->k - w->p0);
-    if (in_place) {
+    if (g->panels) {
+      icl__mm_rows(g, w, g->panels + icl__round_up(g->n) * w->p0 + w->j0 * w->k, ICL__NR * w->k,
+                   ICL__NR);
+    } else if (in_place) {
       icl__mm_rows(g, w, g->b + w->p0 * g->b_row + w->j0, ICL__NR, g->b_row);
     } else {
       icl__pack_b(g->pack, g, w->p0, w->k, w->j0, w->n);
@@ -1124,8 +1145,7 @@ static void icl__mm_stream(const icl__mm *g)
     for (j = 0; j < g->n; j++) g->c[i * g->c_row + j] = icl__mm_start(g, i, j);
   if (g->m == 2) icl__stream_two(g, 0);
   else icl__stream_one(g, 0);
-  for (i = 0; g->act && i < g->m; i++)
-    icl__activate_f8(g->act + i * g->act_row, g->c + i * g->c_row, g->n, g->act_kind);
+  icl__mm_after(g, 0, g->m, 0, g->n);
 }
 
 static void icl__mm_f8(const icl__mm *g)
@@ -1326,14 +1346,14 @@ ICL__KERNEL float icl__dot_in_order_f8(const float *a, const float *b, size_t n)
  * >>dispatch
  * ------------------------------------------------------------------------------------------- */
 static const icl__ops icl__ops_ref = {
-  "c", icl__mm_ref, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref, icl__axpy_ref,
+  "c", icl__mm_ref, NULL, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref, icl__axpy_ref,
   icl__dot_ref, icl__dot_ref
 };
 
 #if ICL__SIMD
 static const icl__ops icl__ops_f8 = {
-  ICL__X86 ? "avx2" : "neon", icl__mm_f8, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
-  icl__axpy_f8, icl__dot_f8, icl__dot_in_order_f8
+  ICL__X86 ? "avx2" : "neon", icl__mm_f8, icl__panels_f8, icl__layernorm_f8, icl__softmax_f8,
+  icl__activate_f8, icl__axpy_f8, icl__dot_f8, icl__dot_in_order_f8
 };
 #endif
 
@@ -1552,6 +1572,7 @@ typedef struct icl__pass {
   float *values; size_t value_layer;         /* [L][.][C]; NULL: read them where qkv has them    */
   float *scores;                             /* [6][key_row]                                     */
   float *pack; size_t n_pack;
+  const float *const *panels;                /* of weights, by slot; or NULL                     */
 } icl__pass;
 
 /* The activations of one layer.  Training keeps a set per layer; inference lets all layers, and
@@ -1708,6 +1729,7 @@ static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const i
   int trim = l + 1 == (size_t)m->config.n_layer;
   const float *const *w = m->weights + icl__slot(l, 0);
   const icl__ops *o = m->ops;
+  const float *const *panels = p->panels ? p->panels + icl__slot(l, 0) : NULL;
   const float *init = a->x;
   icl__mm g;
   K = p->n_seq * icl__kept(p->T, trim) + p->n_query;
@@ -1715,18 +1737,23 @@ static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const i
   o->layernorm(a->ln1, a->stats1, a->x, w[ICL__LN1_W], w[ICL__LN1_B], R, C,
                m->config.layer_norm_epsilon);
   g = icl__linear(p, a->qkv, NULL, a->ln1, w[ICL__QKV_W], w[ICL__QKV_B], R, C, 3 * C);
+  if (panels) g.panels = panels[ICL__QKV_W];
   o->mm(&g);
   icl__attention(m, p, l, a, trim);
   if (trim) { icl__keep_rows(p, a->mid, a->x, C); init = a->mid; }
   g = icl__linear(p, a->mid, init, a->att, w[ICL__PROJ_W], w[ICL__PROJ_B], K, C, C);
+  if (panels) g.panels = panels[ICL__PROJ_W];
   o->mm(&g);
 
   o->layernorm(a->ln2, a->stats2, a->mid, w[ICL__LN2_W], w[ICL__LN2_B], K, C,
                m->config.layer_norm_epsilon);
   g = icl__linear(p, a->fc, NULL, a->ln2, w[ICL__FC_W], w[ICL__FC_B], K, C, F);
-  g.act = a->act; g.act_row = F; g.act_kind = m->config.activation_function;
+  if (panels) g.panels = panels[ICL__FC_W];
+  g.after = o->activate; g.out = a->act; g.in = a->fc; g.after_row = F;
+  g.act_kind = m->config.activation_function;
   o->mm(&g);
   g = icl__linear(p, a->out, a->mid, a->act, w[ICL__MLP_W], w[ICL__MLP_B], K, F, C);
+  if (panels) g.panels = panels[ICL__MLP_W];
   o->mm(&g);
 }
 
@@ -1770,9 +1797,6 @@ static void icl__sinusoids(float *out, size_t n, size_t C)
 /* ---------------------------------------------------------------------------------------------
  * >>context
  * ------------------------------------------------------------------------------------------- */
-
-/* To a whole number of panels. */
-static size_t icl__round_up(size_t n) { return (n + ICL__NR - 1) / ICL__NR * ICL__NR; }
 
 /* Counts or places everything a context owns. */
 static void icl__place_ctx(icl_ctx *c, icl__arena *mem)

@@ -2322,7 +2322,7 @@ typedef struct icl__train_ops {
   /* sum[n] += sum over rows of x[rows][stride] */
   void (*column_sum)(float *sum, const float *x, size_t rows, size_t n, size_t stride);
   /* d[n] *= f'(x) */
-  void (*activate)(float *d, const float *x, size_t n, icl_activation kind);
+  icl__elementwise *activate;
   /* d[n] = scale p (d - sum p d) */
   void (*softmax)(float *d, const float *p, size_t n, float scale);
   void (*adam)(float *p, float *m, float *v, const float *g, size_t n, const icl__adam *k);
@@ -2460,16 +2460,23 @@ ICL__KERNEL void icl__d_layernorm_params_f8(float *dgain, float *dbias, const fl
   }
 }
 
+/* Four rows at a time, so that x is read in memory order and sum stays in the first cache. */
 ICL__KERNEL void icl__column_sum_f8(float *sum, const float *x, size_t rows, size_t n,
                                     size_t stride)
 {
-  size_t t, i;
-  for (i = 0; i + 8 <= n; i += 8) {
-    icl__f8 s = icl__f8_load(sum + i);
-    for (t = 0; t < rows; t++) s = icl__f8_add(s, icl__f8_load(x + t * stride + i));
-    icl__f8_store(sum + i, s);
-  }
-  if (i < n) icl__column_sum_ref(sum + i, x + i, rows, n - i, stride);
+  size_t t = 0, i, whole = n & ~(size_t)7;
+  for (; t + 4 <= rows; t += 4, x += 4 * stride)
+    for (i = 0; i < whole; i += 8) {
+      icl__f8 s = icl__f8_add(icl__f8_load(sum + i), icl__f8_load(x + i));
+      s = icl__f8_add(s, icl__f8_load(x + stride + i));
+      s = icl__f8_add(s, icl__f8_load(x + 2 * stride + i));
+      icl__f8_store(sum + i, icl__f8_add(s, icl__f8_load(x + 3 * stride + i)));
+    }
+  for (; t < rows; t++, x += stride)
+    for (i = 0; i < whole; i += 8)
+      icl__f8_store(sum + i, icl__f8_add(icl__f8_load(sum + i), icl__f8_load(x + i)));
+  x -= rows * stride;
+  if (whole < n) icl__column_sum_ref(sum + whole, x + whole, rows, n - whole, stride);
 }
 
 ICL__F8 icl__f8 icl__d_activate8(icl__f8 x, icl_activation kind)
@@ -2560,7 +2567,10 @@ static const icl__train_ops *icl__train_ops_of(const icl_model *m)
  * thread takes through all layers.  Each sequence has T = 2 pairs - 1 tokens: nothing reads the
  * last y.
  * ------------------------------------------------------------------------------------------- */
-enum { ICL__GROUP_ROWS = 320, ICL__TILE_M = 192, ICL__TILE_N = 256, ICL__ADAM_CHUNK = 1 << 14 };
+enum {
+  ICL__GROUP_ROWS = 324, ICL__ACT_FLOATS = 4 << 20, ICL__TILE_M = 192, ICL__TILE_N = 256,
+  ICL__ADAM_CHUNK = 1 << 14
+};
 
 /* What one thread needs beside the activations. */
 typedef struct icl__thread {
@@ -2586,6 +2596,7 @@ typedef struct icl__work {
   /* training: gradients of one layer's activations, K or R rows */
   float *d_out, *d_in, *d_mid, *d_fc, *d_ln2, *d_att, *d_qkv, *d_ln1;
   float *d_pred, *d_lnf;                     /* [K], [K][C]                                      */
+  float **panels, **panels_t;                /* by slot: a block's weights, and their transposes */
   float **grads;                             /* by slot                                          */
   size_t layer;                              /* of the phase that runs                           */
 } icl__work;
@@ -2654,6 +2665,26 @@ static void icl__place_gradients(icl__work *w, icl__arena *mem, size_t R)
   w->grads = (float **)icl__take(mem, icl__slot_count(&w->model->config), sizeof(float *));
 }
 
+/* The four weights of a block: rows k, columns n, in units of the width. */
+static const struct { int kind; size_t k, n; } icl__block_weights[4] = {
+  {ICL__QKV_W, 1, 3}, {ICL__PROJ_W, 1, 1}, {ICL__FC_W, 1, 4}, {ICL__MLP_W, 4, 1}
+};
+
+/* Room for the weights as panels, which all groups share. */
+static float **icl__place_panels(const icl__work *w, icl__arena *mem, int transposed)
+{
+  size_t C = (size_t)w->model->config.n_embd, l, i;
+  float **panels = (float **)icl__take(mem, icl__slot_count(&w->model->config), sizeof(float *));
+  for (l = 0; l < (size_t)w->model->config.n_layer; l++)
+    for (i = 0; i < 4; i++) {
+      size_t k = icl__block_weights[i].k * C, n = icl__block_weights[i].n * C;
+      float *x = icl__take_floats(mem, transposed ? icl__times(n, icl__round_up(k))
+                                                  : icl__times(k, icl__round_up(n)));
+      if (panels) panels[icl__slot(l, (size_t)icl__block_weights[i].kind)] = x;
+    }
+  return panels;
+}
+
 /* Counts or places a workspace; model, pool.threads, training, max_pairs and n_function are set. */
 static void icl__place_work(icl__work *w, icl__arena *mem)
 {
@@ -2684,6 +2715,8 @@ static void icl__place_work(icl__work *w, icl__arena *mem)
     else a->x = w->acts ? w->acts[l - 1].out : NULL;
     icl__place_acts(w, a, mem, l);
   }
+  w->panels = icl__place_panels(w, mem, 0);
+  w->panels_t = w->training ? icl__place_panels(w, mem, 1) : NULL;
   if (w->training) icl__place_gradients(w, mem, R);
   if (mem->base && w->positions) icl__sinusoids(w->positions, T, C);
 }
@@ -2728,7 +2761,33 @@ static icl__pass icl__work_pass(const icl__work *w, size_t n_seq, int thread)
   p.scores = w->thread[thread].scores;
   p.pack = w->thread[thread].pack;
   p.n_pack = w->n_pack;
+  if (w->model->ops->panels) p.panels = (const float *const *)w->panels;
   return p;
+}
+
+/* Weight i % 4 of block i / 4 as panels. */
+static void icl__pack_weight(void *arg, size_t i, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  size_t C = (size_t)w->model->config.n_embd;
+  size_t k = icl__block_weights[i % 4].k * C, n = icl__block_weights[i % 4].n * C;
+  size_t slot = icl__slot(i / 4, (size_t)icl__block_weights[i % 4].kind);
+  icl__mm g;
+  (void)thread;
+  memset(&g, 0, sizeof g);
+  g.b = w->model->weights[slot];
+  g.k = k; g.n = n; g.b_row = n; g.b_col = 1;
+  w->model->ops->panels(w->panels[slot], &g);
+  if (!w->training) return;
+  g.k = n; g.n = k; g.b_row = 1; g.b_col = n;
+  w->model->ops->panels(w->panels_t[slot], &g);
+}
+
+/* Before a pass, and after the weights changed. */
+static void icl__pack_weights(icl__work *w)
+{
+  if (w->model->ops->panels)
+    icl__pool_run(&w->pool, 4 * (size_t)w->model->config.n_layer, icl__pack_weight, w);
 }
 
 /* tokens[T][d] of a prompt: x_1, (y_1, 0, ..), x_2, ... */
@@ -2777,14 +2836,16 @@ static void icl__forward_group(icl__work *w, size_t first, size_t n, int thread)
  * microbatches.
  * ------------------------------------------------------------------------------------------- */
 
-/* out[rows][k] = dy[rows][n] W^T,  W[k][n]. */
-static void icl__d_input(const icl__work *w, const icl__pass *p, float *out, const float *dy,
-                         const float *weight, size_t rows, size_t k, size_t n)
+/* out[rows][k] = dy[rows][n] W^T,  W[k][n], weight `kind` of the layer that is worked on. */
+static icl__mm icl__d_input(const icl__work *w, const icl__pass *p, float *out, const float *dy,
+                            int kind, size_t rows, size_t k, size_t n)
 {
-  icl__mm g = icl__linear(p, out, NULL, dy, weight, NULL, rows, n, k);
+  size_t slot = icl__slot(w->layer, (size_t)kind);
+  icl__mm g = icl__linear(p, out, NULL, dy, w->model->weights[slot], NULL, rows, n, k);
   g.b_row = 1;
   g.b_col = n;
-  w->model->ops->mm(&g);
+  if (p->panels) g.panels = w->panels_t[slot];
+  return g;
 }
 
 /* One head of one prompt: gradients of its q, k, v from that of its output. */
@@ -2902,16 +2963,22 @@ static void icl__backward_group(void *arg, size_t group, int thread)
   float *d_out = w->d_out + K0 * C, *d_mid = w->d_mid + K0 * C, *d_fc = w->d_fc + K0 * F;
   float *d_ln2 = w->d_ln2 + K0 * C, *d_att = w->d_att + K0 * C + icl__gap(first);
   float *d_qkv = w->d_qkv + R0 * 3 * C, *d_ln1 = w->d_ln1 + R0 * C, *d_in = w->d_in + R0 * C;
+  icl__mm g;
 
-  icl__d_input(w, &p, d_fc, d_out, weight[ICL__MLP_W], K, F, C);
-  o->activate(d_fc, a.fc, K * F, m->config.activation_function);
-  icl__d_input(w, &p, d_ln2, d_fc, weight[ICL__FC_W], K, C, F);
+  g = icl__d_input(w, &p, d_fc, d_out, ICL__MLP_W, K, F, C);
+  g.after = o->activate; g.out = d_fc; g.in = a.fc; g.after_row = F;
+  g.act_kind = m->config.activation_function;
+  m->ops->mm(&g);
+  g = icl__d_input(w, &p, d_ln2, d_fc, ICL__FC_W, K, C, F);
+  m->ops->mm(&g);
   memcpy(d_mid, d_out, K * C * sizeof(float));
   o->layernorm(d_mid, d_ln2, a.mid, a.stats2, weight[ICL__LN2_W], K, C);
 
-  icl__d_input(w, &p, d_att, d_mid, weight[ICL__PROJ_W], K, C, C);
+  g = icl__d_input(w, &p, d_att, d_mid, ICL__PROJ_W, K, C, C);
+  m->ops->mm(&g);
   icl__d_attention(w, &p, &a, d_qkv, d_att, trim, thread);
-  icl__d_input(w, &p, d_ln1, d_qkv, weight[ICL__QKV_W], R, C, 3 * C);
+  g = icl__d_input(w, &p, d_ln1, d_qkv, ICL__QKV_W, R, C, 3 * C);
+  m->ops->mm(&g);
   icl__spread_rows(w, d_in, d_mid, n, trim);
   o->layernorm(d_in, d_ln1, a.x, a.stats1, weight[ICL__LN1_W], R, C);
 }
@@ -3139,18 +3206,19 @@ static size_t icl__local_batch(const icl_train_options *o)
   return (size_t)((o->batch - o->rank + o->world - 1) / o->world);
 }
 
-/* Prompts in a group, so that its rows fill a few tiles of the product; and prompts at once, so
- * that there are groups for every thread while activations stay within some 128 MB. */
+/* Prompts in a group, so that its rows fill tens of tiles of the product; and prompts at once, so
+ * that every thread has as many groups, and the activations that the backward pass reads again stay
+ * in the last cache (16 MB) where that is possible. */
 static void icl__choose_sizes(icl__work *w, size_t batch, int threads)
 {
   const icl_config *c = &w->model->config;
-  size_t T = 2 * w->max_pairs - 1, per_token, fit;
-  w->group = icl__max(1, icl__min(16, ICL__GROUP_ROWS / T));
+  size_t T = 2 * w->max_pairs - 1, per_token, fit, round;
+  w->group = icl__max(1, icl__min(32, ICL__GROUP_ROWS / T));
   w->group = icl__max(1, icl__min(w->group, batch / (2 * (size_t)threads)));
   per_token = (size_t)c->n_layer * (16 * (size_t)c->n_embd + (size_t)c->n_head * T);
-  fit = ((size_t)32 << 20) / icl__max(1, icl__times(per_token, T));
-  fit = icl__max(fit, (size_t)threads * w->group) / w->group * w->group;
-  w->micro = icl__min(batch, icl__max(fit, w->group));
+  fit = ICL__ACT_FLOATS / icl__max(1, icl__times(per_token, T));
+  round = (size_t)threads * w->group;
+  w->micro = icl__min(batch, icl__max(fit / round, 1) * round);
 }
 
 /* Counts or places a trainer's memory. */
@@ -3339,6 +3407,7 @@ static void icl__gradient(icl_trainer *t)
   double sum = 0;
   icl__set_pairs(w, (size_t)icl__pairs_now(t));
   memset(t->grad, 0, (t->n + 1) * sizeof(float));
+  icl__pack_weights(w);
   for (t->first = 0; t->first < batch; t->first += w->prompts) {
     w->prompts = icl__min(w->micro, batch - t->first);
     icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__train_group, t);
@@ -3830,6 +3899,7 @@ static void icl__typical_logs(icl_trainer *t, float *logs)
   icl__work *w = &t->work;
   size_t i;
   icl__set_pairs(w, (size_t)t->o.pairs);
+  icl__pack_weights(w);
   for (t->first = 0; t->first < ICL__TYPICAL_PROMPTS; t->first += w->prompts) {
     w->prompts = icl__min(w->micro, ICL__TYPICAL_PROMPTS - t->first);
     icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__typical_group, t);
@@ -4018,6 +4088,7 @@ icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *y
   if (!icl__finite(xs, (size_t)n * P * d)) return ICL_ERR_NONFINITE;
   for (at = 0; at < (size_t)n; at++)
     if (!icl__finite(ys + at * P, P - 1)) return ICL_ERR_NONFINITE;
+  icl__pack_weights(w);
   for (at = 0; at < (size_t)n; at += w->prompts) {
     w->prompts = icl__min(w->micro, (size_t)n - at);
     memcpy(w->xs, xs + at * P * d, w->prompts * P * d * sizeof(float));

@@ -253,16 +253,16 @@ static void check_way(const icl__ops *o, size_t m, size_t n, size_t k, const way
   lay_out_start(&g, w);
   g.act_kind = (icl_activation)w->act_kind;
   if (w->act == ACT_APART) {
-    g.act_row = n + (size_t)(w->pad + 1);
-    g.act = output(&room_act, m, n, g.act_row, &act_floats);
+    g.after = o->activate; g.in = g.c; g.after_row = g.c_row;
+    g.out = output(&room_act, m, n, g.after_row, &act_floats);
   }
-  if (in_place) { g.act = g.c; g.act_row = g.c_row; }
+  if (in_place) { g.after = o->activate; g.out = g.c; g.in = g.c; g.after_row = g.c_row; }
   g.n_pack = w->large_pack ? 256 * 256 : 16 * (k < 256 ? k : 256);
   g.pack = at_end(&room_pack, g.n_pack);
   g.pack_a = w->pack_a ? at_end(&room_pack_a, 96 * 256) : NULL;
   o->mm(&g);
   CHECK(intact(c, m, n, g.c_row));
-  if (w->act == ACT_APART) CHECK(intact(g.act, m, n, g.act_row));
+  if (w->act == ACT_APART) CHECK(intact(g.out, m, n, g.after_row));
   for (i = 0; i < m; i++) {
     const float *ci = c + i * g.c_row, *expected = want[start] + i * n;
     if (w->start == START_ONE_ROW && i) {                     /* every row starts from row 0 of init */
@@ -273,7 +273,7 @@ static void check_way(const icl__ops *o, size_t m, size_t n, size_t k, const way
     if (!in_place && !is_simd(o)) for (j = 0; j < n; j++) CHECK(near_exact(ci, i, j, n, k, start));
     if (w->act == ACT_APART) {
       o->activate(row, ci, n, g.act_kind);
-      CHECK(same(g.act + i * g.act_row, row, n));
+      CHECK(same(g.out + i * g.after_row, row, n));
     }
     if (in_place && is_simd(o)) {
       o->activate(row, expected, n, g.act_kind);
