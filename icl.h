@@ -554,6 +554,7 @@ static size_t icl__times(size_t a, size_t b) { return b && a > SIZE_MAX / b ? SI
 #if ICL__X86
 typedef __m256 icl__f8;
 ICL__F8 icl__f8 icl__f8_load(const float *p) { return _mm256_loadu_ps(p); }
+ICL__F8 void icl__prefetch(const float *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
 ICL__F8 void icl__f8_store(float *p, icl__f8 a) { _mm256_storeu_ps(p, a); }
 ICL__F8 icl__f8 icl__f8_set1(float x) { return _mm256_set1_ps(x); }
 ICL__F8 icl__f8 icl__f8_add(icl__f8 a, icl__f8 b) { return _mm256_add_ps(a, b); }
@@ -617,6 +618,11 @@ ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
   r.hi = hi;
   return r;
 }
+#ifdef __GNUC__
+ICL__F8 void icl__prefetch(const float *p) { __builtin_prefetch(p); }
+#else
+ICL__F8 void icl__prefetch(const float *p) { (void)p; }
+#endif
 ICL__F8 icl__f8 icl__f8_load(const float *p)
 {
   return icl__f8_make(vld1q_f32(p), vld1q_f32(p + 4));
@@ -1103,7 +1109,9 @@ ICL__F8 void icl__stream_steps(const int rows, const int steps, const icl__mm *g
   icl__f8 w0 = icl__f8_set1(a2[0]), w1 = icl__f8_set1(steps > 1 ? a2[g->a_col] : 0);
   icl__f8 w2 = icl__f8_set1(steps > 2 ? a2[2 * g->a_col] : 0);
   icl__f8 w3 = icl__f8_set1(steps > 3 ? a2[3 * g->a_col] : 0);
-  size_t j = 0, n = g->n;
+  /* the next four rows: in the order of the memory where they are one stretch of it */
+  const float *next = b + (g->k - p < 8 ? 0 : 4 * g->b_row);
+  size_t j = 0, n = g->n, line = g->b_row == n ? 16 : g->b_row;
 #define ICL__STREAM(LOAD, STORE)                                                                  \
   {                                                                                               \
     icl__f8 c = LOAD(y + j), v = LOAD(b + j), d = c;                                              \
@@ -1117,6 +1125,16 @@ ICL__F8 void icl__stream_steps(const int rows, const int steps, const icl__mm *g
   }
 #define ICL__LOAD_REST(p) icl__f8_load_n(p, n - j)
 #define ICL__STORE_REST(p, v) icl__f8_store_n(p, v, n - j)
+  for (; steps == 4 && j + 16 <= n; j += 8) {            /* asks for four lines, works on four */
+    icl__prefetch(next);
+    icl__prefetch(next + line);
+    icl__prefetch(next + 2 * line);
+    icl__prefetch(next + 3 * line);
+    next += line == 16 ? 64 : 16;
+    ICL__STREAM(icl__f8_load, icl__f8_store)
+    j += 8;
+    ICL__STREAM(icl__f8_load, icl__f8_store)
+  }
   for (; j + 8 <= n; j += 8) ICL__STREAM(icl__f8_load, icl__f8_store)
   if (j < n) ICL__STREAM(ICL__LOAD_REST, ICL__STORE_REST)
 #undef ICL__STREAM
@@ -1138,11 +1156,24 @@ ICL__KERNEL void icl__stream_two(const icl__mm *g, size_t i)
   for (; p < g->k; p++) icl__stream_steps(2, 1, g, i, p);
 }
 
+/* C = init + bias */
+ICL__KERNEL void icl__stream_start(const icl__mm *g)
+{
+  icl__f8 zero = icl__f8_set1(0.0f);
+  size_t i, j, whole = g->n & ~(size_t)7;
+  for (i = 0; i < g->m; i++) {
+    const float *init = g->init ? g->init + i * g->init_row : NULL;
+    for (j = 0; j < whole; j += 8) {
+      icl__f8 c = init ? icl__f8_load(init + j) : zero;
+      icl__f8_store(g->c + i * g->c_row + j, g->bias ? icl__f8_add(c, icl__f8_load(g->bias + j)) : c);
+    }
+    for (; j < g->n; j++) g->c[i * g->c_row + j] = icl__mm_start(g, i, j);
+  }
+}
+
 static void icl__mm_stream(const icl__mm *g)
 {
-  size_t i, j;
-  for (i = 0; i < g->m; i++)
-    for (j = 0; j < g->n; j++) g->c[i * g->c_row + j] = icl__mm_start(g, i, j);
+  icl__stream_start(g);
   if (g->m == 2) icl__stream_two(g, 0);
   else icl__stream_one(g, 0);
   icl__mm_after(g, 0, g->m, 0, g->n);
