@@ -177,11 +177,17 @@ typedef struct icl_model {
 } icl_model;
 
 /* The pairs seen so far, and scratch.  One per thread.  Put it anywhere. */
+/* Runs task(arg, 0) .. task(arg, n - 1) in any order, on any threads, and returns when all have. */
+typedef void icl_parallel(void *user, int n, void (*task)(void *arg, int i), void *arg);
+
 typedef struct icl_ctx {
   const icl_model *model;
   int max_pairs, max_batch;
   int n_pairs;
   /* private below */
+  int threads;                     /* that run has, or 1                                      */
+  icl_parallel *run;
+  void *run_user;
   size_t rows;                     /* rows of scratch: max(2, max_batch)                      */
   size_t key_row;                  /* floats from one channel's keys to the next's            */
   size_t n_pack;                   /* floats of pack                                          */
@@ -195,7 +201,7 @@ typedef struct icl_ctx {
   float *stream;                   /* [rows][C] the residual stream                           */
   float *normed;                   /* [rows][C]                                               */
   float *hidden;                   /* [rows][4C]                                              */
-  float *scores;                   /* [6][key_row]                                            */
+  float *scores;                   /* [H][6][key_row]                                         */
   float *pack;
 } icl_ctx;
 
@@ -255,6 +261,11 @@ ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, in
 ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std,
                                 float y_mean, float y_std);
 
+/* Calls on c use up to n >= 1 threads from now on, by way of run(user, ..): icl_threads_run of
+ * icl_train.h, OpenMP, whatever the program has.  n = 1: the calling thread alone.  The answers
+ * stay the same bits.  ARG. */
+ICL_API icl_error icl_ctx_threads(icl_ctx *c, int n, icl_parallel *run, void *user);
+
 /* ----- the work: on any error the context stays as it was ------------------------------------- */
 
 /* One more pair: x[d] and its y.  Costs two tokens.  FULL, NONFINITE, ARG. */
@@ -269,6 +280,12 @@ ICL_API icl_error icl_predict(icl_ctx *c, const float *x, float *y);
 /* ys[n] = predictions at xs[n][d]; no query sees another; the same bits as n calls of icl_predict.
  * On an error ys may be partly written. */
 ICL_API icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *ys);
+
+/* icl_add_batch(c, n, xs, ys), then icl_predict_batch(c, n_query, queries, answers), with the same
+ * bits: where max_batch >= 2 n + n_query in one pass, which is the fastest way to a first answer.
+ * On an error answers may be partly written. */
+ICL_API icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
+                          const float *queries, float *answers);
 
 /* Forgets all but the first n_pairs pairs. */
 ICL_API icl_error icl_rewind(icl_ctx *c, int n_pairs);
@@ -1165,7 +1182,8 @@ ICL__KERNEL void icl__stream_start(const icl__mm *g)
     const float *init = g->init ? g->init + i * g->init_row : NULL;
     for (j = 0; j < whole; j += 8) {
       icl__f8 c = init ? icl__f8_load(init + j) : zero;
-      icl__f8_store(g->c + i * g->c_row + j, g->bias ? icl__f8_add(c, icl__f8_load(g->bias + j)) : c);
+      if (g->bias) c = icl__f8_add(c, icl__f8_load(g->bias + j));
+      icl__f8_store(g->c + i * g->c_row + j, c);
     }
     for (; j < g->n; j++) g->c[i * g->c_row + j] = icl__mm_start(g, i, j);
   }
@@ -1601,9 +1619,10 @@ typedef struct icl__pass {
   size_t n_seq, T, n_query, pos0;
   float *keys; size_t key_layer, key_row;    /* [L][C][key_row], one sequence's                  */
   float *values; size_t value_layer;         /* [L][.][C]; NULL: read them where qkv has them    */
-  float *scores;                             /* [6][key_row]                                     */
+  float *scores;                             /* [6][key_row]; [H][6][key_row] with threads       */
   float *pack; size_t n_pack;
   const float *const *panels;                /* of weights, by slot; or NULL                     */
+  int threads; icl_parallel *run; void *user;            /* more threads, if threads > 1         */
 } icl__pass;
 
 /* The activations of one layer.  Training keeps a set per layer; inference lets all layers, and
@@ -1623,6 +1642,7 @@ typedef struct icl__acts {
 
 /* One head's queries: row r sees the first n_keys + step r keys, and its own if self is given. */
 typedef struct icl__queries {
+  float *scores;                             /* [6][key_row], scratch                            */
   size_t rows, n_keys, step;
   const float *q; size_t q_row;
   const float *kt;                           /* [D][key_row]                                     */
@@ -1639,7 +1659,7 @@ static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl_
   size_t C = (size_t)m->config.n_embd, D = C / (size_t)m->config.n_head, i;
   size_t n = t->n_keys + t->step * (r + b - 1);          /* keys that the block's last row sees */
   size_t end = t->prob ? t->n_keys + t->step * (t->rows - 1) : n;
-  float *s = t->prob ? t->prob + r * p->key_row : p->scores, scale = 1.0f / sqrtf((float)D);
+  float *s = t->prob ? t->prob + r * p->key_row : t->scores, scale = 1.0f / sqrtf((float)D);
   icl__mm g;
   memset(&g, 0, sizeof g);
   g.m = b; g.n = n; g.k = D;
@@ -1688,40 +1708,57 @@ static void icl__cache_tokens(const icl__pass *p, size_t layer, const float *qkv
 
 static size_t icl__kept(size_t T, int trim) { return trim ? (T + 1) / 2 : T; }
 
-/* All heads of all sequences, then of the queries: a->att[K][C] from a->qkv[R][3C]. */
+/* The attention of a layer, to be done a head at a time. */
+typedef struct icl__heads {
+  const icl_model *m;
+  const icl__pass *p;
+  size_t layer;
+  const icl__acts *a;
+  int trim;
+  size_t seq;                                /* the sequence; the last one's heads do the queries */
+} icl__heads;
+
+/* Head h of a sequence, then of the queries: its columns of a->att[K][C] from a->qkv[R][3C]. */
+static void icl__attention_head(void *arg, int head)
+{
+  const icl__heads *w = (const icl__heads *)arg;
+  const icl__pass *p = w->p;
+  size_t C = (size_t)w->m->config.n_embd, H = (size_t)w->m->config.n_head, D = C / H;
+  size_t kept = icl__kept(p->T, w->trim), h = (size_t)head, s = w->seq;
+  const float *qkv = w->a->qkv + s * p->T * 3 * C + h * D;
+  const float *cached = p->values ? p->values + w->layer * p->value_layer + h * D : NULL;
+  icl__queries t;
+  memset(&t, 0, sizeof t);
+  t.scores = p->threads > 1 ? p->scores + h * ICL__MR * p->key_row : p->scores;
+  t.kt = p->keys + w->layer * p->key_layer + h * D * p->key_row;
+  t.rows = p->n_seq ? kept : 0; t.n_keys = p->pos0 + 1; t.step = w->trim ? 2 : 1;
+  t.q = qkv; t.q_row = t.step * 3 * C;
+  t.v = cached ? cached : qkv + 2 * C; t.v_row = cached ? C : 3 * C;
+  t.out = w->a->att + s * kept * C + h * D;
+  t.prob = w->a->prob ? w->a->prob + (s * H + h) * kept * p->key_row : NULL;
+  icl__attend(w->m, p, &t);
+  if (!p->n_query || s + 1 < p->n_seq) return;
+  t.rows = p->n_query; t.n_keys = p->pos0 + p->T; t.step = 0;
+  t.q = w->a->qkv + p->n_seq * p->T * 3 * C + h * D; t.q_row = 3 * C;
+  t.v = cached; t.v_row = C;
+  t.self = t.q + C; t.self_to_v = C;
+  t.out = w->a->att + p->n_seq * kept * C + h * D;
+  t.prob = NULL;
+  icl__attend(w->m, p, &t);
+}
+
 static void icl__attention(const icl_model *m, const icl__pass *p, size_t layer,
                            const icl__acts *a, int trim)
 {
-  size_t C = (size_t)m->config.n_embd, H = (size_t)m->config.n_head, D = C / H, s, h;
-  size_t kept = icl__kept(p->T, trim);
-  const float *kt = p->keys + layer * p->key_layer;
-  const float *cached = p->values ? p->values + layer * p->value_layer : NULL;
-  icl__queries t;
-  memset(&t, 0, sizeof t);
-  for (s = 0; s < p->n_seq; s++) {
-    const float *qkv = a->qkv + s * p->T * 3 * C;
-    icl__cache_tokens(p, layer, qkv, C);
-    t.rows = kept; t.n_keys = p->pos0 + 1; t.step = trim ? 2 : 1;
-    t.q_row = t.step * 3 * C;
-    t.v_row = cached ? C : 3 * C;
-    for (h = 0; h < H; h++) {
-      t.q = qkv + h * D;
-      t.kt = kt + h * D * p->key_row;
-      t.v = (cached ? cached : qkv + 2 * C) + h * D;
-      t.out = a->att + s * kept * C + h * D;
-      t.prob = a->prob ? a->prob + (s * H + h) * kept * p->key_row : NULL;
-      icl__attend(m, p, &t);
-    }
-  }
-  t.rows = p->n_query; t.n_keys = p->pos0 + p->T; t.step = 0; t.q_row = 3 * C; t.prob = NULL;
-  t.self_to_v = C;
-  for (h = 0; h < H && t.rows; h++) {
-    t.q = a->qkv + p->n_seq * p->T * 3 * C + h * D;
-    t.kt = kt + h * D * p->key_row;
-    t.v = cached + h * D;
-    t.self = t.q + C;
-    t.out = a->att + p->n_seq * kept * C + h * D;
-    icl__attend(m, p, &t);
+  size_t C = (size_t)m->config.n_embd;
+  icl__heads w;
+  int h, H = m->config.n_head;
+  memset(&w, 0, sizeof w);
+  w.m = m; w.p = p; w.layer = layer; w.a = a; w.trim = trim;
+  for (w.seq = 0; w.seq < p->n_seq || w.seq == 0; w.seq++) {
+    if (w.seq < p->n_seq) icl__cache_tokens(p, layer, a->qkv + w.seq * p->T * 3 * C, C);
+    if (p->threads > 1) p->run(p->user, H, icl__attention_head, &w);
+    else for (h = 0; h < H; h++) icl__attention_head(&w, h);
   }
 }
 
@@ -1742,6 +1779,46 @@ static icl__mm icl__linear(const icl__pass *p, float *out, const float *init, co
   g.c = out; g.c_row = n;
   g.pack = p->pack; g.n_pack = p->n_pack;
   return g;
+}
+
+/* A product in shares of whole panels of columns, one for each thread. */
+typedef struct icl__shares {
+  const icl_model *m;
+  const icl__mm *g;
+  size_t columns, n_pack;                    /* of a share                                       */
+} icl__shares;
+
+static void icl__share(void *arg, int i)
+{
+  const icl__shares *w = (const icl__shares *)arg;
+  size_t j = (size_t)i * w->columns;
+  icl__mm g = *w->g;
+  if (j >= g.n) return;
+  g.n = icl__min(w->columns, g.n - j);
+  g.b += j * g.b_col;
+  g.c += j;
+  if (g.init) g.init += j;
+  if (g.bias) g.bias += j;
+  if (g.after) { g.out += j; g.in += j; }
+  g.pack += (size_t)i * w->n_pack;
+  g.n_pack = w->n_pack;
+  w->m->ops->mm(&g);
+}
+
+/* The product, by several threads where that is worth waking them up and the room to pack is
+ * enough for all.  Who computes a column does not change its bits. */
+static void icl__multiply(const icl_model *m, const icl__pass *p, const icl__mm *g)
+{
+  enum { WORTH = 1 << 15 };
+  size_t parts = icl__min((size_t)p->threads, (g->n + ICL__NR - 1) / ICL__NR);
+  icl__shares w;
+  if (g->m > 2) parts = icl__min(parts, g->n_pack / (ICL__NR * icl__min(g->k, ICL__KC)));
+  if (p->threads <= 1 || parts < 2 || g->m * g->n * g->k < WORTH) { m->ops->mm(g); return; }
+  w.m = m;
+  w.g = g;
+  w.columns = icl__round_up((g->n + parts - 1) / parts);
+  w.n_pack = g->n_pack / parts / ICL__NR * ICL__NR;
+  p->run(p->user, (int)parts, icl__share, &w);
 }
 
 /* mid = the rows of x that are kept; the same memory is fine, rows only move forward. */
@@ -1769,12 +1846,12 @@ static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const i
                m->config.layer_norm_epsilon);
   g = icl__linear(p, a->qkv, NULL, a->ln1, w[ICL__QKV_W], w[ICL__QKV_B], R, C, 3 * C);
   if (panels) g.panels = panels[ICL__QKV_W];
-  o->mm(&g);
+  icl__multiply(m, p, &g);
   icl__attention(m, p, l, a, trim);
   if (trim) { icl__keep_rows(p, a->mid, a->x, C); init = a->mid; }
   g = icl__linear(p, a->mid, init, a->att, w[ICL__PROJ_W], w[ICL__PROJ_B], K, C, C);
   if (panels) g.panels = panels[ICL__PROJ_W];
-  o->mm(&g);
+  icl__multiply(m, p, &g);
 
   o->layernorm(a->ln2, a->stats2, a->mid, w[ICL__LN2_W], w[ICL__LN2_B], K, C,
                m->config.layer_norm_epsilon);
@@ -1782,10 +1859,10 @@ static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const i
   if (panels) g.panels = panels[ICL__FC_W];
   g.after = o->activate; g.out = a->act; g.in = a->fc; g.after_row = F;
   g.act_kind = m->config.activation_function;
-  o->mm(&g);
+  icl__multiply(m, p, &g);
   g = icl__linear(p, a->out, a->mid, a->act, w[ICL__MLP_W], w[ICL__MLP_B], K, F, C);
   if (panels) g.panels = panels[ICL__MLP_W];
-  o->mm(&g);
+  icl__multiply(m, p, &g);
 }
 
 /* x[rows][C] = positions[first ..] + tokens[rows][d] W^T + b.  step 1: consecutive positions; 0:
@@ -1856,7 +1933,7 @@ static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
   c->stream = icl__take_floats(mem, icl__times(c->rows, C));
   c->normed = icl__take_floats(mem, icl__times(c->rows, C));
   c->hidden = icl__take_floats(mem, icl__times(c->rows, 4 * C));
-  c->scores = icl__take_floats(mem, ICL__MR * c->key_row);
+  c->scores = icl__take_floats(mem, icl__times((size_t)cfg->n_head * ICL__MR, c->key_row));
   c->pack = icl__take_floats(mem, c->n_pack);
 }
 
@@ -1903,6 +1980,7 @@ icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_ba
   c->model = m;
   c->max_pairs = max_pairs;
   c->max_batch = max_batch;
+  c->threads = 1;
   a = icl__arena_on(mem);
   icl__place_ctx(c, &a);
   if (c->positions)
@@ -1926,6 +2004,15 @@ icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, flo
   return ICL_OK;
 }
 
+icl_error icl_ctx_threads(icl_ctx *c, int n, icl_parallel *run, void *user)
+{
+  if (!c || !c->model || n < 1 || (n > 1 && !run)) return ICL_ERR_ARG;
+  c->threads = n;
+  c->run = run;
+  c->run_user = user;
+  return ICL_OK;
+}
+
 /* What goes through the network: pairs that follow the c->n_pairs there, or queries. */
 static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query)
 {
@@ -1943,6 +2030,9 @@ static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query
   p.scores = c->scores;
   p.pack = c->pack;
   p.n_pack = c->n_pack;
+  p.threads = c->threads;
+  p.run = c->run;
+  p.user = c->run_user;
   return p;
 }
 
@@ -1963,8 +2053,10 @@ static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
   const icl_model *m = c->model;
   const float *positions = icl__has_wpe(&m->config) ? m->weights[ICL__WPE] : c->positions;
   icl__acts a = icl__ctx_acts(c);
-  size_t l;
-  icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, p->T != 0, p->T + p->n_query);
+  size_t l, C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims;
+  icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, 1, p->T);
+  icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * d, positions, p->pos0 + p->T, 0,
+             p->n_query);
   for (l = 0; l < (size_t)m->config.n_layer; l++) icl__block(m, p, l, &a);
 }
 
@@ -2001,16 +2093,19 @@ static int icl__cache_finite(const icl_ctx *c, const icl__pass *p)
   return 1;
 }
 
-/* Up to rows / 2 pairs in one pass.  The predictions of their y come with it. */
-static icl_error icl__add_pass(icl_ctx *c, size_t n, const float *xs, const float *ys)
+/* n pairs and q queries behind them in one pass, 2 n + q <= rows.  The predictions of the pairs' y
+ * come with it. */
+static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
+                               const float *queries, float *answers)
 {
   size_t d = (size_t)c->model->config.n_dims, i;
-  icl__pass p = icl__ctx_pass(c, 2 * n, 0);
+  icl__pass p = icl__ctx_pass(c, 2 * n, q);
   for (i = 0; i < n; i++) {
     icl__put_x(c, 2 * i, xs + i * d);
     icl__put_y(c, 2 * i + 1, ys[i]);
   }
-  if (!icl__finite(c->tokens, 2 * n * d)) return ICL_ERR_NONFINITE;
+  for (i = 0; i < q; i++) icl__put_x(c, 2 * n + i, queries + i * d);
+  if (!icl__finite(c->tokens, (2 * n + q) * d)) return ICL_ERR_NONFINITE;
   icl__ctx_forward(c, &p);
   for (i = 0; i < n; i++) {
     float residual = ys[i] - icl__answer(c, i);
@@ -2018,51 +2113,52 @@ static icl_error icl__add_pass(icl_ctx *c, size_t n, const float *xs, const floa
     c->residuals[(size_t)c->n_pairs + i] = residual;
   }
   if (!icl__cache_finite(c, &p)) return ICL_ERR_NONFINITE;
+  for (i = 0; i < q; i++) {
+    float y = icl__answer(c, n + i);
+    if (!icl__finite(&y, 1)) return ICL_ERR_NONFINITE;
+    answers[i] = y;
+  }
   c->n_pairs += (int)n;
   return ICL_OK;
 }
 
-icl_error icl_add_batch(icl_ctx *c, int n, const float *xs, const float *ys)
+icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
+                  const float *queries, float *answers)
 {
-  size_t d, at, step;
+  size_t d, at = 0, done = 0, pairs = (size_t)n, q = (size_t)n_query;
   int before;
   icl_error err = ICL_OK;
-  if (!c || !c->model || n < 0 || (n && (!xs || !ys))) return ICL_ERR_ARG;
+  if (!c || !c->model || n < 0 || n_query < 0 || (n && (!xs || !ys))
+      || (n_query && (!queries || !answers)))
+    return ICL_ERR_ARG;
   d = (size_t)c->model->config.n_dims;
   if (n > c->max_pairs - c->n_pairs) return ICL_ERR_FULL;
-  if (!icl__finite(xs, (size_t)n * d) || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
+  if (!icl__finite(xs, pairs * d) || !icl__finite(ys, pairs) || !icl__finite(queries, q * d))
+    return ICL_ERR_NONFINITE;
   before = c->n_pairs;
-  for (at = 0; !err && at < (size_t)n; at += step) {
-    step = icl__min(c->rows / 2, (size_t)n - at);
-    err = icl__add_pass(c, step, xs + at * d, ys + at);
+  while (!err && (at < pairs || done < q)) {
+    size_t step = icl__min(c->rows / 2, pairs - at);
+    size_t ask = at + step < pairs ? 0 : icl__min(c->rows - 2 * step, q - done);
+    err = icl__ask_pass(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
+                        ask ? queries + done * d : NULL, ask ? answers + done : NULL);
+    at += step;
+    done += ask;
   }
   if (err) c->n_pairs = before;
   return err;
 }
 
-icl_error icl_add(icl_ctx *c, const float *x, float y) { return icl_add_batch(c, 1, x, &y); }
+icl_error icl_add_batch(icl_ctx *c, int n, const float *xs, const float *ys)
+{
+  return icl_ask(c, n, xs, ys, 0, NULL, NULL);
+}
 
 icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *ys)
 {
-  size_t d, at, step, i;
-  if (!c || !c->model || n < 0 || (n && (!xs || !ys))) return ICL_ERR_ARG;
-  d = (size_t)c->model->config.n_dims;
-  if (!icl__finite(xs, (size_t)n * d)) return ICL_ERR_NONFINITE;
-  for (at = 0; at < (size_t)n; at += step) {
-    icl__pass p;
-    step = icl__min(c->rows, (size_t)n - at);
-    p = icl__ctx_pass(c, 0, step);
-    for (i = 0; i < step; i++) icl__put_x(c, i, xs + (at + i) * d);
-    if (!icl__finite(c->tokens, step * d)) return ICL_ERR_NONFINITE;
-    icl__ctx_forward(c, &p);
-    for (i = 0; i < step; i++) {
-      float y = icl__answer(c, i);
-      if (!icl__finite(&y, 1)) return ICL_ERR_NONFINITE;
-      ys[at + i] = y;
-    }
-  }
-  return ICL_OK;
+  return icl_ask(c, 0, NULL, NULL, n, xs, ys);
 }
+
+icl_error icl_add(icl_ctx *c, const float *x, float y) { return icl_add_batch(c, 1, x, &y); }
 
 icl_error icl_predict(icl_ctx *c, const float *x, float *y)
 {

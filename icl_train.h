@@ -383,6 +383,18 @@ typedef struct icl_run {
 ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last,
                                 icl_report *r);
 
+/* ----- threads for a context ------------------------------------------------------------------ */
+
+typedef struct icl_threads icl_threads;
+
+/* n threads, the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t).  Between two
+ * calls they stay awake for some microseconds, then sleep.  One context at a time may use them. */
+ICL_API icl_error icl_threads_new(icl_threads **t, int n);
+ICL_API void icl_threads_delete(icl_threads *t);
+
+/* An icl_parallel; user is an icl_threads. */
+ICL_API void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg);
+
 /* ----- all predictions of many prompts ---------------------------------------------------------
  * */
 
@@ -426,6 +438,14 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #endif
 #ifdef ICL_TRAIN_THREADS
 #include <pthread.h>
+#endif
+/* Whether to go on waiting awake: *p is still `old`; a short pause. */
+#if defined __GNUC__ && (defined __x86_64__ || defined __i386__)
+#define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
+#elif defined __GNUC__
+#define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
+#else
+#define ICL__STILL(p, old) 0
 #endif
 /* ---------------------------------------------------------------------------------------------
  * >>rng
@@ -2219,6 +2239,10 @@ struct icl__pool {
 };
 
 #ifdef ICL_TRAIN_THREADS
+/* Waiting for the lock's condition costs tens of microseconds, the products of a small model take a
+ * few: so both sides look for a while before they sleep. */
+enum { ICL__LOOKS = 2000 };
+
 /* Takes tasks until none is left; the lock is held on entry and on return. */
 static void icl__pool_work(icl__pool *p, int id)
 {
@@ -2237,6 +2261,10 @@ static void *icl__pool_thread(void *arg)
   unsigned long seen = 0;
   pthread_mutex_lock(&p->lock);
   for (;;) {
+    int looks = 0;
+    pthread_mutex_unlock(&p->lock);
+    while (looks < ICL__LOOKS && ICL__STILL(&p->round, seen)) looks++;
+    pthread_mutex_lock(&p->lock);
     while (p->round == seen && !p->quit) pthread_cond_wait(&p->start, &p->lock);
     if (p->quit) break;
     seen = p->round;
@@ -2288,6 +2316,12 @@ static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
     pthread_cond_broadcast(&p->start);
   }
   icl__pool_work(p, 0);
+  if (p->busy) {
+    int looks = 0;
+    pthread_mutex_unlock(&p->lock);
+    while (looks < ICL__LOOKS && !ICL__STILL(&p->busy, 0)) looks++;
+    pthread_mutex_lock(&p->lock);
+  }
   while (p->busy) pthread_cond_wait(&p->done, &p->lock);
   pthread_mutex_unlock(&p->lock);
 }
@@ -2301,6 +2335,40 @@ static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
   for (i = 0; i < n; i++) fn(arg, i, 0);
 }
 #endif
+
+struct icl_threads { icl__pool pool; };
+
+icl_error icl_threads_new(icl_threads **t, int n)
+{
+  if (!t || n < 1 || n > ICL_MAX_THREADS) return ICL_ERR_ARG;
+  *t = (icl_threads *)ICL_MALLOC(sizeof **t);
+  if (!*t) return ICL_ERR_MEMORY;
+  icl__pool_start(&(*t)->pool, n);
+  return ICL_OK;
+}
+
+void icl_threads_delete(icl_threads *t)
+{
+  if (t) icl__pool_stop(&t->pool);
+  ICL_FREE(t);
+}
+
+typedef struct icl__any_task { void (*task)(void *arg, int i); void *arg; } icl__any_task;
+
+static void icl__run_any(void *arg, size_t i, int thread)
+{
+  const icl__any_task *a = (const icl__any_task *)arg;
+  (void)thread;
+  a->task(a->arg, (int)i);
+}
+
+void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg)
+{
+  icl__any_task a;
+  a.task = task;
+  a.arg = arg;
+  icl__pool_run(&((icl_threads *)user)->pool, (size_t)n, icl__run_any, &a);
+}
 
 /* ---------------------------------------------------------------------------------------------
  * >>gradients

@@ -18,6 +18,7 @@ typedef struct bench {
   const icl_model *model;          /* random weights: the trainer's before its first step     */
   icl_batch *batch;
   icl_ctx *ctx;
+  icl_threads *threads;
   float *xs, *ys, *preds;          /* [B][P][d], [B][P], [B][P]                               */
 } bench;
 
@@ -51,8 +52,8 @@ static const float *last_x(const bench *b) {
 /* One cold prompt: P - 1 pairs and one query. */
 static void query_once(bench *b)
 {
-  add_all_but_one(b);
-  check(icl_predict(b->ctx, last_x(b), b->preds), "bench: query");
+  check(icl_rewind(b->ctx, 0), "bench: query");
+  check(icl_ask(b->ctx, b->o.pairs - 1, b->xs, b->ys, 1, last_x(b), b->preds), "bench: query");
 }
 
 static void rewind_one(bench *b)
@@ -140,6 +141,8 @@ static void set_up(bench *b)
   b->model = icl_trainer_model(b->trainer);
   check(icl_batch_new(&b->batch, b->model, b->o.pairs, b->o.threads), "bench: forward");
   check(icl_ctx_new(&b->ctx, b->model, b->o.pairs, 2 * b->o.pairs), "bench: query");
+  check(icl_threads_new(&b->threads, b->o.threads), "bench: threads");
+  check(icl_ctx_threads(b->ctx, b->o.threads, icl_threads_run, b->threads), "bench: threads");
   b->xs = allocate(n * d, sizeof *b->xs);
   b->ys = allocate(n, sizeof *b->ys);
   b->preds = allocate(n, sizeof *b->preds);
@@ -151,6 +154,7 @@ static void set_up(bench *b)
 static void tear_down(bench *b)
 {
   icl_ctx_delete(b->ctx);
+  icl_threads_delete(b->threads);
   icl_batch_delete(b->batch);
   icl_trainer_delete(b->trainer);
   free(b->xs);
@@ -181,7 +185,7 @@ static int run(int argc, char **argv)
     OPT_INT("--dims", "d", &b.o.model.n_dims, 1, 4096, "inputs of a function"),
     OPT_INT("--pairs", "P", &b.o.pairs, 1, 1 << 20, "pairs of a prompt"),
     OPT_INT("--batch", "B", &b.o.batch, 1, 1 << 24, "prompts a step"),
-    OPT_INT("--threads", "T", &b.o.threads, 1, ICL_MAX_THREADS, "of train and forward"),
+    OPT_INT("--threads", "T", &b.o.threads, 1, ICL_MAX_THREADS, "of all"),
     OPT_TEXT("--what", "LIST", &what, "what to time"),
     OPT_INT("--repeat", "N", &b.repeat, 1, 1000000,
             "runs of each; otherwise as many as take a second, 5 to 1000"),
