@@ -816,7 +816,9 @@ typedef struct icl__ops {
   icl__elementwise *activate;
   void (*axpy)(float *y, float a, const float *x, size_t n);
   float (*dot)(const float *a, const float *b, size_t n);
-  float (*dot_in_order)(const float *a, const float *b, size_t n);
+  /* out[i] for up to 6 rows of a and b, both `row` apart: the chain that mm computes, from 0 */
+  void (*dots_in_order)(float *out, size_t out_row, const float *a, const float *b, size_t row,
+                        size_t rows, size_t n);
 } icl__ops;
 
 static size_t icl__min(size_t a, size_t b) { return a < b ? a : b; }
@@ -896,9 +898,10 @@ ICL__KERNEL void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, 
   if (g->b_col == 1) {
     for (p = 0; p < k; p++)
       for (j = 0; j < whole; j += ICL__NR) {
-        const float *from = b + p * g->b_row + j;
+        const float *from = b + p * g->b_row + j, *next = from + (p + 8 < k ? 8 * g->b_row : 0);
         float *to = out + j * k + p * ICL__NR;
         icl__f8 lo = icl__f8_load(from), hi = icl__f8_load(from + 8);
+        icl__prefetch(next);
         icl__f8_store(to, lo);
         icl__f8_store(to + 8, hi);
       }
@@ -1280,6 +1283,13 @@ static float icl__dot_ref(const float *a, const float *b, size_t n)
   return sum;
 }
 
+static void icl__dots_in_order_ref(float *out, size_t out_row, const float *a, const float *b,
+                                   size_t row, size_t rows, size_t n)
+{
+  size_t i;
+  for (i = 0; i < rows; i++) out[i * out_row] = icl__dot_ref(a + i * row, b + i * row, n);
+}
+
 #if ICL__SIMD
 ICL__KERNEL void icl__layernorm_f8(float *out, float *stats, const float *x, const float *gain,
                                    const float *bias, size_t rows, size_t n, float eps)
@@ -1379,15 +1389,25 @@ ICL__KERNEL float icl__dot_f8(const float *a, const float *b, size_t n)
   return icl__f8_sum(sum);
 }
 
-/* The chain of multiply-adds that icl__mm_f8 computes for one element. */
-ICL__KERNEL float icl__dot_in_order_f8(const float *a, const float *b, size_t n)
+/* Six chains side by side hide the latency of each; missing rows repeat the first. */
+ICL__KERNEL void icl__dots_in_order_f8(float *out, size_t out_row, const float *a, const float *b,
+                                       size_t row, size_t rows, size_t n)
 {
-  icl__f8 sum = icl__f8_set1(0.0f);
-  float lanes[8];
-  size_t i;
-  for (i = 0; i < n; i++) sum = icl__f8_fma(icl__f8_set1(a[i]), icl__f8_set1(b[i]), sum);
-  icl__f8_store(lanes, sum);
-  return lanes[0];
+  size_t r1 = rows > 1 ? row : 0, r2 = rows > 2 ? 2 * row : 0, r3 = rows > 3 ? 3 * row : 0;
+  size_t r4 = rows > 4 ? 4 * row : 0, r5 = rows > 5 ? 5 * row : 0, k, i;
+  icl__f8 s0 = icl__f8_set1(0.0f), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
+  float lanes[6][8];
+  for (k = 0; k < n; k++, a++, b++) {
+    s0 = icl__f8_fma(icl__f8_set1(a[0]), icl__f8_set1(b[0]), s0);
+    s1 = icl__f8_fma(icl__f8_set1(a[r1]), icl__f8_set1(b[r1]), s1);
+    s2 = icl__f8_fma(icl__f8_set1(a[r2]), icl__f8_set1(b[r2]), s2);
+    s3 = icl__f8_fma(icl__f8_set1(a[r3]), icl__f8_set1(b[r3]), s3);
+    s4 = icl__f8_fma(icl__f8_set1(a[r4]), icl__f8_set1(b[r4]), s4);
+    s5 = icl__f8_fma(icl__f8_set1(a[r5]), icl__f8_set1(b[r5]), s5);
+  }
+  icl__f8_store(lanes[0], s0); icl__f8_store(lanes[1], s1); icl__f8_store(lanes[2], s2);
+  icl__f8_store(lanes[3], s3); icl__f8_store(lanes[4], s4); icl__f8_store(lanes[5], s5);
+  for (i = 0; i < rows; i++) out[i * out_row] = lanes[i][0];
 }
 #endif
 
@@ -1396,13 +1416,13 @@ ICL__KERNEL float icl__dot_in_order_f8(const float *a, const float *b, size_t n)
  * ------------------------------------------------------------------------------------------- */
 static const icl__ops icl__ops_ref = {
   "c", icl__mm_ref, NULL, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref, icl__axpy_ref,
-  icl__dot_ref, icl__dot_ref
+  icl__dot_ref, icl__dots_in_order_ref
 };
 
 #if ICL__SIMD
 static const icl__ops icl__ops_f8 = {
   ICL__X86 ? "avx2" : "neon", icl__mm_f8, icl__panels_f8, icl__layernorm_f8, icl__softmax_f8,
-  icl__activate_f8, icl__axpy_f8, icl__dot_f8, icl__dot_in_order_f8
+  icl__activate_f8, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_f8
 };
 #endif
 
@@ -1667,11 +1687,11 @@ static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl_
   g.b = t->kt; g.b_row = p->key_row; g.b_col = 1; g.b_padded = 1;
   g.c = s; g.c_row = p->key_row;
   m->ops->mm(&g);
+  if (t->self)
+    m->ops->dots_in_order(s + t->n_keys, p->key_row, g.a, t->self + r * t->q_row, t->q_row, b, D);
   for (i = 0; i < b; i++) {
     float *si = s + i * p->key_row;
     size_t seen = t->n_keys + t->step * (r + i), total = seen + (t->self != NULL);
-    if (t->self)
-      si[seen] = m->ops->dot_in_order(g.a + i * t->q_row, t->self + (r + i) * t->q_row, D);
     m->ops->softmax(si, total, scale);
     for (; total < end; total++) si[total] = 0.0f;
   }
@@ -2122,6 +2142,52 @@ static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const floa
   return ICL_OK;
 }
 
+/* Queries in shares of rows, one for each thread, which works in its part of the scratch. */
+typedef struct icl__query_shares {
+  const icl_ctx *c;
+  size_t rows, n_pack, q;                    /* of a share, of a share, in all                   */
+  const float *queries;
+  float *answers;
+} icl__query_shares;
+
+static void icl__query_share(void *arg, int i)
+{
+  const icl__query_shares *w = (const icl__query_shares *)arg;
+  size_t C = (size_t)w->c->model->config.n_embd, d = (size_t)w->c->model->config.n_dims;
+  size_t first = (size_t)i * w->rows;
+  icl_ctx c = *w->c;
+  if (first >= w->q) return;
+  c.threads = 1;
+  c.tokens += first * d;
+  c.stream += first * C;
+  c.normed += first * C;
+  c.hidden += first * 4 * C;
+  c.scores += (size_t)i * ICL__MR * c.key_row;
+  c.pack += (size_t)i * w->n_pack;
+  c.n_pack = w->n_pack;
+  if (icl__ask_pass(&c, 0, NULL, NULL, icl__min(w->rows, w->q - first), w->queries + first * d,
+                    w->answers + first))
+    w->answers[first] = NAN;                                 /* found below */
+}
+
+/* q queries, q <= rows. */
+static icl_error icl__query_pass(icl_ctx *c, size_t q, const float *queries, float *answers)
+{
+  enum { WORTH = 24 };                                       /* rows a thread                    */
+  size_t parts = icl__min((size_t)c->threads, (size_t)c->model->config.n_head);
+  icl__query_shares w;
+  parts = icl__min(parts, icl__min(q / WORTH, c->n_pack / (ICL__NR * ICL__KC)));
+  if (parts < 2) return icl__ask_pass(c, 0, NULL, NULL, q, queries, answers);
+  w.c = c;
+  w.rows = (q + parts - 1) / parts;
+  w.n_pack = c->n_pack / parts / ICL__NR * ICL__NR;
+  w.q = q;
+  w.queries = queries;
+  w.answers = answers;
+  c->run(c->run_user, (int)parts, icl__query_share, &w);
+  return icl__finite(answers, q) ? ICL_OK : ICL_ERR_NONFINITE;
+}
+
 icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
                   const float *queries, float *answers)
 {
@@ -2139,8 +2205,9 @@ icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_que
   while (!err && (at < pairs || done < q)) {
     size_t step = icl__min(c->rows / 2, pairs - at);
     size_t ask = at + step < pairs ? 0 : icl__min(c->rows - 2 * step, q - done);
-    err = icl__ask_pass(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
-                        ask ? queries + done * d : NULL, ask ? answers + done : NULL);
+    if (!step) err = icl__query_pass(c, ask, queries + done * d, answers + done);
+    else err = icl__ask_pass(c, step, xs + at * d, ys + at, ask, ask ? queries + done * d : NULL,
+                             ask ? answers + done : NULL);
     at += step;
     done += ask;
   }

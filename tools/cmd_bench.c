@@ -3,12 +3,15 @@
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 #include "icl_train.h"
+#include "bench_peak.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* What is timed, in the order of the output. */
-enum { TRAIN, FORWARD, QUERY, APPEND, N_WHAT };
+enum { TRAIN, FORWARD, QUERY, APPEND, QUERIES, N_JOBS, PEAK = N_JOBS, BANDWIDTH, N_WHAT };
+
+enum { N_QUERIES = 1000 };
 
 typedef struct bench {
   icl_train_options o;
@@ -20,6 +23,7 @@ typedef struct bench {
   icl_ctx *ctx;
   icl_threads *threads;
   float *xs, *ys, *preds;          /* [B][P][d], [B][P], [B][P]                               */
+  float *queries, *answers;        /* [N_QUERIES][d], [N_QUERIES]                             */
 } bench;
 
 /* ----- the work ------------------------------------------------------------------------------ */
@@ -67,6 +71,12 @@ static void append_once(bench *b)
   check(icl_add(b->ctx, last_x(b), b->ys[b->o.pairs - 1]), "bench: append");
 }
 
+/* A thousand queries on P - 1 pairs. */
+static void queries_once(bench *b)
+{
+  check(icl_predict_batch(b->ctx, N_QUERIES, b->queries, b->answers), "bench: queries");
+}
+
 static const struct {
   const char *name;
   void (*once)(bench *);           /* the first time, once, before all: not timed             */
@@ -75,11 +85,12 @@ static const struct {
   const char *unit;
   double per_second;               /* units in one                                            */
   double flops;                    /* nominal, in units of 2 * params * B * 2P; 0: not told   */
-} jobs[N_WHAT] = {
+} jobs[N_JOBS] = {
   {"train", NULL, NULL, train_once, "ms", 1e3, 3},
   {"forward", NULL, NULL, forward_once, "ms", 1e3, 1},
   {"query", NULL, NULL, query_once, "us", 1e6, 0},
-  {"append", add_all_but_one, rewind_one, append_once, "us", 1e6, 0}
+  {"append", add_all_but_one, rewind_one, append_once, "us", 1e6, 0},
+  {"queries", add_all_but_one, NULL, queries_once, "ms", 1e3, 0}
 };
 
 /* ----- timing -------------------------------------------------------------------------------- */
@@ -117,16 +128,55 @@ static double time_job(bench *b, int what)
   return middle;
 }
 
+/* The most that a kind of task does a second, in units of `each`, over all threads at once. */
+static double best_rate(bench *b, void (*task)(void *, int), void *arg, double each)
+{
+  double best = 0;
+  int run;
+  for (run = 0; run < 7; run++) {
+    double start = seconds(), rate;
+    icl_threads_run(b->threads, b->o.threads, task, arg);
+    rate = each * b->o.threads / (seconds() - start);
+    if (rate > best) best = rate;
+  }
+  return best;
+}
+
+static void measure_peak(bench *b)
+{
+  float kept[ICL_MAX_THREADS];
+  printf("peak_gflops %.6g\n", 1e-9 * best_rate(b, peak_task, kept, PEAK_FLOP));
+}
+
+/* Reading far more than the caches hold. */
+static void measure_bandwidth(bench *b)
+{
+  const size_t floats = (size_t)32 << 20;
+  float *x = allocate((size_t)b->o.threads * floats, sizeof *x);
+  read_area area;
+  size_t i;
+  for (i = 0; i < (size_t)b->o.threads * floats; i++) x[i] = 1;
+  area.x = x;
+  area.floats = floats;
+  printf("bandwidth_gbs %.6g\n", 1e-9 * best_rate(b, read_task, &area, 4.0 * (double)floats));
+  free(x);
+}
+
 static void run_jobs(bench *b)
 {
-  const double unit = 2.0 * (double)b->model->n_params * b->o.batch * 2.0 * b->o.pairs;
-  double medians[N_WHAT];
+  const double token = 2.0 * (double)b->model->n_params;
+  const double unit = token * b->o.batch * 2.0 * b->o.pairs;
+  double medians[N_JOBS];
   int i;
-  for (i = 0; i < N_WHAT; i++)
+  for (i = 0; i < N_JOBS; i++)
     if (b->wanted[i]) medians[i] = time_job(b, i);
-  for (i = 0; i < N_WHAT; i++)
+  for (i = 0; i < N_JOBS; i++)
     if (b->wanted[i] && jobs[i].flops > 0)
       printf("%s_gflops %.6g\n", jobs[i].name, 1e-9 * jobs[i].flops * unit / medians[i]);
+  if (b->wanted[QUERIES])
+    printf("queries_gflops %.6g\n", 1e-9 * N_QUERIES * token / medians[QUERIES]);
+  if (b->wanted[PEAK]) measure_peak(b);
+  if (b->wanted[BANDWIDTH]) measure_bandwidth(b);
 }
 
 /* ----- the command --------------------------------------------------------------------------- */
@@ -140,13 +190,17 @@ static void set_up(bench *b)
   if (icl_trainer_new(&b->trainer, &b->o, &r)) fail("bench", "%s", r.text);
   b->model = icl_trainer_model(b->trainer);
   check(icl_batch_new(&b->batch, b->model, b->o.pairs, b->o.threads), "bench: forward");
-  check(icl_ctx_new(&b->ctx, b->model, b->o.pairs, 2 * b->o.pairs), "bench: query");
+  check(icl_ctx_new(&b->ctx, b->model, b->o.pairs, b->wanted[QUERIES] ? N_QUERIES : 2 * b->o.pairs),
+        "bench: query");
   check(icl_threads_new(&b->threads, b->o.threads), "bench: threads");
   check(icl_ctx_threads(b->ctx, b->o.threads, icl_threads_run, b->threads), "bench: threads");
   b->xs = allocate(n * d, sizeof *b->xs);
   b->ys = allocate(n, sizeof *b->ys);
   b->preds = allocate(n, sizeof *b->preds);
   icl_rng_init(&rng, 0, 0, 0);
+  b->queries = allocate(N_QUERIES * d, sizeof *b->queries);
+  b->answers = allocate(N_QUERIES, sizeof *b->answers);
+  for (i = 0; i < N_QUERIES * d; i++) b->queries[i] = icl_rng_normal(&rng);
   for (i = 0; i < n * d; i++) b->xs[i] = icl_rng_normal(&rng);
   for (i = 0; i < n; i++) b->ys[i] = icl_rng_normal(&rng);
 }
@@ -160,6 +214,13 @@ static void tear_down(bench *b)
   free(b->xs);
   free(b->ys);
   free(b->preds);
+  free(b->queries);
+  free(b->answers);
+}
+
+static const char *name_of(int what)
+{
+  return what == PEAK ? "peak" : what == BANDWIDTH ? "bandwidth" : jobs[what].name;
 }
 
 static void parse_what(bench *b, const char *list)
@@ -167,7 +228,7 @@ static void parse_what(bench *b, const char *list)
   char *copy = join(list, ""), *rest = copy, *name;
   int i;
   for (name = next_field(&rest, ','); name; name = next_field(&rest, ',')) {
-    for (i = 0; i < N_WHAT && strcmp(name, jobs[i].name); i++) {}
+    for (i = 0; i < N_WHAT && strcmp(name, name_of(i)); i++) {}
     if (i == N_WHAT) usage_error(&cmd_bench, "--what: no '%s'", name);
     b->wanted[i] = 1;
   }
@@ -220,8 +281,11 @@ const command cmd_bench = {
   "  forward  all P predictions of B prompts\n"
   "  query    one cold prompt, P-1 pairs and one query\n"
   "  append   one icl_add after P-1 pairs\n"
+  "  queries  1,000 queries after P-1 pairs\n"
   "and prints the median and the least of several runs, after one that is not timed.  The GFLOP/s\n"
   "are nominal, by the median: forward is 2 * parameters * B * 2P operations, train three times\n"
-  "that.",
+  "that, queries 2 * parameters * 1000.  Two more are what the machine does at best:\n"
+  "  peak       GFLOP/s of multiply-adds in registers\n"
+  "  bandwidth  GB/s of reading memory",
   run
 };
