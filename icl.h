@@ -168,7 +168,8 @@ typedef struct icl_model {
   const char *task;                /* icl.task: the mixture it was trained on, "" if not said */
   /* private below */
   uint64_t digest;                 /* see >>digest; 0 after icl_model_bind                    */
-  const float **weights;           /* [icl_tensor_count] in the order of the tensor table     */
+  const void **weights;            /* [slots] in the order of the tensor table                */
+  unsigned char *types;            /* [slots] how they are stored, an icl__dtype; NULL: F32   */
   /* [n_typical][3] mean, median, 99th percentile, see >>surprise */
   const float *typical;
   int n_typical;
@@ -176,10 +177,10 @@ typedef struct icl_model {
   void *owned;                     /* the file's bytes, where icl_load read them              */
 } icl_model;
 
-/* The pairs seen so far, and scratch.  One per thread.  Put it anywhere. */
 /* Runs task(arg, 0) .. task(arg, n - 1) in any order, on any threads, and returns when all have. */
 typedef void icl_parallel(void *user, int n, void (*task)(void *arg, int i), void *arg);
 
+/* The pairs seen so far, and scratch.  One per thread.  Put it anywhere. */
 typedef struct icl_ctx {
   const icl_model *model;
   int max_pairs, max_batch;
@@ -408,8 +409,8 @@ ICL_API void icl_unload(icl_model *m);
 #if ICL__X86 && defined __GNUC__
 #include <cpuid.h>
 #include <immintrin.h>
-#define ICL__F8 static inline __attribute__((always_inline, unused, target("avx2,fma")))
-#define ICL__KERNEL static __attribute__((unused, target("avx2,fma")))
+#define ICL__F8 static inline __attribute__((always_inline, unused, target("avx2,fma,f16c")))
+#define ICL__KERNEL static __attribute__((unused, target("avx2,fma,f16c")))
 #elif ICL__NEON && defined __GNUC__
 #include <arm_neon.h>
 #define ICL__F8 static inline __attribute__((always_inline, unused))
@@ -561,6 +562,25 @@ static float *icl__take_floats(icl__arena *a, size_t count)
   return (float *)icl__take(a, count, sizeof(float));
 }
 
+/* How a tensor is stored. */
+typedef enum icl__dtype { ICL__F32, ICL__F16, ICL__BF16, ICL__OTHER } icl__dtype;
+
+/* An F16 or BF16, given as its bits. */
+static float icl__half(uint32_t h, icl__dtype type)
+{
+  uint32_t e = h >> 10 & 31, m = h & 0x3ffu, u = h << 16;
+  float v;
+  if (type == ICL__F16) {
+    if (e == 0) {                                        /* zero or subnormal: m 2^-24 */
+      v = (float)m * 5.9604644775390625e-8f;
+      return h & 0x8000u ? -v : v;
+    }
+    u = (h & 0x8000u) << 16 | (e == 31 ? 255u : e + 112u) << 23 | m << 13;
+  }
+  memcpy(&v, &u, 4);
+  return v;
+}
+
 /* a b, or SIZE_MAX where that does not fit. */
 static size_t icl__times(size_t a, size_t b) { return b && a > SIZE_MAX / b ? SIZE_MAX : a * b; }
 
@@ -571,7 +591,16 @@ static size_t icl__times(size_t a, size_t b) { return b && a > SIZE_MAX / b ? SI
 #if ICL__X86
 typedef __m256 icl__f8;
 ICL__F8 icl__f8 icl__f8_load(const float *p) { return _mm256_loadu_ps(p); }
-ICL__F8 void icl__prefetch(const float *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+ICL__F8 void icl__prefetch(const char *p) { _mm_prefetch(p, _MM_HINT_T0); }
+ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+{
+  return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+{
+  __m256i u = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
+}
 ICL__F8 void icl__f8_store(float *p, icl__f8 a) { _mm256_storeu_ps(p, a); }
 ICL__F8 icl__f8 icl__f8_set1(float x) { return _mm256_set1_ps(x); }
 ICL__F8 icl__f8 icl__f8_add(icl__f8 a, icl__f8 b) { return _mm256_add_ps(a, b); }
@@ -636,10 +665,22 @@ ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
   return r;
 }
 #ifdef __GNUC__
-ICL__F8 void icl__prefetch(const float *p) { __builtin_prefetch(p); }
+ICL__F8 void icl__prefetch(const char *p) { __builtin_prefetch(p); }
 #else
-ICL__F8 void icl__prefetch(const float *p) { (void)p; }
+ICL__F8 void icl__prefetch(const char *p) { (void)p; }
 #endif
+ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+{
+  uint16x8_t h = vld1q_u16(p);
+  return icl__f8_make(vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(h))),
+                      vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(h))));
+}
+ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+{
+  uint16x8_t h = vld1q_u16(p);
+  return icl__f8_make(vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(h), 16)),
+                      vreinterpretq_f32_u32(vshll_n_u16(vget_high_u16(h), 16)));
+}
 ICL__F8 icl__f8 icl__f8_load(const float *p)
 {
   return icl__f8_make(vld1q_f32(p), vld1q_f32(p + 4));
@@ -793,6 +834,7 @@ typedef struct icl__mm {
   size_t m, n, k;
   const float *a; size_t a_row, a_col;      /* A[i][p] is a[i a_row + p a_col]                  */
   const float *b; size_t b_row, b_col;      /* B[p][j] is b[p b_row + j b_col]                  */
+  const uint16_t *half; icl__dtype half_type;   /* or B as F16 or BF16, the same strides          */
   int b_padded;                             /* rows of B may be read to a multiple of 16 columns */
   const float *init; size_t init_row;       /* [m][n], row stride (0: the same for all); or NULL */
   const float *bias;                        /* [n] or NULL                                      */
@@ -852,12 +894,19 @@ static void icl__mm_ref4(const icl__mm *g, size_t i, size_t j)
   g->c[i * g->c_row + j + 3] = c3;
 }
 
+/* B[p][j], however it is stored. */
+static float icl__mm_b(const icl__mm *g, size_t p, size_t j)
+{
+  size_t at = p * g->b_row + j * g->b_col;
+  return g->half ? icl__half(g->half[at], g->half_type) : g->b[at];
+}
+
 static void icl__mm_ref1(const icl__mm *g, size_t i, size_t j)
 {
-  const float *a = g->a + i * g->a_row, *b = g->b + j * g->b_col;
+  const float *a = g->a + i * g->a_row;
   float sum = icl__mm_start(g, i, j);
   size_t p;
-  for (p = 0; p < g->k; p++) sum += a[p * g->a_col] * b[p * g->b_row];
+  for (p = 0; p < g->k; p++) sum += a[p * g->a_col] * icl__mm_b(g, p, j);
   g->c[i * g->c_row + j] = sum;
 }
 
@@ -872,54 +921,88 @@ static void icl__mm_ref(const icl__mm *g)
 {
   size_t i, j;
   for (i = 0; i < g->m; i++) {
-    for (j = 0; j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
+    for (j = 0; !g->half && j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
     for (; j < g->n; j++) icl__mm_ref1(g, i, j);
     icl__mm_after(g, i, 1, 0, g->n);
   }
 }
 
 #if ICL__SIMD
-/* Any panel: w <= 16 columns of B, k steps, zeros beyond column w. */
-static void icl__pack_any(float *out, const icl__mm *g, const float *b, size_t k, size_t w)
+/* Eight weights of a type, which is a constant at every call; and the first n of them. */
+ICL__F8 icl__f8 icl__f8_weights(const icl__dtype type, const icl__mm *g, size_t at)
 {
-  size_t p, i;
-  for (p = 0; p < k; p++, out += ICL__NR, b += g->b_row) {
-    for (i = 0; i < w; i++) out[i] = b[i * g->b_col];
+  if (type == ICL__F16) return icl__f8_load_f16(g->half + at);
+  if (type == ICL__BF16) return icl__f8_load_bf16(g->half + at);
+  return icl__f8_load(g->b + at);
+}
+ICL__F8 icl__f8 icl__f8_weights_n(const icl__dtype type, const icl__mm *g, size_t at, size_t n)
+{
+  icl__mm tmp;
+  uint16_t half[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  if (type == ICL__F32) return icl__f8_load_n(g->b + at, n);
+  memcpy(half, g->half + at, n * sizeof *half);
+  tmp.half = half;
+  return icl__f8_weights(type, &tmp, 0);
+}
+ICL__F8 const char *icl__weight_address(const icl__mm *g, size_t at)
+{
+  return g->half ? (const char *)(g->half + at) : (const char *)(g->b + at);
+}
+
+/* Any panel: w <= 16 columns of B, k steps, zeros beyond column w. */
+static void icl__pack_any(float *out, const icl__mm *g, size_t p, size_t k, size_t j, size_t w)
+{
+  size_t i, end = p + k;
+  for (; p < end; p++, out += ICL__NR) {
+    for (i = 0; i < w; i++) out[i] = icl__mm_b(g, p, j + i);
     for (; i < ICL__NR; i++) out[i] = 0.0f;
   }
 }
 
-/* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][16].  A B whose rows are contiguous is read row by
- * row, one whose columns are (a transposed weight) in squares of eight. */
+/* Whole panels of a B whose rows are contiguous: read row by row, as they lie in memory. */
+ICL__F8 void icl__pack_rows(const icl__dtype type, float *out, const icl__mm *g, size_t p0,
+                            size_t k, size_t j0, size_t n)
+{
+  size_t j, p;
+  for (p = 0; p < k; p++)
+    for (j = 0; j < n; j += ICL__NR) {
+      size_t at = (p0 + p) * g->b_row + j0 + j;
+      float *to = out + j * k + p * ICL__NR;
+      icl__f8 lo = icl__f8_weights(type, g, at), hi = icl__f8_weights(type, g, at + 8);
+      icl__prefetch(icl__weight_address(g, at + (p + 8 < k ? 8 * g->b_row : 0)));
+      icl__f8_store(to, lo);
+      icl__f8_store(to + 8, hi);
+    }
+}
+
+/* Whole panels of a B whose columns are contiguous, a transposed weight: in squares of eight. */
+ICL__F8 void icl__pack_columns(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0,
+                               size_t n)
+{
+  size_t j, p, squares = k & ~(size_t)7;
+  for (j = 0; j < n; j += ICL__NR) {
+    const float *from = g->b + p0 + (j0 + j) * g->b_col;
+    float *to = out + j * k;
+    for (p = 0; p < squares; p += 8, from += 8, to += 8 * ICL__NR) {
+      icl__f8_transpose(to, ICL__NR, from, g->b_col);
+      icl__f8_transpose(to + 8, ICL__NR, from + 8 * g->b_col, g->b_col);
+    }
+    icl__pack_any(to, g, p0 + squares, k - squares, j0 + j, ICL__NR);
+  }
+}
+
+/* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][16]. */
 ICL__KERNEL void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
 {
-  const float *b = g->b + p0 * g->b_row + j0 * g->b_col;
-  size_t whole = n / ICL__NR * ICL__NR, squares = k & ~(size_t)7, j, p;
-  if (g->b_col == 1) {
-    for (p = 0; p < k; p++)
-      for (j = 0; j < whole; j += ICL__NR) {
-        const float *from = b + p * g->b_row + j, *next = from + (p + 8 < k ? 8 * g->b_row : 0);
-        float *to = out + j * k + p * ICL__NR;
-        icl__f8 lo = icl__f8_load(from), hi = icl__f8_load(from + 8);
-        icl__prefetch(next);
-        icl__f8_store(to, lo);
-        icl__f8_store(to + 8, hi);
-      }
-  } else if (g->b_row == 1) {
-    for (j = 0; j < whole; j += ICL__NR) {
-      const float *from = b + j * g->b_col;
-      float *to = out + j * k;
-      for (p = 0; p < squares; p += 8, from += 8, to += 8 * ICL__NR) {
-        icl__f8_transpose(to, ICL__NR, from, g->b_col);
-        icl__f8_transpose(to + 8, ICL__NR, from + 8 * g->b_col, g->b_col);
-      }
-      icl__pack_any(to, g, from, k - squares, ICL__NR);
-    }
-  } else {
-    whole = 0;
-  }
+  size_t whole = n / ICL__NR * ICL__NR, j;
+  if (g->b_col == 1 && !g->half) icl__pack_rows(ICL__F32, out, g, p0, k, j0, whole);
+  else if (g->b_col == 1 && g->half_type == ICL__F16)
+    icl__pack_rows(ICL__F16, out, g, p0, k, j0, whole);
+  else if (g->b_col == 1) icl__pack_rows(ICL__BF16, out, g, p0, k, j0, whole);
+  else if (g->b_row == 1 && !g->half) icl__pack_columns(out, g, p0, k, j0, whole);
+  else whole = 0;
   for (j = whole; j < n; j += ICL__NR)
-    icl__pack_any(out + j * k, g, b + j * g->b_col, k, icl__min(ICL__NR, n - j));
+    icl__pack_any(out + j * k, g, p0, k, j0 + j, icl__min(ICL__NR, n - j));
 }
 
 /* All of B, for products that share it: out[k][n], n rounded up to 16; blocks of 256 steps of k,
@@ -1099,7 +1182,7 @@ static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, 
  * last one would be read beyond its end. */
 static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
 {
-  int in_place = g->b_col == 1 && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
+  int in_place = g->b_col == 1 && !g->half && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
   for (w->p0 = 0; w->p0 < g->k || w->p0 == 0; w->p0 += ICL__KC) {
     w->k = icl__min(ICL__KC, g->k - w->p0);
     if (g->panels) {
@@ -1114,15 +1197,15 @@ static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
   }
 }
 
-/* y = y + x[0..steps) B[0..steps)[.] for one or two rows, steps <= 4 of k at a time.  rows and
- * steps are constants at every call. */
-ICL__F8 void icl__stream_steps(const int rows, const int steps, const icl__mm *g, size_t i,
-                               size_t p)
+/* y = y + x[0..steps) B[0..steps)[.] for one or two rows, steps <= 4 of k at a time.  type, rows
+ * and steps are constants at every call. */
+ICL__F8 void icl__stream_steps(const icl__dtype type, const int rows, const int steps,
+                               const icl__mm *g, size_t p)
 {
-  const float *b = g->b + p * g->b_row, *a = g->a + i * g->a_row + p * g->a_col;
-  const float *b1 = b + (steps > 1 ? g->b_row : 0), *b2 = b + (steps > 2 ? 2 * g->b_row : 0);
-  const float *b3 = b + (steps > 3 ? 3 * g->b_row : 0), *a2 = a + (rows > 1 ? g->a_row : 0);
-  float *y = g->c + i * g->c_row, *z = y + (rows > 1 ? g->c_row : 0);
+  size_t at = p * g->b_row, at1 = at + (steps > 1 ? g->b_row : 0), j = 0, n = g->n;
+  size_t at2 = at + (steps > 2 ? 2 * g->b_row : 0), at3 = at + (steps > 3 ? 3 * g->b_row : 0);
+  const float *a = g->a + p * g->a_col, *a2 = a + (rows > 1 ? g->a_row : 0);
+  float *y = g->c, *z = y + (rows > 1 ? g->c_row : 0);
   icl__f8 x0 = icl__f8_set1(a[0]), x1 = icl__f8_set1(steps > 1 ? a[g->a_col] : 0);
   icl__f8 x2 = icl__f8_set1(steps > 2 ? a[2 * g->a_col] : 0);
   icl__f8 x3 = icl__f8_set1(steps > 3 ? a[3 * g->a_col] : 0);
@@ -1130,51 +1213,55 @@ ICL__F8 void icl__stream_steps(const int rows, const int steps, const icl__mm *g
   icl__f8 w2 = icl__f8_set1(steps > 2 ? a2[2 * g->a_col] : 0);
   icl__f8 w3 = icl__f8_set1(steps > 3 ? a2[3 * g->a_col] : 0);
   /* the next four rows: in the order of the memory where they are one stretch of it */
-  const float *next = b + (g->k - p < 8 ? 0 : 4 * g->b_row);
-  size_t j = 0, n = g->n, line = g->b_row == n ? 16 : g->b_row;
-#define ICL__STREAM(LOAD, STORE)                                                                  \
+  const char *next = icl__weight_address(g, at + (g->k - p < 8 ? 0 : 4 * g->b_row));
+  const size_t width = type == ICL__F32 ? 4 : 2;
+  size_t line = g->b_row == n ? 64 : g->b_row * width, on = (g->b_row == n ? 64 : 16) * width;
+#define ICL__STREAM(LOAD, STORE, WEIGHTS)                                                         \
   {                                                                                               \
-    icl__f8 c = LOAD(y + j), v = LOAD(b + j), d = c;                                              \
+    icl__f8 c = LOAD(y + j), v = WEIGHTS(at + j), d = c;                                          \
     c = icl__f8_fma(x0, v, c);                                                                    \
     if (rows > 1) d = icl__f8_fma(w0, v, LOAD(z + j));                                            \
-    if (steps > 1) { v = LOAD(b1 + j); c = icl__f8_fma(x1, v, c); d = icl__f8_fma(w1, v, d); }    \
-    if (steps > 2) { v = LOAD(b2 + j); c = icl__f8_fma(x2, v, c); d = icl__f8_fma(w2, v, d); }    \
-    if (steps > 3) { v = LOAD(b3 + j); c = icl__f8_fma(x3, v, c); d = icl__f8_fma(w3, v, d); }    \
+    if (steps > 1) { v = WEIGHTS(at1 + j); c = icl__f8_fma(x1, v, c); d = icl__f8_fma(w1, v, d); } \
+    if (steps > 2) { v = WEIGHTS(at2 + j); c = icl__f8_fma(x2, v, c); d = icl__f8_fma(w2, v, d); } \
+    if (steps > 3) { v = WEIGHTS(at3 + j); c = icl__f8_fma(x3, v, c); d = icl__f8_fma(w3, v, d); } \
     STORE(y + j, c);                                                                              \
     if (rows > 1) STORE(z + j, d);                                                                \
   }
+#define ICL__WHOLE(at) icl__f8_weights(type, g, at)
 #define ICL__LOAD_REST(p) icl__f8_load_n(p, n - j)
 #define ICL__STORE_REST(p, v) icl__f8_store_n(p, v, n - j)
-  for (; steps == 4 && j + 16 <= n; j += 8) {            /* asks for four lines, works on four */
+#define ICL__WEIGHTS_REST(at) icl__f8_weights_n(type, g, at, n - j)
+  for (; steps == 4 && j + 16 <= n; j += 8, next += on) {
     icl__prefetch(next);
     icl__prefetch(next + line);
     icl__prefetch(next + 2 * line);
     icl__prefetch(next + 3 * line);
-    next += line == 16 ? 64 : 16;
-    ICL__STREAM(icl__f8_load, icl__f8_store)
+    ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
     j += 8;
-    ICL__STREAM(icl__f8_load, icl__f8_store)
+    ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
   }
-  for (; j + 8 <= n; j += 8) ICL__STREAM(icl__f8_load, icl__f8_store)
-  if (j < n) ICL__STREAM(ICL__LOAD_REST, ICL__STORE_REST)
+  for (; j + 8 <= n; j += 8) ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
+  if (j < n) ICL__STREAM(ICL__LOAD_REST, ICL__STORE_REST, ICL__WEIGHTS_REST)
 #undef ICL__STREAM
+#undef ICL__WHOLE
 #undef ICL__LOAD_REST
 #undef ICL__STORE_REST
+#undef ICL__WEIGHTS_REST
 }
 
-ICL__KERNEL void icl__stream_one(const icl__mm *g, size_t i)
+ICL__F8 void icl__stream_all(const icl__dtype type, const int rows, const icl__mm *g)
 {
   size_t p = 0;
-  for (; p + 4 <= g->k; p += 4) icl__stream_steps(1, 4, g, i, p);
-  for (; p < g->k; p++) icl__stream_steps(1, 1, g, i, p);
+  for (; p + 4 <= g->k; p += 4) icl__stream_steps(type, rows, 4, g, p);
+  for (; p < g->k; p++) icl__stream_steps(type, rows, 1, g, p);
 }
 
-ICL__KERNEL void icl__stream_two(const icl__mm *g, size_t i)
-{
-  size_t p = 0;
-  for (; p + 4 <= g->k; p += 4) icl__stream_steps(2, 4, g, i, p);
-  for (; p < g->k; p++) icl__stream_steps(2, 1, g, i, p);
-}
+ICL__KERNEL void icl__stream_1_f32(const icl__mm *g) { icl__stream_all(ICL__F32, 1, g); }
+ICL__KERNEL void icl__stream_2_f32(const icl__mm *g) { icl__stream_all(ICL__F32, 2, g); }
+ICL__KERNEL void icl__stream_1_f16(const icl__mm *g) { icl__stream_all(ICL__F16, 1, g); }
+ICL__KERNEL void icl__stream_2_f16(const icl__mm *g) { icl__stream_all(ICL__F16, 2, g); }
+ICL__KERNEL void icl__stream_1_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 1, g); }
+ICL__KERNEL void icl__stream_2_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 2, g); }
 
 /* C = init + bias */
 ICL__KERNEL void icl__stream_start(const icl__mm *g)
@@ -1194,9 +1281,12 @@ ICL__KERNEL void icl__stream_start(const icl__mm *g)
 
 static void icl__mm_stream(const icl__mm *g)
 {
+  static void (*const run[3][2])(const icl__mm *) = {
+    {icl__stream_1_f32, icl__stream_2_f32}, {icl__stream_1_f16, icl__stream_2_f16},
+    {icl__stream_1_bf16, icl__stream_2_bf16}
+  };
   icl__stream_start(g);
-  if (g->m == 2) icl__stream_two(g, 0);
-  else icl__stream_one(g, 0);
+  run[g->half ? g->half_type : ICL__F32][g->m - 1](g);
   icl__mm_after(g, 0, g->m, 0, g->n);
 }
 
@@ -1427,12 +1517,12 @@ static const icl__ops icl__ops_f8 = {
 #endif
 
 #if ICL__X86 && defined __GNUC__
-/* AVX2 and FMA in the processor, and the upper halves of the registers saved by the system. */
+/* AVX2, FMA and F16C, and the upper halves of the registers saved by the system. */
 static int icl__has_avx2(void)
 {
   unsigned a, b, c, d, lo, hi;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-  if (!(c & (1u << 12)) || !(c & (1u << 27))) return 0;                      /* FMA, OSXSAVE */
+  if (~c & (1u << 12 | 1u << 27 | 1u << 29)) return 0;                /* FMA, OSXSAVE, F16C */
   __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
   if ((lo & 6) != 6) return 0;
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 5));
@@ -1442,7 +1532,7 @@ static int icl__has_avx2(void)
 {
   int r[4];
   __cpuid(r, 1);
-  if (!(r[2] & (1 << 12)) || !(r[2] & (1 << 27)) || (_xgetbv(0) & 6) != 6) return 0;
+  if ((~r[2] & (1 << 12 | 1 << 27 | 1 << 29)) || (_xgetbv(0) & 6) != 6) return 0;
   __cpuidex(r, 7, 0);
   return (r[1] & (1 << 5)) != 0;
 }
@@ -1621,9 +1711,15 @@ size_t icl_param_count(const icl_config *cfg)
   return sum > SIZE_MAX / 8 ? 0 : (size_t)sum;
 }
 
+/* A tensor that is F32: all but the four weights of a block. */
+static const float *icl__floats(const icl_model *m, size_t slot)
+{
+  return (const float *)m->weights[slot];
+}
+
 static const float *icl__weight_behind(const icl_model *m, size_t kind)
 {
-  return m->weights[icl__slot((size_t)m->config.n_layer, kind)];
+  return icl__floats(m, icl__slot((size_t)m->config.n_layer, kind));
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -1815,7 +1911,8 @@ static void icl__share(void *arg, int i)
   icl__mm g = *w->g;
   if (j >= g.n) return;
   g.n = icl__min(w->columns, g.n - j);
-  g.b += j * g.b_col;
+  if (g.half) g.half += j * g.b_col;
+  else g.b += j * g.b_col;
   g.c += j;
   if (g.init) g.init += j;
   if (g.bias) g.bias += j;
@@ -1850,38 +1947,57 @@ static void icl__keep_rows(const icl__pass *p, float *mid, const float *x, size_
   memmove(mid, x + p->n_seq * p->T * C, p->n_query * C * sizeof(float));
 }
 
+/* B = the weight in a slot, as it is stored; its rows are contiguous. */
+static void icl__set_weight(icl__mm *g, const icl_model *m, size_t slot)
+{
+  if (m->types && m->types[slot] != ICL__F32) {
+    g->b = NULL;
+    g->half = (const uint16_t *)m->weights[slot];
+    g->half_type = (icl__dtype)m->types[slot];
+  } else {
+    g->b = icl__floats(m, slot);
+  }
+}
+
+/* out = init + x W + b for a weight of block l and the bias behind it. */
+static icl__mm icl__block_linear(const icl_model *m, const icl__pass *p, size_t l, int kind,
+                                 float *out, const float *init, const float *x, size_t rows,
+                                 size_t k, size_t n)
+{
+  size_t slot = icl__slot(l, (size_t)kind);
+  icl__mm g = icl__linear(p, out, init, x, NULL, icl__floats(m, slot + 1), rows, k, n);
+  icl__set_weight(&g, m, slot);
+  if (p->panels) g.panels = p->panels[slot];
+  return g;
+}
+
 /* One pre-LayerNorm block:  mid = x + attention(ln1(x)),  out = mid + mlp(ln2(mid)). */
 static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const icl__acts *a)
 {
   size_t C = (size_t)m->config.n_embd, F = 4 * C, R = p->n_seq * p->T + p->n_query, K;
   int trim = l + 1 == (size_t)m->config.n_layer;
-  const float *const *w = m->weights + icl__slot(l, 0);
   const icl__ops *o = m->ops;
-  const float *const *panels = p->panels ? p->panels + icl__slot(l, 0) : NULL;
+  float eps = m->config.layer_norm_epsilon;
   const float *init = a->x;
   icl__mm g;
   K = p->n_seq * icl__kept(p->T, trim) + p->n_query;
 
-  o->layernorm(a->ln1, a->stats1, a->x, w[ICL__LN1_W], w[ICL__LN1_B], R, C,
-               m->config.layer_norm_epsilon);
-  g = icl__linear(p, a->qkv, NULL, a->ln1, w[ICL__QKV_W], w[ICL__QKV_B], R, C, 3 * C);
-  if (panels) g.panels = panels[ICL__QKV_W];
+  o->layernorm(a->ln1, a->stats1, a->x, icl__floats(m, icl__slot(l, ICL__LN1_W)),
+               icl__floats(m, icl__slot(l, ICL__LN1_B)), R, C, eps);
+  g = icl__block_linear(m, p, l, ICL__QKV_W, a->qkv, NULL, a->ln1, R, C, 3 * C);
   icl__multiply(m, p, &g);
   icl__attention(m, p, l, a, trim);
   if (trim) { icl__keep_rows(p, a->mid, a->x, C); init = a->mid; }
-  g = icl__linear(p, a->mid, init, a->att, w[ICL__PROJ_W], w[ICL__PROJ_B], K, C, C);
-  if (panels) g.panels = panels[ICL__PROJ_W];
+  g = icl__block_linear(m, p, l, ICL__PROJ_W, a->mid, init, a->att, K, C, C);
   icl__multiply(m, p, &g);
 
-  o->layernorm(a->ln2, a->stats2, a->mid, w[ICL__LN2_W], w[ICL__LN2_B], K, C,
-               m->config.layer_norm_epsilon);
-  g = icl__linear(p, a->fc, NULL, a->ln2, w[ICL__FC_W], w[ICL__FC_B], K, C, F);
-  if (panels) g.panels = panels[ICL__FC_W];
+  o->layernorm(a->ln2, a->stats2, a->mid, icl__floats(m, icl__slot(l, ICL__LN2_W)),
+               icl__floats(m, icl__slot(l, ICL__LN2_B)), K, C, eps);
+  g = icl__block_linear(m, p, l, ICL__FC_W, a->fc, NULL, a->ln2, K, C, F);
   g.after = o->activate; g.out = a->act; g.in = a->fc; g.after_row = F;
   g.act_kind = m->config.activation_function;
   icl__multiply(m, p, &g);
-  g = icl__linear(p, a->out, a->mid, a->act, w[ICL__MLP_W], w[ICL__MLP_B], K, F, C);
-  if (panels) g.panels = panels[ICL__MLP_W];
+  g = icl__block_linear(m, p, l, ICL__MLP_W, a->out, a->mid, a->act, K, F, C);
   icl__multiply(m, p, &g);
 }
 
@@ -1892,7 +2008,8 @@ static void icl__embed(const icl_model *m, const icl__pass *p, float *x, const f
 {
   size_t C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims;
   icl__mm g = icl__linear(p, x, positions ? positions + first * C : NULL, tokens,
-                          m->weights[ICL__READ_IN_W], m->weights[ICL__READ_IN_B], rows, d, C);
+                          icl__floats(m, ICL__READ_IN_W), icl__floats(m, ICL__READ_IN_B), rows, d,
+                          C);
   g.init_row = step * C;
   g.b_row = 1; g.b_col = d;
   m->ops->mm(&g);
@@ -2071,7 +2188,8 @@ static icl__acts icl__ctx_acts(const icl_ctx *c)
 static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
 {
   const icl_model *m = c->model;
-  const float *positions = icl__has_wpe(&m->config) ? m->weights[ICL__WPE] : c->positions;
+  const float *positions = icl__has_wpe(&m->config) ? icl__floats(m, ICL__WPE)
+                                                     : c->positions;
   icl__acts a = icl__ctx_acts(c);
   size_t l, C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims;
   icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, 1, p->T);
@@ -2293,7 +2411,6 @@ typedef struct icl__json {
 
 typedef struct icl__string { const char *s; size_t n, at; int escaped; } icl__string;
 
-typedef enum icl__dtype { ICL__F32, ICL__F16, ICL__BF16, ICL__OTHER } icl__dtype;
 
 typedef struct icl__entry {
   icl__string name;
@@ -3042,25 +3159,26 @@ static float icl__decode(const unsigned char *p, icl__dtype type)
 {
   uint32_t u;
   float v;
-  if (type == ICL__F32) {
-    u = icl__get32(p);
-  } else if (type == ICL__BF16) {
-    u = icl__get16(p) << 16;
-  } else {
-    uint32_t h = icl__get16(p), e = h >> 10 & 31, m = h & 0x3ffu;
-    if (e == 0) {                                        /* zero or subnormal: m 2^-24 */
-      v = (float)m * 5.9604644775390625e-8f;
-      return h & 0x8000u ? -v : v;
-    }
-    u = (h & 0x8000u) << 16 | (e == 31 ? 255u : e + 112u) << 23 | m << 13;
-  }
+  if (type != ICL__F32) return icl__half(icl__get16(p), type);
+  u = icl__get32(p);
   memcpy(&v, &u, 4);
   return v;
 }
 
-static int icl__in_place(const icl__entry *e, const unsigned char *data)
+/* Whether the kernels read a tensor where it lies: F32, and the weights of blocks in their type. */
+static int icl__in_place(const icl__entry *e, const unsigned char *data, int is_block_weight)
 {
-  return e->dtype == ICL__F32 && icl__little_endian() && (uintptr_t)(data + e->begin) % 4 == 0;
+  size_t width = e->dtype == ICL__F32 ? 4 : 2;
+  return icl__little_endian() && (uintptr_t)(data + e->begin) % width == 0
+      && (e->dtype == ICL__F32 || is_block_weight);
+}
+
+/* The four that are products. */
+static int icl__is_block_weight(const icl_config *cfg, size_t slot)
+{
+  size_t kind = (slot - ICL__BLOCKS) % ICL__PER_BLOCK;
+  return slot >= ICL__BLOCKS && slot < icl__slot((size_t)cfg->n_layer, 0)
+      && (kind == ICL__QKV_W || kind == ICL__PROJ_W || kind == ICL__FC_W || kind == ICL__MLP_W);
 }
 
 /* Counts (m NULL) or places what a model needs: the table of pointers, task, typical surprise, and
@@ -3068,7 +3186,9 @@ static int icl__in_place(const icl__entry *e, const unsigned char *data)
 static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file *f, icl_report *r)
 {
   const unsigned char *data = (const unsigned char *)f->header + f->header_size;
-  const float **weights = (const float **)icl__take(mem, icl__slot_count(&f->cfg), sizeof *weights);
+  size_t slots = icl__slot_count(&f->cfg), slot;
+  const void **weights = (const void **)icl__take(mem, slots, sizeof *weights);
+  unsigned char *types = (unsigned char *)icl__take(mem, slots, 1);
   float *typical = icl__take_floats(mem, 3 * (size_t)f->n_typical), *out;
   char *task = (char *)icl__take(mem, f->task.n + 1, 1);
   icl__json j;
@@ -3081,7 +3201,9 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
     icl__append(task, f->task.n + 1, 0, f->task.s, f->task.n);
     m->task = task;
     m->weights = weights;
+    m->types = types;
     m->typical = typical;
+    memset(types, ICL__F32, slots);
     weights[ICL__WPE] = NULL;
   }
   while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
@@ -3090,9 +3212,12 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
     if (e.is_metadata) { err = icl__read_metadata(&j, NULL); continue; }
     icl__place_of(e.name, &p);
     if (p.part == 3) continue;
-    out = icl__in_place(&e, data) ? NULL : icl__take_floats(mem, n);
+    slot = icl__slot_of_place(&f->cfg, &p);
+    out = icl__in_place(&e, data, icl__is_block_weight(&f->cfg, slot)) ? NULL
+                                                                       : icl__take_floats(mem, n);
     if (!m) continue;
-    weights[icl__slot_of_place(&f->cfg, &p)] = out ? out : (const float *)(const void *)bytes;
+    weights[slot] = out ? (const void *)out : bytes;
+    if (!out) types[slot] = (unsigned char)e.dtype;
     for (i = 0; i < n; i++) {
       float v = icl__decode(bytes + i * width, e.dtype);
       if (!icl__finite(&v, 1))
@@ -3153,7 +3278,7 @@ size_t icl_bind_bytes(const icl_config *cfg)
 {
   icl__arena a = icl__arena_on(NULL);
   if (icl_config_check(cfg, NULL)) return 0;
-  icl__take(&a, icl__slot_count(cfg), sizeof(float *));
+  icl__take(&a, icl__slot_count(cfg), sizeof(void *));
   return icl__arena_need(&a);
 }
 
@@ -3171,7 +3296,7 @@ icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *param
   m->ops = icl__ops_best();
   m->task = "";
   a = icl__arena_on(mem);
-  m->weights = (const float **)icl__take(&a, icl__slot_count(cfg), sizeof(float *));
+  m->weights = (const void **)icl__take(&a, icl__slot_count(cfg), sizeof(void *));
   m->weights[ICL__WPE] = NULL;
   for (i = 0; i < n; i++) {
     size_t slot = icl__slot_of_row(cfg, i);
@@ -3189,10 +3314,14 @@ icl_error icl_model_params(const icl_model *m, float *params)
   if (!m || !m->weights || !params) return ICL_ERR_ARG;
   n = icl_tensor_count(&m->config);
   for (i = 0; i < n; i++) {
-    size_t slot = icl__slot_of_row(&m->config, i), size;
+    size_t slot = icl__slot_of_row(&m->config, i), size, k;
+    icl__mm g;
+    memset(&g, 0, sizeof g);
+    icl__set_weight(&g, m, slot);
+    g.b_col = 1;
     icl__tensor_at_slot(&m->config, slot, &t);
     size = icl__tensor_floats(&t);
-    memcpy(params, m->weights[slot], size * sizeof(float));
+    for (k = 0; k < size; k++) params[k] = icl__mm_b(&g, 0, k);
     params += size;
   }
   return ICL_OK;

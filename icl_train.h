@@ -2843,7 +2843,7 @@ static void icl__pack_weight(void *arg, size_t i, int thread)
   icl__mm g;
   (void)thread;
   memset(&g, 0, sizeof g);
-  g.b = w->model->weights[slot];
+  icl__set_weight(&g, w->model, slot);
   g.k = k; g.n = n; g.b_row = n; g.b_col = 1;
   w->model->ops->panels(w->panels[slot], &g);
   if (!w->training) return;
@@ -2879,7 +2879,8 @@ static void icl__forward_group(icl__work *w, size_t first, size_t n, int thread)
   const icl_model *m = w->model;
   size_t C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims, L = (size_t)m->config.n_layer;
   size_t i, l, K = first * w->pairs;
-  const float *positions = icl__has_wpe(&m->config) ? m->weights[ICL__WPE] : w->positions, *x;
+  const float *positions = icl__has_wpe(&m->config) ? icl__floats(m, ICL__WPE)
+                                                         : w->positions, *x;
   icl__pass p = icl__work_pass(w, n, thread);
   icl__acts a = icl__acts_from(w, 0, first);
   for (i = 0; i < n; i++) {
@@ -2909,7 +2910,7 @@ static icl__mm icl__d_input(const icl__work *w, const icl__pass *p, float *out, 
                             int kind, size_t rows, size_t k, size_t n)
 {
   size_t slot = icl__slot(w->layer, (size_t)kind);
-  icl__mm g = icl__linear(p, out, NULL, dy, w->model->weights[slot], NULL, rows, n, k);
+  icl__mm g = icl__linear(p, out, NULL, dy, icl__floats(w->model, slot), NULL, rows, n, k);
   g.b_row = 1;
   g.b_col = n;
   if (p->panels) g.panels = w->panels_t[slot];
@@ -3025,7 +3026,6 @@ static void icl__backward_group(void *arg, size_t group, int thread)
   size_t n = icl__min(w->group, w->prompts - first), R0 = first * w->T, R = n * w->T;
   size_t kept = icl__kept_in(w, l, w->T), K0 = first * kept, K = n * kept;
   int trim = kept != w->T;
-  const float *const *weight = m->weights + icl__slot(l, 0);
   icl__acts a = icl__acts_from(w, l, first);
   icl__pass p = icl__work_pass(w, n, thread);
   float *d_out = w->d_out + K0 * C, *d_mid = w->d_mid + K0 * C, *d_fc = w->d_fc + K0 * F;
@@ -3040,7 +3040,7 @@ static void icl__backward_group(void *arg, size_t group, int thread)
   g = icl__d_input(w, &p, d_ln2, d_fc, ICL__FC_W, K, C, F);
   m->ops->mm(&g);
   memcpy(d_mid, d_out, K * C * sizeof(float));
-  o->layernorm(d_mid, d_ln2, a.mid, a.stats2, weight[ICL__LN2_W], K, C);
+  o->layernorm(d_mid, d_ln2, a.mid, a.stats2, icl__floats(m, icl__slot(l, ICL__LN2_W)), K, C);
 
   g = icl__d_input(w, &p, d_att, d_mid, ICL__PROJ_W, K, C, C);
   m->ops->mm(&g);
@@ -3048,7 +3048,7 @@ static void icl__backward_group(void *arg, size_t group, int thread)
   g = icl__d_input(w, &p, d_ln1, d_qkv, ICL__QKV_W, R, C, 3 * C);
   m->ops->mm(&g);
   icl__spread_rows(w, d_in, d_mid, n, trim);
-  o->layernorm(d_in, d_ln1, a.x, a.stats1, weight[ICL__LN1_W], R, C);
+  o->layernorm(d_in, d_ln1, a.x, a.stats1, icl__floats(m, icl__slot(l, ICL__LN1_W)), R, C);
 }
 
 /* Forward, loss gradient d_pred (already there: 2 (pred - y) / count) and the head's data phase. */

@@ -1301,6 +1301,459 @@ TEST(forged_snapshots)
   free_loaded(&l);
 }
 
+/* ----- pairs and queries in one pass ----------------------------------------------------------------- */
+
+static int hold_the_same(const icl_ctx *a, const icl_ctx *b) { return unchanged(a, take(b)); }
+
+/* icl_ask on c says and leaves what the two calls that it stands for say and leave in `two`. */
+static void check_ask(icl_ctx *c, icl_ctx *two, int n, int n_query)
+{
+  float got[MAX_QUERIES], expected[MAX_QUERIES];
+  int at = icl_count(c), d = c->model->config.n_dims;
+  const float *x = n ? xs + at * d : NULL, *y = n ? ys + at : NULL, *q = n_query ? qs + at % 5 * d : NULL;
+  got[n_query] = 77;
+  CHECK_EQ(icl_add_batch(two, n, x, y), ICL_OK);
+  CHECK_EQ(icl_predict_batch(two, n_query, q, expected), ICL_OK);
+  CHECK_EQ(icl_ask(c, n, x, y, n_query, q, n_query ? got : NULL), ICL_OK);
+  CHECK_EQ(icl_count(c), at + n);
+  CHECK(same(got, expected, (size_t)n_query));
+  CHECK(got[n_query] == 77);
+  CHECK(same(icl_residuals(c), icl_residuals(two), (size_t)(at + n)));
+  CHECK(hold_the_same(c, two));
+}
+
+/* Every n and n_query up to 6: on contexts that go on growing, and on empty ones. */
+static void check_asking(const icl_model *m)
+{
+  int batch, n, q;
+  draw_prompt(m->config.n_dims);
+  for (batch = 1; batch <= 16; batch++) {
+    icl_ctx *c = new_ctx(m, 150, batch), *two = new_ctx(m, 150, batch % 3 ? 64 : 1);
+    for (n = 0; n <= 6; n++)
+      for (q = 0; q <= 6; q++) {
+        if (batch % 2) { icl_rewind(c, 0); icl_rewind(two, 0); }
+        check_ask(c, two, n, q);
+      }
+    CHECK_EQ(icl_count(c), batch % 2 ? 6 : 147);
+    check_ask(c, two, 2, 30);
+    icl_ctx_delete(c);
+    icl_ctx_delete(two);
+  }
+}
+
+TEST(asking_in_one_pass)
+{
+  static const int shapes[][4] = {
+    {1, 1, 1, 1}, {6, 1, 3, 2}, {5, 1, 2, 2}, {9, 3, 4, 1}, {20, 4, 5, 1}, {33, 3, 20, 1}, {72, 3, 7, 1}
+  };
+  size_t i;
+  int plain;
+  for (i = 0; i < COUNT(shapes); i++)
+    for (plain = 0; plain <= (shapes[i][0] < 30); plain++) {
+      int C = shapes[i][0], position = C % 2 ? 2 * ((int)i / 2 % 2) : (int)(i + (size_t)plain) % 3;
+      icl_config cfg = config_of(C, shapes[i][1], shapes[i][2], shapes[i][3], position, (int)i % 3);
+      subject s;
+      make_subject(&s, &cfg, (uint32_t)i);
+      if (plain) icl_force_plain(&s.m);
+      check_asking(&s.m);
+      free_subject(&s);
+    }
+}
+
+/* In the caller's units, and from a restored context. */
+TEST(asking_with_a_scale)
+{
+  static const float mean[] = {3, -2}, std[] = {0.5f, 7};
+  icl_config cfg = config_of(20, 4, 2, 2, 1, 0);
+  subject s;
+  int batch;
+  make_subject(&s, &cfg, 3);
+  draw_prompt(2);
+  for (batch = 1; batch <= 16; batch++) {
+    icl_ctx *c = new_ctx(&s.m, 20, batch), *two = new_ctx(&s.m, 20, 5);
+    snapshot snap;
+    CHECK_EQ(icl_ctx_scale(c, mean, std, 10, 4), ICL_OK);
+    CHECK_EQ(icl_ctx_scale(two, mean, std, 10, 4), ICL_OK);
+    check_ask(c, two, 4, 5);
+    snap = take(c);
+    check_ask(c, two, 3, 2);
+    CHECK_EQ(icl_ctx_restore(c, snap.bytes, snap.n), ICL_OK);
+    CHECK_EQ(icl_ctx_restore(two, snap.bytes, snap.n), ICL_OK);
+    check_ask(c, two, 5, 6);
+    free(snap.bytes);
+    icl_ctx_delete(c);
+    icl_ctx_delete(two);
+  }
+  free_subject(&s);
+}
+
+TEST(asking_with_bad_arguments)
+{
+  static const int bad[] = {-1, -2, INT_MIN, INT_MIN + 1};
+  icl_config cfg = config_of(6, 1, 2, 1, 0, 0);
+  subject s;
+  icl_ctx *c, empty;
+  snapshot before;
+  float a[4] = {77, 77, 77, 77}, x[2];
+  size_t i;
+  make_subject(&s, &cfg, 1);
+  draw_prompt(2);
+  c = new_ctx(&s.m, 6, 5);
+  icl_add_batch(c, 2, xs, ys);
+  before = take(c);
+  memset(&empty, 0, sizeof empty);
+  CHECK_EQ(icl_ask(NULL, 1, xs, ys, 1, qs, a), ICL_ERR_ARG);
+  CHECK_EQ(icl_ask(NULL, 0, NULL, NULL, 0, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_ask(&empty, 1, xs, ys, 1, qs, a), ICL_ERR_ARG);
+  CHECK_EQ(icl_ask(c, 1, NULL, ys, 1, qs, a), ICL_ERR_ARG);
+  CHECK_EQ(icl_ask(c, 1, xs, NULL, 1, qs, a), ICL_ERR_ARG);
+  CHECK_EQ(icl_ask(c, 1, xs, ys, 1, NULL, a), ICL_ERR_ARG);
+  CHECK_EQ(icl_ask(c, 1, xs, ys, 1, qs, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_ask(c, 0, NULL, NULL, 1, qs, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_ask(c, 1, xs, NULL, 0, NULL, NULL), ICL_ERR_ARG);
+  for (i = 0; i < COUNT(bad); i++) {
+    CHECK_EQ(icl_ask(c, bad[i], xs, ys, 1, qs, a), ICL_ERR_ARG);
+    CHECK_EQ(icl_ask(c, 1, xs, ys, bad[i], qs, a), ICL_ERR_ARG);
+    CHECK_EQ(icl_ask(c, bad[i], xs, ys, bad[i], qs, a), ICL_ERR_ARG);
+    CHECK_EQ(icl_ask(c, bad[i], NULL, NULL, 0, NULL, NULL), ICL_ERR_ARG);
+    CHECK_EQ(icl_ask(c, 0, NULL, NULL, bad[i], NULL, NULL), ICL_ERR_ARG);
+  }
+  CHECK(a[0] == 77 && unchanged(c, take(c)));
+  /* more pairs than fit are refused before they are read: there is only one, and it is NaN */
+  x[0] = x[1] = from_bits(0x7fc00000u);
+  CHECK_EQ(icl_ask(c, 5, x, x, 1, qs, a), ICL_ERR_FULL);
+  CHECK_EQ(icl_ask(c, INT_MAX, x, x, 0, NULL, NULL), ICL_ERR_FULL);
+  CHECK_EQ(icl_ask(c, INT_MAX, x, x, 3, qs, a), ICL_ERR_FULL);
+  CHECK(a[0] == 77);
+  CHECK(unchanged(c, before));
+  before = take(c);
+  CHECK_EQ(icl_ask(c, 0, NULL, NULL, 0, NULL, NULL), ICL_OK);
+  CHECK_EQ(icl_ask(c, 0, NULL, NULL, 2, qs, a), ICL_OK);
+  CHECK(a[0] != 77 && a[1] != 77 && a[2] == 77);
+  CHECK(unchanged(c, before));
+  CHECK_EQ(icl_ask(c, 4, xs, ys, 0, NULL, NULL), ICL_OK);
+  CHECK_EQ(icl_ask(c, 1, xs, ys, 1, qs, a), ICL_ERR_FULL);
+  CHECK_EQ(icl_ask(c, 0, NULL, NULL, 1, qs, a), ICL_OK);             /* full, and still answers */
+  CHECK_EQ(icl_count(c), 6);
+  icl_ctx_delete(c);
+  free_subject(&s);
+}
+
+/* One number in `place` is v: refused, the context as it was. */
+static void check_refused(icl_ctx *c, float *place, float v, int n, int n_query)
+{
+  int d = c->model->config.n_dims, at = icl_count(c);
+  float keep = *place, a[MAX_QUERIES];
+  snapshot before = take(c);
+  *place = v;
+  CHECK_EQ(icl_ask(c, n, xs + at * d, ys + at, n_query, qs, a), ICL_ERR_NONFINITE);
+  *place = keep;
+  CHECK_EQ(icl_count(c), at);
+  CHECK(unchanged(c, before));
+}
+
+/* Every place of pairs and queries, every number that is none or too large, in the first or the last pass. */
+TEST(asking_with_bad_numbers)
+{
+  static const float large[] = {1e38f, -1e38f, 3.4e38f, 1e30f};
+  static const uint32_t bad[] = {0x7fc00000u, 0x7f800001u, 0x7f800000u, 0xff800000u};
+  static const int batches[] = {1, 2, 3, 4, 5, 9, 16};
+  size_t b, k;
+  int plain, i, n = 4, q = 5, d = 3;
+  for (plain = 0; plain < 2; plain++) {
+    icl_config cfg = config_of(12, 2, d, 2, plain, plain);
+    subject s;
+    make_subject(&s, &cfg, 7);
+    if (plain) icl_force_plain(&s.m);
+    draw_prompt(d);
+    for (b = 0; b < COUNT(batches); b++) {
+      icl_ctx *c = new_ctx(&s.m, 9, batches[b]), *two = new_ctx(&s.m, 9, 1);
+      CHECK_EQ(icl_add_batch(c, 2, xs, ys), ICL_OK);
+      CHECK_EQ(icl_add_batch(two, 2, xs, ys), ICL_OK);
+      for (k = 0; k < 8; k++) {
+        float v = k < 4 ? from_bits(bad[k]) : large[k - 4];
+        for (i = 0; i < n * d; i++) check_refused(c, xs + 2 * d + i, v, n, q);
+        for (i = 0; i < n; i++) check_refused(c, ys + 2 + i, v, n, q);
+        for (i = 0; i < q * d; i++) check_refused(c, qs + i, v, n, q);
+        for (i = 0; i < q * d; i++) check_refused(c, qs + i, v, 0, q);
+      }
+      check_ask(c, two, n, q);                             /* nothing of all that is left */
+      icl_ctx_delete(c);
+      icl_ctx_delete(two);
+    }
+    free_subject(&s);
+  }
+}
+
+/* ----- threads ------------------------------------------------------------------------------------------ */
+
+enum { MANY = 200 };
+static float many_queries[MANY * MAX_D];
+
+static void draw_queries(int d)
+{
+  int i;
+  for (i = 0; i < MANY * d; i++) many_queries[i] = 1.7f * uniform();
+}
+
+/* A runner without threads: any order must do. */
+enum { IN_ORDER, REVERSED, SHUFFLED, ORDERS };
+typedef struct runner {
+  int order, most;                           /* tasks that it may get at a time                  */
+  int calls, wrong, busy;
+} runner;
+
+static void run_in_some_order(void *user, int n, void (*task)(void *arg, int i), void *arg)
+{
+  runner *r = (runner *)user;
+  int turn[64], i;
+  r->calls++;
+  if (n < 1 || n > r->most || n > 64 || r->busy) { r->wrong++; return; }
+  r->busy = 1;                               /* a task may not ask for more threads              */
+  for (i = 0; i < n; i++) turn[i] = r->order == REVERSED ? n - 1 - i : i;
+  for (i = n - 1; i > 0 && r->order == SHUFFLED; i--) {
+    int j = draw_below(i + 1), t = turn[i];
+    turn[i] = turn[j];
+    turn[j] = t;
+  }
+  for (i = 0; i < n; i++) task(arg, turn[i]);
+  r->busy = 0;
+}
+
+static runner new_runner(const icl_model *m, int threads, int order)
+{
+  runner r;
+  memset(&r, 0, sizeof r);
+  r.order = order;
+  r.most = threads > m->config.n_head ? threads : m->config.n_head;
+  return r;
+}
+
+enum { THREAD_PAIRS = 20, THREAD_ANSWERS = 5 + 7 + MANY + 100 + 47 + 48 + 49 + 1 };
+
+/* Everything that a context can be asked for; the answers one behind the other. */
+static void ask_everything(icl_ctx *c, float *answers)
+{
+  static const int counts[] = {MANY, 100, 47, 48, 49, 1};
+  int d = c->model->config.n_dims, k;
+  size_t i;
+  CHECK_EQ(icl_rewind(c, 0), ICL_OK);
+  for (k = 0; k < 3; k++) CHECK_EQ(icl_add(c, xs + k * d, ys[k]), ICL_OK);
+  CHECK_EQ(icl_add_batch(c, 6, xs + 3 * d, ys + 3), ICL_OK);
+  CHECK_EQ(icl_ask(c, 4, xs + 9 * d, ys + 9, 5, qs, answers), ICL_OK);
+  CHECK_EQ(icl_ask(c, 1, xs + 13 * d, ys + 13, 7, qs, answers + 5), ICL_OK);
+  CHECK_EQ(icl_ask(c, 6, xs + 14 * d, ys + 14, 0, NULL, NULL), ICL_OK);
+  for (answers += 12, i = 0; i < COUNT(counts); answers += counts[i++])
+    CHECK_EQ(icl_predict_batch(c, counts[i], many_queries, answers), ICL_OK);
+}
+
+/* The same bits with 1, 2, 3, 8 threads as without, in any order of tasks. */
+static void check_threads(const icl_model *m, int batch, int must_be_used)
+{
+  static const int threads[] = {1, 2, 3, 8};
+  static float got[THREAD_ANSWERS], expected[THREAD_ANSWERS];
+  icl_ctx *alone = new_ctx(m, THREAD_PAIRS, batch), *c = new_ctx(m, THREAD_PAIRS, batch);
+  size_t i;
+  int order;
+  draw_prompt(m->config.n_dims);
+  draw_queries(m->config.n_dims);
+  ask_everything(alone, expected);
+  for (i = 0; i < COUNT(threads); i++)
+    for (order = 0; order < ORDERS; order++) {
+      runner r = new_runner(m, threads[i], order);
+      CHECK_EQ(icl_ctx_threads(c, threads[i], run_in_some_order, &r), ICL_OK);
+      memset(got, 0, sizeof got);
+      ask_everything(c, got);
+      CHECK(same(got, expected, THREAD_ANSWERS));
+      CHECK(hold_the_same(c, alone));
+      CHECK_EQ(r.wrong, 0);
+      if (threads[i] == 1) CHECK_EQ(r.calls, 0);
+      if (threads[i] > 1 && must_be_used) CHECK(r.calls > 0);
+    }
+  icl_ctx_delete(alone);
+  icl_ctx_delete(c);
+}
+
+/* Wide enough that products and queries are shared out, and too small for that. */
+TEST(threads_in_any_order)
+{
+  static const int shapes[][4] = {
+    {1, 1, 1, 1}, {6, 1, 3, 1}, {5, 1, 2, 2}, {20, 4, 5, 1}, {33, 3, 2, 1}, {64, 2, 20, 2}, {72, 3, 7, 1},
+    {80, 4, 3, 1}, {96, 4, 5, 1}, {64, 8, 1, 1}, {66, 1, 4, 1}
+  };
+  size_t i;
+  int plain;
+  for (i = 0; i < COUNT(shapes); i++)
+    for (plain = 0; plain < 2; plain++) {
+      int C = shapes[i][0], position = C % 2 ? 2 * (int)(i % 2) : ((int)i + plain) % 3;
+      icl_config cfg = config_of(C, shapes[i][1], shapes[i][2], shapes[i][3], position, (int)i % 3);
+      subject s;
+      make_subject(&s, &cfg, (uint32_t)i);
+      if (plain) icl_force_plain(&s.m);
+      check_threads(&s.m, 256, C >= 64);
+      check_threads(&s.m, 64, C >= 64);
+      if (!plain) check_threads(&s.m, 1 + (int)i, C >= 64);
+      free_subject(&s);
+    }
+}
+
+TEST(threads_out_of_range)
+{
+  static const int bad[] = {0, -1, INT_MIN};
+  icl_config cfg = config_of(64, 4, 5, 1, 0, 0);
+  subject s;
+  icl_ctx *c, *alone, empty;
+  runner r;
+  float got[MANY], expected[MANY];
+  size_t i;
+  make_subject(&s, &cfg, 1);
+  draw_prompt(5);
+  draw_queries(5);
+  c = new_ctx(&s.m, 4, MANY);
+  alone = new_ctx(&s.m, 4, MANY);
+  memset(&empty, 0, sizeof empty);
+  r = new_runner(&s.m, 2, REVERSED);
+  CHECK_EQ(icl_ctx_threads(NULL, 2, run_in_some_order, &r), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_threads(NULL, 1, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_threads(&empty, 2, run_in_some_order, &r), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_threads(c, 2, run_in_some_order, &r), ICL_OK);
+  for (i = 0; i < COUNT(bad); i++) {
+    CHECK_EQ(icl_ctx_threads(c, bad[i], run_in_some_order, NULL), ICL_ERR_ARG);
+    CHECK_EQ(icl_ctx_threads(c, bad[i], NULL, NULL), ICL_ERR_ARG);
+  }
+  CHECK_EQ(icl_ctx_threads(c, 2, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_threads(c, INT_MAX, NULL, &r), ICL_ERR_ARG);
+  CHECK_EQ(icl_ask(alone, 4, xs, ys, MANY, many_queries, expected), ICL_OK);
+  CHECK_EQ(icl_ask(c, 4, xs, ys, MANY, many_queries, got), ICL_OK);   /* as it was set before */
+  CHECK(r.calls > 0 && same(got, expected, MANY));
+  r.calls = 0;
+  CHECK_EQ(icl_ctx_threads(c, 1, NULL, NULL), ICL_OK);                /* and back to one */
+  CHECK_EQ(icl_predict_batch(c, MANY, many_queries, got), ICL_OK);
+  CHECK(r.calls == 0 && same(got, expected, MANY));
+  r.most = 64;
+  CHECK_EQ(icl_ctx_threads(c, INT_MAX, run_in_some_order, &r), ICL_OK);
+  icl_rewind(c, 0);
+  CHECK_EQ(icl_ask(c, 4, xs, ys, MANY, many_queries, got), ICL_OK);
+  CHECK(same(got, expected, MANY));
+  CHECK_EQ(icl_predict_batch(c, MANY, many_queries, got), ICL_OK);
+  CHECK(r.calls > 0 && r.wrong == 0 && same(got, expected, MANY));
+  icl_ctx_delete(c);
+  icl_ctx_delete(alone);
+  free_subject(&s);
+}
+
+/* Whoever finds a number that overflows: the same error, and nothing is changed. */
+static void check_threads_refuse(const icl_model *m, int threads, int order)
+{
+  static float answers[MANY];
+  icl_ctx *c = new_ctx(m, 12, 256), *alone = new_ctx(m, 12, 256);
+  runner r = new_runner(m, threads, order);
+  snapshot before;
+  int i, d = m->config.n_dims;
+  CHECK_EQ(icl_ctx_threads(c, threads, run_in_some_order, &r), ICL_OK);
+  CHECK_EQ(icl_add_batch(c, 4, xs, ys), ICL_OK);
+  CHECK_EQ(icl_add_batch(alone, 4, xs, ys), ICL_OK);
+  before = take(c);
+  for (i = 0; i < MANY; i += 11) {                         /* a query in anybody's share */
+    float keep = many_queries[i * d];
+    many_queries[i * d] = i % 2 ? 1e37f : from_bits(0x7fc00000u);
+    CHECK_EQ(icl_predict_batch(c, MANY, many_queries, answers), ICL_ERR_NONFINITE);
+    CHECK_EQ(icl_ask(c, 3, xs + 4 * d, ys + 4, MANY, many_queries, answers), ICL_ERR_NONFINITE);
+    many_queries[i * d] = keep;
+  }
+  for (i = 4; i < 12; i++) {
+    float keep = ys[i];
+    ys[i] = -1e37f;
+    CHECK_EQ(icl_add_batch(c, 8, xs + 4 * d, ys + 4), ICL_ERR_NONFINITE);
+    CHECK_EQ(icl_ask(c, 8, xs + 4 * d, ys + 4, 9, qs, answers), ICL_ERR_NONFINITE);
+    CHECK_EQ(icl_add(c, xs + i * d, ys[i]), ICL_ERR_NONFINITE);
+    ys[i] = keep;
+  }
+  CHECK(unchanged(c, before));
+  CHECK_EQ(r.wrong, 0);
+  check_ask(c, alone, 8, 9);
+  icl_ctx_delete(c);
+  icl_ctx_delete(alone);
+}
+
+/* A network whose weights are too large for any input. */
+static void check_huge_weights(const icl_model *m, int threads, int order)
+{
+  static float answers[MANY];
+  icl_ctx *c = new_ctx(m, 12, 256);
+  runner r = new_runner(m, threads, order);
+  snapshot before = take(c);
+  CHECK_EQ(icl_ctx_threads(c, threads, run_in_some_order, &r), ICL_OK);
+  CHECK_EQ(icl_add(c, xs, ys[0]), ICL_ERR_NONFINITE);
+  CHECK_EQ(icl_add_batch(c, 12, xs, ys), ICL_ERR_NONFINITE);
+  CHECK_EQ(icl_predict(c, qs, answers), ICL_ERR_NONFINITE);
+  CHECK_EQ(icl_predict_batch(c, MANY, many_queries, answers), ICL_ERR_NONFINITE);
+  CHECK_EQ(icl_ask(c, 5, xs, ys, MANY, many_queries, answers), ICL_ERR_NONFINITE);
+  CHECK(unchanged(c, before));
+  CHECK_EQ(r.wrong, 0);
+  if (threads > 1) CHECK(r.calls > 0);
+  icl_ctx_delete(c);
+}
+
+TEST(threads_and_bad_numbers)
+{
+  static const int threads[] = {1, 2, 3, 8};
+  size_t i;
+  int plain, order;
+  for (plain = 0; plain < 2; plain++) {
+    icl_config cfg = config_of(72, 4, 3, 2, plain, 0);
+    subject s, huge;
+    float *w;
+    int k;
+    make_subject(&s, &cfg, 9);
+    make_subject(&huge, &cfg, 9);
+    w = (float *)(uintptr_t)tensor(&cfg, huge.params, 0, "c_fc.weight");
+    for (k = 0; k < 72 * 4 * 72; k++) w[k] *= 1e30f;
+    w = (float *)(uintptr_t)tensor(&cfg, huge.params, 0, "mlp.c_proj.weight");
+    for (k = 0; k < 72 * 4 * 72; k++) w[k] *= 1e30f;
+    if (plain) { icl_force_plain(&s.m); icl_force_plain(&huge.m); }
+    draw_prompt(3);
+    draw_queries(3);
+    for (i = 0; i < COUNT(threads); i++)
+      for (order = REVERSED; order < ORDERS; order++) {
+        check_threads_refuse(&s.m, threads[i], order);
+        check_huge_weights(&huge.m, threads[i], order);
+      }
+    free_subject(&s);
+    free_subject(&huge);
+  }
+}
+
+/* answers may be queries, here too: no share writes over a query that another one has yet to read. */
+TEST(answers_over_queries_with_threads)
+{
+  static const int threads[] = {1, 2, 3, 8}, inputs[] = {1, 2, 5};
+  static float both[MANY * MAX_D], expected[MANY];
+  size_t i, k;
+  int order;
+  for (k = 0; k < COUNT(inputs); k++) {
+    int d = inputs[k];
+    icl_config cfg = config_of(64, 4, d, 1, 0, 0);
+    subject s;
+    icl_ctx *c;
+    make_subject(&s, &cfg, 4);
+    draw_prompt(d);
+    draw_queries(d);
+    c = new_ctx(&s.m, 4, MANY);
+    CHECK_EQ(icl_ask(c, 4, xs, ys, MANY, many_queries, expected), ICL_OK);
+    for (i = 0; i < COUNT(threads); i++)
+      for (order = 0; order < ORDERS; order++) {
+        runner r = new_runner(&s.m, threads[i], order);
+        CHECK_EQ(icl_ctx_threads(c, threads[i], run_in_some_order, &r), ICL_OK);
+        memcpy(both, many_queries, sizeof both);
+        CHECK_EQ(icl_predict_batch(c, MANY, both, both), ICL_OK);
+        CHECK(same(both, expected, MANY));
+      }
+    icl_ctx_delete(c);
+    free_subject(&s);
+  }
+}
+
 /* ----- misuse ------------------------------------------------------------------------------------------ */
 
 TEST(null_arguments)
@@ -1623,6 +2076,10 @@ int main(void)
   RUN(surprise); RUN(surprise_is_finite);
   RUN(save_and_restore); RUN(saving_needs_room); RUN(restoring_elsewhere); RUN(restoring_among_bound_models);
   RUN(damaged_snapshots); RUN(forged_snapshots);
+  RUN(asking_in_one_pass); RUN(asking_with_a_scale); RUN(asking_with_bad_arguments);
+  RUN(asking_with_bad_numbers);
+  RUN(threads_in_any_order); RUN(threads_out_of_range); RUN(threads_and_bad_numbers);
+  RUN(answers_over_queries_with_threads);
   RUN(null_arguments); RUN(counts_out_of_range); RUN(numbers_that_are_refused); RUN(ok_means_finite);
   RUN(failing_late_changes_nothing); RUN(nothing_infinite_is_kept); RUN(answers_over_queries); RUN(error_strings);
   RUN(allocations_that_fail); RUN(contexts_too_large);
