@@ -206,10 +206,14 @@ typedef struct icl_ctx {
   float *pack;
 } icl_ctx;
 
+/* How a checkpoint stores the four weight matrices of each block; all else is F32. */
+typedef enum icl_storage { ICL_STORE_F32, ICL_STORE_F16, ICL_STORE_BF16 } icl_storage;
+
 /* What else a checkpoint says about itself; NULL fields are left out of the file. */
 typedef struct icl_metadata {
   const char *task;                /* icl.task                                                */
   const char *typical;             /* icl.typical, see >>surprise                             */
+  icl_storage storage;             /* F16 and BF16 are rounded to nearest                     */
 } icl_metadata;
 
 /* ===== >>api ================================================================================ */
@@ -341,9 +345,9 @@ ICL_API size_t icl_bind_bytes(const icl_config *cfg);
 ICL_API icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *params,
                                  void *mem, size_t mem_size);
 
-/* A checkpoint (safetensors, F32) of params[icl_param_count] in table order.  bytes: its exact
+/* A checkpoint (safetensors) of params[icl_param_count] in table order.  bytes: its exact
  * size, 0 for a bad configuration or metadata: printable ASCII without quote and backslash.  md may
- * be NULL.  icl_write: MEMORY, NONFINITE where a weight is not finite. */
+ * be NULL.  icl_write: MEMORY, NONFINITE where a weight is not finite as it is stored. */
 ICL_API size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md);
 ICL_API icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
                             const icl_metadata *md);
@@ -579,6 +583,23 @@ static float icl__half(uint32_t h, icl__dtype type)
   }
   memcpy(&v, &u, 4);
   return v;
+}
+
+/* The bits of the F16 or BF16 nearest to v, ties to even. */
+static uint32_t icl__to_half(float v, icl__dtype type)
+{
+  uint32_t u, sign;
+  memcpy(&u, &v, 4);
+  if (type == ICL__BF16) return (u + 0x7fffu + (u >> 16 & 1)) >> 16;
+  sign = u >> 16 & 0x8000u;
+  u &= 0x7fffffffu;
+  if (u >= 0x47800000u) return sign | 0x7c00u;                           /* 2^16 and above */
+  if (u < 0x38800000u) {                                   /* subnormal: 0.5 has ulp 2^-24 */
+    float half = fabsf(v) + 0.5f;
+    memcpy(&u, &half, 4);
+    return sign | (u - 0x3f000000u);
+  }
+  return sign | (u + 0xfffu + (u >> 13 & 1) - 0x38000000u) >> 13;
 }
 
 /* a b, or SIZE_MAX where that does not fit. */
@@ -3404,6 +3425,7 @@ static int icl__metadata_ok(const icl_metadata *md)
   icl__string s;
   int n;
   if (!md) return 1;
+  if ((unsigned)md->storage > ICL_STORE_BF16) return 0;
   if (md->task && !icl__plain(md->task)) return 0;
   if (!md->typical) return 1;
   s.s = md->typical;
@@ -3411,11 +3433,20 @@ static int icl__metadata_ok(const icl_metadata *md)
   return icl__parse_typical(s, NULL, &n);
 }
 
-static void icl__put_entry(icl__text *t, const icl_tensor *x, uint64_t *at)
+static icl__dtype icl__stored_as(const icl_config *cfg, const icl_metadata *md, size_t slot)
 {
+  static const icl__dtype types[] = {ICL__F32, ICL__F16, ICL__BF16};
+  return md && icl__is_block_weight(cfg, slot) ? types[md->storage] : ICL__F32;
+}
+
+static void icl__put_entry(icl__text *t, const icl_tensor *x, icl__dtype type, uint64_t *at)
+{
+  static const char *const names[] = {"F32", "F16", "BF16"};
   icl__put(t, ",\"");
   icl__put(t, x->name);
-  icl__put(t, "\":{\"dtype\":\"F32\",\"shape\":[");
+  icl__put(t, "\":{\"dtype\":\"");
+  icl__put(t, names[type]);
+  icl__put(t, "\",\"shape\":[");
   if (x->rank == 2) {
     icl__put_number(t, (uint64_t)x->rows);
     icl__put(t, ",");
@@ -3424,7 +3455,7 @@ static void icl__put_entry(icl__text *t, const icl_tensor *x, uint64_t *at)
   icl__put(t, "],\"data_offsets\":[");
   icl__put_number(t, *at);
   icl__put(t, ",");
-  *at += (uint64_t)icl__tensor_floats(x) * 4;
+  *at += (uint64_t)icl__tensor_floats(x) * (type == ICL__F32 ? 4 : 2);
   icl__put_number(t, *at);
   icl__put(t, "]}");
 }
@@ -3456,13 +3487,28 @@ static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metada
   icl__put(&t, "}");
   for (i = 0; i < icl_tensor_count(cfg); i++) {
     icl_tensor x;
-    icl__tensor_at_slot(cfg, icl__slot_of_row(cfg, i), &x);
-    icl__put_entry(&t, &x, &at);
+    size_t slot = icl__slot_of_row(cfg, i);
+    icl__tensor_at_slot(cfg, slot, &x);
+    icl__put_entry(&t, &x, icl__stored_as(cfg, md, slot), &at);
   }
   icl__put(&t, "}");
   for (pad = (64 - (8 + t.n) % 64) % 64; pad; pad--) icl__put(&t, " ");
   if (out) icl__put_le((unsigned char *)out, t.n, 8);
   return t.n > ICL__MAX_HEADER ? 0 : 8 + t.n;
+}
+
+/* Bytes behind the header. */
+static size_t icl__data_bytes(const icl_config *cfg, const icl_metadata *md)
+{
+  size_t bytes = 4 * icl_param_count(cfg);
+  int i;
+  for (i = 0; i < icl_tensor_count(cfg); i++) {
+    icl_tensor x;
+    size_t slot = icl__slot_of_row(cfg, i);
+    icl__tensor_at_slot(cfg, slot, &x);
+    if (icl__stored_as(cfg, md, slot) != ICL__F32) bytes -= 2 * icl__tensor_floats(&x);
+  }
+  return bytes;
 }
 
 size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md)
@@ -3471,26 +3517,48 @@ size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md)
   if (icl_config_check(cfg, NULL) || !icl__metadata_ok(md)) return 0;
   header = icl__put_header(NULL, cfg, md, 0);
   n = icl_param_count(cfg);
-  return header && n && n < (SIZE_MAX - header) / 4 ? header + 4 * n : 0;
+  return header && n && n < (SIZE_MAX - header) / 4 ? header + icl__data_bytes(cfg, md) : 0;
+}
+
+/* The bytes of all tensors, in the order of the table; 0 where one does not fit its type. */
+static int icl__put_data(unsigned char *out, const icl_config *cfg, const float *params,
+                         const icl_metadata *md)
+{
+  int i;
+  for (i = 0; i < icl_tensor_count(cfg); i++) {
+    icl_tensor x;
+    size_t slot = icl__slot_of_row(cfg, i), n;
+    icl__dtype type = icl__stored_as(cfg, md, slot);
+    icl__tensor_at_slot(cfg, slot, &x);
+    for (n = icl__tensor_floats(&x); n; n--, params++) {
+      uint32_t u;
+      float stored = *params;
+      memcpy(&u, params, 4);
+      if (type != ICL__F32) {
+        u = icl__to_half(*params, type);
+        stored = icl__half(u, type);
+      }
+      if (!icl__finite(&stored, 1)) return 0;
+      icl__put_le(out, u, type == ICL__F32 ? 4 : 2);
+      out += type == ICL__F32 ? 4 : 2;
+    }
+  }
+  return 1;
 }
 
 icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
                     const icl_metadata *md)
 {
-  size_t n, i, bytes, header;
+  size_t data, bytes, header;
   unsigned char *out = (unsigned char *)buf;
   uint64_t digest;
   if (!buf || !cfg || !params || !(bytes = icl_write_bytes(cfg, md))) return ICL_ERR_ARG;
   if (size < bytes) return ICL_ERR_MEMORY;
-  n = icl_param_count(cfg);
-  if (!icl__finite(params, n)) return ICL_ERR_NONFINITE;
-  header = bytes - 4 * n;
-  for (i = 0; i < n; i++) {
-    uint32_t u;
-    memcpy(&u, &params[i], 4);
-    icl__put_le(out + header + 4 * i, u, 4);
-  }
-  digest = icl__digest(icl__digest_config(cfg), out + header, 4 * n);
+  if (!icl__finite(params, icl_param_count(cfg))) return ICL_ERR_NONFINITE;
+  data = icl__data_bytes(cfg, md);
+  header = bytes - data;
+  if (!icl__put_data(out + header, cfg, params, md)) return ICL_ERR_NONFINITE;
+  digest = icl__digest(icl__digest_config(cfg), out + header, data);
   if (md && md->task) digest = icl__digest(digest, md->task, strlen(md->task));
   if (md && md->typical) digest = icl__digest(digest, md->typical, strlen(md->typical));
   icl__put_header((char *)buf, cfg, md, digest);

@@ -1578,7 +1578,9 @@ static unsigned char *written(size_t *n, void **block, const icl_metadata *md)
   return p;
 }
 
-static const icl_metadata full_metadata = {"0.5*dense + 0.5*sparse(nnz=2)", "-1000 -900 2000 -1500 -1100 1500"};
+static const icl_metadata full_metadata = {
+  "0.5*dense + 0.5*sparse(nnz=2)", "-1000 -900 2000 -1500 -1100 1500", ICL_STORE_F32
+};
 
 TEST(cut_at_every_byte)
 {
@@ -1876,11 +1878,43 @@ TEST(null_arguments)
 
 static const float epsilons[] = {1e-5f, 1e-12f, 0.0013f, 3.3333333e-6f, 1e-6f, 1e-8f, 0.1f, 0.99999994f, 0.5f, 1.17549435e-38f};
 
+/* x to a number of bits behind the point of its binary form, and to no less than the least exponent. */
+static float rounded(float x, int bits, int least)
+{
+  int e;
+  frexp((double)x, &e);
+  if (e - 1 < least) e = least + 1;
+  return (float)ldexp(nearbyint(ldexp((double)x, bits + 1 - e)), e - 1 - bits);
+}
+
+static float as_stored(float x, icl_storage storage)
+{
+  if (storage == ICL_STORE_F16) return rounded(x, 10, -14);
+  return storage == ICL_STORE_BF16 ? rounded(x, 7, -126) : x;
+}
+
+/* The weights of blocks become what a file in F16 or BF16 holds of them; returns how many there are. */
+static size_t store_params(float *params, const icl_config *cfg, icl_storage storage)
+{
+  size_t at = 0, n, stored = 0;
+  icl_tensor t;
+  int i;
+  for (i = 0; i < icl_tensor_count(cfg); i++) {
+    CHECK_EQ(icl_tensor_at(cfg, i, &t), ICL_OK);
+    n = (size_t)t.rows * (size_t)t.cols;
+    if (strstr(t.name, ".c_") && strstr(t.name, ".weight")) {
+      for (stored += n; n; n--, at++) params[at] = as_stored(params[at], storage);
+    }
+    at += n;
+  }
+  return stored;
+}
+
 static void check_round_trip(const icl_config *cfg, const icl_metadata *md)
 {
   static float params[4000], back[4000];
   static unsigned char mem[1 << 14];
-  size_t count = icl_param_count(cfg), n = icl_write_bytes(cfg, md), i, need;
+  size_t count = icl_param_count(cfg), n = icl_write_bytes(cfg, md), i, need, stored;
   void *block;
   unsigned char *p = block_of(n, 0, &block);
   icl_model m;
@@ -1891,7 +1925,8 @@ static void check_round_trip(const icl_config *cfg, const icl_metadata *md)
   CHECK_EQ(icl_write(p, n - 1, cfg, params, md), ICL_ERR_MEMORY);
   CHECK_EQ(icl_write(p, n, cfg, params, md), ICL_OK);
   CHECK_EQ((8 + icl__get64(p)) % 64, 0);
-  CHECK_EQ(8 + icl__get64(p) + 4 * count, n);
+  stored = store_params(params, cfg, md ? md->storage : ICL_STORE_F32);
+  CHECK_EQ(8 + icl__get64(p) + 4 * count, n + (md && md->storage ? 2 * stored : 0));
   CHECK_EQ(icl_inspect(p, n, &again, &need, &r), ICL_OK);
   CHECK_STR(r.text, "");
   CHECK(memcmp(&again, cfg, sizeof again) == 0);
@@ -1907,8 +1942,10 @@ static void check_round_trip(const icl_config *cfg, const icl_metadata *md)
 
 TEST(round_trips)
 {
-  static const icl_metadata mds[] = {{NULL, NULL}, {"dense", NULL}, {"", NULL}, {"sine ~!#$%&'()*+,-./:;<=>?@[]^_`{|}", "0 0 1"},
-                                     {NULL, "-1000000 -5 1000000"}};
+  static const icl_metadata mds[] = {
+    {NULL, NULL, ICL_STORE_F32}, {"dense", NULL, ICL_STORE_F32}, {"", NULL, ICL_STORE_F16},
+    {"sine ~!#$%&'()*+,-./:;<=>?@[]^_`{|}", "0 0 1", ICL_STORE_BF16}, {NULL, "-1000000 -5 1000000", ICL_STORE_F32}
+  };
   icl_config cfg = {3, 4, 2, 1, 8, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f};
   int position, activation, wide;
   size_t e, k;
@@ -1925,6 +1962,59 @@ TEST(round_trips)
             cfg.n_head = 1 << (e % 3);
             check_round_trip(&cfg, k < COUNT(mds) ? &mds[k] : NULL);
           }
+}
+
+/* Each F16 and BF16 there is, and the numbers half way to the next one. */
+TEST(halves)
+{
+  uint32_t h;
+  int bad = 0;
+  for (h = 0; h < 1u << 16; h++) {
+    float f = icl__half(h, ICL__F16), b = icl__half(h, ICL__BF16), next;
+    int e = (int)(h >> 10 & 31), m = (int)(h & 1023), sign = h >> 15 ? -1 : 1;
+    double exact = e ? ldexp(1024 + m, e - 25) : ldexp(m, -24);
+    if (e < 31) {
+      bad += (double)f != sign * exact || icl__to_half(f, ICL__F16) != h;
+      next = icl__half(h + 1, ICL__F16);
+      if ((h & 0x7fff) < 0x7bff)                              /* ties go to the even one */
+        bad += icl__to_half(0.5f * (f + next), ICL__F16) != (h & 1 ? h + 1 : h);
+    }
+    if ((h & 0x7f80) < 0x7f80) {
+      bad += icl__to_half(b, ICL__BF16) != h;
+      next = icl__half(h + 1, ICL__BF16);
+      if ((h & 0x7fff) < 0x7f7f)
+        bad += icl__to_half(0.5f * b + 0.5f * next, ICL__BF16) != (h & 1 ? h + 1 : h) && b > 1e-30f;
+    }
+  }
+  CHECK_EQ(bad, 0);
+  CHECK_EQ(icl__to_half(65519.996f, ICL__F16), 0x7bff);
+  CHECK_EQ(icl__to_half(65520.0f, ICL__F16), 0x7c00);
+  CHECK_EQ(icl__to_half(-1e30f, ICL__F16), 0xfc00);
+  CHECK_EQ(icl__to_half(1e-9f, ICL__F16), 0);
+}
+
+/* What is finite as F32 and not as F16 is refused. */
+TEST(weights_too_large_for_their_type)
+{
+  static const icl_metadata f16 = {NULL, NULL, ICL_STORE_F16}, bf16 = {NULL, NULL, ICL_STORE_BF16};
+  static const icl_metadata f32 = {NULL, NULL, ICL_STORE_F32};
+  icl_config cfg = {1, 2, 1, 1, 3, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f};
+  static float params[200];
+  static unsigned char buf[8192];
+  icl_metadata odd = {NULL, NULL, (icl_storage)3};
+  size_t i, k = 2 + 2 + 2 + 2;                                /* read-in, ln_1: then c_attn.weight */
+  for (i = 0; i < COUNT(params); i++) params[i] = 0.5f;
+  CHECK_EQ(icl_write_bytes(&cfg, &odd), 0);
+  CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &f16), ICL_OK);
+  params[k] = 65520.0f;
+  CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &f16), ICL_ERR_NONFINITE);
+  CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &bf16), ICL_OK);
+  params[k] = 3.4028e38f;
+  CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &bf16), ICL_ERR_NONFINITE);
+  CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &f32), ICL_OK);
+  params[k] = 0.5f;
+  params[0] = 65520.0f;                                       /* the read-in stays F32 */
+  CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &f16), ICL_OK);
 }
 
 /* Any epsilon between 0 and 1 can be written, and comes back to the bit. */
@@ -2389,7 +2479,7 @@ int main(void)
   RUN(cut_at_every_byte); RUN(every_bit_of_the_header_flipped); RUN(every_bit_of_the_data_flipped); RUN(data_damaged_otherwise);
   RUN(weights_that_are_not_finite); RUN(weights_at_the_edge); RUN(digests);
   RUN(data_at_every_alignment); RUN(memory_is_exact); RUN(null_arguments);
-  RUN(round_trips); RUN(every_epsilon_can_be_written); RUN(configurations_that_are_refused); RUN(texts_that_are_refused);
+  RUN(round_trips); RUN(halves); RUN(weights_too_large_for_their_type); RUN(every_epsilon_can_be_written); RUN(configurations_that_are_refused); RUN(texts_that_are_refused);
   RUN(weights_that_are_not_written); RUN(tensor_table); RUN(the_largest_model);
   RUN(what_pytorch_wrote);
 #if HAVE_POSIX

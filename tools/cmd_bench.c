@@ -15,10 +15,12 @@ enum { N_QUERIES = 1000 };
 
 typedef struct bench {
   icl_train_options o;
-  int repeat;
+  int repeat, storage;
   int wanted[N_WHAT];
   icl_trainer *trainer;
-  const icl_model *model;          /* random weights: the trainer's before its first step     */
+  const icl_model *model;          /* random weights: the trainer's before its first step ..  */
+  icl_model stored;                /* .. or what a file of them, stored otherwise, gives      */
+  void *file, *stored_mem;
   icl_batch *batch;
   icl_ctx *ctx;
   icl_threads *threads;
@@ -181,6 +183,22 @@ static void run_jobs(bench *b)
 
 /* ----- the command --------------------------------------------------------------------------- */
 
+/* A model of the same weights as a checkpoint in F16 or BF16 would give it. */
+static void store(bench *b)
+{
+  icl_metadata md;
+  size_t size, need;
+  memset(&md, 0, sizeof md);
+  md.storage = (icl_storage)b->storage;
+  size = icl_write_bytes(&b->o.model, &md);
+  b->file = allocate(size, 1);
+  check(icl_write(b->file, size, &b->o.model, icl_trainer_params(b->trainer), &md), "bench: write");
+  check(icl_inspect(b->file, size, NULL, &need, NULL), "bench: read");
+  b->stored_mem = allocate(need, 1);
+  check(icl_model_init(&b->stored, b->file, size, b->stored_mem, need, NULL), "bench: read");
+  b->model = &b->stored;
+}
+
 static void set_up(bench *b)
 {
   const size_t n = (size_t)b->o.batch * (size_t)b->o.pairs, d = (size_t)b->o.model.n_dims;
@@ -189,6 +207,8 @@ static void set_up(bench *b)
   size_t i;
   if (icl_trainer_new(&b->trainer, &b->o, &r)) fail("bench", "%s", r.text);
   b->model = icl_trainer_model(b->trainer);
+  b->o.model = b->model->config;
+  if (b->storage) store(b);
   check(icl_batch_new(&b->batch, b->model, b->o.pairs, b->o.threads), "bench: forward");
   check(icl_ctx_new(&b->ctx, b->model, b->o.pairs, b->wanted[QUERIES] ? N_QUERIES : 2 * b->o.pairs),
         "bench: query");
@@ -211,6 +231,8 @@ static void tear_down(bench *b)
   icl_threads_delete(b->threads);
   icl_batch_delete(b->batch);
   icl_trainer_delete(b->trainer);
+  free(b->file);
+  free(b->stored_mem);
   free(b->xs);
   free(b->ys);
   free(b->preds);
@@ -247,6 +269,7 @@ static int run(int argc, char **argv)
     OPT_INT("--pairs", "P", &b.o.pairs, 1, 1 << 20, "pairs of a prompt"),
     OPT_INT("--batch", "B", &b.o.batch, 1, 1 << 24, "prompts a step"),
     OPT_INT("--threads", "T", &b.o.threads, 1, ICL_MAX_THREADS, "of all"),
+    OPT_CHOICE("--weights", STORAGE_CHOICES, &b.storage, "of all but train"),
     OPT_TEXT("--what", "LIST", &what, "what to time"),
     OPT_INT("--repeat", "N", &b.repeat, 1, 1000000,
             "runs of each; otherwise as many as take a second, 5 to 1000"),

@@ -80,6 +80,7 @@ const char *choice_name(const char *choices, int i, int *width);
 /* The values of icl_position and icl_activation, in their order. */
 #define POSITION_CHOICES "learned|sinusoidal|none"
 #define ACTIVATION_CHOICES "gelu_new|gelu|relu"
+#define STORAGE_CHOICES "f32|f16|bf16"        /* icl_storage                                    */
 #define X_CHOICES "normal|uniform"             /* icl_sampling.x_uniform                       */
 
 /* ----- ways to end --------------------------------------------------------------------------- */
