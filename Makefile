@@ -45,6 +45,8 @@ compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
 models:      ; sh examples/models/train.sh
+# icl beside PyTorch, torch.compile and ONNX Runtime, as far as they are there; a quarter of an hour.
+bench: build/icl ; @python3 tools/bench.py || build/icl bench
 
 help:
 	@echo 'make            build/icl'
@@ -55,5 +57,6 @@ help:
 	@echo 'make platforms  the tests on AArch64 (NEON) and on big-endian s390x, under qemu'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make models     examples/models from scratch (about an hour)'
+	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden data compile sanitize platforms models help
+.PHONY: all demo test clean golden data compile sanitize platforms models bench help

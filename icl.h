@@ -209,7 +209,8 @@ typedef struct icl_ctx {
 /* How a checkpoint stores the four weight matrices of each block; all else is F32. */
 typedef enum icl_storage { ICL_STORE_F32, ICL_STORE_F16, ICL_STORE_BF16 } icl_storage;
 
-/* What else a checkpoint says about itself; NULL fields are left out of the file. */
+/* What else a checkpoint says about itself; NULL fields are left out of the file.  Set all of it to
+ * zero first. */
 typedef struct icl_metadata {
   const char *task;                /* icl.task                                                */
   const char *typical;             /* icl.typical, see >>surprise                             */
@@ -283,7 +284,7 @@ ICL_API icl_error icl_add_batch(icl_ctx *c, int n, const float *xs, const float 
 ICL_API icl_error icl_predict(icl_ctx *c, const float *x, float *y);
 
 /* ys[n] = predictions at xs[n][d]; no query sees another; the same bits as n calls of icl_predict.
- * On an error ys may be partly written. */
+ * ys may be xs.  On an error ys may be partly written. */
 ICL_API icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *ys);
 
 /* icl_add_batch(c, n, xs, ys), then icl_predict_batch(c, n_query, queries, answers), with the same
@@ -765,6 +766,13 @@ ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
 }
 #endif
 
+/* Compilers for AArch64 would load all six numbers of A at once, and then have too few registers. */
+#if ICL__NEON && defined __GNUC__
+#define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
+#else
+#define ICL__LOADS_STAY() (void)0
+#endif
+
 #if ICL__SIMD
 /* The first n < 8 floats of p, zeros behind them; and back. */
 ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
@@ -1079,7 +1087,9 @@ ICL__F8 void icl__tile_rows(const int mr, const icl__tile *t)
 #define ICL__ROW_BIAS(i) c##i##0 = icl__f8_add(c##i##0, b0); c##i##1 = icl__f8_add(c##i##1, b1);
 #define ICL__ROW_FMA(i)                                                                           \
   if (mr > i) {                                                                                   \
-    icl__f8 x = icl__f8_set1(a##i[p]);                                                            \
+    icl__f8 x;                                                                                    \
+    if (i % 2 == 0) ICL__LOADS_STAY();                                                            \
+    x = icl__f8_set1(a##i[p]);                                                                    \
     c##i##0 = icl__f8_fma(x, b0, c##i##0);                                                        \
     c##i##1 = icl__f8_fma(x, b1, c##i##1);                                                        \
   }
@@ -2252,19 +2262,24 @@ static int icl__cache_finite(const icl_ctx *c, const icl__pass *p)
   return 1;
 }
 
-/* n pairs and q queries behind them in one pass, 2 n + q <= rows.  The predictions of the pairs' y
- * come with it. */
-static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
-                               const float *queries, float *answers)
+/* The tokens of n pairs and of q queries behind them; 0 where one is not finite. */
+static int icl__put_tokens_of(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
+                              const float *queries)
 {
   size_t d = (size_t)c->model->config.n_dims, i;
-  icl__pass p = icl__ctx_pass(c, 2 * n, q);
   for (i = 0; i < n; i++) {
     icl__put_x(c, 2 * i, xs + i * d);
     icl__put_y(c, 2 * i + 1, ys[i]);
   }
   for (i = 0; i < q; i++) icl__put_x(c, 2 * n + i, queries + i * d);
-  if (!icl__finite(c->tokens, (2 * n + q) * d)) return ICL_ERR_NONFINITE;
+  return icl__finite(c->tokens, (2 * n + q) * d);
+}
+
+/* These tokens in one pass, 2 n + q <= rows.  The predictions of the pairs' y come with it. */
+static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *ys, size_t q, float *answers)
+{
+  size_t i;
+  icl__pass p = icl__ctx_pass(c, 2 * n, q);
   icl__ctx_forward(c, &p);
   for (i = 0; i < n; i++) {
     float residual = ys[i] - icl__answer(c, i);
@@ -2285,7 +2300,6 @@ static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const floa
 typedef struct icl__query_shares {
   const icl_ctx *c;
   size_t rows, n_pack, q;                    /* of a share, of a share, in all                   */
-  const float *queries;
   float *answers;
 } icl__query_shares;
 
@@ -2304,24 +2318,22 @@ static void icl__query_share(void *arg, int i)
   c.scores += (size_t)i * ICL__MR * c.key_row;
   c.pack += (size_t)i * w->n_pack;
   c.n_pack = w->n_pack;
-  if (icl__ask_pass(&c, 0, NULL, NULL, icl__min(w->rows, w->q - first), w->queries + first * d,
-                    w->answers + first))
+  if (icl__ask_pass(&c, 0, NULL, icl__min(w->rows, w->q - first), w->answers + first))
     w->answers[first] = NAN;                                 /* found below */
 }
 
-/* q queries, q <= rows. */
-static icl_error icl__query_pass(icl_ctx *c, size_t q, const float *queries, float *answers)
+/* The q <= rows queries that are in the tokens already. */
+static icl_error icl__query_pass(icl_ctx *c, size_t q, float *answers)
 {
   enum { WORTH = 24 };                                       /* rows a thread                    */
   size_t parts = icl__min((size_t)c->threads, (size_t)c->model->config.n_head);
   icl__query_shares w;
   parts = icl__min(parts, icl__min(q / WORTH, c->n_pack / (ICL__NR * ICL__KC)));
-  if (parts < 2) return icl__ask_pass(c, 0, NULL, NULL, q, queries, answers);
+  if (parts < 2) return icl__ask_pass(c, 0, NULL, q, answers);
   w.c = c;
   w.rows = (q + parts - 1) / parts;
   w.n_pack = c->n_pack / parts / ICL__NR * ICL__NR;
   w.q = q;
-  w.queries = queries;
   w.answers = answers;
   c->run(c->run_user, (int)parts, icl__query_share, &w);
   return icl__finite(answers, q) ? ICL_OK : ICL_ERR_NONFINITE;
@@ -2344,9 +2356,10 @@ icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_que
   while (!err && (at < pairs || done < q)) {
     size_t step = icl__min(c->rows / 2, pairs - at);
     size_t ask = at + step < pairs ? 0 : icl__min(c->rows - 2 * step, q - done);
-    if (!step) err = icl__query_pass(c, ask, queries + done * d, answers + done);
-    else err = icl__ask_pass(c, step, xs + at * d, ys + at, ask, ask ? queries + done * d : NULL,
-                             ask ? answers + done : NULL);
+    if (!icl__put_tokens_of(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
+                            ask ? queries + done * d : NULL)) err = ICL_ERR_NONFINITE;
+    else if (!step) err = icl__query_pass(c, ask, answers + done);
+    else err = icl__ask_pass(c, step, ys + at, ask, ask ? answers + done : NULL);
     at += step;
     done += ask;
   }

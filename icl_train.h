@@ -439,13 +439,19 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #ifdef ICL_TRAIN_THREADS
 #include <pthread.h>
 #endif
-/* Whether to go on waiting awake: *p is still `old`; a short pause. */
+/* Whether to go on waiting awake: *p is still `old`; a short pause.  And *p = v, for those who look
+ * at it that way. */
 #if defined __GNUC__ && (defined __x86_64__ || defined __i386__)
 #define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
 #elif defined __GNUC__
 #define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
 #else
 #define ICL__STILL(p, old) 0
+#endif
+#ifdef __GNUC__
+#define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#else
+#define ICL__SET(p, v) (*(p) = (v))
 #endif
 /* ---------------------------------------------------------------------------------------------
  * >>rng
@@ -2231,8 +2237,9 @@ struct icl__pool {
   icl__task_fn *fn;
   void *arg;
   size_t n, next;
+  size_t pending;                            /* tasks that are not done                         */
   unsigned long round;                       /* counts runs                                     */
-  int busy, quit;
+  int quit;
   pthread_t handle[ICL_MAX_THREADS];
   icl__worker worker[ICL_MAX_THREADS];
 #endif
@@ -2251,6 +2258,8 @@ static void icl__pool_work(icl__pool *p, int id)
     pthread_mutex_unlock(&p->lock);
     p->fn(p->arg, i, id);
     pthread_mutex_lock(&p->lock);
+    ICL__SET(&p->pending, p->pending - 1);
+    if (p->pending == 0 && id) pthread_cond_signal(&p->done);
   }
 }
 
@@ -2269,7 +2278,6 @@ static void *icl__pool_thread(void *arg)
     if (p->quit) break;
     seen = p->round;
     icl__pool_work(p, w->id);
-    if (--p->busy == 0) pthread_cond_signal(&p->done);
   }
   pthread_mutex_unlock(&p->lock);
   return NULL;
@@ -2309,20 +2317,20 @@ static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
   p->fn = fn;
   p->arg = arg;
   p->n = n;
+  ICL__SET(&p->pending, n);
   p->next = 0;
   if (p->threads > 1 && n > 1) {
-    p->round++;
-    p->busy = p->threads - 1;
+    ICL__SET(&p->round, p->round + 1);
     pthread_cond_broadcast(&p->start);
   }
-  icl__pool_work(p, 0);
-  if (p->busy) {
+  icl__pool_work(p, 0);                      /* all of it, if nobody else wakes up in time */
+  if (p->pending) {
     int looks = 0;
     pthread_mutex_unlock(&p->lock);
-    while (looks < ICL__LOOKS && !ICL__STILL(&p->busy, 0)) looks++;
+    while (looks < ICL__LOOKS && !ICL__STILL(&p->pending, 0)) looks++;
     pthread_mutex_lock(&p->lock);
   }
-  while (p->busy) pthread_cond_wait(&p->done, &p->lock);
+  while (p->pending) pthread_cond_wait(&p->done, &p->lock);
   pthread_mutex_unlock(&p->lock);
 }
 #else
@@ -2340,10 +2348,12 @@ struct icl_threads { icl__pool pool; };
 
 icl_error icl_threads_new(icl_threads **t, int n)
 {
+  icl_threads *made;
   if (!t || n < 1 || n > ICL_MAX_THREADS) return ICL_ERR_ARG;
-  *t = (icl_threads *)ICL_MALLOC(sizeof **t);
-  if (!*t) return ICL_ERR_MEMORY;
-  icl__pool_start(&(*t)->pool, n);
+  made = (icl_threads *)ICL_MALLOC(sizeof *made);
+  if (!made) return ICL_ERR_MEMORY;
+  icl__pool_start(&made->pool, n);
+  *t = made;
   return ICL_OK;
 }
 
@@ -2365,6 +2375,7 @@ static void icl__run_any(void *arg, size_t i, int thread)
 void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg)
 {
   icl__any_task a;
+  if (n < 1) return;
   a.task = task;
   a.arg = arg;
   icl__pool_run(&((icl_threads *)user)->pool, (size_t)n, icl__run_any, &a);
@@ -4033,6 +4044,7 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
   if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
   if (!icl__finite(t->params, t->n))
     return icl__fail(r, ICL_ERR_NONFINITE, 0, "NaN or infinity in the weights; not saved", NULL);
+  memset(&md, 0, sizeof md);
   P = (size_t)t->o.pairs;
   logs = (float *)ICL_MALLOC((N * P + 2 * N) * sizeof(float));
   text = (char *)ICL_MALLOC(P * 36 + 1);

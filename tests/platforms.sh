@@ -26,6 +26,7 @@ if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
 for t in train loader kernels golden api baselines sampler; do
   echo aarch64 $t; echo s390x $t
 done | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/platforms/all.log
+sh tests/neon_loop.sh | grep -v '^neon_loop' | sed 's/^neon:/ok       &/' | tee -a build/platforms/all.log
 awk '/^ok/ { p++ } /^FAILED/ { f++ } /^skipped/ { s++ }
      END { printf "platforms: %d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p + s == 0 }' \
   build/platforms/all.log

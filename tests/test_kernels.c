@@ -83,14 +83,15 @@ enum { A_ROWS, A_COLUMNS, A_STRIDES, A_KINDS };
 enum { B_ROWS, B_PADDED_STRIDE, B_COLUMNS, B_MAY_OVERREAD, B_STRIDES, B_KINDS };
 enum { START_NONE, START_BIAS, START_INIT, START_BOTH, START_IN_PLACE, START_IN_PLACE_BIAS, START_ONE_ROW,
        START_KINDS };
-enum { ACT_NONE, ACT_APART, ACT_IN_PLACE, ACT_KINDS };
+enum { ACT_NONE, ACT_APART, ACT_IN_PLACE, ACT_SCALE, ACT_KINDS };
 
 /* What the tests of the product share: values as plain matrices, and rooms to lay them out in. */
 enum { MAX_M = 320, MAX_N = 320, MAX_K = 1040 };
 static float *val_a, *val_b, *val_init, *val_bias;            /* [m][k], [k][n], [m][n], [n]          */
 static float *want[4];                                        /* [m][n] from none, bias, init, both   */
 static double *exact, *size_of;                               /* [m][n] A B, |A| |B|                  */
-static room room_a, room_b, room_init, room_bias, room_c, room_act, room_pack, room_pack_a;
+static room room_a, room_b, room_init, room_bias, room_c, room_act, room_pack, room_pack_a,
+            room_panels;
 
 static void open_rooms(void)
 {
@@ -111,6 +112,7 @@ static void open_rooms(void)
   room_act = new_room(2 * mn);
   room_pack = new_room(256 * 256);
   room_pack_a = new_room(96 * 256);
+  room_panels = new_room(kn + 16);
 }
 
 static void draw_values(size_t m, size_t n, size_t k)
@@ -149,7 +151,7 @@ static void expect_product(size_t m, size_t n, size_t k)
 }
 
 /* One way to lay out and ask for a product. */
-typedef struct way { int a, b, start, act, act_kind, pack_a, large_pack, pad; } way;
+typedef struct way { int a, b, start, act, act_kind, pack_a, large_pack, pad, panels; } way;
 
 static void fill(float *x, size_t n, float v) { size_t i; for (i = 0; i < n; i++) x[i] = v; }
 
@@ -228,6 +230,45 @@ static int intact(const float *x, size_t m, size_t n, size_t row)
   return 1;
 }
 
+/* B packed once for all: as many floats as promised, every one of them, and none around them. */
+static void lay_out_panels(icl__mm *g, const icl__ops *o)
+{
+  size_t n = g->k * icl__round_up(g->n), floats, i = 0;
+  float *p = output(&room_panels, 1, n, n, &floats);
+  o->panels(p, g);
+  CHECK(intact(p, 1, n, n));
+  while (i < n && p[i] != canary) i++;
+  CHECK_EQ(i, n);
+  g->panels = p;
+}
+
+/* As in the backward pass, out is C itself and `in` another matrix.  It holds powers of two, so that its
+ * factors can be taken out of the result again without a trace. */
+static void times(float *out, const float *in, size_t n, icl_activation kind)
+{
+  size_t i;
+  (void)kind;
+  for (i = 0; i < n; i++) out[i] *= in[i];
+}
+
+static void lay_out_factors(icl__mm *g)
+{
+  size_t floats = (g->m - 1) * g->c_row + g->n, i, j;
+  float *x = at_end(&room_act, floats);
+  fill(x, floats, nan_float());
+  for (i = 0; i < g->m; i++)
+    for (j = 0; j < g->n; j++) x[i * g->c_row + j] = ldexpf(j % 2 ? -1.0f : 1.0f, (int)((i + j) % 7) - 3);
+  g->after = times;
+  g->out = g->c; g->in = x; g->after_row = g->c_row;
+}
+
+static void take_factors_out(const icl__mm *g)
+{
+  size_t i, j;
+  for (i = 0; i < g->m; i++)
+    for (j = 0; j < g->n; j++) g->c[i * g->c_row + j] /= g->in[i * g->after_row + j];
+}
+
 static int near_exact(const float *c, size_t i, size_t j, size_t n, size_t k, int start)
 {
   double init = (start & 2) ? (double)val_init[i * n + j] : 0, bias = (start & 1) ? (double)val_bias[j] : 0;
@@ -257,12 +298,15 @@ static void check_way(const icl__ops *o, size_t m, size_t n, size_t k, const way
     g.out = output(&room_act, m, n, g.after_row, &act_floats);
   }
   if (in_place) { g.after = o->activate; g.out = g.c; g.in = g.c; g.after_row = g.c_row; }
+  if (w->act == ACT_SCALE) lay_out_factors(&g);
+  if (w->panels && o->panels) lay_out_panels(&g, o);
   g.n_pack = w->large_pack ? 256 * 256 : 16 * (k < 256 ? k : 256);
   g.pack = at_end(&room_pack, g.n_pack);
   g.pack_a = w->pack_a ? at_end(&room_pack_a, 96 * 256) : NULL;
   o->mm(&g);
   CHECK(intact(c, m, n, g.c_row));
   if (w->act == ACT_APART) CHECK(intact(g.out, m, n, g.after_row));
+  if (w->act == ACT_SCALE) take_factors_out(&g);
   for (i = 0; i < m; i++) {
     const float *ci = c + i * g.c_row, *expected = want[start] + i * n;
     if (w->start == START_ONE_ROW && i) {                     /* every row starts from row 0 of init */
@@ -298,6 +342,7 @@ static void check_shape(size_t m, size_t n, size_t k, unsigned *turn)
         w.act = (int)(u % ACT_KINDS); u /= ACT_KINDS;
         w.act_kind = (int)(u % 3); u /= 3;
         w.pack_a = (int)(u & 1); w.large_pack = (int)(u >> 1 & 1); w.pad = (int)((u >> 2) % 3);
+        w.panels = (int)((u >> 2) / 3 & 1);
         check_way(tables[t], m, n, k, &w);
       }
 }
@@ -330,7 +375,8 @@ TEST(product_in_all_ways)
               for (w.act_kind = 0; w.act_kind < (w.act ? 3 : 1); w.act_kind++)
                 for (w.pack_a = 0; w.pack_a < 2; w.pack_a++)
                   for (w.large_pack = 0; w.large_pack < 2; w.large_pack++)
-                    for (w.pad = 0; w.pad < 3; w.pad += 2) check_way(tables[t], m, n, k, &w);
+                    for (w.pad = 0; w.pad < 3; w.pad += 2)
+                      for (w.panels = 0; w.panels < 2; w.panels++) check_way(tables[t], m, n, k, &w);
   }
 }
 
@@ -375,7 +421,8 @@ TEST(product_of_nothing)
       for (t = 0; t < n_tables; t++)
         for (w.b = 0; w.b < B_KINDS; w.b++)
           for (w.start = 0; w.start < START_KINDS; w.start++)
-            for (w.act = 0; w.act < ACT_KINDS; w.act++) check_way(tables[t], rows[i], n, 0, &w);
+            for (w.act = 0; w.act < ACT_KINDS; w.act++)
+              for (w.panels = 0; w.panels < 2; w.panels++) check_way(tables[t], rows[i], n, 0, &w);
     }
   for (t = 0; t < n_tables; t++) {
     icl__mm g;
@@ -387,6 +434,82 @@ TEST(product_of_nothing)
     g.m = g.k = 0;
     tables[t]->mm(&g);
   }
+}
+
+/* Weights packed once, as they lie and transposed: the chains that the product without them computes. */
+static void check_panels(size_t m, size_t n, size_t k, unsigned *turn)
+{
+  int transposed;
+  draw_values(m, n, k);
+  expect_product(m, n, k);
+  for (transposed = 0; transposed < 2; transposed++) {
+    way w;
+    unsigned u = (*turn)++;
+    memset(&w, 0, sizeof w);
+    w.panels = 1;
+    w.b = transposed ? B_COLUMNS : B_ROWS;
+    w.a = (int)(u / 2 % A_KINDS);
+    w.start = (int)(u / 6 % START_KINDS);
+    w.act = (int)(u / 14 % ACT_KINDS);
+    w.large_pack = (int)(u / 3 % 2); w.pack_a = (int)(u / 5 % 2);
+    check_way(tables[1], m, n, k, &w);
+  }
+}
+
+TEST(panels_of_all_small_shapes)
+{
+  size_t m, n, k;
+  unsigned turn = 0;
+  if (n_tables < 2) SKIP("no vector unit");
+  for (m = 1; m <= 20; m++)
+    for (n = 1; n <= 20; n++)
+      for (k = 1; k <= 20; k++) check_panels(m, n, k, &turn);
+}
+
+TEST(panels_of_large_shapes)
+{
+  static const size_t shapes[][3] = {
+    {97, 131, 517}, {300, 257, 261}, {7, 300, 600}, {1, 320, 1040}, {2, 257, 513}, {3, 300, 256},
+    {23, 272, 1000}, {24, 319, 511}, {193, 258, 259}, {5, 15, 1025}, {100, 320, 7}
+  };
+  size_t s;
+  unsigned turn = 0, round;
+  if (n_tables < 2) SKIP("no vector unit");
+  for (s = 0; s < sizeof shapes / sizeof *shapes; s++)
+    for (round = 0; round < 3; round++, turn += 11)
+      check_panels(shapes[s][0], shapes[s][1], shapes[s][2], &turn);
+}
+
+/* Where there are panels they are what counts, not B: it may be gone. */
+TEST(panels_stand_for_b)
+{
+  static const size_t rows[] = {3, 6, 7, 24, 100}, ks[] = {1, 8, 256, 300, 600}, ns[] = {1, 16, 100, 300};
+  size_t a, b, c, floats;
+  int transposed;
+  if (n_tables < 2) SKIP("no vector unit");
+  for (a = 0; a < 5; a++)
+    for (b = 0; b < 5; b++)
+      for (c = 0; c < 4; c++)
+        for (transposed = 0; transposed < 2; transposed++) {
+          icl__mm g;
+          way w;
+          memset(&w, 0, sizeof w);
+          memset(&g, 0, sizeof g);
+          w.b = transposed ? B_COLUMNS : B_ROWS;
+          g.m = rows[a]; g.n = ns[c]; g.k = ks[b];
+          draw_values(g.m, g.n, g.k);
+          expect_product(g.m, g.n, g.k);
+          g.c = output(&room_c, g.m, g.n, g.n, &floats);
+          g.c_row = g.n;
+          lay_out_a(&g, &w);
+          lay_out_b(&g, &w);
+          lay_out_panels(&g, tables[1]);
+          fill(at_end(&room_b, g.n * g.k), g.n * g.k, nan_float());
+          g.n_pack = 16 * (g.k < 256 ? g.k : 256);
+          g.pack = at_end(&room_pack, g.n_pack);
+          tables[1]->mm(&g);
+          CHECK(same(g.c, want[0], g.m * g.n));
+        }
 }
 
 /* ----- the same bits, whatever is computed beside them ------------------------------------------ */
@@ -1033,6 +1156,7 @@ int main(void)
   if (icl__ops_best() == &icl__ops_f8) tables[n_tables++] = &icl__ops_f8;
 #endif
   RUN(product_of_all_small_shapes); RUN(product_in_all_ways); RUN(product_of_large_shapes);
+  RUN(panels_of_all_small_shapes); RUN(panels_of_large_shapes); RUN(panels_stand_for_b);
   RUN(product_of_nothing); RUN(rows_do_not_know_of_each_other); RUN(zeros_have_the_same_sign_everywhere);
   RUN(product_passes_nan_on);
   RUN(layernorm); RUN(layernorm_of_each_row); RUN(layernorm_does_not_hide_overflow);

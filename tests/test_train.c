@@ -5,6 +5,7 @@
  * Reaches into the private parts of icl_train.h where the public ones cannot show what is to be
  * checked.  ICL_TEST_VERBOSE=1 prints what is learned. */
 #define _DEFAULT_SOURCE                                        /* mkdtemp, symlink under -std=c99 */
+#include <limits.h>
 #include <stdlib.h>
 
 static void *test_malloc(size_t size);
@@ -25,6 +26,7 @@ static void test_free(void *p);
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 static int test_open(const char *path, int flags, ...);
 static ssize_t test_write(int fd, const void *p, size_t n);
@@ -2454,25 +2456,28 @@ TEST(null_arguments)
 /* ----- memory --------------------------------------------------------------------------------- */
 
 /* Each public function that allocates, on a trainer that is there; the last one does not. */
-enum { NEW_TRAINER, NEW_BATCH, RESUME, EXPORT, LOAD, SAVE, MEMORY_CASES };
+enum { NEW_TRAINER, NEW_BATCH, NEW_THREADS, RESUME, EXPORT, LOAD, SAVE, MEMORY_CASES };
 
 static icl_error use_memory(icl_trainer *t, int what)
 {
   icl_train_options o = tiny();
   icl_trainer *new_t = NULL;
   icl_batch *new_b = NULL;
+  icl_threads *new_p = NULL;
   icl_model *new_m = NULL;
   icl_error err = ICL_OK;
   o.threads = 2;
   if (what == NEW_TRAINER) err = icl_trainer_new(&new_t, &o, NULL);
   if (what == NEW_BATCH) err = icl_batch_new(&new_b, &t->model, 2, 2);
+  if (what == NEW_THREADS) err = icl_threads_new(&new_p, 2);
   if (what == RESUME) err = icl_train_resume(t, at("mem.state"), NULL);
   if (what == EXPORT) err = icl_train_export(t, at("mem.safetensors"), NULL);
   if (what == LOAD) err = icl_load(&new_m, at("mem.safetensors"), NULL);
   if (what == SAVE) err = icl_train_save(t, at("mem.state"), NULL);
-  CHECK(!err || (!new_t && !new_b && !new_m));
+  CHECK(!err || (!new_t && !new_b && !new_p && !new_m));
   icl_trainer_delete(new_t);
   icl_batch_delete(new_b);
+  icl_threads_delete(new_p);
   icl_unload(new_m);
   return err;
 }
@@ -2507,6 +2512,224 @@ TEST(each_allocation_fails)
   fail_on = 0;
   icl_trainer_delete(t);
   CHECK_FILES(2);
+}
+
+/* ----- threads for a context ------------------------------------------------------------------ */
+
+enum { MANY_TASKS = 1000 };
+typedef struct tally { int n; unsigned char done[MANY_TASKS], outside; } tally;
+
+/* Only what is the task's own is touched: two threads with the same task are seen by TSan. */
+static void count_task(void *arg, int i)
+{
+  tally *t = (tally *)arg;
+  if (i < 0 || i >= t->n) t->outside++;
+  else t->done[i]++;
+}
+
+/* n tasks, each of them done once. */
+static int each_once(icl_threads *p, int n)
+{
+  static tally t;
+  int i, bad;
+  memset(&t, 0, sizeof t);
+  t.n = n;
+  icl_threads_run(p, n, count_task, &t);
+  for (bad = t.outside, i = 0; i < n; i++) bad += t.done[i] != 1;
+  for (; i < MANY_TASKS; i++) bad += t.done[i] != 0;
+  return !bad;
+}
+
+static icl_threads *new_threads(int n)
+{
+  icl_threads *p = NULL;
+  CHECK_EQ(icl_threads_new(&p, n), ICL_OK);
+  if (!p) exit(3);
+  return p;
+}
+
+/* Five milliseconds, in which all threads fall asleep. */
+static void pause_a_little(void)
+{
+#ifdef ICL__POSIX
+  struct timespec t = {0, 5000000};
+  nanosleep(&t, NULL);
+#endif
+}
+
+TEST(each_task_is_done_once)
+{
+  static const int threads[] = {1, 2, 3, 8, ICL_MAX_THREADS};
+  size_t i;
+  for (i = 0; i < COUNT(threads); i++) {
+    icl_threads *p = new_threads(threads[i]);
+    int n;
+    for (n = 0; n <= MANY_TASKS; n += threads[i] > 3 && n > 20 ? 49 : 1) CHECK(each_once(p, n));
+    CHECK(each_once(p, MANY_TASKS));
+    icl_threads_delete(p);
+  }
+}
+
+/* A task sees what was written before the run, and the caller what the tasks wrote. */
+typedef struct relay { int n; long in[8], out[8]; } relay;
+
+static void relay_task(void *arg, int i)
+{
+  relay *r = (relay *)arg;
+  r->out[i] = 3 * r->in[r->n - 1 - i] + i;
+}
+
+static void small_runs(int threads, int runs)
+{
+  icl_threads *p = new_threads(threads);
+  relay r;
+  int run, i, bad = 0;
+  memset(&r, 0, sizeof r);
+  for (run = 0; run < runs; run++) {
+    r.n = run % 8 + 1;
+    for (i = 0; i < r.n; i++) r.in[i] = (long)run * 10 + i;
+    icl_threads_run(p, r.n, relay_task, &r);
+    for (i = 0; i < r.n; i++) bad += r.out[i] != 3 * r.in[r.n - 1 - i] + i;
+  }
+  CHECK_EQ(bad, 0);
+  icl_threads_delete(p);
+}
+
+TEST(many_small_runs)
+{
+  small_runs(1, 10000);
+  small_runs(2, 10000);
+  small_runs(3, 10000);
+  small_runs(8, 500);
+}
+
+/* Between two runs the threads sleep, or are about to: none of them is forgotten. */
+TEST(runs_after_a_pause)
+{
+  static const int threads[] = {2, 3, 8};
+  size_t i;
+  int round;
+  for (i = 0; i < COUNT(threads); i++) {
+    icl_threads *p = new_threads(threads[i]);
+    for (round = 0; round < 20; round++) {
+      pause_a_little();
+      CHECK(each_once(p, 1 + round % 5));
+      CHECK(each_once(p, 100));
+    }
+    pause_a_little();
+    icl_threads_delete(p);                                 /* asleep */
+  }
+  for (round = 0; round < 200; round++) {                  /* not yet there, or just done */
+    icl_threads *p = new_threads(2 + round % 3);
+    if (round % 2) CHECK(each_once(p, round));
+    icl_threads_delete(p);
+  }
+}
+
+TEST(threads_out_of_range)
+{
+  static const int bad[] = {0, -1, INT_MIN, ICL_MAX_THREADS + 1, INT_MAX};
+  icl_threads *p = (icl_threads *)(void *)&bad;
+  long live = live_blocks;
+  size_t i;
+  for (i = 0; i < COUNT(bad); i++) CHECK_EQ(icl_threads_new(&p, bad[i]), ICL_ERR_ARG);
+  CHECK_EQ(icl_threads_new(NULL, 2), ICL_ERR_ARG);
+  CHECK_EQ(icl_threads_new(NULL, 0), ICL_ERR_ARG);
+  CHECK((const void *)p == (const void *)&bad);
+  icl_threads_delete(NULL);
+  CHECK_EQ(live_blocks, live);
+}
+
+/* Memory that cannot be had is an error, threads that cannot be had are not. */
+TEST(threads_without_memory)
+{
+  int untouched, left;
+  icl_threads *p = (icl_threads *)(void *)&untouched;
+  long live = live_blocks;
+  allocations = 0;
+  fail_at = 0;
+  CHECK_EQ(icl_threads_new(&p, 3), ICL_ERR_MEMORY);
+  fail_at = -1;
+  CHECK((void *)p == (void *)&untouched);
+  CHECK_EQ(live_blocks, live);
+  p = new_threads(3);
+  allocations = 0;
+  CHECK(each_once(p, 50));
+  CHECK_EQ(allocations, 0);                                /* nothing more in a run */
+  icl_threads_delete(p);
+  CHECK_EQ(live_blocks, live);
+#ifdef ICL_TRAIN_THREADS
+  for (left = 0; left < 4; left++) {
+    int n;
+    threads_left = left;
+    p = new_threads(4);
+    for (n = 0; n < 40; n++) CHECK(each_once(p, n));
+    icl_threads_delete(p);
+  }
+  threads_left = -1;
+#else
+  (void)left;
+#endif
+  CHECK_EQ(live_blocks, live);
+}
+
+enum { ASKED = 200, ASK_PAIRS = 20, ASK_QUERIES = 7, ASK_DIMS = 5, ASK_ALL = 2 * ASK_QUERIES + ASKED };
+
+/* Pairs and queries in one pass, one pair and queries, many queries. */
+static void ask_all(icl_ctx *c, const float *xs, const float *ys, const float *queries, float *answers)
+{
+  const float *x = xs + (ASK_PAIRS - 1) * ASK_DIMS;
+  CHECK_EQ(icl_rewind(c, 0), ICL_OK);
+  CHECK_EQ(icl_ask(c, ASK_PAIRS - 1, xs, ys, ASK_QUERIES, queries, answers), ICL_OK);
+  CHECK_EQ(icl_ask(c, 1, x, ys + ASK_PAIRS - 1, ASK_QUERIES, queries, answers + ASK_QUERIES), ICL_OK);
+  CHECK_EQ(icl_predict_batch(c, ASKED, queries, answers + 2 * ASK_QUERIES), ICL_OK);
+}
+
+/* A context with threads of its own, twice, and another one with the same threads in between. */
+static void check_context_with_threads(const icl_model *m, int threads)
+{
+  float *xs = normals(ASK_PAIRS * ASK_DIMS, 1), *ys = normals(ASK_PAIRS, 1);
+  float *queries = normals(ASKED * ASK_DIMS, 1), expected[ASK_ALL], got[ASK_ALL];
+  icl_threads *p = new_threads(threads);
+  icl_ctx *alone = NULL, *c[2] = {NULL, NULL};
+  int i;
+  CHECK_EQ(icl_ctx_new(&alone, m, ASK_PAIRS, ASKED), ICL_OK);
+  ask_all(alone, xs, ys, queries, expected);
+  for (i = 0; i < 2; i++) {
+    CHECK_EQ(icl_ctx_new(&c[i], m, ASK_PAIRS, i ? 64 : ASKED), ICL_OK);
+    CHECK_EQ(icl_ctx_threads(c[i], threads, icl_threads_run, p), ICL_OK);
+  }
+  for (i = 0; i < 6; i++) {
+    memset(got, 0, sizeof got);
+    ask_all(c[i % 2], xs, ys, queries, got);
+    CHECK(same(got, expected, ASK_ALL));
+    CHECK(same(icl_residuals(c[i % 2]), icl_residuals(alone), ASK_PAIRS));
+    if (i == 3) pause_a_little();
+  }
+  for (i = 0; i < 2; i++) icl_ctx_delete(c[i]);
+  icl_ctx_delete(alone);
+  icl_threads_delete(p);
+  free(xs); free(ys); free(queries);
+}
+
+TEST(context_with_threads)
+{
+  static const int threads[] = {1, 2, 3, 8}, widths[] = {8, 72, 96};
+  size_t i, k;
+  int force;
+  for (k = 0; k < COUNT(widths); k++)
+    for (force = 0; force < 2; force++) {
+      icl_train_options o = small();
+      icl_trainer *t;
+      o.model.n_dims = ASK_DIMS; o.model.n_embd = widths[k]; o.model.n_head = 4;
+      o.model.position_embedding_type = ICL_POSITION_NONE;
+      o.model.activation_function = (icl_activation)k;
+      o.init_sd = 0.1f;
+      t = begin(&o);
+      plain(t, force);
+      for (i = 0; i < COUNT(threads); i++) check_context_with_threads(&t->model, threads[i]);
+      icl_trainer_delete(t);
+    }
 }
 
 /* ----- many prompts --------------------------------------------------------------------------- */
@@ -3016,7 +3239,9 @@ int main(void)
   RUN(two_ranks_at_once); RUN(sum_over_processes_fails); RUN(exported_model);
   RUN(long_task_survives); RUN(run_stops_and_goes_on); RUN(save_every);
   RUN(run_keeps_a_state_it_cannot_use); RUN(options_out_of_range); RUN(null_arguments);
-  RUN(each_allocation_fails); RUN(batch_of_prompts); RUN(last_y_is_not_used); RUN(it_learns);
+  RUN(each_allocation_fails); RUN(each_task_is_done_once); RUN(many_small_runs);
+  RUN(runs_after_a_pause); RUN(threads_out_of_range); RUN(threads_without_memory);
+  RUN(context_with_threads); RUN(batch_of_prompts); RUN(last_y_is_not_used); RUN(it_learns);
   RUN(paths_that_do_not_work); RUN(odd_names);
 #ifdef ICL__POSIX
   RUN(target_is_a_folder); RUN(each_system_call_fails); RUN(flushed_in_the_right_order);
