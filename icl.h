@@ -43,10 +43,12 @@
  *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none; p may be NULL
  *
  * MEMORY.  Functions that need memory come with one that says how much, to the byte: that much
- * works, one byte less is refused.  Any alignment will do.  Nothing is allocated after init.  Calls
- * take less than 4 KB of stack, and nothing recurses.  F32 weights are used where they lie: a model
- * in flash costs RAM only for a table of pointers.  What a model or a context was made from must
- * stay in place as long as it is used: data, mem, and for a context its icl_model.
+ * works, one byte less is refused.  Any alignment will do.  Nothing is allocated after init.
+ * Calls take less than 4 KB of stack, and nothing recurses.  Weights are used where they lie,
+ * F32 as well as F16 and BF16 in the matrices of blocks: a model in flash costs RAM only for a
+ * table of pointers (on little-endian machines; elsewhere they are copied).  What a model or a
+ * context was made from must stay in place as long as it is used: data, mem, and for a context
+ * its icl_model.
  *
  * ERRORS.  Functions return icl_error, and if it is not ICL_OK they leave the context and their
  * results as they were (but for ys of icl_predict_batch).  ARG means NULL or a number out of range
@@ -57,7 +59,8 @@
  * FILES.  Untrusted checkpoints are in scope: any bytes give a model that was checked or an error
  * with the byte and the name of the tensor.
  *
- * THREADS.  A model is never changed and may be shared.  A context belongs to one thread at a time.
+ * THREADS.  A model is never changed and may be shared.  A context belongs to one thread at a time,
+ * and may have its work done by several (icl_ctx_threads).
  *
  * NUMERICS.  F32 throughout.  The answer to a query is the same bits whether it comes alone or in a
  * batch, and whether the pairs came one by one or all at once: every element of every product is
@@ -766,7 +769,7 @@ ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
 }
 #endif
 
-/* Compilers for AArch64 would load all six numbers of A at once, and then have too few registers. */
+/* Compilers for AArch64 would load six numbers of A at once, and then be short of registers. */
 #if ICL__NEON && defined __GNUC__
 #define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
 #else
@@ -850,14 +853,19 @@ ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
  * query or a thousand, one pass or ten, the bits are the same.
  *
  * Many rows: panels of 16 columns of B are packed to lie in a row (256 x 16 floats: half of L1),
- * and a tile of 6 rows x 16 columns stays in twelve registers over a block of 256 steps of k: two
- * loads of B and six broadcasts of A feed twelve multiply-adds.  One or two rows: each row of B is
- * used once, so it is streamed in memory order, four rows at a time, and nothing is packed.
+ * and a tile of 6 rows x 16 columns stays in twelve registers over a block of 256 steps of k:
+ * two loads of B and six broadcasts of A feed twelve multiply-adds, so that these are what it
+ * waits for. 256 columns of panels and 96 rows of A make a block, which stays in the second
+ * cache.  Packing reads rows as they lie, a transposed B in squares of eight; who uses a B many
+ * times packs it once (panels).  What follows a product is done on a block before it leaves the
+ * cache (after).  One or two rows: each row of B is used once, so it is streamed in memory
+ * order, four rows at a time, and the next four are asked for meanwhile; then memory is all
+ * there is to wait for.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__MR = 6, ICL__NR = 16, ICL__KC = 256, ICL__NC = 256, ICL__MC = 96 };
 
-/* out[n] = f(in[n]), f of a kind */
-typedef void icl__elementwise(float *out, const float *in, size_t n, icl_activation kind);
+/* out[n] = f(in[n]), f of a kind; some change in[n] too */
+typedef void icl__elementwise(float *out, float *in, size_t n, icl_activation kind);
 
 typedef struct icl__mm {
   size_t m, n, k;
@@ -869,7 +877,7 @@ typedef struct icl__mm {
   const float *bias;                        /* [n] or NULL                                      */
   float *c; size_t c_row;
   icl__elementwise *after;                  /* on rows of C as they are done; or NULL           */
-  float *out; const float *in;              /* its arguments, [m][n]; either may be c itself    */
+  float *out, *in;                          /* its arguments, [m][n]; either may be c itself    */
   size_t after_row; icl_activation act_kind;
   const float *panels;                      /* B as icl__panels leaves it, or NULL              */
   float *pack; size_t n_pack;               /* floats: >= 16 min(k, 256)                        */
@@ -1378,7 +1386,7 @@ static void icl__softmax_ref(float *s, size_t n, float scale)
 #define ICL__GELU_A 1.59576912f   /* 2 sqrt(2 / pi) */
 #define ICL__GELU_B 0.044715f
 
-static void icl__activate_ref(float *out, const float *x, size_t n, icl_activation kind)
+static void icl__activate_ref(float *out, float *x, size_t n, icl_activation kind)
 {
   size_t i;
   for (i = 0; i < n; i++) {
@@ -1482,7 +1490,7 @@ ICL__F8 icl__f8 icl__activate8(icl__f8 x, icl_activation kind)
   return icl__f8_mul(x, icl__f8_sigmoid(icl__f8_mul(x, xx)));
 }
 
-ICL__KERNEL void icl__activate_f8(float *out, const float *x, size_t n, icl_activation kind)
+ICL__KERNEL void icl__activate_f8(float *out, float *x, size_t n, icl_activation kind)
 {
   size_t i = 0;
   for (; i + 8 <= n; i += 8) icl__f8_store(out + i, icl__activate8(icl__f8_load(x + i), kind));
@@ -1769,6 +1777,7 @@ typedef struct icl__pass {
   float *scores;                             /* [6][key_row]; [H][6][key_row] with threads       */
   float *pack; size_t n_pack;
   const float *const *panels;                /* of weights, by slot; or NULL                     */
+  icl__elementwise *activate;                /* instead of the kernels' own; or NULL             */
   int threads; icl_parallel *run; void *user;            /* more threads, if threads > 1         */
 } icl__pass;
 
@@ -1783,7 +1792,7 @@ typedef struct icl__acts {
   float *att;                                /* [K][C]                                           */
   float *mid;                                /* [K][C] residual stream behind the attention      */
   float *ln2, *stats2;                       /* [K][C], [K][2] or NULL                           */
-  float *fc, *act;                           /* [K][4C]                                          */
+  float *fc, *act;                           /* [K][4C]; in training fc becomes the derivative   */
   float *out;                                /* [K][C] residual stream, out                      */
 } icl__acts;
 
@@ -2025,7 +2034,7 @@ static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const i
   o->layernorm(a->ln2, a->stats2, a->mid, icl__floats(m, icl__slot(l, ICL__LN2_W)),
                icl__floats(m, icl__slot(l, ICL__LN2_B)), K, C, eps);
   g = icl__block_linear(m, p, l, ICL__FC_W, a->fc, NULL, a->ln2, K, C, F);
-  g.after = o->activate; g.out = a->act; g.in = a->fc; g.after_row = F;
+  g.after = p->activate ? p->activate : o->activate; g.out = a->act; g.in = a->fc; g.after_row = F;
   g.act_kind = m->config.activation_function;
   icl__multiply(m, p, &g);
   g = icl__block_linear(m, p, l, ICL__MLP_W, a->out, a->mid, a->act, K, F, C);

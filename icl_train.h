@@ -433,12 +433,24 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #if defined __unix__ || defined __APPLE__
 #define ICL__POSIX
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
 #ifdef ICL_TRAIN_THREADS
 #include <pthread.h>
 #endif
+/* Asks for large pages under a block that the products go through again and again. */
+static void icl__advise(void *block, size_t bytes)
+{
+#if defined ICL__POSIX && defined MADV_HUGEPAGE
+  size_t skip = (size_t)(-(uintptr_t)block & 4095);
+  if (bytes > (size_t)4 << 20) madvise((char *)block + skip, bytes - skip, MADV_HUGEPAGE);
+#else
+  (void)block; (void)bytes;
+#endif
+}
+
 /* Whether to go on waiting awake: *p is still `old`; a short pause.  And *p = v, for those who look
  * at it that way. */
 #if defined __GNUC__ && (defined __x86_64__ || defined __i386__)
@@ -2400,8 +2412,8 @@ typedef struct icl__train_ops {
                            const float *stats, size_t rows, size_t n);
   /* sum[n] += sum over rows of x[rows][stride] */
   void (*column_sum)(float *sum, const float *x, size_t rows, size_t n, size_t stride);
-  /* d[n] *= f'(x) */
-  icl__elementwise *activate;
+  /* out[n] = f(x), and x[n] = f'(x), which share most of their work; later d[n] *= x[n] */
+  icl__elementwise *activate, *multiply;
   /* d[n] = scale p (d - sum p d) */
   void (*softmax)(float *d, const float *p, size_t n, float scale);
   void (*adam)(float *p, float *m, float *v, const float *g, size_t n, const icl__adam *k);
@@ -2444,22 +2456,30 @@ static void icl__column_sum_ref(float *sum, const float *x, size_t rows, size_t 
 }
 
 /* gelu, tanh form: x s(u), u = A (x + B x^3):  s + x s (1 - s) u'.   erf form: Phi + x phi. */
-static void icl__d_activate_ref(float *d, const float *x, size_t n, icl_activation kind)
+static void icl__d_activate_ref(float *out, float *x, size_t n, icl_activation kind)
 {
   size_t i;
   for (i = 0; i < n; i++) {
     float v = x[i], e, s;
+    icl__activate_ref(&out[i], &v, 1, kind);
     if (kind == ICL_RELU) {
-      if (!(v > 0.0f)) d[i] = 0.0f;
+      x[i] = v > 0.0f ? 1.0f : 0.0f;
     } else if (kind == ICL_GELU_ERF) {
-      d[i] *= 0.5f * (1.0f + erff(v * 0.707106781f)) + v * 0.398942280f * expf(-0.5f * v * v);
+      x[i] = 0.5f * (1.0f + erff(v * 0.707106781f)) + v * 0.398942280f * expf(-0.5f * v * v);
     } else {
       e = expf(-ICL__GELU_A * (v + ICL__GELU_B * v * v * v));
       if (e > 1e38f) e = 1e38f;                              /* 1 - s = e s, and not inf 0 */
       s = 1.0f / (1.0f + e);
-      d[i] *= s + v * s * (e * s) * ICL__GELU_A * (1.0f + 3.0f * ICL__GELU_B * v * v);
+      x[i] = s + v * s * (e * s) * ICL__GELU_A * (1.0f + 3.0f * ICL__GELU_B * v * v);
     }
   }
+}
+
+static void icl__multiply_ref(float *d, float *x, size_t n, icl_activation kind)
+{
+  size_t i;
+  (void)kind;
+  for (i = 0; i < n; i++) d[i] *= x[i];
 }
 
 static void icl__d_softmax_ref(float *d, const float *p, size_t n, float scale)
@@ -2484,7 +2504,7 @@ static void icl__adam_ref(float *p, float *m, float *v, const float *grad, size_
 
 static const icl__train_ops icl__train_ref = {
   icl__d_layernorm_ref, icl__d_layernorm_params_ref, icl__column_sum_ref, icl__d_activate_ref,
-  icl__d_softmax_ref, icl__adam_ref
+  icl__multiply_ref, icl__d_softmax_ref, icl__adam_ref
 };
 
 #if ICL__SIMD
@@ -2558,35 +2578,55 @@ ICL__KERNEL void icl__column_sum_f8(float *sum, const float *x, size_t rows, siz
   if (whole < n) icl__column_sum_ref(sum + whole, x + whole, rows, n - whole, stride);
 }
 
-ICL__F8 icl__f8 icl__d_activate8(icl__f8 x, icl_activation kind)
+/* *y = f(x); returns f'(x) */
+ICL__F8 icl__f8 icl__d_activate8(icl__f8 *y, icl__f8 x, icl_activation kind)
 {
-  icl__f8 one = icl__f8_set1(1.0f), xx = icl__f8_mul(x, x), positive, e, s, u;
-  positive = icl__f8_gt(x, icl__f8_set1(0.0f));
-  if (kind == ICL_RELU) return positive;
+  icl__f8 zero = icl__f8_set1(0.0f), one = icl__f8_set1(1.0f), xx = icl__f8_mul(x, x);
+  icl__f8 positive = icl__f8_gt(x, zero), e, s, u;
+  if (kind == ICL_RELU) {
+    *y = icl__f8_max(zero, x);
+    return positive;
+  }
   if (kind == ICL_GELU_ERF) {
+    icl__f8 size = icl__f8_max(x, icl__f8_sub(zero, x)), tail;
     e = icl__f8_exp(icl__f8_mul(icl__f8_set1(-0.5f), xx));
+    tail = icl__f8_normal_tail(x, e);
+    *y = icl__f8_sub(icl__f8_max(zero, x), icl__f8_mul(size, tail));
     s = icl__f8_fma(icl__f8_set1(-2.0f), positive, one);
-    s = icl__f8_fma(s, icl__f8_normal_tail(x, e), positive);                 /* Phi(x) */
+    s = icl__f8_fma(s, tail, positive);                                      /* Phi(x) */
     return icl__f8_fma(icl__f8_mul(x, icl__f8_set1(0.398942280f)), e, s);
   }
   u = icl__f8_fma(xx, icl__f8_set1(ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
-  e = icl__f8_exp(icl__f8_sub(icl__f8_set1(0.0f), icl__f8_mul(x, u)));
+  e = icl__f8_exp(icl__f8_sub(zero, icl__f8_mul(x, u)));
   s = icl__f8_div(one, icl__f8_add(one, e));
+  *y = icl__f8_mul(x, s);
   u = icl__f8_fma(xx, icl__f8_set1(3.0f * ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
   u = icl__f8_mul(icl__f8_mul(x, icl__f8_mul(e, s)), u);                     /* 1 - s = e s */
   return icl__f8_fma(s, u, s);
 }
 
-ICL__KERNEL void icl__d_activate_f8(float *d, const float *x, size_t n, icl_activation kind)
+ICL__KERNEL void icl__d_activate_f8(float *out, float *x, size_t n, icl_activation kind)
+{
+  icl__f8 y, d;
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    d = icl__d_activate8(&y, icl__f8_load(x + i), kind);
+    icl__f8_store(out + i, y);
+    icl__f8_store(x + i, d);
+  }
+  if (i < n) {
+    d = icl__d_activate8(&y, icl__f8_load_n(x + i, n - i), kind);
+    icl__f8_store_n(out + i, y, n - i);
+    icl__f8_store_n(x + i, d, n - i);
+  }
+}
+
+ICL__KERNEL void icl__multiply_f8(float *d, float *x, size_t n, icl_activation kind)
 {
   size_t i = 0;
   for (; i + 8 <= n; i += 8)
-    icl__f8_store(d + i, icl__f8_mul(icl__f8_load(d + i), icl__d_activate8(icl__f8_load(x + i),
-                                                                           kind)));
-  if (i < n) {
-    icl__f8 v = icl__d_activate8(icl__f8_load_n(x + i, n - i), kind);
-    icl__f8_store_n(d + i, icl__f8_mul(icl__f8_load_n(d + i, n - i), v), n - i);
-  }
+    icl__f8_store(d + i, icl__f8_mul(icl__f8_load(d + i), icl__f8_load(x + i)));
+  icl__multiply_ref(d + i, x + i, n - i, kind);
 }
 
 ICL__KERNEL void icl__d_softmax_f8(float *d, const float *p, size_t n, float scale)
@@ -2626,7 +2666,7 @@ ICL__KERNEL void icl__adam_f8(float *p, float *m, float *v, const float *grad, s
 
 static const icl__train_ops icl__train_f8 = {
   icl__d_layernorm_f8, icl__d_layernorm_params_f8, icl__column_sum_f8, icl__d_activate_f8,
-  icl__d_softmax_f8, icl__adam_f8
+  icl__multiply_f8, icl__d_softmax_f8, icl__adam_f8
 };
 #endif
 
@@ -2840,6 +2880,7 @@ static icl__pass icl__work_pass(const icl__work *w, size_t n_seq, int thread)
   p.scores = w->thread[thread].scores;
   p.pack = w->thread[thread].pack;
   p.n_pack = w->n_pack;
+  if (w->training) p.activate = icl__train_ops_of(w->model)->activate;
   if (w->model->ops->panels) p.panels = (const float *const *)w->panels;
   return p;
 }
@@ -3045,8 +3086,7 @@ static void icl__backward_group(void *arg, size_t group, int thread)
   icl__mm g;
 
   g = icl__d_input(w, &p, d_fc, d_out, ICL__MLP_W, K, F, C);
-  g.after = o->activate; g.out = d_fc; g.in = a.fc; g.after_row = F;
-  g.act_kind = m->config.activation_function;
+  g.after = o->multiply; g.out = d_fc; g.in = a.fc; g.after_row = F;      /* f'(fc) */
   m->ops->mm(&g);
   g = icl__d_input(w, &p, d_ln2, d_fc, ICL__FC_W, K, C, F);
   m->ops->mm(&g);
@@ -3375,6 +3415,7 @@ static icl_error icl__build_trainer(icl_trainer *t, icl_report *r)
   bytes = icl__arena_need(&count);
   if (bytes > SIZE_MAX - bind || !(t->block = ICL_MALLOC(bytes + bind)))
     return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for training", NULL);
+  icl__advise(t->block, bytes);
   memset(t->block, 0, bytes + bind);
   mem = icl__arena_on(t->block);
   icl__place_trainer(t, &mem);
@@ -4134,6 +4175,7 @@ icl_error icl_batch_new(icl_batch **out, const icl_model *m, int n_pairs, int th
     icl_batch_delete(b);
     return ICL_ERR_MEMORY;
   }
+  icl__advise(b->block, icl__arena_need(&count));
   memset(b->block, 0, icl__arena_need(&count));
   mem = icl__arena_on(b->block);
   icl__place_work(w, &mem);

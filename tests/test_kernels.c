@@ -87,6 +87,8 @@ enum { ACT_NONE, ACT_APART, ACT_IN_PLACE, ACT_SCALE, ACT_KINDS };
 
 /* What the tests of the product share: values as plain matrices, and rooms to lay them out in. */
 enum { MAX_M = 320, MAX_N = 320, MAX_K = 1040 };
+#define COUNT(a) (sizeof (a) / sizeof *(a))
+
 static float *val_a, *val_b, *val_init, *val_bias;            /* [m][k], [k][n], [m][n], [n]          */
 static float *want[4];                                        /* [m][n] from none, bias, init, both   */
 static double *exact, *size_of;                               /* [m][n] A B, |A| |B|                  */
@@ -244,7 +246,7 @@ static void lay_out_panels(icl__mm *g, const icl__ops *o)
 
 /* As in the backward pass, out is C itself and `in` another matrix.  It holds powers of two, so that its
  * factors can be taken out of the result again without a trace. */
-static void times(float *out, const float *in, size_t n, icl_activation kind)
+static void times(float *out, float *in, size_t n, icl_activation kind)
 {
   size_t i;
   (void)kind;
@@ -308,7 +310,7 @@ static void check_way(const icl__ops *o, size_t m, size_t n, size_t k, const way
   if (w->act == ACT_APART) CHECK(intact(g.out, m, n, g.after_row));
   if (w->act == ACT_SCALE) take_factors_out(&g);
   for (i = 0; i < m; i++) {
-    const float *ci = c + i * g.c_row, *expected = want[start] + i * n;
+    float *ci = c + i * g.c_row, *expected = want[start] + i * n;
     if (w->start == START_ONE_ROW && i) {                     /* every row starts from row 0 of init */
       for (j = 0; j < n; j++) row[j] = nan_float();
       continue;
@@ -478,6 +480,54 @@ TEST(panels_of_large_shapes)
   for (s = 0; s < sizeof shapes / sizeof *shapes; s++)
     for (round = 0; round < 3; round++, turn += 11)
       check_panels(shapes[s][0], shapes[s][1], shapes[s][2], &turn);
+}
+
+/* B as F16 or BF16: the bits of the product with the same numbers as F32, nothing read beyond the end. */
+static void check_halves(size_t m, size_t n, size_t k, icl__dtype type, int transposed, int panels)
+{
+  size_t i, j, t, floats, count = n * k;
+  draw_values(m, n, k);
+  for (i = 0; i < count; i++) val_b[i] = icl__half(icl__to_half(val_b[i], type), type);
+  expect_product(m, n, k);
+  for (t = 0; t < (size_t)n_tables; t++) {
+    icl__mm g;
+    way w;
+    uint16_t *half = (uint16_t *)(void *)at_end(&room_b, (count + 1) / 2) + (count & 1);
+    memset(&w, 0, sizeof w);
+    memset(&g, 0, sizeof g);
+    g.m = m; g.n = n; g.k = k;
+    g.b_row = transposed ? 1 : n;
+    g.b_col = transposed ? k : 1;
+    for (i = 0; i < k; i++)
+      for (j = 0; j < n; j++)
+        half[i * g.b_row + j * g.b_col] = (uint16_t)icl__to_half(val_b[i * n + j], type);
+    g.half = half;
+    g.half_type = type;
+    g.c = output(&room_c, m, n, n, &floats);
+    g.c_row = n;
+    lay_out_a(&g, &w);
+    g.n_pack = 16 * (k < 256 ? k : 256);
+    g.pack = at_end(&room_pack, g.n_pack);
+    if (panels && tables[t]->panels) lay_out_panels(&g, tables[t]);
+    tables[t]->mm(&g);
+    for (i = 0; i < m; i++)
+      for (j = 0; j < n; j++)
+        CHECK(is_simd(tables[t]) ? g.c[i * n + j] == want[0][i * n + j]
+                                 : near_exact(g.c + i * n, i, j, n, k, 0));
+  }
+}
+
+TEST(weights_of_half_precision)
+{
+  static const size_t rows[] = {1, 2, 3, 7, 30}, ks[] = {1, 3, 4, 5, 8, 17, 256, 300};
+  static const size_t ns[] = {1, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 100, 300};
+  size_t a, b, c;
+  int kind;
+  for (a = 0; a < COUNT(rows); a++)
+    for (b = 0; b < COUNT(ks); b++)
+      for (c = 0; c < COUNT(ns); c++)
+        for (kind = 0; kind < 8; kind++)
+          check_halves(rows[a], ns[c], ks[b], kind & 1 ? ICL__F16 : ICL__BF16, kind >> 1 & 1, kind >> 2);
 }
 
 /* Where there are panels they are what counts, not B: it may be gone. */
@@ -829,7 +879,7 @@ TEST(activations_pass_nan_on)
 /* Far out: x on the right, nothing on the left, and finite everywhere. */
 TEST(activations_far_out)
 {
-  static const float far[] = {15, 40, 100, 1e4f, 1e10f, 1e19f, 1e30f, 3.4e38f};
+  static float far[] = {15, 40, 100, 1e4f, 1e10f, 1e19f, 1e30f, 3.4e38f};
   static float x[8], y[8];
   int t, kind, i;
   for (t = 0; t < n_tables; t++)
@@ -1156,7 +1206,7 @@ int main(void)
   if (icl__ops_best() == &icl__ops_f8) tables[n_tables++] = &icl__ops_f8;
 #endif
   RUN(product_of_all_small_shapes); RUN(product_in_all_ways); RUN(product_of_large_shapes);
-  RUN(panels_of_all_small_shapes); RUN(panels_of_large_shapes); RUN(panels_stand_for_b);
+  RUN(panels_of_all_small_shapes); RUN(panels_of_large_shapes); RUN(panels_stand_for_b); RUN(weights_of_half_precision);
   RUN(product_of_nothing); RUN(rows_do_not_know_of_each_other); RUN(zeros_have_the_same_sign_everywhere);
   RUN(product_passes_nan_on);
   RUN(layernorm); RUN(layernorm_of_each_row); RUN(layernorm_does_not_hide_overflow);

@@ -761,15 +761,20 @@ TEST(activation_slopes)
     0.0f, 1e-3f, -1e-3f, 4.0f, -4.0f, 8.0f, -8.0f, 13.0f, -13.0f, 20.0f, -20.0f, 100.0f, -100.0f,
     1e4f, -1e4f, 1e9f, -1e9f
   };
-  float x[417], d[417];
+  float x[417], d[417], y[417], expected[417], slopes[417];
   int table, kind;
   size_t i, n = COUNT(x);
   for (i = 0; i < n; i++)
     x[i] = i < COUNT(special) ? special[i] : (float)(i - COUNT(special)) / 25 - 7.983f;
   for (table = 0; table < n_tables; table++)
     for (kind = ICL_GELU_TANH; kind <= ICL_RELU; kind++) {
-      for (i = 0; i < n; i++) d[i] = 2.0f;
-      train_tables[table]->activate(d, x, n, (icl_activation)kind);
+      const icl__ops *forward = train_tables[table] == &icl__train_ref ? &icl__ops_ref : icl__ops_best();
+      for (i = 0; i < n; i++) { d[i] = 2.0f; slopes[i] = x[i]; }
+      forward->activate(expected, slopes, n, (icl_activation)kind);
+      CHECK(!memcmp(slopes, x, sizeof x));
+      train_tables[table]->activate(y, slopes, n, (icl_activation)kind);
+      CHECK(!memcmp(y, expected, sizeof y));                /* training sees what inference does */
+      train_tables[table]->multiply(d, slopes, n, (icl_activation)kind);
       for (i = 0; i < n; i++) {
         double v = (double)x[i], h = 1e-5 * (fabs(v) > 1 ? fabs(v) : 1), slope;
         slope = (act64(v + h, (icl_activation)kind) - act64(v - h, (icl_activation)kind)) / (2 * h);
@@ -922,9 +927,13 @@ static void flat_twins(size_t n)
   for (kind = ICL_GELU_TANH; kind <= ICL_RELU; kind++) {
     start_twins(a, b, n);
     fill(g, 48, 3);
+    memcpy(p, g, sizeof p);
     icl__train_f8.activate(a, g, n, (icl_activation)kind);
-    icl__train_ref.activate(b, g, n, (icl_activation)kind);
+    icl__train_ref.activate(b, p, n, (icl_activation)kind);
     check_twins(a, b, n, 2e-6);
+    icl__train_f8.multiply(a, g, n, (icl_activation)kind);
+    icl__train_ref.multiply(b, p, n, (icl_activation)kind);
+    check_twins(a, b, n, 4e-6);
   }
   start_twins(a, b, n);
   for (i = 0; i < 48; i++) p[i] = (float)(fabs(uniform()) / (double)n);

@@ -1,5 +1,6 @@
 /* The one translation unit that holds the implementation of both headers.
  * SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE                    /* madvise, for large pages */
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION
 #include "icl_train.h"
