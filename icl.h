@@ -893,6 +893,8 @@ typedef struct icl__ops {
                     size_t rows, size_t n, float eps);
   void (*softmax)(float *s, size_t n, float scale);
   icl__elementwise *activate;
+  /* out[j out_row + i] = x[i row + j] for m rows i and n columns j */
+  void (*transpose)(float *out, size_t out_row, const float *x, size_t row, size_t m, size_t n);
   void (*axpy)(float *y, float a, const float *x, size_t n);
   float (*dot)(const float *a, const float *b, size_t n);
   /* out[i] for up to 6 rows of a and b, both `row` apart: the chain that mm computes, from 0 */
@@ -1397,6 +1399,14 @@ static void icl__activate_ref(float *out, float *x, size_t n, icl_activation kin
   }
 }
 
+static void icl__transpose_ref(float *out, size_t out_row, const float *x, size_t row, size_t m,
+                               size_t n)
+{
+  size_t i, j;
+  for (i = 0; i < m; i++, x += row)
+    for (j = 0; j < n; j++) out[j * out_row + i] = x[j];
+}
+
 /* y += a x */
 static void icl__axpy_ref(float *y, float a, const float *x, size_t n)
 {
@@ -1497,6 +1507,18 @@ ICL__KERNEL void icl__activate_f8(float *out, float *x, size_t n, icl_activation
   if (i < n) icl__f8_store_n(out + i, icl__activate8(icl__f8_load_n(x + i, n - i), kind), n - i);
 }
 
+/* In squares of eight; the rest one by one. */
+ICL__KERNEL void icl__transpose_f8(float *out, size_t out_row, const float *x, size_t row,
+                                   size_t m, size_t n)
+{
+  size_t i, j, rows = m & ~(size_t)7, cols = n & ~(size_t)7;
+  for (i = 0; i < rows; i += 8)
+    for (j = 0; j < cols; j += 8)
+      icl__f8_transpose(out + j * out_row + i, out_row, x + i * row + j, row);
+  icl__transpose_ref(out + cols * out_row, out_row, x + cols, row, rows, n - cols);
+  icl__transpose_ref(out + rows, out_row, x + rows * row, row, m - rows, n);
+}
+
 ICL__KERNEL void icl__axpy_f8(float *y, float a, const float *x, size_t n)
 {
   icl__f8 k = icl__f8_set1(a);
@@ -1544,14 +1566,14 @@ ICL__KERNEL void icl__dots_in_order_f8(float *out, size_t out_row, const float *
  * >>dispatch
  * ------------------------------------------------------------------------------------------- */
 static const icl__ops icl__ops_ref = {
-  "c", icl__mm_ref, NULL, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref, icl__axpy_ref,
-  icl__dot_ref, icl__dots_in_order_ref
+  "c", icl__mm_ref, NULL, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref,
+  icl__transpose_ref, icl__axpy_ref, icl__dot_ref, icl__dots_in_order_ref
 };
 
 #if ICL__SIMD
 static const icl__ops icl__ops_f8 = {
   ICL__X86 ? "avx2" : "neon", icl__mm_f8, icl__panels_f8, icl__layernorm_f8, icl__softmax_f8,
-  icl__activate_f8, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_f8
+  icl__activate_f8, icl__transpose_f8, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_f8
 };
 #endif
 
@@ -1850,16 +1872,14 @@ static void icl__attend(const icl_model *m, const icl__pass *p, const icl__queri
 }
 
 /* Puts keys and values of T tokens, qkv[T][3C], behind the pos0 that are there. */
-static void icl__cache_tokens(const icl__pass *p, size_t layer, const float *qkv, size_t C)
+static void icl__cache_tokens(const icl_model *m, const icl__pass *p, size_t layer,
+                              const float *qkv)
 {
-  float *kt = p->keys + layer * p->key_layer + p->pos0;
-  size_t t, c;
-  for (t = 0; t < p->T; t++, qkv += 3 * C) {
-    for (c = 0; c < C; c++) kt[c * p->key_row + t] = qkv[C + c];
-    if (p->values)
-      memcpy(p->values + layer * p->value_layer + (p->pos0 + t) * C, qkv + 2 * C,
-             C * sizeof(float));
-  }
+  size_t C = (size_t)m->config.n_embd, t;
+  m->ops->transpose(p->keys + layer * p->key_layer + p->pos0, p->key_row, qkv + C, 3 * C, p->T, C);
+  for (t = 0; p->values && t < p->T; t++)
+    memcpy(p->values + layer * p->value_layer + (p->pos0 + t) * C, qkv + t * 3 * C + 2 * C,
+           C * sizeof(float));
 }
 
 static size_t icl__kept(size_t T, int trim) { return trim ? (T + 1) / 2 : T; }
@@ -1912,7 +1932,7 @@ static void icl__attention(const icl_model *m, const icl__pass *p, size_t layer,
   memset(&w, 0, sizeof w);
   w.m = m; w.p = p; w.layer = layer; w.a = a; w.trim = trim;
   for (w.seq = 0; w.seq < p->n_seq || w.seq == 0; w.seq++) {
-    if (w.seq < p->n_seq) icl__cache_tokens(p, layer, a->qkv + w.seq * p->T * 3 * C, C);
+    if (w.seq < p->n_seq) icl__cache_tokens(m, p, layer, a->qkv + w.seq * p->T * 3 * C);
     if (p->threads > 1) p->run(p->user, H, icl__attention_head, &w);
     else for (h = 0; h < H; h++) icl__attention_head(&w, h);
   }

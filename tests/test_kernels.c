@@ -530,6 +530,25 @@ TEST(weights_of_half_precision)
           check_halves(rows[a], ns[c], ks[b], kind & 1 ? ICL__F16 : ICL__BF16, kind >> 1 & 1, kind >> 2);
 }
 
+/* Any number of rows and columns; nothing written between the rows or behind them. */
+TEST(transposing)
+{
+  size_t m, n, i, j, floats;
+  int t;
+  for (t = 0; t < n_tables; t++)
+    for (m = 1; m <= 20; m++)
+      for (n = 1; n <= 20; n++) {
+        size_t in_row = n + m % 3, out_row = m + n % 4, count = (m - 1) * in_row + n;
+        float *x = at_end(&room_a, count), *y;
+        for (i = 0; i < count; i++) x[i] = uniform();
+        y = output(&room_c, n, m, out_row, &floats);
+        tables[t]->transpose(y, out_row, x, in_row, m, n);
+        CHECK(intact(y, n, m, out_row));
+        for (i = 0; i < m; i++)
+          for (j = 0; j < n; j++) CHECK(y[j * out_row + i] == x[i * in_row + j]);
+      }
+}
+
 /* Where there are panels they are what counts, not B: it may be gone. */
 TEST(panels_stand_for_b)
 {
@@ -1206,7 +1225,7 @@ int main(void)
   if (icl__ops_best() == &icl__ops_f8) tables[n_tables++] = &icl__ops_f8;
 #endif
   RUN(product_of_all_small_shapes); RUN(product_in_all_ways); RUN(product_of_large_shapes);
-  RUN(panels_of_all_small_shapes); RUN(panels_of_large_shapes); RUN(panels_stand_for_b); RUN(weights_of_half_precision);
+  RUN(panels_of_all_small_shapes); RUN(panels_of_large_shapes); RUN(panels_stand_for_b); RUN(transposing); RUN(weights_of_half_precision);
   RUN(product_of_nothing); RUN(rows_do_not_know_of_each_other); RUN(zeros_have_the_same_sign_everywhere);
   RUN(product_passes_nan_on);
   RUN(layernorm); RUN(layernorm_of_each_row); RUN(layernorm_does_not_hide_overflow);
