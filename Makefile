@@ -46,7 +46,7 @@ sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
 models:      ; sh examples/models/train.sh
 # icl beside PyTorch, torch.compile and ONNX Runtime, as far as they are there; a quarter of an hour.
-bench: build/icl ; @python3 tools/bench.py || build/icl bench
+bench: build/icl ; @python3 tools/bench.py
 
 help:
 	@echo 'make            build/icl'

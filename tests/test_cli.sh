@@ -438,6 +438,13 @@ done
 ok "bench: nothing else" lines 6
 run bench $shape --repeat 2 --what append,forward
 ok "bench: --what" lines 3
+run bench $shape --repeat 2 --threads 2 --weights f16 --what append,queries,peak
+for what in "append median V min V us" "queries median V min V ms" "queries_gflops V" \
+  "peak_gflops V"; do
+  ok "bench: from F16: $what" says out "^$(echo "$what" | sed "s/V/$number/g")\$"
+done
+ok "bench: from F16: nothing else" lines 4
+misused "bench: unknown --weights" bench --weights f8
 misused "bench: unknown --what" bench --what nothing
 misused "bench: heads" bench --heads 3 --width 16
 

@@ -8,13 +8,13 @@ peer's predictions are compared with `icl predict`'s.  A round runs everything o
 other, so that all meet the same noise of the machine; a cell is the median over the rounds of the
 median of a round.  Peak is what the processor's multiply-adds give, measured in every round; share
 of peak counts 2 * parameters operations a token (nominal; training three times that).
-Installs nothing.
+Installs nothing; without numpy it measures icl alone.
 """
 import argparse
 import csv
 import json
+import math
 import os
-import resource
 import statistics
 import struct
 import subprocess
@@ -30,11 +30,10 @@ SIZES = {"tiny": (3, 2, 64), "small": (6, 4, 128), "standard": (12, 8, 256)}
 D, P, B = 20, 41, 64
 UNIT = {"train": ("ms", 1), "forward": ("ms", 1), "query": ("ms", 1e-3), "append": ("ms", 1e-3),
         "queries": ("ms", 1)}
-BARS = {"train": "1.5x, tiny 3x", "forward": "1.5x", "query": "2x, tiny 10x", "append": "3x, tiny 20x"}
 
 
 def tensors(L, H, C):
-    """Names and shapes of a checkpoint, in its order."""
+    """Names and shapes of the tensors of a checkpoint."""
     yield "_read_in.weight", (C, D)
     yield "_read_in.bias", (C,)
     yield "_backbone.wpe.weight", (2 * P + 1, C)
@@ -68,7 +67,8 @@ def write_checkpoint(path, weights, n_head):
         at += x.nbytes
     text = json.dumps(header).encode()
     with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + b"".join(x.tobytes() for x in weights.values()))
+        f.write(struct.pack("<Q", len(text)) + text)
+        for x in weights.values(): f.write(x.tobytes())
 
 
 def icl_bench(size, what, threads, *more):
@@ -114,7 +114,13 @@ def load_peers(size, weights, xs, ys, threads, compiled):
     return [p for p in found if compiled or p.name != "compile"]
 
 
-def bench_size(name, args, numpy):
+def load_checked_peers(name, args):
+    """The peers of a size, after a look at whether they compute the same."""
+    try:
+        import numpy
+    except ImportError:
+        print("skipped: all peers: numpy is missing", file=sys.stderr)
+        return []
     size = SIZES[name]
     rng = numpy.random.default_rng(0)
     xs = rng.normal(size=(B, P, D)).astype("float32")
@@ -131,6 +137,11 @@ def bench_size(name, args, numpy):
             sys.exit(f"{name}: {p.name} predicts {theirs}, icl {ours}: not the same model")
         if hasattr(p, "fill_cache"):
             p.fill_cache()
+    return peers
+
+
+def bench_size(name, args):
+    size, peers = SIZES[name], load_checked_peers(name, args)
     cells = {}
     def note(what, who, value):
         cells.setdefault((what, who), []).append(value)
@@ -151,9 +162,10 @@ def bench_size(name, args, numpy):
                 note(key + "@1", "icl", value)
             note("bandwidth_gbs", "icl", icl_bench(size, "bandwidth", 1)["bandwidth_gbs"])
             for kind in ("f16", "bf16"):
-                note("append", "icl " + kind, icl_bench(size, "append", args.threads, "--weights", kind)["append"])
+                found = icl_bench(size, "append", args.threads, "--weights", kind)
+                note("append", "icl " + kind, found["append"])
     medians = {key: statistics.median(v) for key, v in cells.items()}
-    n_params = sum(x.size for x in weights.values())
+    n_params = sum(math.prod(shape) for _, shape in tensors(*size))
     return medians, [p.name for p in peers], n_params
 
 
@@ -173,7 +185,8 @@ def rows_of(name, medians, peers, n_params):
 def show(rows, peers, markdown):
     head = ["size", "what", "icl ms", *(p + " ms" for p in peers), "ratio", "of peak"]
     text = [[r[0], r[1], *(f"{v:.4g}" if v else "-" for v in r[2:-2]),
-             f"{r[-2]:.2f}x" if r[-2] else "-", f"{100 * r[-1]:.0f} %" if r[-1] else "-"] for r in rows]
+             f"{r[-2]:.2f}x" if r[-2] else "-", f"{100 * r[-1]:.0f} %" if r[-1] else "-"]
+            for r in rows]
     if markdown:
         for line in [head, ["---"] * len(head), *text]:
             print("| " + " | ".join(line) + " |")
@@ -203,8 +216,8 @@ def memory_rows(args):
              "torch.set_num_threads(%d)\nbench_torch.Model.load = lambda m, w: m\n"
              "p = bench_torch.Peer('torch', %s, None, numpy.zeros((%d, %d, %d), 'f'),"
              " numpy.zeros((%d, %d), 'f'), False)\n"
-             "if %%d: p.train(), p.train()\n") % (os.path.dirname(os.path.abspath(__file__)), args.threads,
-                                                shape, B, P, D, B, P)
+             "if %%d: p.train(), p.train()\n") % (os.path.dirname(os.path.abspath(__file__)),
+                                                  args.threads, shape, B, P, D, B, P)
     ours = peak_memory([ICL, "bench", "--layers", str(L), "--heads", str(H), "--width", str(C),
                         "--dims", str(D), "--threads", str(args.threads), "--what", "train",
                         "--repeat", "2"])
@@ -227,19 +240,18 @@ def main():
     parse.add_argument("--csv", default="build/bench.csv")
     parse.add_argument("--md", action="store_true", help="print the table as Markdown")
     args = parse.parse_args()
-    import numpy
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     table, rest, peers = [], [], []
     for name in args.sizes.split(","):
-        medians, peers, n_params = bench_size(name, args, numpy)
+        medians, peers, n_params = bench_size(name, args)
         table += rows_of(name, medians, peers, n_params)
         scaling = [f"{what} {medians[what + '@1', 'icl'] / medians[what, 'icl']:.2f}x"
                    for what in ("train", "forward")]
         weights_ms = 4e-6 * n_params / medians["bandwidth_gbs", "icl"]
         rest.append(f"{name}: {args.threads} threads against 1: {', '.join(scaling)}; peak "
                     f"{medians['peak_gflops:train', 'icl']:.0f} GFLOP/s, one thread reads memory at "
-                    f"{medians['bandwidth_gbs', 'icl']:.1f} GB/s: all weights once in {weights_ms:.3g} ms; "
-                    f"append from F16 {medians['append', 'icl f16']:.3g} ms, "
+                    f"{medians['bandwidth_gbs', 'icl']:.1f} GB/s,\n  all weights once in "
+                    f"{weights_ms:.3g} ms; append from F16 {medians['append', 'icl f16']:.3g} ms, "
                     f"BF16 {medians['append', 'icl bf16']:.3g} ms")
     show(table, peers, args.md)
     print()
@@ -247,7 +259,8 @@ def main():
     memory_rows(args)
     with open(args.csv, "w", newline="") as f:
         out = csv.writer(f)
-        out.writerow(["size", "what", "icl_ms", *(p + "_ms" for p in peers), "ratio", "share_of_peak"])
+        out.writerow(["size", "what", "icl_ms", *(p + "_ms" for p in peers), "ratio",
+                      "share_of_peak"])
         out.writerows([[*r[:2], *(f"{v:.6g}" if v else "" for v in r[2:])] for r in table])
 
 
