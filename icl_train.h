@@ -3332,7 +3332,7 @@ static void icl__choose_sizes(icl__work *w, size_t batch, int threads)
 {
   const icl_config *c = &w->model->config;
   size_t T = 2 * w->max_pairs - 1, per_token, fit, round;
-  w->group = icl__max(1, icl__min(32, ICL__GROUP_ROWS / T));
+  w->group = icl__max(1, icl__min(32, (w->training ? 1 : 2) * ICL__GROUP_ROWS / T));
   w->group = icl__max(1, icl__min(w->group, batch / (2 * (size_t)threads)));
   per_token = (size_t)c->n_layer * (16 * (size_t)c->n_embd + (size_t)c->n_head * T);
   fit = ICL__ACT_FLOATS / icl__max(1, icl__times(per_token, T));
@@ -4180,6 +4180,7 @@ icl_error icl_batch_new(icl_batch **out, const icl_model *m, int n_pairs, int th
   mem = icl__arena_on(b->block);
   icl__place_work(w, &mem);
   icl__set_pairs(w, (size_t)n_pairs);
+  if (m->digest) icl__pack_weights(w);
   *out = b;
   return ICL_OK;
 }
@@ -4210,7 +4211,7 @@ icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *y
   if (!icl__finite(xs, (size_t)n * P * d)) return ICL_ERR_NONFINITE;
   for (at = 0; at < (size_t)n; at++)
     if (!icl__finite(ys + at * P, P - 1)) return ICL_ERR_NONFINITE;
-  icl__pack_weights(w);
+  if (!w->model->digest) icl__pack_weights(w);               /* bound weights may have changed */
   for (at = 0; at < (size_t)n; at += w->prompts) {
     w->prompts = icl__min(w->micro, (size_t)n - at);
     memcpy(w->xs, xs + at * P * d, w->prompts * P * d * sizeof(float));

@@ -18,9 +18,8 @@ typedef struct bench {
   int repeat, storage;
   int wanted[N_WHAT];
   icl_trainer *trainer;
-  const icl_model *model;          /* random weights: the trainer's before its first step ..  */
-  icl_model stored;                /* .. or what a file of them, stored otherwise, gives      */
-  void *file, *stored_mem;
+  icl_model model;                 /* random weights: the trainer's before its first step     */
+  void *file, *model_mem;
   icl_batch *batch;
   icl_ctx *ctx;
   icl_threads *threads;
@@ -166,7 +165,7 @@ static void measure_bandwidth(bench *b)
 
 static void run_jobs(bench *b)
 {
-  const double token = 2.0 * (double)b->model->n_params;
+  const double token = 2.0 * (double)b->model.n_params;
   const double unit = token * b->o.batch * 2.0 * b->o.pairs;
   double medians[N_JOBS];
   int i;
@@ -183,7 +182,7 @@ static void run_jobs(bench *b)
 
 /* ----- the command --------------------------------------------------------------------------- */
 
-/* A model of the same weights as a checkpoint in F16 or BF16 would give it. */
+/* A model of the same weights as a checkpoint would give it. */
 static void store(bench *b)
 {
   icl_metadata md;
@@ -194,9 +193,8 @@ static void store(bench *b)
   b->file = allocate(size, 1);
   check(icl_write(b->file, size, &b->o.model, icl_trainer_params(b->trainer), &md), "bench: write");
   check(icl_inspect(b->file, size, NULL, &need, NULL), "bench: read");
-  b->stored_mem = allocate(need, 1);
-  check(icl_model_init(&b->stored, b->file, size, b->stored_mem, need, NULL), "bench: read");
-  b->model = &b->stored;
+  b->model_mem = allocate(need, 1);
+  check(icl_model_init(&b->model, b->file, size, b->model_mem, need, NULL), "bench: read");
 }
 
 static void set_up(bench *b)
@@ -206,12 +204,11 @@ static void set_up(bench *b)
   icl_rng rng;
   size_t i;
   if (icl_trainer_new(&b->trainer, &b->o, &r)) fail("bench", "%s", r.text);
-  b->model = icl_trainer_model(b->trainer);
-  b->o.model = b->model->config;
-  if (b->storage) store(b);
-  check(icl_batch_new(&b->batch, b->model, b->o.pairs, b->o.threads), "bench: forward");
-  check(icl_ctx_new(&b->ctx, b->model, b->o.pairs, b->wanted[QUERIES] ? N_QUERIES : 2 * b->o.pairs),
-        "bench: query");
+  b->o.model = icl_trainer_model(b->trainer)->config;
+  store(b);
+  check(icl_batch_new(&b->batch, &b->model, b->o.pairs, b->o.threads), "bench: forward");
+  check(icl_ctx_new(&b->ctx, &b->model, b->o.pairs,
+                    b->wanted[QUERIES] ? N_QUERIES : 2 * b->o.pairs), "bench: query");
   check(icl_threads_new(&b->threads, b->o.threads), "bench: threads");
   check(icl_ctx_threads(b->ctx, b->o.threads, icl_threads_run, b->threads), "bench: threads");
   b->xs = allocate(n * d, sizeof *b->xs);
@@ -232,7 +229,7 @@ static void tear_down(bench *b)
   icl_batch_delete(b->batch);
   icl_trainer_delete(b->trainer);
   free(b->file);
-  free(b->stored_mem);
+  free(b->model_mem);
   free(b->xs);
   free(b->ys);
   free(b->preds);
