@@ -3332,7 +3332,7 @@ static void icl__choose_sizes(icl__work *w, size_t batch, int threads)
 {
   const icl_config *c = &w->model->config;
   size_t T = 2 * w->max_pairs - 1, per_token, fit, round;
-  w->group = icl__max(1, icl__min(32, (w->training ? 1 : 2) * ICL__GROUP_ROWS / T));
+  w->group = icl__max(1, icl__min(32, ((size_t)ICL__GROUP_ROWS << !w->training) / T));
   w->group = icl__max(1, icl__min(w->group, batch / (2 * (size_t)threads)));
   per_token = (size_t)c->n_layer * (16 * (size_t)c->n_embd + (size_t)c->n_head * T);
   fit = ICL__ACT_FLOATS / icl__max(1, icl__times(per_token, T));
