@@ -14,7 +14,7 @@ check() {
     asan) flags='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' ;;
     plain) flags='-O2 -DICL_NO_SIMD' ;;
     tsan) flags='-O1 -fsanitize=thread' ;;
-    valgrind) flags=-O1 runner='valgrind -q --error-exitcode=99 --leak-check=full' ;;
+    valgrind) flags='-O1 -DICL_TEST_QUICK' runner='valgrind -q --error-exitcode=99 --leak-check=full' ;;
   esac
   if [ "$1" = valgrind ] && ! command -v valgrind > /dev/null; then
     echo "skipped  $name: needs valgrind"
