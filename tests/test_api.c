@@ -53,9 +53,9 @@ static void test_free(void *p)
 
 #define COUNT(a) (sizeof (a) / sizeof *(a))
 
-/* Under valgrind and emulators: one in four of the shapes of the longest tests. */
+/* Under valgrind and emulators: one in twelve of the shapes of the longest tests. */
 #ifdef ICL_TEST_QUICK
-enum { EVERY = 4 };
+enum { EVERY = 12 };
 #else
 enum { EVERY = 1 };
 #endif
