@@ -51,7 +51,7 @@
  * its icl_model.
  *
  * ERRORS.  Functions return icl_error, and if it is not ICL_OK they leave the context and their
- * results as they were (but for ys of icl_predict_batch).  ARG means NULL or a number out of range
+ * results as they were (but for predictions of a batch).  ARG means NULL or a number out of range
  * and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN and infinity, and
  * numbers so large that they overflow on the way through the network, are NONFINITE, and never
  * come out with ICL_OK.
@@ -89,8 +89,7 @@
 /* ===== >>config ============================================================================= */
 #define ICL_VERSION "0.1.0"
 
-/* The trainer's files need POSIX, which -std=c99 hides unless it is asked for before any include.
- * */
+/* The trainer's files need POSIX, which -std=c99 hides unless asked for before any include. */
 #if defined ICL_TRAIN_IMPLEMENTATION && defined __STRICT_ANSI__ && !defined _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
