@@ -10,6 +10,7 @@
 
 #define MAX_K 40
 #define MAX_D 24
+#define MAX_CURVE 41
 
 static float X[(MAX_K + 1) * MAX_D], y[MAX_K + 1], w_true[MAX_D], theta[4000];
 static double scratch_block[40000];
@@ -268,7 +269,7 @@ TEST(permutation)
 TEST(errors)
 {
   icl_baseline ols = baseline("ols"), bayes = baseline("bayes"), bad = ols;
-  icl_task t = task("dense", 2), relu = task("relu", 2);
+  icl_task t = task("dense", 2), tree = task("tree", 2);
   float q[2] = {1, 1}, out = 7, zero = 0;
   draw_regression(0, 4, 2, 0);
 #define ANSWER(b, t, k, d, m) icl_baseline_predict(b, t, k, d, X, y, m, q, &out, scratch_block)
@@ -278,7 +279,7 @@ TEST(errors)
   CHECK_EQ(ANSWER(NULL, NULL, 3, 2, 1), ICL_ERR_ARG);
   CHECK_EQ(ANSWER(&bayes, NULL, 3, 2, 1), ICL_ERR_ARG);
   CHECK_EQ(ANSWER(&bayes, &t, 1, 3, 1), ICL_ERR_ARG);
-  CHECK_EQ(ANSWER(&bayes, &relu, 3, 2, 1), ICL_ERR_CONFIG);
+  CHECK_EQ(ANSWER(&bayes, &tree, 3, 2, 1), ICL_ERR_CONFIG);
   bad.kind = (icl_baseline_kind)99;
   CHECK_EQ(ANSWER(&bad, NULL, 3, 2, 1), ICL_ERR_ARG);
   CHECK_EQ(icl_baseline_predict(&ols, NULL, 3, 2, NULL, y, 1, q, &out, scratch_block), ICL_ERR_ARG);
@@ -585,17 +586,22 @@ TEST(lasso_of_garg)
 
 TEST(bayes_supported)
 {
-  static const char *const yes[] = {
-    "dense", "sparse(nnz=0)", "noisy", "0.3*dense + 0.7*sparse(nnz=3)",
-    "noisy(garg(sparse + noisy), sd=1, renorm=1)", "sparse(nnz=6)"};
-  static const char *const no[] = {
-    "relu", "tree", "dense + sine", "convex(dense, sparse, alpha=0.5)",
-    "noisy(wave)", "sparse(nnz=10) + dense"};
-  int i;
-  for (i = 0; i < 6; i++) {
-    icl_task a = task(yes[i], 20), b = task(no[i], i < 5 ? 20 : 24);
-    CHECK_EQ(icl_bayes_supported(&a), 1);
-    CHECK_EQ(icl_bayes_supported(&b), 0);
+  static const struct { const char *text; int d, yes; } tasks[] = {
+    {"dense", 20, 1}, {"sparse(nnz=0)", 20, 1}, {"noisy", 20, 1}, {"relu", 20, 1},
+    {"0.3*dense + 0.7*sparse(nnz=3)", 20, 1}, {"sparse(nnz=6)", 20, 1}, {"sparse(nnz=10)", 24, 0},
+    {"noisy(garg(sparse + noisy), sd=1, renorm=1)", 20, 1}, {"noisy(wave)", 1, 0}, {"tree", 20, 0},
+    {"dense + sine", 1, 1}, {"dense + sine", 2, 0}, {"dense + tree", 1, 0},
+    {"convex(dense, sine)", 1, 1}, {"convex(noisy(garg(sine + dense)), sparse(nnz=1))", 1, 1},
+    {"noisy(convex(sine, dense, alpha=0.3), sd=1)", 1, 1}, {"convex(dense, sine)", 2, 0},
+    {"convex(sine, sine)", 1, 0}, {"convex(sine, relu)", 1, 0}, {"convex(dense + sine, sine)", 1, 0},
+    {"convex(convex(dense, dense), sine)", 1, 0}, {"convex(dense, relu)", 20, 1},
+    {"convex(dense, sparse, alpha=0.5)", 20, 0}, {"convex(dense, sparse(nnz=20))", 20, 1}};
+  size_t i;
+  for (i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+    icl_task t = task(tasks[i].text, tasks[i].d);
+    int bad = test_bad;
+    CHECK_EQ(icl_bayes_supported(&t), tasks[i].yes);
+    if (test_bad > bad) printf("  of %s, d = %d\n", tasks[i].text, tasks[i].d);
   }
   CHECK_EQ(icl_bayes_supported(NULL), 0);
 }
@@ -731,6 +737,283 @@ TEST(bayes_is_best)
   }
 }
 
+/* ----- bayes of other classes --------------------------------------------------------------- */
+
+/* Log evidence, terms' weights and answer at X[k] of a prior: for each case a covariance, in the
+ * order of the terms, K = linear x x' + cosine cos cos' + noise, at d = 1. */
+typedef struct direct { double top, sum, mass[4], answer; } direct;
+
+static void direct_enter(direct *p, int term, double prior, double linear, double cosine, double w,
+                         double noise, int k)
+{
+  double K[36], s[6], c[7], lw, mean = 0;
+  int i, j;
+  for (i = 0; i <= k; i++) c[i] = cos(2 * 3.141592653589793 * w * (double)X[i]);
+  for (i = 0; i < k; i++) {
+    s[i] = (double)y[i];
+    for (j = 0; j < k; j++)
+      K[i * k + j] = linear * (double)X[i] * (double)X[j] + cosine * c[i] * c[j]
+                   + (i == j ? noise : 0);
+  }
+  lw = log(prior) - 0.5 * solve(K, s, k) - 0.5 * k * log(2 * 3.141592653589793);
+  for (i = 0; i < k; i++) {
+    lw -= 0.5 * s[i] * (double)y[i];
+    mean += s[i] * (linear * (double)X[i] * (double)X[k] + cosine * c[i] * c[k]);
+  }
+  if (p->sum <= 0 || lw > p->top) {
+    double shrink = p->sum > 0 ? exp(p->top - lw) : 0;
+    for (i = 0; i < 4; i++) p->mass[i] *= shrink;
+    p->sum *= shrink;
+    p->answer *= shrink;
+    p->top = lw;
+  }
+  lw = exp(lw - p->top);
+  p->sum += lw;
+  p->mass[term] += lw;
+  p->answer += lw * mean;
+}
+
+/* 0.3 dense + 0.5 noisy sine + 0.2 of both at alpha = 0.4, frequency by frequency. */
+static direct direct_sines(int k)
+{
+  direct p;
+  int i;
+  memset(&p, 0, sizeof p);
+  direct_enter(&p, 0, 0.3, 1, 0, 0, 1e-4, k);
+  for (i = 1; i <= 40000; i++) {
+    double w = i * 1.25e-4, prior = 1.25e-4 * 46656 / 120 * pow(w, 5) * exp(-6 * w);
+    direct_enter(&p, 1, 0.5 * prior, 0, 2 * 0.9997291, w, 0.01 + 1e-4, k);
+    direct_enter(&p, 2, 0.2 * prior, 0.16, 0.36, w, 1e-4, k);
+  }
+  return p;
+}
+
+static void draw_curve(uint64_t index, const char *data, int n, int d)
+{
+  icl_task t = task(data, d);
+  icl_rng r;
+  icl_rng_init(&r, 5, 1, index);
+  CHECK_EQ(icl_prompt_sample(&t, NULL, &r, n, X, y, NULL, theta), ICL_OK);
+}
+
+TEST(bayes_of_sines_by_brute_force)
+{
+  static const char *const prior =
+    "0.3*dense + 0.5*noisy(sine(norm=1), sd=0.1) + 0.2*convex(dense, sine, alpha=0.4)";
+  static const char *const data[] = {"dense", "sine", "convex(sine, dense, alpha=0.6)"};
+  icl_task t = task(prior, 1);
+  double weights[3], evidence;
+  float out;
+  int k, i, j;
+  for (i = 0; i < 3; i++)
+    for (k = 0; k < 5; k++) {
+      direct p;
+      draw_curve((uint64_t)(10 * i + k), data[i], k + 1, 1);
+      p = direct_sines(k);
+      CHECK_EQ(predict("bayes:1e-4", prior, k, 1, 1, X + k, &out), ICL_OK);
+      CHECK_NEAR(out, p.answer / p.sum, 1e-5);
+      CHECK_EQ(icl_bayes_posterior(&t, 1e-4, k, 1, X, y, weights, &evidence, scratch_block), ICL_OK);
+      CHECK_NEAR(evidence, p.top + log(p.sum), 1e-5 * (1 + fabs(evidence)));
+      for (j = 0; j < 3; j++) CHECK_NEAR(weights[j], p.mass[j] / p.sum, 1e-5);
+    }
+}
+
+/* The curve, its weights and its evidence are those of each k by itself. */
+TEST(curve_equals_predict)
+{
+  static const struct { const char *text; int d, n; const char *data; } tasks[] = {
+    {"0.5*dense + 0.5*sparse", 5, 12, "dense"}, {"noisy(sparse(nnz=3) + dense, sd=0.1)", 4, 9, "relu"},
+    {"relu", 3, 14, "relu"}, {"relu + noisy(garg(dense))", 5, 11, "dense"}, {"sine", 1, 9, "sine"},
+    {"dense + sine", 1, 9, "sine"}, {"dense + sine + convex(dense, sine)", 1, 7, "convex(dense, sine)"},
+    {"noisy(convex(sine + dense, noisy), sd=0.2)", 1, 6, "sine"}, {"convex(relu, dense)", 3, 8, "tree"},
+    {"convex(dense, sparse(nnz=0))", 2, 8, "dense"}};
+  size_t i;
+  for (i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+    icl_task t = task(tasks[i].text, tasks[i].d);
+    icl_baseline b = baseline("bayes:1e-5");
+    int terms = icl_task_terms(&t), n = tasks[i].n, d = tasks[i].d, k, j, bad = test_bad;
+    float out[20], again[20], one;
+    double weights[21 * 3], evidence[21], w[3], e;
+    CHECK_EQ(icl_bayes_supported(&t), 1);
+    draw_curve((uint64_t)i, tasks[i].data, n, d);
+    CHECK_EQ(icl_baseline_curve(&b, &t, n, d, X, y, out, scratch_block), ICL_OK);
+    CHECK_EQ(icl_bayes_curve(&t, 1e-5, n, d, X, y, again, weights, evidence, scratch_block), ICL_OK);
+    CHECK(!memcmp(out, again, (size_t)n * sizeof *out));
+    for (k = 0; k <= n; k++) {
+      CHECK_EQ(icl_baseline_predict(&b, &t, k, d, X, y, 1, X + k * d, &one, scratch_block), ICL_OK);
+      if (k < n) CHECK_NEAR(out[k], one, 2e-5 * (1 + fabs((double)one)));
+      CHECK_EQ(icl_bayes_posterior(&t, 1e-5, k, d, X, y, w, &e, scratch_block), ICL_OK);
+      CHECK_NEAR(evidence[k], e, 1e-6 * (1 + fabs(e)));
+      for (j = 0; j < terms; j++) CHECK_NEAR(weights[k * terms + j], w[j], 1e-5);
+    }
+    if (test_bad > bad) printf("  of %s\n", tasks[i].text);
+  }
+}
+
+/* Mean squared errors [n] of curves over prompts of a task, and the mean weights of term 1. */
+static void curve_errors(error *e, double *second, const char *prior, const char *data, double soft,
+                         int n, int d, int prompts)
+{
+  icl_task p = task(prior, d), t = task(data, d);
+  int i, k, terms = icl_task_terms(&p);
+  static double weights[(MAX_CURVE + 1) * 3];
+  double square[MAX_CURVE];
+  float out[MAX_CURVE];
+  for (k = 0; k < n; k++) e[k].mean = square[k] = second[k] = 0;
+  for (i = 0; i < prompts; i++) {
+    icl_rng r;
+    icl_rng_init(&r, 12, 0, (uint64_t)i);
+    icl_prompt_sample(&t, NULL, &r, n, X, y, NULL, theta);
+    CHECK_EQ(icl_bayes_curve(&p, soft, n, d, X, y, out, weights, NULL, scratch_block), ICL_OK);
+    for (k = 0; k < n; k++) {
+      double v = pow((double)out[k] - (double)y[k], 2);
+      e[k].mean += v / prompts;
+      square[k] += v * v / prompts;
+      if (terms > 1) second[k] += weights[k * terms + 1] / prompts;
+    }
+  }
+  for (k = 0; k < n; k++) e[k].bar = sqrt((square[k] - e[k].mean * e[k].mean) / prompts);
+}
+
+/* d = 1, 400 to 1600 prompts by an independent program; P: of the sine, on sines. */
+TEST(sine_reference)
+{
+  static const double sine[] = {0.51, 0.41, 0.17, 0.016, 0.0001, 0};
+  static const double mix[2][6] = {{0.51, 0.60, 0.20, 0.016, 0.0001, 0},
+                                   {0.51, 0.60, 0.28, 0.07, 0.018, 0.003}};
+  static const double share[2][6] = {{0.5, 0.60, 0.95, 0.98, 0.99, 0.99},
+                                     {0.5, 0.60, 0.82, 0.89, 0.92, 0.94}};
+  static const double line[2][6] = {{1, 0.19, 0.001, 0, 0, 0}, {1, 0.26, 0.023, 0.001, 0.0006, 0}};
+  enum { N = 6, PROMPTS = 300 };
+  double weight[N];
+  error e[N];
+  int s, k;
+  curve_errors(e, weight, "sine", "sine", 1e-4, N, 1, PROMPTS);
+  for (k = 0; k < N; k++) CHECK_NEAR(e[k].mean, sine[k], 4.5 * e[k].bar + 0.15 * sine[k] + 1e-3);
+  for (s = 0; s < 2; s++) {
+    curve_errors(e, weight, "dense + sine", "sine", s ? 1e-2 : 1e-4, N, 1, PROMPTS);
+    for (k = 0; k < N; k++) {
+      CHECK_NEAR(e[k].mean, mix[s][k], 4.5 * e[k].bar + 0.15 * mix[s][k] + 1e-3);
+      CHECK_NEAR(weight[k], share[s][k], 0.04);
+    }
+    curve_errors(e, weight, "dense + sine", "dense", s ? 1e-2 : 1e-4, N, 1, PROMPTS);
+    for (k = 0; k < N; k++)
+      CHECK_NEAR(e[k].mean, line[s][k], 4.5 * e[k].bar + 0.15 * line[s][k] + 1e-3);
+  }
+}
+
+/* The oracle of convex combinations: nothing is left to learn from k = 4 on. */
+TEST(convex_oracle)
+{
+  enum { N = 8 };
+  double weight[N];
+  error e[N], f[N];
+  int k;
+  curve_errors(e, weight, "convex(dense, sine)", "convex(dense, sine)", 1e-6, N, 1, 60);
+  curve_errors(f, weight, "convex(sine, dense, alpha=0.7)", "convex(dense, sine, alpha=0.3)", 1e-6,
+               N, 1, 60);
+  CHECK_NEAR(e[0].mean, (1 + 0.5001) / 3, 4.5 * e[0].bar);
+  CHECK_NEAR(f[0].mean, 0.09 + 0.49 * 0.5001, 4.5 * f[0].bar);
+  for (k = 6; k < N; k++) {
+    CHECK(e[k].mean < 2e-3);
+    CHECK(f[k].mean < 2e-3);
+  }
+}
+
+/* One pair of a Gaussian process by hand: f(q) = K(q, x) / (K(x, x) + noise) y. */
+TEST(relu_of_one_pair)
+{
+  static const float q[3][2] = {{6, 8}, {-4, 3}, {-3, -4}};
+  const double k[3] = {50.0 / 2, 25 / (2 * 3.141592653589793), 0}, pi = 3.141592653589793;
+  icl_task t = task("relu", 2);
+  double evidence;
+  float out[3];
+  int i;
+  X[0] = 3; X[1] = 4; y[0] = 2;
+  CHECK_EQ(predict("bayes:0.5", "relu", 1, 2, 3, q[0], out), ICL_OK);
+  for (i = 0; i < 3; i++) CHECK_NEAR(out[i], k[i] / 13 * 2, 1e-6);
+  CHECK_EQ(icl_bayes_posterior(&t, 0.5, 1, 2, X, y, NULL, &evidence, scratch_block), ICL_OK);
+  CHECK_NEAR(evidence, -0.5 * (4 / 13.0 + log(2 * pi * 13)), 1e-9);
+}
+
+/* d = 20, 3000 prompts by an independent program. */
+TEST(relu_reference)
+{
+  static const int at[] = {1, 5, 10, 16, 20, 30, 40};
+  static const double relu[] = {0.85, 0.73, 0.57, 0.46, 0.41, 0.32, 0.28};
+  static const double mix[] = {0.89, 0.76, 0.585, 0.48, 0.41, 0.32, 0.28};
+  static const double line[] = {1.08, 0.91, 0.66, 0.44, 0.31, 0.14, 0.072};
+  static const double mix_line[] = {0.985, 0.81, 0.54, 0.23, 0.01, 0, 0};
+  enum { N = 41, PROMPTS = 400 };
+  double weight[N];
+  error e[4][N];
+  int i, k;
+  curve_errors(e[0], weight, "relu", "relu", 1e-6, N, 20, PROMPTS);
+  curve_errors(e[1], weight, "relu + dense", "relu", 1e-4, N, 20, PROMPTS);
+  curve_errors(e[2], weight, "relu", "dense", 1e-6, N, 20, PROMPTS);
+  curve_errors(e[3], weight, "relu + dense", "dense", 1e-4, N, 20, PROMPTS);
+  for (i = 0; i < 7; i++) {
+    k = at[i];
+    CHECK_NEAR(e[0][k].mean, relu[i], 4.5 * e[0][k].bar + 0.02);
+    CHECK_NEAR(e[1][k].mean, mix[i], 4.5 * e[1][k].bar + 0.02);
+    CHECK_NEAR(e[2][k].mean, line[i], 4.5 * e[2][k].bar + 0.02);
+    CHECK_NEAR(e[3][k].mean, mix_line[i], 4.5 * e[3][k].bar + 0.005);
+  }
+}
+
+/* Ridges of two noises, weighted by evidence. */
+TEST(bayes_of_mixed_noise)
+{
+  static const char *const prior = "0.25*noisy(sd=0.1) + 0.75*noisy(sd=1)";
+  double w[2][5], b[2], weights[2];
+  icl_task t = task(prior, 5);
+  float got[5];
+  int k, j;
+  for (k = 1; k < 10; k++) {
+    draw_regression((uint64_t)k, k, 5, k % 2 ? 0.1f : 1);
+    b[0] = 0.25 * exp(direct_evidence(w[0], 31, k, 5, 0.2, 0.01));
+    b[1] = 0.75 * exp(direct_evidence(w[1], 31, k, 5, 0.2, 1));
+    weights_of(got, "bayes:1e-12", prior, k, 5);
+    for (j = 0; j < 5; j++)
+      CHECK_NEAR(got[j], (b[0] * w[0][j] + b[1] * w[1][j]) / (b[0] + b[1]), 1e-5);
+    CHECK_EQ(icl_bayes_posterior(&t, 1e-12, k, 5, X, y, weights, NULL, scratch_block), ICL_OK);
+    CHECK_NEAR(weights[0], b[0] / (b[0] + b[1]), 1e-6);
+  }
+}
+
+/* Pairs repeated, far more pairs than inputs, labels of 0 or huge: finite all the same. */
+TEST(bayes_without_rank)
+{
+  static const char *const priors[] = {
+    "dense + sparse(nnz=1) + relu", "dense + sine + convex(dense, sine) + relu"};
+  enum { N = 40 };
+  int i, k, mode;
+  for (i = 0; i < 2; i++)
+    for (mode = 0; mode < 4; mode++) {
+      icl_task t = task(priors[i], i ? 1 : 2);
+      float out[N];
+      double weights[(N + 1) * 4], evidence[N + 1], sum;
+      int j, d = t.n_dims, terms = icl_task_terms(&t);
+      draw_curve(3, "dense", N, d);
+      for (k = 0; k < N; k++) {
+        for (j = 0; j < d && mode != 1; j++) X[k * d + j] = mode == 3 ? 1e4f * (float)k : X[j];
+        y[k] = mode == 1 ? 0 : mode == 3 ? 1e15f * y[k] : y[0];
+      }
+      CHECK_EQ(icl_bayes_curve(&t, 1e-12, N, d, X, y, out, weights, evidence, scratch_block),
+               ICL_OK);
+      for (k = 0; k < N; k++) {
+        CHECK(out[k] - out[k] == 0);
+        if (mode == 1) CHECK(out[k] == 0);
+        if (mode == 0 && k) CHECK_NEAR(out[k], y[0], 1e-2 * (1 + fabs((double)y[0])));
+      }
+      for (k = 0; k <= N; k++) {
+        for (sum = 0, j = 0; j < terms; j++) sum += weights[k * terms + j];
+        CHECK_NEAR(sum, 1, 1e-9);
+        CHECK(evidence[k] - evidence[k] == 0);
+      }
+    }
+}
+
 int main(void)
 {
   RUN(names);
@@ -764,5 +1047,13 @@ int main(void)
   RUN(soft_bayes_reference);
   RUN(bayes_of_three);
   RUN(bayes_is_best);
+  RUN(bayes_of_sines_by_brute_force);
+  RUN(curve_equals_predict);
+  RUN(sine_reference);
+  RUN(convex_oracle);
+  RUN(relu_of_one_pair);
+  RUN(relu_reference);
+  RUN(bayes_of_mixed_noise);
+  RUN(bayes_without_rank);
   return test_report("baselines");
 }
