@@ -229,9 +229,40 @@ TEST(class_variances)
   check_labels("poly(degree=3)", 3, 40000, 1);
   check_labels("wave", 1, 40000, 1);
   check_labels("wave(fmin=0, fmax=0, offset=0)", 2, 40000, 1);
+  check_labels("pool(size=100000)", 20, 40000, 1);
+  check_labels("garg(pool(size=100000, seed=1))", 5, 40000, 5);
   check_labels("saturate", 1, 100000, 1);
   check_labels("saturate(tmin=0.1, tmax=0.1, x0=-1)", 3, 40000, 1);
   check_labels("saturate(tmin=50, tmax=50, x0=0)", 1, 40000, 1);
+}
+
+/* One of three functions, the same for every prompt, each as often; a seed makes others. */
+TEST(pool_is_fixed)
+{
+  enum { N = 6000 };
+  icl_task t = parse("pool(size=3, seed=5)", 4), other = parse("pool(size=3, seed=6)", 4);
+  icl_task larger = parse("pool(size=4, seed=5)", 4);
+  float known[4][8];
+  int count[4] = {0}, found = 0, i, j, same;
+  memset(known, 0, sizeof known);
+  for (i = 0; i < N; i++) {
+    icl_rng r = rng_at((uint64_t)i);
+    float *f = scratch + t.node[0].theta;
+    icl_function_draw(scratch, &t, NULL, &r);
+    for (j = 0; j < found && memcmp(known[j], f, 4 * sizeof *f); j++) {}
+    if (j == found && found < 4) memcpy(known[found++], f, 4 * sizeof *f);
+    if (j < 4) count[j]++;
+  }
+  CHECK_EQ(found, 3);
+  for (j = 0; j < 3; j++) check_count(count[j], N, 1.0 / 3);
+  for (same = 0, i = 0; i < 60; i++) {
+    icl_rng r = rng_at((uint64_t)i), again = r;
+    icl_function_draw(scratch, &larger, NULL, &r);
+    for (j = 0; j < 3; j++) same |= !memcmp(known[j], scratch + t.node[0].theta, 16) << j;
+    icl_function_draw(scratch, &other, NULL, &again);
+    for (j = 0; j < 3; j++) CHECK(memcmp(known[j], scratch + t.node[0].theta, 16));
+  }
+  CHECK_EQ(same, 7);
 }
 
 TEST(wrapper_variances)
@@ -597,7 +628,7 @@ TEST(noises_add_up)
 
 static const char *const everything =
   "dense + sparse + relu(hidden=5) + sine + tree + quadratic + affine + poly + wave + saturate + "
-  "noisy + convex(dense, sine) + garg(sparse)";
+  "pool(size=3) + noisy + convex(dense, sine) + garg(sparse)";
 
 /* The same whatever was drawn before, and in whatever order. */
 TEST(prompts_depend_on_their_place_only)
@@ -754,6 +785,7 @@ static const char *const accepted[][2] = {
    "convex(noisy(dense, sd=0.5, renorm=0), garg(tree(depth=4)) + dense, alpha=1)"},
   {"noisy(noisy(noisy, sd=1), sd=2) + dense",
    "noisy(noisy(noisy(dense, sd=0.5, renorm=0), sd=1, renorm=0), sd=2, renorm=0) + dense"},
+  {"pool + pool(seed=7, size=8)", "pool(size=1024, seed=0) + pool(size=8, seed=7)"},
   {"saturate(x0=-1.5)", "saturate(tmin=0.3, tmax=3, x0=-1.5)"},
   {"affine(slope=0.333333343)", "affine(slope=0.33333334, intercept=1)"}};
 
@@ -779,7 +811,7 @@ static const struct { const char *text; int d; int at; const char *report; } ref
   {"Dense", 5, 0, "unknown class; perhaps dense, not 'Dense'"},
   {"dense + spars(nnz=2)", 5, 8, "unknown class; perhaps sparse, not 'spars'"},
   {"linear", 5, 0,
-   "not one of dense sparse relu sine tree quadratic affine poly wave saturate: 'linear'"},
+   "not one of dense sparse relu sine tree quadratic affine poly wave saturate pool: 'linear'"},
   {"dense sparse", 5, 6, "expected +, not 'sparse'"},
   {"dense +", 5, 7, "expected a class, not 'the end'"},
   {"+ dense", 5, 0, "expected a class, not '+'"},
@@ -976,6 +1008,7 @@ int main(void)
   RUN(gamma_distribution);
   RUN(below_is_unbiased);
   RUN(class_variances);
+  RUN(pool_is_fixed);
   RUN(wrapper_variances);
   RUN(sparse_supports);
   RUN(sparse_of_active_inputs);
