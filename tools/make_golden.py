@@ -5,9 +5,9 @@
     python3 tools/make_golden.py            # the same bytes every time; takes seconds
 
 The model is the wrapper of Garg et al. 2022 (arXiv 2208.01066) around Hugging Face's GPT2Model. For
-positions that GPT2Model lacks (sinusoidal, none) it is written out below; wherever both can run, all
-results have to agree to 1e-12. Weights (float32, float16 or bfloat16) and data (float32) are rounded
-first; predictions, gradients and losses are then computed in float64.
+positions that GPT2Model lacks (sinusoidal, none) it is written out in torch_model.py; wherever both
+can run, all results have to agree to 1e-12. Weights (float32, float16 or bfloat16) and data (float32)
+are rounded first; predictions, gradients and losses are then computed in float64.
 
 For each case NAME this writes NAME.safetensors, a checkpoint, and NAME.golden, little-endian:
 
@@ -36,9 +36,8 @@ import numpy as np
 import torch
 from safetensors.torch import save
 from torch import nn
-from torch.nn import functional as F
-from transformers import GPT2Config, GPT2Model
-from transformers.pytorch_utils import Conv1D  # a linear layer (n_out, n_in) with weight [n_in, n_out]
+
+from torch_model import Model, PlainBackbone, gpt2_backbone
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
 
@@ -63,73 +62,6 @@ CASES = {
     "f16": GPT2 | dict(steps=3, dtype=torch.float16, prefix="module."),
     "bf16": GPT2 | dict(steps=3, dtype=torch.bfloat16, prefix="_orig_mod."),
 }
-ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "gelu_new": lambda u: F.gelu(u, approximate="tanh")}
-
-class Block(nn.Module):
-    """x += attention(LayerNorm(x)); x += mlp(LayerNorm(x))."""
-    def __init__(self, c):
-        super().__init__()
-        self.H, self.act = c.H, ACTIVATIONS[c.act]
-        self.ln_1, self.ln_2 = (nn.LayerNorm(c.C, eps=c.ln_eps) for _ in range(2))
-        self.attn = nn.ModuleDict(dict(c_attn=Conv1D(3 * c.C, c.C), c_proj=Conv1D(c.C, c.C)))
-        self.mlp = nn.ModuleDict(dict(c_fc=Conv1D(4 * c.C, c.C), c_proj=Conv1D(c.C, 4 * c.C)))
-    def forward(self, x):                                                           # [B, T, C]
-        B, T, C = x.shape
-        qkv = self.attn["c_attn"](self.ln_1(x))                                     # [B, T, 3C]
-        q, k, v = (u.view(B, T, self.H, C // self.H).transpose(1, 2) for u in qkv.split(C, dim=2))
-        scores = q @ k.transpose(2, 3) / math.sqrt(C // self.H)                     # [B, H, T, T]
-        future = torch.ones(T, T, dtype=torch.bool).triu(1)
-        mixed = scores.masked_fill(future, -math.inf).softmax(-1) @ v               # [B, H, T, D]
-        x = x + self.attn["c_proj"](mixed.transpose(1, 2).reshape(B, T, C))
-        return x + self.mlp["c_proj"](self.act(self.mlp["c_fc"](self.ln_2(x))))
-
-def sinusoids(T, C):
-    """Praxis's positions [T, C]: sines in the first half of the channels, cosines in the second."""
-    rates = 10000.0 ** (-torch.arange(C // 2).double() / (C // 2 - 1))
-    angles = torch.arange(T).double()[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-class PlainBackbone(nn.Module):
-    """GPT2Model written out, with all three kinds of positions."""
-    def __init__(self, c):
-        super().__init__()
-        self.pos = c.pos
-        if self.pos == "absolute":
-            self.wpe = nn.Embedding(c.n_positions, c.C)
-        self.h = nn.ModuleList(Block(c) for _ in range(c.L))
-        self.ln_f = nn.LayerNorm(c.C, eps=c.ln_eps)
-    def forward(self, x):                                                           # [B, T, C]
-        if self.pos == "absolute":
-            x = x + self.wpe.weight[:x.shape[1]]
-        elif self.pos == "sinusoidal":
-            x = x + sinusoids(*x.shape[1:])
-        for block in self.h:
-            x = block(x)
-        return self.ln_f(x)
-
-class HuggingFaceBackbone(GPT2Model):
-    """GPT2Model fed with embedded tokens; its vocabulary is never used."""
-    def __init__(self, c):
-        super().__init__(GPT2Config(
-            vocab_size=1, bos_token_id=None, eos_token_id=None, n_positions=c.n_positions, n_embd=c.C,
-            n_layer=c.L, n_head=c.H, activation_function=c.act, layer_norm_epsilon=c.ln_eps,
-            use_cache=False, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, attn_implementation="eager"))
-        del self.wte
-    def forward(self, x):
-        return super().forward(inputs_embeds=x).last_hidden_state
-
-class Model(nn.Module):
-    """Garg's wrapper: tokens x_1, [y_1, 0, ...], x_2, ... in; at each x token its y out."""
-    def __init__(self, c, backbone):
-        super().__init__()
-        self._read_in = nn.Linear(c.d, c.C)
-        self._backbone = backbone(c)
-        self._read_out = nn.Linear(c.C, c.n_out)
-    def forward(self, xs, ys):                                                      # [B, P, d], [B, P]
-        B, P, d = xs.shape
-        y_tokens = F.pad(ys[:, :, None], (0, d - 1))
-        tokens = torch.stack([xs, y_tokens], dim=2).view(B, 2 * P, d)
-        return self._read_out(self._backbone(self._read_in(tokens)))[:, ::2, 0]
 
 def random_weights(c):
     """All parameters by name, far enough from any initialisation to show each one's effect."""
@@ -199,7 +131,7 @@ def make(name, options):
     hyper = np.array([c.lr, *c.betas, c.adam_eps, c.wd, c.clip], "<f4")
     found = results(c, PlainBackbone, weights, xs, ys, hyper.tolist())
     if c.pos == "absolute":
-        expected = results(c, HuggingFaceBackbone, weights, xs, ys, hyper.tolist())
+        expected = results(c, gpt2_backbone, weights, xs, ys, hyper.tolist())
         assert all((a - b).abs().max() < 1e-12 for a, b in zip(found, expected, strict=True))
     xs, ys, preds, loss, *grads, losses = (t.detach().numpy().astype("<f4") for t in [xs, ys, *found])
 

@@ -1,0 +1,445 @@
+#!/usr/bin/env python3
+"""The way from PyTorch to icl.h and back: tools/export_torch.py, import_torch.py and train_torch.py.
+
+    python3 tests/test_torch.py [build/icl]
+
+Ends with "torch: N passed, N failed, N skipped"; exit 1 if anything failed.  Needs torch, transformers,
+safetensors, numpy and pyyaml; without them everything is skipped.
+"""
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ICL = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "icl").resolve()
+GOLDEN = ROOT / "tests" / "golden"
+sys.path.insert(0, str(ROOT / "tools"))
+sys.dont_write_bytecode = True
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+try:
+    import numpy
+    import safetensors
+    import torch
+    import transformers
+    import yaml
+except ImportError as e:
+    print(f"skipped: all tests: {e}\ntorch: 0 passed, 0 failed, 1 skipped")
+    sys.exit(0)
+
+import export_torch
+import import_torch
+import torch_model
+import train_torch
+
+torch.set_num_threads(1)
+T = Path(tempfile.mkdtemp())
+
+def run_tool(tool, *args):
+    """Exit status and stderr of a tool's main(), run in this process."""
+    err, argv = io.StringIO(), sys.argv
+    sys.argv, status = [tool.__name__, *map(str, args)], 0
+    try:
+        with contextlib.redirect_stderr(err):
+            status = tool.main() or 0
+    except SystemExit as e:
+        if isinstance(e.code, str):                                 # what the interpreter would do
+            err.write(e.code + "\n")
+        status = e.code if isinstance(e.code, int) else 1
+    finally:
+        sys.argv = argv
+    return status, err.getvalue()
+
+def works(tool, *args):
+    status, err = run_tool(tool, *args)
+    assert status == 0, f"{tool.__name__} {args}: {status}: {err}"
+    return err
+
+def refuses(tool, code, word, *args):
+    """One line on stderr that has the word in it, and this exit status."""
+    status, err = run_tool(tool, *args)
+    assert status == code and err.count("\n") == 1 and word in err, f"{args}: {status}: {err!r}"
+
+def info(path):
+    out = subprocess.run([ICL, "info", path], check=True, capture_output=True, text=True).stdout
+    return {l[:20].strip(): l[20:] for l in out.splitlines()}
+
+def predictions(path, xs, ys):
+    """What icl says of the last pair of each prompt; xs [B, P, d], ys [B, P] -> [B]."""
+    said = []
+    for x, y in zip(xs.tolist(), ys.tolist()):
+        rows = [",".join(f"{v:.9g}" for v in [*a, b]) for a, b in zip(x, y)]
+        rows[-1] = rows[-1].rpartition(",")[0] + ",?"
+        out = subprocess.run([ICL, "predict", path], input="\n".join(rows) + "\n", check=True,
+                             capture_output=True, text=True).stdout
+        said.append(float(out.split(",")[-1]))
+    return torch.tensor(said)
+
+def same_predictions(path, model, d, P):
+    """At a full context and at short ones."""
+    g = torch.Generator().manual_seed(5)
+    xs, ys = torch.randn(2, P, d, generator=g), torch.randn(2, P, generator=g)
+    with torch.no_grad():
+        preds = model(xs, ys)
+    for n in (1, 2, P):
+        error = (preds[:, n - 1] - predictions(path, xs[:, :n], ys[:, :n])).abs().max().item()
+        assert error < 2e-5, f"{path}, {n} pairs: off by {error}"
+
+class GargModel(torch.nn.Module):
+    """The tensors of Garg et al.'s TransformerModel: GPT2Model with its whole vocabulary."""
+    def __init__(self, d, pairs, C, L, H):
+        super().__init__()
+        config = transformers.GPT2Config(n_positions=2 * pairs, n_embd=C, n_layer=L, n_head=H,
+                                         resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, use_cache=False)
+        self._read_in = torch.nn.Linear(d, C)
+        self._backbone = transformers.GPT2Model(config)
+        self._read_out = torch.nn.Linear(C, 1)
+    def forward(self, xs, ys):
+        zs = torch.zeros(len(xs), 2 * xs.shape[1], xs.shape[2])
+        zs[:, ::2], zs[:, 1::2, 0] = xs, ys
+        return self._read_out(self._backbone(inputs_embeds=self._read_in(zs)).last_hidden_state)[:, ::2, 0]
+
+CONFIG = {"model": {"family": "gpt2", "n_dims": 3, "n_positions": 6, "n_embd": 16, "n_layer": 2, "n_head": 2},
+          "training": {"task": "sparse_linear_regression", "task_kwargs": {"sparsity": 3}, "data": "gaussian",
+                       "num_tasks": None, "num_training_examples": None, "batch_size": 64}}
+
+def garg_run(name, change=None, state=None, file="state.pt"):
+    """The folder of a run of theirs, with what older versions of transformers leave in it."""
+    folder = T / name
+    folder.mkdir()
+    torch.manual_seed(1)
+    model = GargModel(3, 6, 16, 2, 2).eval()
+    for p in model.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    tensors = dict(model.state_dict())
+    for l in range(2):
+        tensors[f"_backbone.h.{l}.attn.bias"] = torch.ones(1, 1, 12, 12, dtype=torch.uint8).tril()
+        tensors[f"_backbone.h.{l}.attn.masked_bias"] = torch.tensor(-1e4)
+    tensors |= state or {}
+    torch.save({"model_state_dict": tensors, "optimizer_state_dict": {}, "train_step": 7}
+               if file == "state.pt" else tensors, folder / file)
+    conf = {k: dict(v) for k, v in CONFIG.items()}
+    for (section, key), value in (change or {}).items():
+        conf[section][key] = value
+    (folder / "config.yaml").write_text(yaml.dump(conf, default_flow_style=False))
+    return folder, model
+
+# ----- export --------------------------------------------------------------------------------------
+
+def test_export():
+    folder, model = garg_run("garg")
+    assert works(export_torch, folder) == f"wrote {folder}/state.safetensors\n"
+    said = info(folder / "state.safetensors")
+    assert said["digest"] == "verified" and said["task"] == "garg(sparse(nnz=3))", said
+    assert said["n_positions"] == "12" and said["positions"] == "learned" and said["n_head"] == "2", said
+    same_predictions(folder / "state.safetensors", model, 3, 5)
+
+def test_export_of_a_step():
+    folder, _ = garg_run("steps", file="model_200.pt")
+    bare = torch.load(folder / "model_200.pt", weights_only=True)
+    torch.save({k: 0 * t if k == "_read_out.bias" else t for k, t in bare.items()}, folder / "model_1000.pt")
+    works(export_torch, folder, "-o", T / "last.safetensors")
+    assert torch_model.read_checkpoint(T / "last.safetensors")[1]["_read_out.bias"] == 0
+    works(export_torch, folder / "model_200.pt", "-o", T / "first.safetensors")
+    assert torch_model.read_checkpoint(T / "first.safetensors")[1]["_read_out.bias"] != 0
+
+def test_tasks():
+    """Garg et al.'s functions in icl.h's words; the command reads each of them."""
+    def of(task, data="gaussian", **kwargs):
+        return export_torch.task_of({"model": {"n_dims": 5}, "training": {
+            "task": task, "task_kwargs": kwargs, "data": data}})[0]
+    assert of("linear_regression") == of("linear_regression", scale=1) == "garg(dense)"
+    assert of("sparse_linear_regression") == "garg(sparse(nnz=3))"
+    assert of("relu_2nn_regression", hidden_layer_size=4) == "garg(relu(hidden=4))"
+    assert of("decision_tree", depth=3) == "garg(tree(depth=3))"
+    assert of("quadratic_regression") == "garg(quadratic)"
+    assert of("noisy_linear_regression", noise_std=0.5) == "noisy(garg(dense), sd=0.5, renorm=0)"
+    for unknown in (of("linear_classification"), of("linear_regression", scale=2),
+                    of("noisy_linear_regression", renormalize_ys=True), of("linear_regression", data="skewed")):
+        assert unknown is None, unknown
+    folder, _ = garg_run("pool", {("training", "num_tasks"): 100})
+    assert "num_tasks=100" in works(export_torch, folder)
+    assert info(folder / "state.safetensors")["task"] == "(not said)"
+
+def test_surprise():
+    folder, _ = garg_run("surprise")
+    works(export_torch, folder, "--surprise", 4)
+    assert info(folder / "state.safetensors")["surprise"] == "available"
+
+def test_bad_runs():
+    folder, model = garg_run("bad")
+    (folder / "config.yaml").rename(T / "config.yaml")
+    refuses(export_torch, 1, "config.yaml", folder)
+    works(export_torch, folder, "--config", T / "config.yaml")
+    refuses(export_torch, 1, "nothing", T / "nothing.pt", "--config", T / "config.yaml")
+    refuses(export_torch, 1, "not a state dict", T / "config.yaml")
+    empty = T / "empty"
+    empty.mkdir()
+    refuses(export_torch, 1, "neither", empty)
+    refuses(export_torch, 2, "required")
+    refuses(export_torch, 2, "--nonsense", folder, "--nonsense")
+    for i, (change, word) in enumerate((
+            ({("model", "family"): "lstm"}, "family 'lstm'"), ({("model", "n_embd"): 32}, "_read_in.weight is [16, 3]"),
+            ({("model", "n_layer"): 3}, "there is no _backbone.h.2"), ({("model", "n_layer"): 1}, "unknown tensor"),
+            ({("model", "n_positions"): 7}, "_backbone.wpe.weight"), ({("model", "n_head"): 3}, "3 heads"),
+            ({("model", "n_head"): "2"}, "n_head"))):
+        refuses(export_torch, 1, word, garg_run(f"bad{i}", change)[0])
+    nan = {"_backbone.ln_f.bias": torch.full((16,), float("nan"))}
+    refuses(export_torch, 1, "NaN or infinity in _backbone.ln_f.bias", garg_run("nan", state=nan)[0])
+    torch.save(model, folder / "state.pt")                          # a pickle that could run anything
+    refuses(export_torch, 1, "not a state dict", folder / "state.pt", "--config", T / "config.yaml")
+
+# ----- import, and round trips ---------------------------------------------------------------------
+
+def test_round_trip():
+    """Every golden checkpoint: same tensors bit for bit, same configuration; icl's own: same bytes."""
+    for path in sorted(GOLDEN.glob("*.safetensors")):
+        state, out = T / path.stem / "state.pt", T / path.name
+        works(import_torch, path, "-o", state)
+        works(export_torch, state, "-o", out)
+        c, weights, _ = torch_model.read_checkpoint(path)
+        c2, weights2, _ = torch_model.read_checkpoint(out)
+        assert c == c2 and info(out)["digest"] == "verified", path
+        for name in weights:
+            assert weights[name].dtype == weights2[name].dtype, name
+            assert torch_model.raw(weights[name]) == torch_model.raw(weights2[name]), name
+        works(import_torch, out, "-o", T / "again" / path.stem / "model_1.pt")
+        works(export_torch, T / "again" / path.stem, "-o", T / "again.safetensors")
+        assert (T / "again.safetensors").read_bytes() == out.read_bytes(), path
+
+def test_bytes_of_icl():
+    """A file that icl_write made comes back byte for byte, with task and icl.typical."""
+    paths = list((ROOT / "examples" / "models").glob("*.safetensors"))
+    assert paths
+    for path in paths:
+        works(import_torch, path, "-o", T / "own" / path.stem / "state.pt")
+        works(export_torch, T / "own" / path.stem, "-o", T / "own.safetensors")
+        assert (T / "own.safetensors").read_bytes() == path.read_bytes(), path
+
+def test_load():
+    """HF's GPT2Model says what icl says, for all kinds of positions and activations."""
+    for name, d, P in (("gpt2", 5, 9), ("gpt2_erf", 3, 11), ("gpt2_relu", 1, 10), ("sinusoidal", 4, 8),
+                       ("none", 2, 7), ("bf16", 5, 9)):
+        path = GOLDEN / f"{name}.safetensors"
+        model = import_torch.load(path)
+        assert isinstance(model._backbone, transformers.GPT2Model)
+        same_predictions(path, model, d, P)
+
+def test_their_model_loads_ours():
+    """The state dict fits Garg et al.'s model; learned, none and sinusoidal positions."""
+    for name, d, pairs, shape in (("adamw", 2, 8, (16, 3, 1)), ("none", 2, 8, (20, 2, 2))):
+        works(import_torch, GOLDEN / f"{name}.safetensors", "-o", T / "theirs" / name / "state.pt")
+        conf = yaml.safe_load((T / "theirs" / name / "config.yaml").read_text())["model"]
+        model = GargModel(conf["n_dims"], conf["n_positions"], conf["n_embd"], conf["n_layer"], conf["n_head"])
+        state = torch.load(T / "theirs" / name / "state.pt", weights_only=True)["model_state_dict"]
+        model.load_state_dict(state)                                # strict
+        same_predictions(GOLDEN / f"{name}.safetensors", model.eval(), conf["n_dims"], 7)
+    assert (T / "theirs" / "none" / "state.pt").stat().st_size < 200000       # no vocabulary in it
+
+def test_bad_checkpoints():
+    works(import_torch, GOLDEN / "gpt2.safetensors", "-o", T / "kept" / "state.pt")
+    refuses(import_torch, 1, "--force", GOLDEN / "gpt2.safetensors", "-o", T / "kept" / "state.pt")
+    refuses(import_torch, 1, "nothing", T / "nothing.safetensors")
+    refuses(import_torch, 2, "required")
+    folder, _ = garg_run("flip")
+    works(export_torch, folder)
+    data = bytearray((folder / "state.safetensors").read_bytes())
+    (T / "cut.safetensors").write_bytes(data[:-1])
+    refuses(import_torch, 1, "cut.safetensors", T / "cut.safetensors")
+    data[-1] ^= 1
+    (T / "flipped.safetensors").write_bytes(data)
+    refuses(import_torch, 1, "icl.digest", T / "flipped.safetensors")
+    torch_safetensors = __import__("safetensors.torch", fromlist=["save_file"])
+    torch_safetensors.save_file({"x": torch.zeros(3)}, T / "other.safetensors", {"n_head": "1"})
+    refuses(import_torch, 1, "missing", T / "other.safetensors")
+
+# ----- the sampler ---------------------------------------------------------------------------------
+
+def test_moments():
+    """E f(x)^2 is 1 for each class, 1/2 for sine, and Garg et al.'s under garg()."""
+    for text, want in (("dense", 1), ("sparse(nnz=2)", 1), ("relu(hidden=20)", 1), ("sine", 0.500136),
+                       ("sine(norm=1)", 1), ("tree(depth=3)", 1), ("quadratic", 1), ("garg(dense)", 4),
+                       ("garg(sparse(nnz=3))", 3), ("garg(relu(hidden=9))", 4), ("garg(tree)", 1),
+                       ("noisy(dense, sd=0.5)", 1.25), ("noisy(sine(norm=1), sd=2, renorm=1)", 1),
+                       ("noisy(garg(dense), sd=1)", 5), ("convex(dense, relu, alpha=0.3)", 0.58),
+                       ("convex(dense, sine(norm=1))", 2 / 3), ("0.25*garg(dense) + 0.75*dense", 1.75),
+                       ("garg(dense + 3*sparse(nnz=1))", 1.75), ("sparse(nnz=0)", 0)):
+        task = torch_model.Task(text, 4)
+        xs, ys = task.sample(torch_model.generator("cpu", 3, 0), 40000, 4)
+        each = ys.double().square().mean(1)
+        sd = each.std().item() / 200                                # of the mean over 40000 functions
+        assert abs(each.mean().item() - want) <= 5 * sd, f"{text}: {each.mean().item()}, not {want}"
+        assert abs(xs.square().mean().item() - 1) < 0.02
+
+def test_functions():
+    """What makes each class what it is."""
+    def draw(text, d, P, dims=None):
+        return torch_model.Task(text, d).sample(torch_model.generator("cpu", 9, 1), 64, P, dims)
+    xs, ys = draw("garg(dense)", 4, 9)
+    fit = torch.linalg.lstsq(xs[:, :4], ys[:, :4, None]).solution
+    assert torch.allclose((xs @ fit)[:, 4:, 0], ys[:, 4:], atol=1e-2)
+    xs, ys = draw("sparse(nnz=2)", 6, 12, 4)
+    w = torch.linalg.lstsq(xs[:, :, :4].double(), ys[:, :, None].double()).solution[:, :, 0]
+    assert (xs[:, :, 4:] == 0).all() and ((w.abs() > 1e-5).sum(1) == 2).all()
+    support = (w.abs() > 1e-5).double().mean(0)                     # uniform over those in use
+    assert support.min() > 0.3 and support.max() < 0.7, support
+    _, ys = draw("tree(depth=2)", 3, 64)
+    assert max(len(set(row.tolist())) for row in ys) == 4
+    half = torch_model.Task("0.5*dense + 0.5*tree(depth=0)", 3).sample(torch_model.generator("cpu", 1, 2), 2000, 3)[1]
+    share = (half.std(1) < 1e-6).double().mean().item()
+    assert 0.45 < share < 0.55, share
+
+def test_task_texts():
+    """Texts are read as icl reads them, and written as icl_task_print writes them."""
+    for text in ("dense", "0.5*dense + 0.5*sparse", "noisy", "noisy(sd=0.25)", "convex(dense, sine + 2*tree, alpha=.3)",
+                 "garg(noisy(relu(hidden=7), sd=1e-3))", "1e-5*dense+3*convex(sine, dense)", "2*dense"):
+        folder = T / "text"
+        subprocess.run([ICL, "train", "--task", text, "--dims", "3", "--pairs", "2", "--steps", "1", "--layers", "1",
+                        "--width", "8", "--batch", "1", "--threads", "1", "-o", f"{folder}.safetensors", "--force"],
+                       check=True, capture_output=True)
+        assert info(f"{folder}.safetensors")["task"] == str(torch_model.Task(text, 3)), text
+    for text, word in (("", "the end"), ("denze", "denze"), ("dense +", "the end"), ("sparse(nnz=4)", "nnz"),
+                       ("sparse(nnz=x)", "number"), ("convex(dense)", "2 classes"), ("dense)", "')'"),
+                       ("sparse(nnz=1", "end"), ("0*dense", "weight"), ("sine(nnz=1)", "nnz")):
+        refuses(train_torch, 2, word, "--task", text, "--dims", 3, "--pairs", 2, "--steps", 1, "--state", T / "no")
+
+# ----- training ------------------------------------------------------------------------------------
+
+SMALL = ["--task", "0.5*garg(dense) + 0.5*noisy(sparse(nnz=1), sd=0.1)", "--dims", 3, "--pairs", 6, "--layers", 2,
+         "--heads", 2, "--width", 16, "--batch", 8, "--lr", 3e-3, "--init-sd", 0.25, "--dims-start", 2,
+         "--dims-every", 6, "--pairs-start", 3, "--pairs-every", 4, "--clip", 1, "--weight-decay", 0.01,
+         "--schedule", "inverse-sqrt", "--warmup", 5, "--device", "cpu"]
+
+def weights_of(folder):
+    return b"".join(torch_model.raw(t) for t in train_torch.load_state(folder)[1].values())
+
+def test_resume():
+    """20 steps are 10 and 10 more, bit for bit, with a state of many files."""
+    train_torch.PIECE = 4096
+    works(train_torch, *SMALL, "--steps", 20, "-o", T / "once.safetensors")
+    works(train_torch, *SMALL, "--steps", 10, "-o", T / "twice.safetensors")
+    half = weights_of(T / "twice.safetensors.torch")
+    refuses(train_torch, 1, "--resume", *SMALL, "--steps", 20, "-o", T / "twice.safetensors")
+    assert "from step 10" in works(train_torch, *SMALL, "--steps", 20, "-o", T / "twice.safetensors", "--resume")
+    once, twice = (weights_of(T / f"{n}.safetensors.torch") for n in ("once", "twice"))
+    assert once == twice and once != half
+    assert (T / "once.safetensors").read_bytes() == (T / "twice.safetensors").read_bytes()
+    files = list((T / "twice.safetensors.torch").iterdir())
+    assert len(files) > 10 and all(f.stat().st_size <= 4096 for f in files if f.suffix == ".bin")
+    assert {f.name.split(".")[1] for f in files if f.suffix == ".bin"} == {"20"}       # the older ones are gone
+
+def test_pieces_of_time():
+    """--minutes ends a run in order; the state alone, even without moments, is enough for a checkpoint."""
+    state = T / "timed"
+    err = works(train_torch, *SMALL, "--steps", 20, "--state", state, "--minutes", 0)
+    assert "stopped after step 0" in err and train_torch.load_state(state)[0]["step"] == 0
+    works(train_torch, *SMALL, "--steps", 20, "--state", state, "--resume")
+    for f in [*state.glob("m.*"), *state.glob("v.*")]:
+        f.unlink()
+    works(export_torch, state, "-o", T / "timed.safetensors")
+    assert (T / "timed.safetensors").read_bytes() == (T / "once.safetensors").read_bytes()
+    refuses(train_torch, 1, "m.20.0.bin", *SMALL, "--steps", 21, "--state", state, "--resume")
+
+def test_bad_states():
+    state = T / "damaged"
+    works(train_torch, *SMALL, "--steps", 1, "--state", state)
+    refuses(train_torch, 1, "seed 0, not 1", *SMALL, "--steps", 2, "--state", state, "--resume", "--seed", 1)
+    piece = state / "v.1.0.bin"
+    piece.write_bytes(piece.read_bytes()[:-4] + b"abcd")
+    refuses(train_torch, 1, "damaged", *SMALL, "--steps", 2, "--state", state, "--resume")
+    for args, word in ((["--heads", 3], "--heads"), (["--dims-start", 0], "--dims-start"), (["--lr", "x"], "--lr"),
+                       (["--pairs-start", 9], "--pairs-start"), (["--resume", "--force"], "contradict"),
+                       (["--n-positions", 5], "--n-positions"), (["--device", "nonsense"], "nonsense")):
+        refuses(train_torch, 2, word, *SMALL, "--steps", 2, "--state", state, *args)
+
+def test_schedules():
+    """The learning rate and the curriculum of icl train."""
+    r = dict(lr=1.0, warmup=4, schedule="cosine", steps=14, lr_end=0.1, dims=5, pairs=9, dims_start=3,
+             dims_every=2, pairs_start=4, pairs_every=3, pairs_add=2)
+    near = lambda a, b: abs(a - b) < 1e-12
+    assert near(train_torch.learning_rate(r, 0), 0.25) and near(train_torch.learning_rate(r, 3), 1)
+    assert near(train_torch.learning_rate(r, 8), 0.1 + 0.9 * 0.5) and near(train_torch.learning_rate(r, 13), 0.1)
+    assert near(train_torch.learning_rate(r | {"schedule": "inverse-sqrt"}, 15), 0.5)
+    assert near(train_torch.learning_rate(r | {"schedule": "constant"}, 15), 1)
+    assert [train_torch.curriculum(r, s) for s in (0, 1, 2, 3, 9)] == [(3, 4), (3, 4), (4, 4), (4, 6), (5, 9)]
+
+def recipe(*args):
+    return train_torch.options([str(a) for a in [*SMALL, "--steps", 9, "--state", "x", *args]])[1]
+
+def test_optimizer():
+    """Ten updates are PyTorch's AdamW after clip_grad_norm_; one that is not finite changes nothing."""
+    t = train_torch.Trainer(recipe("--clip", 0.01, "--weight-decay", 0.1), "cpu", False)
+    theirs = torch.nn.Parameter(t.w.clone())
+    adam = torch.optim.AdamW([theirs], lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
+    g = torch.Generator().manual_seed(2)
+    for i in range(10):
+        t.grad.copy_((1e-5 if i % 3 else 1) * torch.randn(t.w.shape, generator=g))
+        theirs.grad = t.grad.clone()
+        torch.nn.utils.clip_grad_norm_([theirs], 0.01)
+        adam.step()
+        t.update(torch.tensor(1.0), 1e-2)
+    assert (t.w - theirs).abs().max() < 2e-6
+    before = t.w.clone(), t.m.clone(), t.v.clone()
+    t.grad[3] = float("nan")
+    t.update(torch.tensor(1.0), 1e-2)
+    t.grad.zero_()
+    t.update(torch.tensor(float("inf")), 1e-2)
+    assert all(torch.equal(a, b) for a, b in zip(before, (t.w, t.m, t.v)))
+    assert t.counts.tolist() == [10, 2, 2]
+
+def test_first_weights():
+    r = recipe("--width", 64, "--layers", 2, "--init-sd", 0.2)
+    w = train_torch.split(train_torch.shape_of(r), train_torch.first_weights(train_torch.shape_of(r), r))
+    sd = {k: t.std().item() for k, t in w.items()}
+    assert abs(sd["_backbone.h.0.attn.c_attn.weight"] - 0.2) < 0.01
+    assert abs(sd["_backbone.h.1.mlp.c_proj.weight"] - 0.1) < 0.01 and abs(sd["_backbone.wpe.weight"] - 0.2) < 0.02
+    assert (w["_backbone.h.0.ln_1.weight"] == 1).all() and (w["_backbone.h.0.mlp.c_fc.bias"] == 0).all()
+    assert 0.5 < w["_read_in.weight"].abs().max() <= 3 ** -0.5 and 0.1 < w["_read_out.weight"].abs().max() <= 1 / 8
+
+def test_training():
+    """The loss falls, in float32 and bfloat16, and the checkpoint says in icl what it says here."""
+    def loss(t):
+        with torch.no_grad():
+            xs, ys = t.task.sample(torch_model.generator("cpu", 77, 1 << 35), 256, 6)
+            return t.loss(xs, ys).item()
+    for precision in ("fp32", "bf16"):
+        r = recipe("--precision", precision, "--batch", 32, "--dims-start", 3, "--pairs-start", 6, "--task", "dense",
+                   "--schedule", "constant")
+        t = train_torch.Trainer(r, "cpu", False)
+        before = loss(t)
+        for _ in range(150):
+            t.train_step()
+        assert loss(t) < 0.9 * before, f"{precision}: {before} -> {loss(t)}"
+    train_torch.export(T / "toy.safetensors", r, t.w)
+    said = info(T / "toy.safetensors")
+    assert said["digest"] == "verified" and said["task"] == "dense" and said["surprise"] == "available", said
+    same_predictions(T / "toy.safetensors", t.model, 3, 6)
+    out = subprocess.run([ICL, "eval", T / "toy.safetensors", "--task", "dense", "--pairs", "6", "--prompts", "256"],
+                         check=True, capture_output=True, text=True).stdout
+    curve = [float(line.split(",")[1]) for line in out.splitlines()[1:]]
+    assert curve[-1] < 0.9 * curve[0], curve
+
+def main():
+    passed = failed = 0
+    for name, test in list(globals().items()):
+        if name.startswith("test_"):
+            try:
+                test()
+                passed += 1
+            except Exception:
+                failed += 1
+                print(f"FAILED: {name}")
+                print("    " + "\n    ".join(traceback.format_exc().splitlines()[-4:]))
+    print(f"torch: {passed} passed, {failed} failed, 0 skipped")
+    return failed > 0
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    finally:
+        subprocess.run(["rm", "-rf", str(T)])
