@@ -40,6 +40,7 @@ clean:
 
 # What needs more than a compiler; each says what it lacks, and .ci/run installs it all.
 golden:      ; python3 tools/make_golden.py
+torch: build/icl ; @python3 tests/test_torch.py build/icl
 data:        ; python3 tools/make_data.py
 compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
@@ -56,7 +57,8 @@ help:
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64 (NEON) and on big-endian s390x, under qemu'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
+	@echo 'make torch      the tools for PyTorch: export, import, training'
 	@echo 'make models     examples/models from scratch (about an hour)'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden data compile sanitize platforms models bench help
+.PHONY: all demo test clean golden torch data compile sanitize platforms models bench help

@@ -23,11 +23,10 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 try:
-    import numpy
-    import safetensors
     import torch
     import transformers
     import yaml
+    from safetensors.torch import save_file
 except ImportError as e:
     print(f"skipped: all tests: {e}\ntorch: 0 passed, 0 failed, 1 skipped")
     sys.exit(0)
@@ -104,9 +103,10 @@ class GargModel(torch.nn.Module):
         zs[:, ::2], zs[:, 1::2, 0] = xs, ys
         return self._read_out(self._backbone(inputs_embeds=self._read_in(zs)).last_hidden_state)[:, ::2, 0]
 
-CONFIG = {"model": {"family": "gpt2", "n_dims": 3, "n_positions": 6, "n_embd": 16, "n_layer": 2, "n_head": 2},
-          "training": {"task": "sparse_linear_regression", "task_kwargs": {"sparsity": 3}, "data": "gaussian",
-                       "num_tasks": None, "num_training_examples": None, "batch_size": 64}}
+CONFIG = {"model": {"family": "gpt2", "n_dims": 3, "n_positions": 6, "n_embd": 16, "n_layer": 2,
+                    "n_head": 2},
+          "training": {"task": "sparse_linear_regression", "task_kwargs": {"sparsity": 3},
+                       "data": "gaussian", "num_tasks": None, "num_training_examples": None}}
 
 def garg_run(name, change=None, state=None, file="state.pt"):
     """The folder of a run of theirs, with what older versions of transformers leave in it."""
@@ -160,7 +160,8 @@ def test_tasks():
     assert of("quadratic_regression") == "garg(quadratic)"
     assert of("noisy_linear_regression", noise_std=0.5) == "noisy(garg(dense), sd=0.5, renorm=0)"
     for unknown in (of("linear_classification"), of("linear_regression", scale=2),
-                    of("noisy_linear_regression", renormalize_ys=True), of("linear_regression", data="skewed")):
+                    of("noisy_linear_regression", renormalize_ys=True),
+                    of("linear_regression", data="skewed")):
         assert unknown is None, unknown
     folder, _ = garg_run("pool", {("training", "num_tasks"): 100})
     assert "num_tasks=100" in works(export_torch, folder)
@@ -184,8 +185,10 @@ def test_bad_runs():
     refuses(export_torch, 2, "required")
     refuses(export_torch, 2, "--nonsense", folder, "--nonsense")
     for i, (change, word) in enumerate((
-            ({("model", "family"): "lstm"}, "family 'lstm'"), ({("model", "n_embd"): 32}, "_read_in.weight is [16, 3]"),
-            ({("model", "n_layer"): 3}, "there is no _backbone.h.2"), ({("model", "n_layer"): 1}, "unknown tensor"),
+            ({("model", "family"): "lstm"}, "family 'lstm'"),
+            ({("model", "n_embd"): 32}, "_read_in.weight is [16, 3]"),
+            ({("model", "n_layer"): 3}, "there is no _backbone.h.2"),
+            ({("model", "n_layer"): 1}, "unknown tensor"),
             ({("model", "n_positions"): 7}, "_backbone.wpe.weight"), ({("model", "n_head"): 3}, "3 heads"),
             ({("model", "n_head"): "2"}, "n_head"))):
         refuses(export_torch, 1, word, garg_run(f"bad{i}", change)[0])
@@ -231,8 +234,8 @@ def test_load():
         same_predictions(path, model, d, P)
 
 def test_their_model_loads_ours():
-    """The state dict fits Garg et al.'s model; learned, none and sinusoidal positions."""
-    for name, d, pairs, shape in (("adamw", 2, 8, (16, 3, 1)), ("none", 2, 8, (20, 2, 2))):
+    """The state dict fits Garg et al.'s model, also where positions are none."""
+    for name in ("adamw", "none"):
         works(import_torch, GOLDEN / f"{name}.safetensors", "-o", T / "theirs" / name / "state.pt")
         conf = yaml.safe_load((T / "theirs" / name / "config.yaml").read_text())["model"]
         model = GargModel(conf["n_dims"], conf["n_positions"], conf["n_embd"], conf["n_layer"], conf["n_head"])
@@ -254,8 +257,7 @@ def test_bad_checkpoints():
     data[-1] ^= 1
     (T / "flipped.safetensors").write_bytes(data)
     refuses(import_torch, 1, "icl.digest", T / "flipped.safetensors")
-    torch_safetensors = __import__("safetensors.torch", fromlist=["save_file"])
-    torch_safetensors.save_file({"x": torch.zeros(3)}, T / "other.safetensors", {"n_head": "1"})
+    save_file({"x": torch.zeros(3)}, T / "other.safetensors", {"n_head": "1"})
     refuses(import_torch, 1, "missing", T / "other.safetensors")
 
 # ----- the sampler ---------------------------------------------------------------------------------
@@ -290,30 +292,33 @@ def test_functions():
     assert support.min() > 0.3 and support.max() < 0.7, support
     _, ys = draw("tree(depth=2)", 3, 64)
     assert max(len(set(row.tolist())) for row in ys) == 4
-    half = torch_model.Task("0.5*dense + 0.5*tree(depth=0)", 3).sample(torch_model.generator("cpu", 1, 2), 2000, 3)[1]
+    mix = torch_model.Task("0.5*dense + 0.5*tree(depth=0)", 3)
+    half = mix.sample(torch_model.generator("cpu", 1, 2), 2000, 3)[1]
     share = (half.std(1) < 1e-6).double().mean().item()
     assert 0.45 < share < 0.55, share
 
 def test_task_texts():
     """Texts are read as icl reads them, and written as icl_task_print writes them."""
-    for text in ("dense", "0.5*dense + 0.5*sparse", "noisy", "noisy(sd=0.25)", "convex(dense, sine + 2*tree, alpha=.3)",
-                 "garg(noisy(relu(hidden=7), sd=1e-3))", "1e-5*dense+3*convex(sine, dense)", "2*dense"):
+    for text in ("dense", "0.5*dense + 0.5*sparse", "noisy", "noisy(sd=0.25)", "2*dense",
+                 "convex(dense, sine + 2*tree, alpha=.3)", "garg(noisy(relu(hidden=7), sd=1e-3))",
+                 "1e-5*dense+3*convex(sine, dense)"):
         folder = T / "text"
-        subprocess.run([ICL, "train", "--task", text, "--dims", "3", "--pairs", "2", "--steps", "1", "--layers", "1",
-                        "--width", "8", "--batch", "1", "--threads", "1", "-o", f"{folder}.safetensors", "--force"],
-                       check=True, capture_output=True)
+        subprocess.run([ICL, "train", "--task", text, "--dims", "3", "--pairs", "2", "--steps", "1",
+                        "--layers", "1", "--width", "8", "--batch", "1", "--threads", "1", "--force",
+                        "-o", f"{folder}.safetensors"], check=True, capture_output=True)
         assert info(f"{folder}.safetensors")["task"] == str(torch_model.Task(text, 3)), text
-    for text, word in (("", "the end"), ("denze", "denze"), ("dense +", "the end"), ("sparse(nnz=4)", "nnz"),
-                       ("sparse(nnz=x)", "number"), ("convex(dense)", "2 classes"), ("dense)", "')'"),
-                       ("sparse(nnz=1", "end"), ("0*dense", "weight"), ("sine(nnz=1)", "nnz")):
-        refuses(train_torch, 2, word, "--task", text, "--dims", 3, "--pairs", 2, "--steps", 1, "--state", T / "no")
+    for text, word in (("", "the end"), ("denze", "denze"), ("dense +", "the end"), ("dense)", "')'"),
+                       ("sparse(nnz=4)", "nnz"), ("sparse(nnz=x)", "number"), ("sparse(nnz=1", "end"),
+                       ("convex(dense)", "2 classes"), ("0*dense", "weight"), ("sine(nnz=1)", "nnz")):
+        refuses(train_torch, 2, word, "--task", text, "--dims", 3, "--pairs", 2, "--steps", 1,
+                "--state", T / "no")
 
 # ----- training ------------------------------------------------------------------------------------
 
-SMALL = ["--task", "0.5*garg(dense) + 0.5*noisy(sparse(nnz=1), sd=0.1)", "--dims", 3, "--pairs", 6, "--layers", 2,
-         "--heads", 2, "--width", 16, "--batch", 8, "--lr", 3e-3, "--init-sd", 0.25, "--dims-start", 2,
-         "--dims-every", 6, "--pairs-start", 3, "--pairs-every", 4, "--clip", 1, "--weight-decay", 0.01,
-         "--schedule", "inverse-sqrt", "--warmup", 5, "--device", "cpu"]
+SMALL = ["--task", "0.5*garg(dense) + 0.5*noisy(sparse(nnz=1), sd=0.1)", "--dims", 3, "--pairs", 6,
+         "--layers", 2, "--heads", 2, "--width", 16, "--batch", 8, "--lr", 3e-3, "--init-sd", 0.25,
+         "--dims-start", 2, "--dims-every", 6, "--pairs-start", 3, "--pairs-every", 4, "--clip", 1,
+         "--weight-decay", 0.01, "--schedule", "inverse-sqrt", "--warmup", 5, "--device", "cpu"]
 
 def weights_of(folder):
     return b"".join(torch_model.raw(t) for t in train_torch.load_state(folder)[1].values())
@@ -325,16 +330,17 @@ def test_resume():
     works(train_torch, *SMALL, "--steps", 10, "-o", T / "twice.safetensors")
     half = weights_of(T / "twice.safetensors.torch")
     refuses(train_torch, 1, "--resume", *SMALL, "--steps", 20, "-o", T / "twice.safetensors")
-    assert "from step 10" in works(train_torch, *SMALL, "--steps", 20, "-o", T / "twice.safetensors", "--resume")
+    err = works(train_torch, *SMALL, "--steps", 20, "-o", T / "twice.safetensors", "--resume")
+    assert "from step 10" in err
     once, twice = (weights_of(T / f"{n}.safetensors.torch") for n in ("once", "twice"))
     assert once == twice and once != half
     assert (T / "once.safetensors").read_bytes() == (T / "twice.safetensors").read_bytes()
     files = list((T / "twice.safetensors.torch").iterdir())
     assert len(files) > 10 and all(f.stat().st_size <= 4096 for f in files if f.suffix == ".bin")
-    assert {f.name.split(".")[1] for f in files if f.suffix == ".bin"} == {"20"}       # the older ones are gone
+    assert {f.name.split(".")[1] for f in files if f.suffix == ".bin"} == {"20"}    # none older
 
 def test_pieces_of_time():
-    """--minutes ends a run in order; the state alone, even without moments, is enough for a checkpoint."""
+    """--minutes ends a run in order; of the state, the weights are enough for a checkpoint."""
     state = T / "timed"
     err = works(train_torch, *SMALL, "--steps", 20, "--state", state, "--minutes", 0)
     assert "stopped after step 0" in err and train_torch.load_state(state)[0]["step"] == 0
@@ -352,9 +358,10 @@ def test_bad_states():
     piece = state / "v.1.0.bin"
     piece.write_bytes(piece.read_bytes()[:-4] + b"abcd")
     refuses(train_torch, 1, "damaged", *SMALL, "--steps", 2, "--state", state, "--resume")
-    for args, word in ((["--heads", 3], "--heads"), (["--dims-start", 0], "--dims-start"), (["--lr", "x"], "--lr"),
-                       (["--pairs-start", 9], "--pairs-start"), (["--resume", "--force"], "contradict"),
-                       (["--n-positions", 5], "--n-positions"), (["--device", "nonsense"], "nonsense")):
+    for args, word in ((["--heads", 3], "--heads"), (["--dims-start", 0], "--dims-start"),
+                       (["--lr", "x"], "--lr"), (["--pairs-start", 9], "--pairs-start"),
+                       (["--resume", "--force"], "contradict"), (["--device", "nonsense"], "nonsense"),
+                       (["--n-positions", 5], "--n-positions")):
         refuses(train_torch, 2, word, *SMALL, "--steps", 2, "--state", state, *args)
 
 def test_schedules():
@@ -363,7 +370,8 @@ def test_schedules():
              dims_every=2, pairs_start=4, pairs_every=3, pairs_add=2)
     near = lambda a, b: abs(a - b) < 1e-12
     assert near(train_torch.learning_rate(r, 0), 0.25) and near(train_torch.learning_rate(r, 3), 1)
-    assert near(train_torch.learning_rate(r, 8), 0.1 + 0.9 * 0.5) and near(train_torch.learning_rate(r, 13), 0.1)
+    assert near(train_torch.learning_rate(r, 8), 0.1 + 0.9 * 0.5)
+    assert near(train_torch.learning_rate(r, 13), 0.1)
     assert near(train_torch.learning_rate(r | {"schedule": "inverse-sqrt"}, 15), 0.5)
     assert near(train_torch.learning_rate(r | {"schedule": "constant"}, 15), 1)
     assert [train_torch.curriculum(r, s) for s in (0, 1, 2, 3, 9)] == [(3, 4), (3, 4), (4, 4), (4, 6), (5, 9)]
@@ -395,34 +403,36 @@ def test_optimizer():
 def test_first_weights():
     r = recipe("--width", 64, "--layers", 2, "--init-sd", 0.2)
     w = train_torch.split(train_torch.shape_of(r), train_torch.first_weights(train_torch.shape_of(r), r))
-    sd = {k: t.std().item() for k, t in w.items()}
+    sd = {k: t.std().item() for k, t in w.items() if t.dim() == 2}
     assert abs(sd["_backbone.h.0.attn.c_attn.weight"] - 0.2) < 0.01
-    assert abs(sd["_backbone.h.1.mlp.c_proj.weight"] - 0.1) < 0.01 and abs(sd["_backbone.wpe.weight"] - 0.2) < 0.02
+    assert abs(sd["_backbone.h.1.mlp.c_proj.weight"] - 0.1) < 0.01
+    assert abs(sd["_backbone.wpe.weight"] - 0.2) < 0.02
     assert (w["_backbone.h.0.ln_1.weight"] == 1).all() and (w["_backbone.h.0.mlp.c_fc.bias"] == 0).all()
-    assert 0.5 < w["_read_in.weight"].abs().max() <= 3 ** -0.5 and 0.1 < w["_read_out.weight"].abs().max() <= 1 / 8
+    assert 0.5 < w["_read_in.weight"].abs().max() <= 3 ** -0.5
+    assert 0.1 < w["_read_out.weight"].abs().max() <= 1 / 8
 
 def test_training():
     """The loss falls, in float32 and bfloat16, and the checkpoint says in icl what it says here."""
     def loss(t):
         with torch.no_grad():
-            xs, ys = t.task.sample(torch_model.generator("cpu", 77, 1 << 35), 256, 6)
-            return t.loss(xs, ys).item()
+            return t.loss(*t.task.sample(torch_model.generator("cpu", 77, 1 << 35), 256, 6)).item()
     for precision in ("fp32", "bf16"):
-        r = recipe("--precision", precision, "--batch", 32, "--dims-start", 3, "--pairs-start", 6, "--task", "dense",
-                   "--schedule", "constant")
+        r = recipe("--precision", precision, "--task", "dense", "--dims", 1, "--dims-start", 1,
+                   "--pairs-start", 6, "--batch", 32, "--lr", 5e-3, "--schedule", "constant",
+                   "--weight-decay", 0, "--warmup", 0)
         t = train_torch.Trainer(r, "cpu", False)
         before = loss(t)
-        for _ in range(150):
+        for _ in range(300):
             t.train_step()
-        assert loss(t) < 0.9 * before, f"{precision}: {before} -> {loss(t)}"
+        assert before > 1 and loss(t) < 0.6, f"{precision}: {before} -> {loss(t)}"
     train_torch.export(T / "toy.safetensors", r, t.w)
     said = info(T / "toy.safetensors")
     assert said["digest"] == "verified" and said["task"] == "dense" and said["surprise"] == "available", said
-    same_predictions(T / "toy.safetensors", t.model, 3, 6)
-    out = subprocess.run([ICL, "eval", T / "toy.safetensors", "--task", "dense", "--pairs", "6", "--prompts", "256"],
-                         check=True, capture_output=True, text=True).stdout
+    same_predictions(T / "toy.safetensors", t.model, 1, 6)
+    out = subprocess.run([ICL, "eval", T / "toy.safetensors", "--task", "dense", "--pairs", "5",
+                          "--prompts", "1024"], check=True, capture_output=True, text=True).stdout
     curve = [float(line.split(",")[1]) for line in out.splitlines()[1:]]
-    assert curve[-1] < 0.9 * curve[0], curve
+    assert curve[0] > 0.8 and curve[-1] < 0.5, curve
 
 def main():
     passed = failed = 0

@@ -7,8 +7,8 @@ tools/train_torch.py, into a checkpoint of icl.h.
 A run has state.pt or model_STEP.pt (a state dict, read with weights_only) and beside it config.yaml,
 which says what the tensors do not: heads, and the function class.  Needs torch and pyyaml.
 """
-import glob
 import os
+import re
 import sys
 from types import SimpleNamespace
 
@@ -21,10 +21,10 @@ def find_weights(path):
     if not os.path.isdir(path):
         return path
     state = os.path.join(path, "state.pt")
-    steps = [f for f in glob.glob(os.path.join(glob.escape(path), "model_*.pt")) if f[:-3].split("_")[-1].isdigit()]
+    steps = {int(f[6:-3]): f for f in os.listdir(path) if re.fullmatch(r"model_\d+\.pt", f)}
     if not os.path.exists(state) and not steps:
         raise ValueError(f"{path}: neither state.pt nor model_STEP.pt is there")
-    return state if os.path.exists(state) else max(steps, key=lambda f: int(f[:-3].split("_")[-1]))
+    return state if os.path.exists(state) else os.path.join(path, steps[max(steps)])
 
 def read_weights(path):
     """The state dict of state.pt or model_STEP.pt."""
@@ -86,7 +86,8 @@ def task_of(conf):
         del kwargs["renormalize_ys"]
     odd = kwargs.keys() - args.keys()
     if not text or odd or t.get("data", "gaussian") != "gaussian":
-        said = ", ".join([f"task {t.get('task')}", f"data {t.get('data')}", *(f"{k}={kwargs[k]}" for k in odd)])
+        said = ", ".join([f"task {t.get('task')}", f"data {t.get('data')}",
+                          *(f"{k}={kwargs[k]}" for k in sorted(odd))])
         return None, f"icl.h has no word for {said}"
     for key in ("num_tasks", "num_training_examples"):
         if t.get(key) is not None:
@@ -119,12 +120,12 @@ def export_run(path, config, out, surprise):
 
 def main():
     p = Parser("export_torch", description=__doc__.split("\n\n")[0])
-    p.add_argument("run", metavar="RUN", help="the folder of a run, one of its .pt files, or a state folder "
-                   "of train_torch.py")
+    p.add_argument("run", metavar="RUN", help="the folder of a run, one of its .pt files, or a state "
+                   "folder of train_torch.py")
     p.add_argument("-o", metavar="OUT", help="otherwise beside the weights, .safetensors for .pt")
     p.add_argument("--config", metavar="FILE", help="otherwise config.yaml beside the weights")
-    p.add_argument("--surprise", type=int, metavar="P", help="measure icl.typical on 2048 prompts of P pairs, "
-                   "so that icl_surprise works")
+    p.add_argument("--surprise", type=int, metavar="P", help="measure icl.typical on 2048 prompts of P "
+                   "pairs, so that icl_surprise works")
     o = p.parse_args()
     if o.surprise is not None and o.surprise < 1:
         p.error("--surprise wants 1 pair or more")

@@ -65,7 +65,8 @@ def run_of(path):
     # What GPT2Model has and nobody reads, one zero in the file.
     weights["_backbone.wte.weight"] = torch.zeros(1, 1).expand(VOCABULARY, c.C)
     ours = {"n_positions": c.n_positions, "activation_function": c.act, "layer_norm_epsilon": c.ln_eps,
-            "position_embedding_type": c.pos, "task": meta.get("icl.task"), "typical": meta.get("icl.typical")}
+            "position_embedding_type": c.pos, "task": meta.get("icl.task"),
+            "typical": meta.get("icl.typical")}
     return weights, {
         "model": {"family": "gpt2", "n_dims": c.d, "n_positions": pairs, "n_embd": c.C, "n_layer": c.L,
                   "n_head": c.H},
@@ -81,8 +82,8 @@ def write_run(path, out, force):
         if os.path.exists(name) and not force:
             raise ValueError(f"{name} is there already: --force overwrites it")
     os.makedirs(folder, exist_ok=True)
-    state = os.path.basename(out).startswith("model_")              # as Garg et al. name bare state dicts
-    torch.save(weights if state else {"model_state_dict": weights}, out)
+    bare = os.path.basename(out).startswith("model_")               # as Garg et al. name them
+    torch.save(weights if bare else {"model_state_dict": weights}, out)
     with open(config, "w") as f:
         yaml.safe_dump(conf, f, default_flow_style=False, width=1 << 20)
     print(f"wrote {out} and {config}", file=sys.stderr)

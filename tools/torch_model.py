@@ -210,6 +210,19 @@ def shortest(x):
             digits = m.rstrip("0") or "0"
             return digits, int(e) - n + 1 + len(m) - len(digits)
 
+def epsilon_text(x):
+    """x, 0 < x < 1, as icl.h writes it: the fewest digits that read back as float32 x."""
+    (x,) = struct.unpack("<f", struct.pack("<f", x))
+    for n in range(1, 10):
+        v, e = x, 0
+        while v < 10.0 ** (n - 1):
+            v, e = v * 10, e + 1
+        for off in (0, 1, -1):
+            text = f"{int(v + 0.5) + off}e-{e}"
+            if struct.pack("<f", float(text)) == struct.pack("<f", x):
+                return text
+    raise ValueError(f"layer_norm_epsilon is {x}")
+
 def icl_version():
     header = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "icl.h")
     with open(header) as f:
@@ -222,8 +235,7 @@ def write_checkpoint(path, c, weights, task=None, typical=None):
     said = [text for text in (task, typical) if text]
     if not all(re.fullmatch(r'[ !#-\[\]-~]*', text) for text in said):
         raise ValueError("the task's text is not plain ASCII")
-    digits, e = shortest(c.ln_eps)
-    meta = {"n_head": str(c.H), "activation_function": c.act, "layer_norm_epsilon": f"{digits}e{e}",
+    meta = {"n_head": str(c.H), "activation_function": c.act, "layer_norm_epsilon": epsilon_text(c.ln_eps),
             "position_embedding_type": c.pos, "n_positions": str(c.n_positions),
             "icl.version": icl_version(),
             "icl.digest": digest(c, [data, *(text.encode() for text in said)])}

@@ -190,7 +190,8 @@ def export(path, r, w, device="cpu"):
     weights = check_weights(c, split(c, w))
     model = Model(c).to(device)
     model.load_state_dict(weights)
-    write_checkpoint(path, c, weights, str(task), typical(model, task, r["pairs"], r["seed"], MEASURE, device))
+    figures = typical(model, task, r["pairs"], r["seed"], MEASURE, device)
+    write_checkpoint(path, c, weights, str(task), figures)
 
 def export_state(folder, path):
     """The checkpoint of a state folder, of which state.json and the files w.* are enough."""
@@ -261,7 +262,8 @@ def options(argv):
     o.n_positions = o.n_positions or 2 * o.pairs - 1
     o.warmup = o.warmup or (5000 if o.schedule == "inverse-sqrt" else 0)
     o.state = o.state or o.o and o.o + ".torch"
-    for wrong, text in ((not o.state, "-o or --state is required"), (o.width % o.heads, "--heads does not divide --width"),
+    for wrong, text in ((not o.state, "-o or --state is required"),
+                        (o.width % o.heads, "--heads does not divide --width"),
                         (o.dims_start > o.dims, "--dims-start is above --dims"),
                         (o.pairs_start > o.pairs, "--pairs-start is above --pairs"),
                         (o.positions == "absolute" and o.n_positions < 2 * o.pairs - 1,
@@ -285,7 +287,8 @@ def say(t, first, started, losses):
     rate = (t.step - first) / (time.monotonic() - started)
     print(f"step {t.step}/{t.r['steps']}  loss {torch.stack(losses).mean().item():.4g}  "
           f"lr {learning_rate(t.r, t.step - 1):.3g}  " + f"skipped {skipped:.0f}  " * (skipped > 0)
-          + f"{rate:.3g} steps/s  {(t.r['steps'] - t.step) / rate / 60:.1f} min left", file=sys.stderr, flush=True)
+          + f"{rate:.3g} steps/s  {(t.r['steps'] - t.step) / rate / 60:.1f} min left",
+          file=sys.stderr, flush=True)
     return bad
 
 def run(o, r, started):
