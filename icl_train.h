@@ -333,6 +333,10 @@ ICL_API icl_error icl_bayes_curve(const icl_task *task, double soft, int n, int 
  * constant: lr;  inverse square root (Praxis): lr sqrt(W / t);  cosine: from lr to lr_end lr. */
 typedef enum icl_schedule { ICL_LR_CONSTANT, ICL_LR_INVERSE_SQRT, ICL_LR_COSINE } icl_schedule;
 
+/* Adam for all tensors; or Muon for the matrices of the blocks and Adam for the rest (formulas at
+ * icl__muon_step): leaves the plateau of in-context learning in fewer steps. */
+typedef enum icl_optimizer { ICL_ADAM, ICL_MUON } icl_optimizer;
+
 /* How to train.  A field that is zero takes the default in parentheses. */
 typedef struct icl_train_options {
   icl_config model;        /* shape; n_positions (2 pairs - 1), n_out (1), epsilon (1e-5)         */
@@ -347,6 +351,8 @@ typedef struct icl_train_options {
   float lr;                /* (1e-4)                                                             */
   int64_t warmup;          /* steps (0; inverse square root: 5000)                               */
   float lr_end;            /* cosine: share of lr that is left at the end (0)                    */
+  icl_optimizer optimizer; /* (Adam)                                                             */
+  float momentum;          /* Muon's (0.95)                                                      */
   float beta1, beta2;      /* Adam (0.9, 0.999)                                                  */
   float epsilon;           /* Adam (1e-8)                                                        */
   float weight_decay;      /* AdamW: decoupled, on every tensor (0)                              */
@@ -4098,6 +4104,7 @@ struct icl_trainer {
   icl_model model;                           /* sees params                                      */
   icl__work work;
   float *params, *grad, *m, *v;              /* [n]; grad has a place more, for the loss         */
+  float *newton;                             /* [threads][icl__newton_floats], for Muon          */
   float *loss;                               /* [batch] squared error of each prompt             */
   size_t n;
   int64_t step, updates, skipped;
@@ -4121,6 +4128,7 @@ static void icl__default_options(icl_train_options *o)
   if (o->schedule == ICL_LR_INVERSE_SQRT && !o->warmup) o->warmup = 5000;
   if (o->beta1 == 0.0f) o->beta1 = 0.9f;
   if (o->beta2 == 0.0f) o->beta2 = 0.999f;
+  if (o->momentum == 0.0f) o->momentum = 0.95f;
   if (o->epsilon == 0.0f) o->epsilon = 1e-8f;
   if (!o->dims_every || !o->dims_start) { o->dims_start = c->n_dims; o->dims_every = 1; }
   if (!o->pairs_every || !o->pairs_start) { o->pairs_start = o->pairs; o->pairs_every = 1; }
@@ -4144,6 +4152,8 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   else if (!(o->lr > 0.0f && o->lr < 10.0f)) bad = "lr";
   else if (o->warmup < 0) bad = "warmup";
   else if (!(o->lr_end >= 0.0f && o->lr_end <= 1.0f)) bad = "lr_end";
+  else if ((unsigned)o->optimizer > ICL_MUON) bad = "optimizer";
+  else if (!icl__in_unit(o->momentum)) bad = "momentum";
   else if (!icl__in_unit(o->beta1)) bad = "beta1";
   else if (!icl__in_unit(o->beta2)) bad = "beta2";
   else if (!(o->epsilon > 0.0f && o->epsilon < 1.0f)) bad = "epsilon";
@@ -4189,6 +4199,13 @@ static void icl__choose_sizes(icl__work *w, size_t batch, int threads)
   w->micro = icl__min(batch, icl__max(fit / round, 1) * round);
 }
 
+/* Floats that one thread needs for a step of Muon: two matrices [C][4C], two [C][C]. */
+static size_t icl__newton_floats(const icl_trainer *t)
+{
+  size_t C = (size_t)t->o.model.n_embd;
+  return t->o.optimizer == ICL_MUON ? icl__times(10 * C, C) : 0;
+}
+
 /* Counts or places a trainer's memory. */
 static void icl__place_trainer(icl_trainer *t, icl__arena *mem)
 {
@@ -4197,6 +4214,7 @@ static void icl__place_trainer(icl_trainer *t, icl__arena *mem)
   t->m = icl__take_floats(mem, t->n);
   t->v = icl__take_floats(mem, t->n);
   t->loss = icl__take_floats(mem, icl__local_batch(&t->o));
+  t->newton = icl__take_floats(mem, icl__times((size_t)t->o.threads, icl__newton_floats(t)));
   icl__place_work(&t->work, mem);
 }
 
@@ -4413,7 +4431,7 @@ static float icl__lr_now(const icl_trainer *t)
 
 /* ----- the optimizer -------------------------------------------------------------------------- */
 
-typedef struct icl__update { icl_trainer *t; icl__adam k; } icl__update;
+typedef struct icl__update { icl_trainer *t; icl__adam k; float lr; } icl__update;
 
 static void icl__adam_chunk(void *arg, size_t i, int thread)
 {
@@ -4422,6 +4440,123 @@ static void icl__adam_chunk(void *arg, size_t i, int thread)
   size_t at = i * ICL__ADAM_CHUNK, n = icl__min(ICL__ADAM_CHUNK, t->n - at);
   (void)thread;
   icl__train_ops_of(&t->model)->adam(t->params + at, t->m + at, t->v + at, t->grad + at, n, &u->k);
+}
+
+/* What one task of Muon updates: a tensor of Adam's, or rows x cols of a block's weight. */
+typedef struct icl__piece { size_t at, rows, cols, stride; int muon; } icl__piece;
+
+/* The pieces of tensor `row` of the table, the first of which begins at params[at]; returns how
+ * many: queries, keys and values are three matrices in one tensor.  p[3] or NULL. */
+static int icl__pieces_of(const icl_trainer *t, int row, size_t at, icl__piece *p)
+{
+  icl_tensor x;
+  int i, n, matrix;
+  icl_tensor_at(&t->o.model, row, &x);
+  matrix = x.rank == 2 && x.layer >= 0;
+  n = matrix && strstr(x.name, "c_attn") ? 3 : 1;
+  for (i = 0; p && i < n; i++) {
+    p[i].rows = (size_t)x.rows;
+    p[i].stride = (size_t)x.cols;
+    p[i].cols = p[i].stride / (size_t)n;
+    p[i].at = at + (size_t)i * p[i].cols;
+    p[i].muon = matrix;
+  }
+  return n;
+}
+
+static size_t icl__piece_count(const icl_trainer *t)
+{
+  int row, n = 0;
+  for (row = 0; row < icl_tensor_count(&t->o.model); row++) n += icl__pieces_of(t, row, 0, NULL);
+  return (size_t)n;
+}
+
+static icl__piece icl__piece_at(const icl_trainer *t, size_t i)
+{
+  icl__piece p[3];
+  icl_tensor x;
+  size_t at = 0;
+  int row = 0;
+  for (;; row++) {
+    size_t n = (size_t)icl__pieces_of(t, row, at, p);
+    if (i < n) return p[i];
+    i -= n;
+    icl_tensor_at(&t->o.model, row, &x);
+    at += icl__tensor_floats(&x);
+  }
+}
+
+/* c[m][n] = a[m][k] B, where B is b[k][n], or the transpose of b[n][k]. */
+static void icl__newton_product(const icl_trainer *t, int thread, float *c, const float *a,
+                                const float *b, size_t m, size_t k, size_t n, int transposed)
+{
+  icl__mm g;
+  memset(&g, 0, sizeof g);
+  g.m = m; g.n = n; g.k = k;
+  g.a = a; g.a_row = k; g.a_col = 1;
+  g.b = b; g.b_row = transposed ? 1 : n; g.b_col = transposed ? k : 1;
+  g.c = c; g.c_row = n;
+  g.pack = t->work.thread[thread].pack; g.n_pack = t->work.n_pack;
+  t->model.ops->mm(&g);
+}
+
+/* x[m][n], m <= n, to a matrix with the same singular vectors and singular values near 1: five
+ * times  A = X X';  X = a X + (b A + c A A) X  with the coefficients of Jordan et al. (Muon, 2024).
+ * The result is in x; y[m][n], A[m][m] and B[m][m] are scratch. */
+static void icl__orthogonalize(const icl_trainer *t, int thread, float *x, float *y, float *A,
+                               float *B, size_t m, size_t n)
+{
+  const float a = 3.4445f, b = -4.7750f, c = 2.0315f;
+  size_t i;
+  int round;
+  for (round = 0; round < 5; round++) {
+    icl__newton_product(t, thread, A, x, x, m, n, m, 1);
+    icl__newton_product(t, thread, B, A, A, m, m, m, 0);
+    for (i = 0; i < m * m; i++) B[i] = b * A[i] + c * B[i];
+    for (i = 0; i < m; i++) B[i * m + i] += a;
+    icl__newton_product(t, thread, y, B, x, m, m, n, 0);
+    memcpy(x, y, m * n * sizeof(float));
+  }
+}
+
+/* Muon (Jordan et al. 2024), steps as large as Adam's (Liu et al. 2025, arXiv 2502.16982):
+ *     m = momentum m + g;  O = orthogonalize(g + momentum m);
+ *     p = (1 - lr wd) p - lr 0.2 sqrt(max(rows, cols)) O */
+static void icl__muon_step(const icl__update *u, const icl__piece *p, int thread)
+{
+  icl_trainer *t = u->t;
+  const float mu = t->o.momentum;
+  size_t m = icl__min(p->rows, p->cols), n = icl__max(p->rows, p->cols), i, j;
+  float *x = t->newton + (size_t)thread * icl__newton_floats(t), *y = x + m * n, *A = y + m * n;
+  float norm, rate = u->lr * 0.2f * sqrtf((float)n);
+  size_t di = p->rows <= p->cols ? n : 1, dj = p->rows <= p->cols ? 1 : n;   /* x is [m][n] */
+  for (i = 0; i < p->rows; i++)
+    for (j = 0; j < p->cols; j++) {
+      size_t at = p->at + i * p->stride + j;
+      float g = t->grad[at] * u->k.grad_scale;
+      t->m[at] = mu * t->m[at] + g;
+      x[i * di + j * dj] = g + mu * t->m[at];
+    }
+  norm = sqrtf(t->model.ops->dot(x, x, m * n));
+  if (!(norm > 0.0f)) return;
+  for (i = 0; i < m * n; i++) x[i] /= norm;
+  icl__orthogonalize(t, thread, x, y, A, A + m * m, m, n);
+  for (i = 0; i < p->rows; i++)
+    for (j = 0; j < p->cols; j++) {
+      float *w = t->params + p->at + i * p->stride + j;
+      *w = u->k.decay * *w - rate * x[i * di + j * dj];
+    }
+}
+
+static void icl__muon_piece(void *arg, size_t i, int thread)
+{
+  icl__update *u = (icl__update *)arg;
+  icl_trainer *t = u->t;
+  icl__piece p = icl__piece_at(t, i);
+  if (p.muon) icl__muon_step(u, &p, thread);
+  else
+    icl__train_ops_of(&t->model)->adam(t->params + p.at, t->m + p.at, t->v + p.at, t->grad + p.at,
+                                       p.rows * p.cols, &u->k);
 }
 
 static double icl__grad_norm(const icl_trainer *t)
@@ -4444,6 +4579,7 @@ static void icl__apply(icl_trainer *t, double norm, float lr)
   c1 = 1 - pow((double)t->o.beta1, k);
   c2 = 1 - pow((double)t->o.beta2, k);
   u.t = t;
+  u.lr = lr;
   u.k.beta1 = t->o.beta1;
   u.k.beta2 = t->o.beta2;
   u.k.eps = t->o.epsilon;
@@ -4453,7 +4589,11 @@ static void icl__apply(icl_trainer *t, double norm, float lr)
   u.k.grad_scale = 1.0f;
   if (t->o.clip > 0.0f && norm > (double)t->o.clip)
     u.k.grad_scale = (float)((double)t->o.clip / (norm + 1e-6));
-  icl__pool_run(&t->work.pool, (t->n + ICL__ADAM_CHUNK - 1) / ICL__ADAM_CHUNK, icl__adam_chunk, &u);
+  if (t->o.optimizer == ICL_MUON)
+    icl__pool_run(&t->work.pool, icl__piece_count(t), icl__muon_piece, &u);
+  else
+    icl__pool_run(&t->work.pool, (t->n + ICL__ADAM_CHUNK - 1) / ICL__ADAM_CHUNK, icl__adam_chunk,
+                  &u);
 }
 
 icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
@@ -4705,6 +4845,7 @@ static uint64_t icl__run_identity(const icl_trainer *t)
   h = icl__digest_float(h, o->lr);
   h = icl__digest_int(h, o->warmup);
   h = icl__digest_float(h, o->lr_end);
+  if (o->optimizer == ICL_MUON) h = icl__digest_float(icl__digest_int(h, 1), o->momentum);
   h = icl__digest_float(h, o->beta1);
   h = icl__digest_float(h, o->beta2);
   h = icl__digest_float(h, o->epsilon);

@@ -89,14 +89,14 @@ input ''
 
 # ----- usage --------------------------------------------------------------------------------------
 
-for command in '' info predict train eval bench; do
+for command in '' info predict train eval repro bench; do
   run $command --help
   ok "help of '$command': exit 0" exits 0
   ok "help of '$command' on stdout" says out "^usage: icl"
   ok "help of '$command': nothing on stderr" silent err
   misused "unknown option of '$command'" $command --bogus
 done
-for command in info predict train eval; do misused "$command without arguments" $command; done
+for command in info predict train eval repro; do misused "$command without arguments" $command; done
 run --version
 ok "version" says out '^icl [0-9]*\.[0-9]*\.[0-9]*$'
 misused "no command"
@@ -351,10 +351,81 @@ misused "eval: other kind of picture" $ask --plot "$t/p.jpg"
 misused "eval: model without a task" eval "$model"
 misused "eval: unknown task" eval "$model" --task dens
 misused "eval: unknown baseline" $ask --baselines ols,foo
-misused "eval: bayes of what has none" eval "$model" --task relu --baselines bayes
+misused "eval: bayes of what has none" eval "$model" --task tree --baselines bayes
 misused "eval: more pairs than the model takes" $ask --pairs 11
 run $ask --plot "$t/none/p.svg"
 ok "eval: picture cannot be written" exits 1
+run $ask --pairs 4 --baselines ols,knn:3,zero --last
+tail -n 1 "$t/table" > "$t/last"
+tail -n 1 "$t/out" > "$t/only"
+ok "eval: --last is the last line" eval 'lines 2 && same "$t/last" "$t/only"'
+misused "eval: a plot of one point" $ask --last --plot "$t/p.svg"
+run $ask --pairs 4 --with "$model" --baselines ols --band
+ok "eval: --band" says out '^k,model,.*,ols,model_low,.*,ols_low,model_high,.*,ols_high$'
+bands_hold() {   # low <= mean <= high, and the same model twice is the same column twice
+  awk -F, 'NR > 1 && !($2 == $3 && $5 <= $2 && $2 <= $8 && $5 < $8 && $7 <= $4 && $4 <= $10) { bad = 1 }
+           END { exit bad }' "$t/out"
+}
+ok "eval: bands hold the means" bands_hold
+cp "$t/out" "$t/table"
+run $ask --pairs 4 --with "$model" --baselines ols --band --threads 3
+ok "eval: bands are the same for any number of threads" same "$t/out" "$t/table"
+run eval "$model" --task dense --prompts 40 --with "$t/none" --pairs 2
+ok "eval: --with a missing file" exits 1
+for shape in quadrants orthogonal overlapping half-subspace skewed; do
+  run $ask --pairs 7 --baselines ols --distribution $shape
+  cp "$t/out" "$t/$shape"
+  run $ask --pairs 7 --baselines ols --distribution $shape --threads 3
+  ok "eval: $shape is the same for any number of threads" same "$t/out" "$t/$shape"
+done
+# columns k, model, ols: what is known of least squares in five inputs
+least() { awk -F, -v k=$2 -v from=$3 -v to=$4 '$1 == k && $3 >= from && $3 <= to { ok = 1 } END { exit !ok }' "$t/$1"; }
+ok "eval: half-subspace: solved after three pairs" least half-subspace 3 0 1e-6
+ok "eval: half-subspace: not before" least half-subspace 2 0.01 9
+ok "eval: skewed: solved after five pairs" least skewed 5 0 1e-6
+ok "eval: overlapping: known from the first pair on" least overlapping 1 0 1e-6
+ok "eval: quadrants: solved after five pairs" least quadrants 5 0 1e-4
+ok "eval: orthogonal: nothing to be known" least orthogonal 4 0.3 3
+ok "eval: orthogonal: no query from k = d on" says orthogonal '^5,,$'
+misused "eval: two distributions" $ask --distribution skewed --x uniform
+
+# ----- repro --------------------------------------------------------------------------------------
+
+run repro list
+ok "repro: list has all figures of the paper" eval 'for i in 1 2 3 4 5 6 7 8 9; do says out "^fig$i " || exit 1; done'
+ok "repro: list has the recipes" says out '^mix .*0.5\*dense + 0.5\*sparse(nnz=2)$'
+run repro list --scale paper
+ok "repro: the paper's recipe" says out '^mix  *12 layers, 8 heads, width 256, 1000000 steps'
+misused "repro: unknown figure" repro fig99
+refuses "repro: --no-train" "missing or unfinished" repro fig1 --dir "$t/none" --no-train
+models=$(cd "$(dirname "$0")/.." && pwd)/examples/paper/models
+have_models() {
+  for m in $("$icl" repro list | sed '1,/^Models/d; s/ .*//'); do [ -s "$models/$m.safetensors" ] || return 1; done
+}
+if have_models; then
+  mkdir -p "$t/paper"
+  ln -s "$models" "$t/paper/models"
+  run repro all --dir "$t/paper" --no-train --prompts 16 --threads 2
+  ok "repro: all figures from the models of the repository" exits 0
+  ok "repro: a verdict for each" eval '[ "$(grep -c "^measured" "$t/out")" = 19 ]'
+  figure_is_whole() {
+    for f in csv svg txt; do [ -s "$t/paper/$1.$f" ] || return 1; done
+    grep -q '^panel,series,x,y,low,high$' "$t/paper/$1.csv" && grep -q '</svg>' "$t/paper/$1.svg"
+  }
+  for f in fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 diversity surprise garg-linear garg-sparse garg-relu garg-tree \
+           garg-ood raventos noise rare-family; do
+    ok "repro: $f" figure_is_whole $f
+  done
+  cp "$t/paper/fig3.csv" "$t/fig3.csv"
+  run repro fig3 --dir "$t/paper" --no-train --prompts 16 --threads 1
+  ok "repro: the same for any number of threads" same "$t/paper/fig3.csv" "$t/fig3.csv"
+  rm "$t/paper/models"
+  mkdir "$t/paper/models"
+  cp "$models/dense.safetensors" "$t/paper/models/mix.safetensors"
+  refuses "repro: a model of another recipe" "another recipe" repro fig8 --dir "$t/paper" --no-train
+else
+  skip "repro: the figures; examples/paper/models is not complete"
+fi
 
 # ----- train --------------------------------------------------------------------------------------
 

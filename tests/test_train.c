@@ -1010,6 +1010,9 @@ TEST(same_bits_for_any_threads_and_groups)
 {
   icl_train_options o = lively();
   check_same_bits(&o, 5);
+  o.optimizer = ICL_MUON;
+  check_same_bits(&o, 3);
+  o.optimizer = ICL_ADAM;
   o.model.n_embd = 72; o.model.n_head = 1; o.model.n_layer = 1;   /* several tiles of each weight */
   o.model.position_embedding_type = ICL_POSITION_NONE;
   o.batch = 7;
@@ -1047,9 +1050,8 @@ TEST(other_bits_for_other_runs)
   CHECK(h != train_bits(o, 2, 1, 0, 0, 0));
 }
 
-TEST(resumed_run_is_the_same_run)
+static void check_resumed(icl_train_options o)
 {
-  icl_train_options o = lively();
   char path[600];
   uint64_t expected;
   int k, s;
@@ -1075,6 +1077,14 @@ TEST(resumed_run_is_the_same_run)
     icl_trainer_delete(t);
   }
   CHECK_FILES(1);
+}
+
+TEST(resumed_run_is_the_same_run)
+{
+  icl_train_options o = lively();
+  check_resumed(o);
+  o.optimizer = ICL_MUON;
+  check_resumed(o);
 }
 
 /* Saving and exporting on the way change nothing. */
@@ -1140,6 +1150,7 @@ static const char *change_run(icl_train_options *o, int i)
     case 34: o->seed = 8; return "seed";
     case 35: o->seed += (uint64_t)1 << 40; return "the seed's high bits";
     case 36: o->world = 2; o->reduce = no_sum; return "world";
+    case 37: o->optimizer = ICL_MUON; return "optimizer";
     default: return NULL;
   }
 }
@@ -1156,6 +1167,7 @@ static const char *change_nothing(icl_train_options *o, int i)
     case 4: o->sampling.x_scale = 1; o->sampling.y_scale = 1;
       return "scales of 1, which are the default";
     case 5: o->sampling.dims_active = 2; return "dims_active, which is the curriculum's";
+    case 6: o->momentum = 0.5f; return "momentum, which is Muon's";
     default: return NULL;
   }
 }
@@ -1706,6 +1718,138 @@ TEST(adam_in_double_precision)
     check_adam(0.3f, 0, force);
     check_adam(0.3f, 0.7f, force);
   }
+}
+
+/* u[rows][cols] as icl__orthogonalize has it, the long way round, in double: g is what it was. */
+static void orthogonalize64(double *u, const double *g, int rows, int cols)
+{
+  double *a = (double *)need((size_t)(rows * rows) * sizeof *a);
+  double *b = (double *)need((size_t)(rows * rows) * sizeof *b);
+  double *v = (double *)need((size_t)(rows * cols) * sizeof *v), norm = 0;
+  int round, i, j, k;
+  for (i = 0; i < rows * cols; i++) norm += g[i] * g[i];
+  for (i = 0; i < rows * cols; i++) u[i] = g[i] / sqrt(norm);
+  for (round = 0; round < 5; round++) {
+    memset(a, 0, (size_t)(rows * rows) * sizeof *a);
+    for (i = 0; i < rows; i++)
+      for (j = 0; j < rows; j++)
+        for (k = 0; k < cols; k++) a[i * rows + j] += u[i * cols + k] * u[j * cols + k];
+    for (i = 0; i < rows; i++)
+      for (j = 0; j < rows; j++) {
+        b[i * rows + j] = 0;
+        for (k = 0; k < rows; k++) b[i * rows + j] += 2.0315 * a[i * rows + k] * a[k * rows + j];
+      }
+    for (i = 0; i < rows; i++)
+      for (j = 0; j < cols; j++) {
+        v[i * cols + j] = 3.4445 * u[i * cols + j];
+        for (k = 0; k < rows; k++)
+          v[i * cols + j] += (b[i * rows + k] - 4.775 * a[i * rows + k]) * u[k * cols + j];
+      }
+    memcpy(u, v, (size_t)(rows * cols) * sizeof *v);
+  }
+  free(a); free(b); free(v);
+}
+
+/* One matrix of a block through a step of Muon: params before and after, gradient, momentum. */
+static void check_muon_matrix(const icl_train_options *o, const icl_trainer *t, const float *before,
+                              const float *g, double *m, const icl__piece *p, double scale)
+{
+  size_t n = p->rows * p->cols, i, j, at;
+  double *x = (double *)need(n * sizeof *x), *u = (double *)need(n * sizeof *u);
+  double mu = (double)o->momentum, lr = (double)o->lr;
+  double rate = lr * 0.2 * sqrt((double)icl__max(p->rows, p->cols));
+  for (i = 0; i < p->rows; i++)
+    for (j = 0; j < p->cols; j++) {
+      at = p->at + i * p->stride + j;
+      m[at] = mu * m[at] + scale * (double)g[at];
+      x[i * p->cols + j] = scale * (double)g[at] + mu * m[at];
+    }
+  orthogonalize64(u, x, (int)p->rows, (int)p->cols);
+  for (i = 0; i < p->rows; i++)
+    for (j = 0; j < p->cols; j++) {
+      at = p->at + i * p->stride + j;
+      CHECK_NEAR(t->params[at], (double)before[at] * (1 - lr * (double)o->weight_decay)
+                                - rate * u[i * p->cols + j], 2e-6);
+    }
+  free(x); free(u);
+}
+
+/* Four steps of Muon, each from the parameters the last one left; the pieces cover every parameter
+ * once, and those of Adam's are changed as by Adam. */
+static void check_muon(float decay, float clip, int force)
+{
+  icl_train_options o = small(), adam;
+  icl_trainer *t, *other;
+  float *g, *before;
+  double *m;
+  int s;
+  o.model.n_embd = 20; o.model.n_head = 2;
+  o.weight_decay = decay;
+  o.clip = clip;
+  o.momentum = 0.9f;
+  adam = o;
+  o.optimizer = ICL_MUON;
+  t = begin(&o);
+  other = begin(&adam);
+  plain(t, force);
+  plain(other, force);
+  g = (float *)need(t->n * sizeof *g);
+  before = (float *)need(t->n * sizeof *before);
+  m = (double *)need(t->n * sizeof *m);
+  memset(m, 0, t->n * sizeof *m);
+  for (s = 0; s < 4; s++) {
+    double norm = 0, scale = 1;
+    size_t i, k, next = 0;
+    fill(g, t->n, 0.5);
+    memcpy(before, t->params, t->n * sizeof *before);
+    for (i = 0; i < t->n; i++) norm += (double)g[i] * (double)g[i];
+    if (clip > 0 && sqrt(norm) > (double)clip) scale = (double)clip / sqrt(norm);
+    give_gradient(t, g, 1);
+    give_gradient(other, g, 1);
+    CHECK_EQ(icl_train_update(t, NULL), ICL_OK);
+    CHECK_EQ(icl_train_update(other, NULL), ICL_OK);
+    for (i = 0; i < icl__piece_count(t); i++) {
+      icl__piece p = icl__piece_at(t, i);
+      size_t size = p.rows * p.cols;
+      if (p.muon) check_muon_matrix(&o, t, before, g, m, &p, scale);
+      for (k = p.muon ? size : 0; k < size; k++)
+        CHECK_NEAR(t->params[p.at + k], other->params[p.at + k], 1e-6);
+      if (p.stride == p.cols) CHECK_EQ(p.at, next);
+      next += size;
+    }
+    CHECK_EQ(next, t->n);
+  }
+  free(g); free(before); free(m);
+  icl_trainer_delete(t);
+  icl_trainer_delete(other);
+}
+
+TEST(muon_in_double_precision)
+{
+  int force;
+  for (force = 0; force < 2; force++) {
+    check_muon(0, 0, force);
+    check_muon(0.3f, 0.7f, force);
+  }
+}
+
+/* Without a gradient there is no direction: only the decay is left. */
+TEST(muon_without_a_gradient)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  float *g;
+  uint64_t before;
+  o.optimizer = ICL_MUON;
+  t = begin(&o);
+  g = (float *)need(t->n * sizeof *g);
+  memset(g, 0, t->n * sizeof *g);
+  before = icl__digest(0, t->params, t->n * sizeof(float));
+  give_gradient(t, g, 1);
+  CHECK_EQ(icl_train_update(t, NULL), ICL_OK);
+  CHECK(icl__digest(0, t->params, t->n * sizeof(float)) == before);
+  free(g);
+  icl_trainer_delete(t);
 }
 
 /* A skipped step is none for Adam: its bias correction counts updates. */
@@ -3243,6 +3387,7 @@ int main(void)
   RUN(one_bad_pair_skips_the_step); RUN(weights_that_are_not_finite); RUN(huge_numbers);
   RUN(run_ends_when_nothing_is_finite); RUN(clipping_is_scaling); RUN(schedules);
   RUN(inverse_sqrt_warms_up_for_5000_steps); RUN(adam_in_double_precision);
+  RUN(muon_in_double_precision); RUN(muon_without_a_gradient);
   RUN(skipped_steps_are_no_updates); RUN(first_weights); RUN(first_weights_are_independent);
   RUN(curriculum); RUN(prompts_are_those_of_the_sampler); RUN(two_ranks_in_turn);
   RUN(two_ranks_at_once); RUN(sum_over_processes_fails); RUN(exported_model);

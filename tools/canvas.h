@@ -1,13 +1,11 @@
-/* What a plot is drawn on: lines and text, as SVG or as pixels.
+/* What a plot is drawn on: lines, areas and text, as SVG or as pixels.
  * SPDX-License-Identifier: MIT
  *
- * Units are those of a picture PICTURE_WIDTH by PICTURE_HEIGHT, y downwards; colours 0xRRGGBB. */
+ * Units are those of a picture width by height, y downwards; colours 0xRRGGBB. */
 #ifndef ICL_TOOLS_CANVAS_H
 #define ICL_TOOLS_CANVAS_H
 
 #include <stdio.h>
-
-enum { PICTURE_WIDTH = 880, PICTURE_HEIGHT = 520 };
 
 typedef struct point { double x, y; } point;
 
@@ -30,13 +28,16 @@ typedef struct text_style {
 typedef struct canvas canvas;
 struct canvas {
   void (*lines)(canvas *c, const point *p, int n, const stroke *s);    /* p[0] to p[n - 1]    */
+  /* the inside of a polygon, clipped; opacity from 0 to 1 */
+  void (*area)(canvas *c, const point *p, int n, unsigned colour, double opacity);
   void (*text)(canvas *c, point at, const char *text, const text_style *s);   /* at: baseline */
+  void (*clip)(canvas *c, point from, point to);   /* rectangle, upper left to lower right    */
   void (*finish)(canvas *c);       /* completes the picture and frees the canvas              */
 };
 
-/* Both write to file, which stays open, and clip to a rectangle: upper left to lower right. */
-canvas *new_svg_canvas(FILE *file, point clip_from, point clip_to);
-canvas *new_png_canvas(FILE *file, point clip_from, point clip_to);
+/* Both write to file, which stays open. */
+canvas *new_svg_canvas(FILE *file, int width, int height);
+canvas *new_png_canvas(FILE *file, int width, int height);
 
 /* 1 if this build can write PNG; rgb[height][width][3] as such a file. */
 int png_available(void);

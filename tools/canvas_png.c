@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCALE = 2, WIDTH = SCALE * PICTURE_WIDTH, HEIGHT = SCALE * PICTURE_HEIGHT };
+enum { SCALE = 2 };                /* pixels of a unit                                       */
 
 typedef struct png_canvas {
   canvas base;                     /* first, so that a canvas * is a png_canvas *             */
   FILE *file;
-  point clip_from, clip_to;        /* in pixels                                               */
-  unsigned char rgb[HEIGHT][WIDTH][3];
+  int width, height;               /* in pixels                                               */
+  point clip_from, clip_to;        /* likewise                                                */
+  unsigned char *rgb;              /* [height][width][3]                                      */
 } png_canvas;
 
 /* ----- lines --------------------------------------------------------------------------------- */
@@ -41,12 +42,17 @@ static void blend(unsigned char *pixel, unsigned colour, double share)
   }
 }
 
+static unsigned char *pixel_at(png_canvas *c, int x, int y)
+{
+  return c->rgb + 3 * ((size_t)y * (size_t)c->width + (size_t)x);
+}
+
 /* One segment with round ends, in pixels: each pixel gets colour by its distance from the line. */
 static void draw_segment(png_canvas *c, point a, point b, const stroke *s)
 {
   const double reach = 0.5 * SCALE * s->width + 0.5;
   const point from = s->clipped ? c->clip_from : (point){0, 0};
-  const point to = s->clipped ? c->clip_to : (point){WIDTH, HEIGHT};
+  const point to = s->clipped ? c->clip_to : (point){c->width, c->height};
   const int left = (int)clamp(fmin(a.x, b.x) - reach, from.x, to.x);
   const int right = (int)clamp(fmax(a.x, b.x) + reach + 1, from.x, to.x);
   const int top = (int)clamp(fmin(a.y, b.y) - reach, from.y, to.y);
@@ -55,7 +61,7 @@ static void draw_segment(png_canvas *c, point a, point b, const stroke *s)
   for (y = top; y < bottom; y++)
     for (x = left; x < right; x++) {
       const double share = clamp(reach - distance((point){x + 0.5, y + 0.5}, a, b), 0, 1);
-      if (share > 0) blend(c->rgb[y][x], s->colour, share);
+      if (share > 0) blend(pixel_at(c, x, y), s->colour, share);
     }
 }
 
@@ -86,6 +92,44 @@ static void png_lines(canvas *base, const point *p, int n, const stroke *s)
     if (s->dash > 0) draw_dashes(c, a, b, s, &done);
     else draw_segment(c, a, b, s);
   }
+}
+
+/* ----- areas --------------------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b)
+{
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Row by row: where the row's middle crosses the outline, the inside begins or ends. */
+static void png_area(canvas *base, const point *p, int n, unsigned colour, double opacity)
+{
+  png_canvas *c = (png_canvas *)base;
+  double *cross = allocate((size_t)n, sizeof *cross);
+  int x, y, i, m;
+  for (y = (int)c->clip_from.y; y < (int)c->clip_to.y; y++) {
+    for (i = m = 0; i < n; i++) {
+      const point a = p[i], b = p[(i + 1) % n];
+      const double at = (y + 0.5) / SCALE;
+      if ((a.y <= at) != (b.y <= at))
+        cross[m++] = SCALE * (a.x + (at - a.y) / (b.y - a.y) * (b.x - a.x));
+    }
+    qsort(cross, (size_t)m, sizeof *cross, ascending);
+    for (i = 0; i + 1 < m; i += 2) {
+      const int to = (int)clamp(cross[i + 1] + 0.5, 0, c->clip_to.x);
+      for (x = (int)clamp(cross[i] + 0.5, c->clip_from.x, c->clip_to.x); x < to; x++)
+        blend(pixel_at(c, x, y), colour, opacity);
+    }
+  }
+  free(cross);
+}
+
+static void png_clip(canvas *base, point from, point to)
+{
+  png_canvas *c = (png_canvas *)base;
+  c->clip_from = (point){SCALE * from.x, SCALE * from.y};
+  c->clip_to = (point){SCALE * to.x, SCALE * to.y};
 }
 
 /* ----- text ---------------------------------------------------------------------------------- */
@@ -196,19 +240,24 @@ static void png_text(canvas *base, point at, const char *text, const text_style 
 static void png_finish(canvas *base)
 {
   png_canvas *c = (png_canvas *)base;
-  write_png(c->file, &c->rgb[0][0][0], WIDTH, HEIGHT);
+  write_png(c->file, c->rgb, c->width, c->height);
+  free(c->rgb);
   free(c);
 }
 
-canvas *new_png_canvas(FILE *file, point clip_from, point clip_to)
+canvas *new_png_canvas(FILE *file, int width, int height)
 {
   png_canvas *c = allocate(1, sizeof *c);
   c->base.lines = png_lines;
+  c->base.area = png_area;
   c->base.text = png_text;
+  c->base.clip = png_clip;
   c->base.finish = png_finish;
   c->file = file;
-  c->clip_from = (point){SCALE * clip_from.x, SCALE * clip_from.y};
-  c->clip_to = (point){SCALE * clip_to.x, SCALE * clip_to.y};
-  memset(c->rgb, 255, sizeof c->rgb);
+  c->width = SCALE * width;
+  c->height = SCALE * height;
+  c->clip_to = (point){c->width, c->height};
+  c->rgb = allocate((size_t)c->width * (size_t)c->height, 3);
+  memset(c->rgb, 255, 3 * (size_t)c->width * (size_t)c->height);
   return &c->base;
 }

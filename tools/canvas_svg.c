@@ -8,6 +8,7 @@
 typedef struct svg_canvas {
   canvas base;                     /* first, so that a canvas * is an svg_canvas *            */
   FILE *file;
+  int clips;                       /* rectangles so far                                       */
 } svg_canvas;
 
 static void svg_lines(canvas *c, const point *p, int n, const stroke *s)
@@ -16,10 +17,28 @@ static void svg_lines(canvas *c, const point *p, int n, const stroke *s)
   int i;
   fprintf(f, "<polyline fill=\"none\" stroke=\"#%06x\" stroke-width=\"%g\"", s->colour, s->width);
   if (s->dash > 0) fprintf(f, " stroke-dasharray=\"%g\"", s->dash);
-  if (s->clipped) fputs(" clip-path=\"url(#frame)\"", f);
+  if (s->clipped) fprintf(f, " clip-path=\"url(#frame%d)\"", ((svg_canvas *)c)->clips);
   fputs(" points=\"", f);
   for (i = 0; i < n; i++) fprintf(f, "%s%.6g,%.6g", i ? " " : "", p[i].x, p[i].y);
   fputs("\"/>\n", f);
+}
+
+static void svg_area(canvas *c, const point *p, int n, unsigned colour, double opacity)
+{
+  FILE *f = ((svg_canvas *)c)->file;
+  int i;
+  fprintf(f, "<polygon fill=\"#%06x\" fill-opacity=\"%g\" clip-path=\"url(#frame%d)\" points=\"",
+          colour, opacity, ((svg_canvas *)c)->clips);
+  for (i = 0; i < n; i++) fprintf(f, "%s%.6g,%.6g", i ? " " : "", p[i].x, p[i].y);
+  fputs("\"/>\n", f);
+}
+
+static void svg_clip(canvas *c, point from, point to)
+{
+  svg_canvas *s = (svg_canvas *)c;
+  fprintf(s->file,
+          "<clipPath id=\"frame%d\"><rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\"/>"
+          "</clipPath>\n", ++s->clips, from.x, from.y, to.x - from.x, to.y - from.y);
 }
 
 /* Text between tags; control characters have no place in XML. */
@@ -51,21 +70,20 @@ static void svg_finish(canvas *c)
   free(c);
 }
 
-canvas *new_svg_canvas(FILE *file, point clip_from, point clip_to)
+canvas *new_svg_canvas(FILE *file, int width, int height)
 {
   svg_canvas *c = allocate(1, sizeof *c);
   c->base.lines = svg_lines;
+  c->base.area = svg_area;
   c->base.text = svg_text;
+  c->base.clip = svg_clip;
   c->base.finish = svg_finish;
   c->file = file;
   fprintf(file,
           "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\"\n"
           "     width=\"%d\" height=\"%d\" font-family=\"Helvetica, Arial, sans-serif\"\n"
           "     stroke-linejoin=\"round\">\n"
-          "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
-          "<clipPath id=\"frame\">"
-          "<rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\"/></clipPath>\n",
-          PICTURE_WIDTH, PICTURE_HEIGHT, PICTURE_WIDTH, PICTURE_HEIGHT, clip_from.x, clip_from.y,
-          clip_to.x - clip_from.x, clip_to.y - clip_from.y);
+          "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+          width, height, width, height);
   return &c->base;
 }

@@ -34,7 +34,7 @@ typedef struct command {
   int (*run)(int argc, char **argv);   /* argv[0] is the name; returns the exit status        */
 } command;
 
-extern const command cmd_info, cmd_predict, cmd_train, cmd_eval, cmd_bench, cmd_embed;
+extern const command cmd_info, cmd_predict, cmd_train, cmd_eval, cmd_repro, cmd_bench, cmd_embed;
 
 typedef enum option_kind {
   OPTION_END, OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_SEED, OPTION_REAL, OPTION_TEXT,
@@ -82,6 +82,8 @@ const char *choice_name(const char *choices, int i, int *width);
 #define ACTIVATION_CHOICES "gelu_new|gelu|relu"
 #define STORAGE_CHOICES "f32|f16|bf16"        /* icl_storage                                    */
 #define X_CHOICES "normal|uniform"             /* icl_sampling.x_uniform                       */
+#define BASELINE_HELP \
+  "of ols, ridge:L, lasso:A, knn:K, avg, zero, bayes, bayes:S,\nwith commas between"
 
 /* ----- ways to end --------------------------------------------------------------------------- */
 

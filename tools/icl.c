@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const command *const commands[] = {&cmd_info, &cmd_predict, &cmd_train, &cmd_eval,
+static const command *const commands[] = {&cmd_info, &cmd_predict, &cmd_train, &cmd_eval, &cmd_repro,
                                           &cmd_bench, &cmd_embed};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

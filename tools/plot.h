@@ -1,26 +1,33 @@
-/* Line plots, as SVG or PNG.
+/* Plots of one or several panels, as SVG or PNG.
  * SPDX-License-Identifier: MIT */
 #ifndef ICL_TOOLS_PLOT_H
 #define ICL_TOOLS_PLOT_H
 
-typedef struct plot_line {
+/* A series is a curve through its points, dots, or one bar in each group of bars. */
+typedef enum plot_kind { PLOT_CURVE, PLOT_DOTS, PLOT_BARS } plot_kind;
+
+typedef struct plot_series {
   const char *name;                /* for the legend                                          */
-  const double *y;                 /* [n]                                                     */
-} plot_line;
+  plot_kind kind;
+  int n;
+  const double *x, *y;             /* [n] x increasing for curves; of bars 0, 1, 2, ...       */
+  const double *low, *high;        /* [n] a band around a curve; or NULL                      */
+} plot_series;
 
 typedef struct plot {
   const char *title, *x_label, *y_label;
-  int n;                           /* points of each line, two or more                        */
-  const double *x;                 /* [n] increasing                                          */
-  const plot_line *lines;          /* [n_lines] the first one is emphasised                   */
-  int n_lines;
-  int log_y;                       /* y axis: 1 logarithmic, 0 linear from 0                  */
+  const plot_series *series;       /* [n_series] the first one is emphasised                  */
+  int n_series;
+  int log_y;                       /* y axis: 1 logarithmic, 0 linear                         */
+  double y_from, y_to;             /* of a linear axis; both 0: from 0, as far as the series  */
+  const char *const *groups;       /* names below groups of bars; NULL without bars           */
 } plot;
 
 /* The path's ending says which format: ".svg", or ".png" where the build can.  0 for others. */
 int plot_path_ok(const char *path);
 
-/* Writes the picture, or exit 1. */
-void plot_write(const plot *p, const char *path);
+/* Writes a picture of n panels, so many in a row, or exit 1.  The legend is the first panel's, the
+ * heading stands above several panels; NULL: none. */
+void plot_write(const char *heading, const plot *panels, int n, int columns, const char *path);
 
 #endif

@@ -1,0 +1,176 @@
+/* The recipes of the figures' models.
+ * SPDX-License-Identifier: MIT */
+#include "recipes.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ----- models -------------------------------------------------------------------------------- */
+
+#define TINY 3, 2, 64
+#define SMALL 6, 4, 128
+#define STANDARD 12, 8, 256
+
+#define MIX(a, b) #a "*dense + " #b "*sparse(nnz=2)"
+#define WITH_RELU(a, b) #a "*dense + " #b "*relu(hidden=100)"
+#define WITH_CONVEX(a, b) #a "*dense + " #a "*sine + " #b "*convex(dense, sine)"
+
+/* Label noise of Raventos et al., variance 0.25 beside w.x of variance 8, in units of variance 1;
+ * of Bai et al., four levels in equal parts. */
+#define POOL(class) "noisy(" class ", sd=0.1767767)"
+#define NOISES "noisy(sd=0.1) + noisy(sd=0.25) + noisy(sd=0.5) + noisy(sd=1)"
+
+static const recipe laptop[] = {
+  {"dense", "dense", PROBLEM_LINEAR, TINY, 8000},
+  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, TINY, 12000},
+  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, TINY, 24000},
+  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, TINY, 12000},
+  {"sparse", "sparse(nnz=2)", PROBLEM_LINEAR, TINY, 24000},
+  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, SMALL, 4000},
+  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, TINY, 8000},
+  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, TINY, 8000},
+  {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, TINY, 6000},
+  {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, TINY, 6000},
+  {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, TINY, 6000},
+  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, TINY, 6000},
+  {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, SMALL, 2500},
+  {"line", "dense", PROBLEM_WAVE, TINY, 3000},
+  {"sine", "sine", PROBLEM_WAVE, TINY, 16000},
+  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, TINY, 16000},
+  {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, TINY, 12000},
+  {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, TINY, 12000},
+  {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE, TINY, 12000},
+  {"tree", "tree(depth=2)", PROBLEM_LINEAR, TINY, 5000},
+  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, TINY, 4000},
+  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, TINY, 4000},
+  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, TINY, 4000},
+  {"pool", POOL("dense"), PROBLEM_POOL, TINY, 4000},
+  {"noises", NOISES, PROBLEM_LINEAR, TINY, 4000}
+};
+
+static const recipe paper[] = {
+  {"dense", "dense", PROBLEM_LINEAR, STANDARD, 1000000},
+  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, STANDARD, 1000000},
+  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, STANDARD, 1000000},
+  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, STANDARD, 1000000},
+  {"sparse", "sparse(nnz=2)", PROBLEM_LINEAR, STANDARD, 1000000},
+  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, SMALL, 1000000},
+  {"mix-tiny", MIX(0.5, 0.5), PROBLEM_LINEAR, TINY, 1000000},
+  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, STANDARD, 1000000},
+  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, STANDARD, 1000000},
+  {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, STANDARD, 1000000},
+  {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, STANDARD, 1000000},
+  {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, STANDARD, 1000000},
+  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, STANDARD, 1000000},
+  {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, SMALL, 1000000},
+  {"relu50-tiny", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, TINY, 1000000},
+  {"line", "dense", PROBLEM_WAVE, STANDARD, 1000000},
+  {"sine", "sine", PROBLEM_WAVE, STANDARD, 1000000},
+  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, STANDARD, 1000000},
+  {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, STANDARD, 1000000},
+  {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, STANDARD, 1000000},
+  {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE, STANDARD, 1000000},
+  {"garg-linear", "garg(dense)", PROBLEM_GARG, STANDARD, 500001},
+  {"garg-sparse", "garg(sparse(nnz=3))", PROBLEM_GARG, STANDARD, 500001},
+  {"garg-relu", "garg(relu(hidden=100))", PROBLEM_GARG_LONG, STANDARD, 500001},
+  {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, STANDARD, 500001},
+  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, 8, 2, 128, 500000},
+  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, 8, 2, 128, 500000},
+  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, 8, 2, 128, 500000},
+  {"pool", POOL("dense"), PROBLEM_POOL, 8, 2, 128, 500000},
+  {"noises", NOISES, PROBLEM_GARG, STANDARD, 500000}
+};
+
+const recipe *recipe_at(scale s, int i)
+{
+  const int n = s == LAPTOP ? sizeof laptop / sizeof *laptop : sizeof paper / sizeof *paper;
+  return i < n ? (s == LAPTOP ? laptop : paper) + i : NULL;
+}
+
+const recipe *find_recipe(scale s, const char *name)
+{
+  const recipe *r;
+  int i;
+  for (i = 0; (r = recipe_at(s, i)) != NULL; i++) if (!strcmp(r->name, name)) return r;
+  return NULL;
+}
+
+/* ----- training ------------------------------------------------------------------------------ */
+
+static const shape shapes[2][N_PROBLEMS] = {
+  {{8, 17, 6}, {1, 17, 16}, {8, 17, 6}, {8, 17, 6}, {8, 17, 8}},
+  {{20, 41, 16}, {1, 41, 16}, {20, 41, 20}, {20, 101, 50}, {8, 17, 8}}
+};
+
+shape problem_shape(scale s, problem p) { return shapes[s][p]; }
+
+/* Muon on the blocks, cosine to 0, first weights of variance 1 / width; inputs one by one over the
+ * first steps. */
+static void laptop_training(icl_train_options *o)
+{
+  o->batch = 64;
+  o->optimizer = ICL_MUON;
+  o->lr = o->model.n_dims == 1 ? 0.004f : 0.008f;
+  o->schedule = ICL_LR_COSINE;
+  o->warmup = 300;
+  o->clip = 1;
+  o->init_sd = 1 / sqrtf((float)o->model.n_embd);
+  if (o->model.n_dims == 1) return;
+  o->dims_start = 2;
+  o->dims_every = 300;
+}
+
+/* Yadlowsky et al., appendix A.1: Adam with the inverse square root schedule of Praxis, whose
+ * "learning rate of 1" peaks at 1 / sqrt(width warmup) (Transformer schedule). */
+static void yadlowsky_training(icl_train_options *o)
+{
+  o->model.position_embedding_type = ICL_POSITION_SINUSOIDAL;
+  o->model.activation_function = ICL_RELU;
+  o->model.n_out = o->model.n_dims;
+  o->batch = 1024;
+  o->schedule = ICL_LR_INVERSE_SQRT;
+  o->warmup = 5000;
+  o->lr = 1 / sqrtf((float)o->model.n_embd * 5000.0f);
+  o->epsilon = 1e-9f;
+}
+
+/* Garg et al., appendix A.2: Adam at 1e-4 and a curriculum over inputs and pairs. */
+static void garg_training(icl_train_options *o)
+{
+  o->batch = 64;
+  o->lr = 1e-4f;
+  o->dims_start = 5;
+  o->dims_every = 2000;
+  o->pairs_start = o->pairs > 41 ? 26 : 11;
+  o->pairs_add = o->pairs > 41 ? 5 : 2;
+  o->pairs_every = 2000;
+}
+
+/* Raventos et al.: a triangle up to 1e-3 at half of the run; here its second half is a cosine. */
+static void raventos_training(icl_train_options *o)
+{
+  o->batch = 256;
+  o->lr = 1e-3f;
+  o->schedule = ICL_LR_COSINE;
+  o->warmup = o->steps / 2;
+}
+
+icl_train_options recipe_options(scale s, const recipe *r, uint64_t seed)
+{
+  const shape dims = problem_shape(s, r->problem);
+  icl_train_options o;
+  memset(&o, 0, sizeof o);
+  o.task = r->task;
+  o.model.n_dims = dims.dims;
+  o.model.n_layer = r->n_layer;
+  o.model.n_head = r->n_head;
+  o.model.n_embd = r->n_embd;
+  o.pairs = dims.pairs;
+  o.steps = r->steps;
+  o.seed = seed;
+  if (s == LAPTOP) laptop_training(&o);
+  else if (r->problem == PROBLEM_GARG || r->problem == PROBLEM_GARG_LONG) garg_training(&o);
+  else if (r->problem == PROBLEM_POOL) raventos_training(&o);
+  else yadlowsky_training(&o);
+  return o;
+}

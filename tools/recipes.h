@@ -1,0 +1,41 @@
+/* How each model of the papers' figures is trained, at both scales.
+ * SPDX-License-Identifier: MIT */
+#ifndef ICL_TOOLS_RECIPES_H
+#define ICL_TOOLS_RECIPES_H
+
+#include "icl_train.h"
+
+/* laptop: every claim within an evening on two cores.  paper: the papers' recipes to the letter. */
+typedef enum scale { LAPTOP, PAPER } scale;
+#define SCALE_CHOICES "laptop|paper"
+
+/* Which problem a model is trained on decides inputs, pairs and schedule. */
+typedef enum problem {
+  PROBLEM_LINEAR,                  /* linear and ReLU: d = 8, 17 pairs; d = 20, 41 pairs      */
+  PROBLEM_WAVE,                    /* d = 1: 17 pairs; 41 pairs                               */
+  PROBLEM_GARG,                    /* as linear; the recipe of Garg et al.                    */
+  PROBLEM_GARG_LONG,               /* the same with 101 pairs                                 */
+  PROBLEM_POOL,                    /* Raventos et al.: d = 8, 17 pairs at both scales         */
+  N_PROBLEMS
+} problem;
+
+typedef struct recipe {
+  const char *name;                /* of the file: NAME.safetensors                           */
+  const char *task;
+  problem problem;
+  int n_layer, n_head, n_embd;
+  int64_t steps;
+} recipe;
+
+/* Row i of a scale's table, NULL past the last; the row of that name, NULL where there is none. */
+const recipe *recipe_at(scale s, int i);
+const recipe *find_recipe(scale s, const char *name);
+
+/* Inputs, pairs, and the number of pairs in context at which figures with one number are made. */
+typedef struct shape { int dims, pairs, at; } shape;
+shape problem_shape(scale s, problem p);
+
+/* Everything that icl_trainer_new wants; threads are the caller's. */
+icl_train_options recipe_options(scale s, const recipe *r, uint64_t seed);
+
+#endif

@@ -1,0 +1,275 @@
+/* Figures 1, 2, 3, 7, 8 and 9 of Yadlowsky et al. 2023: linear functions and ReLU networks.
+ * SPDX-License-Identifier: MIT */
+#include "repro.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIX_TASK "0.5*dense + 0.5*sparse(nnz=2)"
+#define RELU_MIX_TASK "0.5*dense + 0.5*relu(hidden=100)"
+
+/* Functions with exactly nnz inputs that matter. */
+static void write_nnz(char text[40], int nnz) { snprintf(text, 40, "sparse(nnz=%d)", nnz); }
+
+/* ----- fig1: one number for each model and class ---------------------------------------------- */
+
+static void make_fig1(repro *r)
+{
+  static const char *const columns[] = {"sparse only", "dense only", "mixture", "optimum"};
+  const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
+  const int nnz[3] = {2, s.dims / 2, s.dims};
+  const double x[3] = {0, 1, 2};
+  double e[4][3];
+  char names[3][40];
+  const char *groups[3] = {names[0], names[1], names[2]};
+  figure *f = new_figure("fig1", NULL, 1);
+  plot *p = add_panel(f, "functions evaluated", "mean squared error",
+                      "Fig 1: error after %d pairs, d = %d", s.at, s.dims);
+  int i, j;
+  for (i = 0; i < 3; i++) {
+    char text[40];
+    evaluation v;
+    write_nnz(text, nnz[i]);
+    v = new_evaluation(r, text, PROBLEM_LINEAR);
+    v.pairs = s.at;
+    v.at = 1;
+    add_model(&v, "sparse", get_model(r, "sparse"));
+    add_model(&v, "dense", get_model(r, "dense"));
+    add_model(&v, "mix", get_model(r, "mix"));
+    if (nnz[i] == s.dims) add_baseline(&v, "optimum", "ols", NULL);
+    else add_baseline(&v, "optimum", "bayes", NULL);
+    evaluate(&v);
+    for (j = 0; j < 4; j++) e[j][i] = mean_error(&v, j, 0);
+    free_evaluation(&v);
+    snprintf(names[i], sizeof names[i], i == 2 ? "dense" : "%d nonzero", nnz[i]);
+  }
+  for (j = 0; j < 4; j++) add_series(f, columns[j], PLOT_BARS, 3, x, e[j], NULL, NULL);
+  p->groups = groups;
+  finish_figure(r, f);
+  verdict(r, "fig1", "a model of a mixture is as good as the specialist on each of its classes",
+          "measured: %d nonzero / dense: mixture %.3f / %.3f, sparse only %.3f / %.3f, dense only "
+          "%.3f / %.3f\noptimum: %.3f / %.3f", nnz[0], e[2][0], e[2][2], e[0][0], e[0][2], e[1][0],
+          e[1][2], e[3][0], e[3][2]);
+}
+
+/* ----- learning curves ------------------------------------------------------------------------ */
+
+/* One panel: models, named as in the legend, and two optima: that of the class alone, and that of
+ * one who also reckons with the mixture. */
+static evaluation curves_panel(repro *r, figure *f, const char *title, const char *task,
+                               const char *const (*models)[2], const icl_task *mixture)
+{
+  evaluation v = new_evaluation(r, task, PROBLEM_LINEAR);
+  int i;
+  for (i = 0; models[i][0]; i++) add_model(&v, models[i][1], get_model(r, models[i][0]));
+  add_baseline(&v, "optimum, class known", "bayes", NULL);
+  add_baseline(&v, "optimum of mixture", "bayes", mixture);
+  evaluate(&v);
+  add_panel(f, "pairs in context k", "mean squared error", "%s", title);
+  add_curves(f, &v);
+  return v;
+}
+
+/* The largest gap over all k between columns i and j of an evaluation. */
+static double largest_gap(const evaluation *v, int i, int j)
+{
+  double most = 0;
+  int c;
+  for (c = 0; c < v->n_k; c++) most = fmax(most, mean_error(v, i, c) - mean_error(v, j, c));
+  return most;
+}
+
+/* Figures 2 and 7: models of five mixtures on both of their classes. */
+static void make_mixtures(repro *r, const char *name, const char *heading, const char *other,
+                          const char *title, const char *mixture_text,
+                          const char *const (*models)[2])
+{
+  const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
+  const icl_task mixture = parse_task(mixture_text, s.dims);
+  figure *f = new_figure(name, heading, 2);
+  evaluation a = curves_panel(r, f, "(a) on dense", "dense", models, &mixture);
+  evaluation b = curves_panel(r, f, title, other, models, &mixture);
+  const double gap_a = fmax(largest_gap(&a, 2, 4), fmax(largest_gap(&a, 1, 4),
+                                                        largest_gap(&a, 3, 4)));
+  const double gap_b = fmax(largest_gap(&b, 2, 0), fmax(largest_gap(&b, 1, 0),
+                                                        largest_gap(&b, 3, 0)));
+  finish_figure(r, f);
+  verdict(r, name, "every mixture is close to the specialist at every k; only the model of the "
+          "other class alone is bad",
+          "measured: largest gap of a mixture above the specialist %.3f on dense, %.3f on %s; with "
+          "%d pairs w = 0.5 has %.3f and %.3f, the model of the other class %.3f and %.3f\n"
+          "optimum: %.3f and %.3f with %d pairs", gap_a, gap_b, other, s.at,
+          mean_error(&a, 2, s.at), mean_error(&b, 2, s.at), mean_error(&a, 0, s.at),
+          mean_error(&b, 4, s.at), mean_error(&a, 5, s.at), mean_error(&b, 5, s.at), s.at);
+  free_evaluation(&a);
+  free_evaluation(&b);
+}
+
+static void make_fig2(repro *r)
+{
+  static const char *const models[][2] = {
+    {"sparse", "w = 0 (sparse)"}, {"mix25", "w = 0.25"}, {"mix", "w = 0.5"}, {"mix75", "w = 0.75"},
+    {"dense", "w = 1 (dense)"}, {NULL, NULL}
+  };
+  make_mixtures(r, "fig2", "Fig 2: models of w dense + (1 - w) sparse", "sparse(nnz=2)",
+                "(b) on sparse, 2 nonzero", MIX_TASK, models);
+}
+
+static void make_fig7(repro *r)
+{
+  static const char *const models[][2] = {
+    {"relu", "w = 0 (ReLU)"}, {"relu25", "w = 0.25"}, {"relu50", "w = 0.5"},
+    {"relu75", "w = 0.75"}, {"dense", "w = 1 (dense)"}, {NULL, NULL}
+  };
+  make_mixtures(r, "fig7", "Fig 7: models of w dense + (1 - w) ReLU networks", "relu(hidden=100)",
+                "(b) on ReLU networks", RELU_MIX_TASK, models);
+}
+
+/* Figures 8 and 9: the same mixture at several sizes. */
+static void make_sizes(repro *r, const char *name, const char *heading, const char *other,
+                       const char *title, const char *mixture_text, const char *const (*models)[2],
+                       const char *claim)
+{
+  const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
+  const icl_task mixture = parse_task(mixture_text, s.dims);
+  figure *f = new_figure(name, heading, 2);
+  evaluation a = curves_panel(r, f, "(a) on dense", "dense", models, &mixture);
+  evaluation b = curves_panel(r, f, title, other, models, &mixture);
+  const int last = a.n - 2;        /* the optimum of the class */
+  finish_figure(r, f);
+  verdict(r, name, claim,
+          "measured with %d pairs, on dense / on %s: %s %.3f / %.3f, %s %.3f / %.3f\n"
+          "optimum: %.3f / %.3f", s.at, other, a.p[0].name, mean_error(&a, 0, s.at),
+          mean_error(&b, 0, s.at), a.p[last - 1].name, mean_error(&a, last - 1, s.at),
+          mean_error(&b, last - 1, s.at), mean_error(&a, last, s.at), mean_error(&b, last, s.at));
+  free_evaluation(&a);
+  free_evaluation(&b);
+}
+
+static void make_fig8(repro *r)
+{
+  static const char *const laptop[][2] = {
+    {"mix", "3 layers, width 64"}, {"mix-small", "6 layers, width 128"}, {NULL, NULL}
+  };
+  static const char *const paper[][2] = {
+    {"mix-tiny", "3 layers, width 64"}, {"mix-small", "6 layers, width 128"},
+    {"mix", "12 layers, width 256"}, {NULL, NULL}
+  };
+  make_sizes(r, "fig8", "Fig 8: 0.5 dense + 0.5 sparse at several sizes", "sparse(nnz=2)",
+             "(b) on sparse, 2 nonzero", MIX_TASK, r->scale == LAPTOP ? laptop : paper,
+             "selection improves with size, most of all on the sparse class");
+}
+
+static void make_fig9(repro *r)
+{
+  static const char *const laptop[][2] = {
+    {"relu50", "3 layers, width 64"}, {"relu50-small", "6 layers, width 128"}, {NULL, NULL}
+  };
+  static const char *const paper[][2] = {
+    {"relu50-tiny", "3 layers, width 64"}, {"relu50-small", "6 layers, width 128"},
+    {"relu50", "12 layers, width 256"}, {NULL, NULL}
+  };
+  make_sizes(r, "fig9", "Fig 9: 0.5 dense + 0.5 ReLU networks at several sizes",
+             "relu(hidden=100)", "(b) on ReLU networks", RELU_MIX_TASK,
+             r->scale == LAPTOP ? laptop : paper,
+             "size matters on dense (the smallest is poor), hardly on ReLU networks");
+}
+
+/* ----- fig3: functions between the classes --------------------------------------------------- */
+
+/* Noise variances of the mixture's Bayes predictor, to see which the model resembles. */
+static const char *const noises[] = {
+  "bayes:1e-6", "bayes:1e-5", "bayes:1e-4", "bayes:3e-4", "bayes:1e-3", "bayes:2e-3",
+  "bayes:5e-3", "bayes:1e-2", "bayes:2e-2", "bayes:5e-2", "bayes:1e-1", "bayes:2e-1", "bayes:5e-1"
+};
+enum { N_NOISES = sizeof noises / sizeof *noises, MAX_NNZ = 20 };
+
+/* Columns of the sweep's evaluations. */
+enum { SPARSE, DENSE, MIXED, BAYES_SPARSE, BAYES_MIXED, N_SWEEP };
+
+typedef struct sweep {
+  double nnz[MAX_NNZ], error[N_SWEEP][MAX_NNZ];
+  double to_dense[MAX_NNZ], to_sparse[MAX_NNZ];  /* normalised differences of the mixture     */
+  double distance[N_NOISES];       /* sum over nnz of E (mixture - Bayes with that noise)^2   */
+} sweep;
+
+static void sweep_point(repro *r, sweep *w, int nnz, const icl_task *sparse, const icl_task *mix)
+{
+  const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
+  evaluation v;
+  double apart;
+  char text[40];
+  int i;
+  write_nnz(text, nnz);
+  v = new_evaluation(r, text, PROBLEM_LINEAR);
+  v.pairs = s.at;
+  v.at = 1;
+  add_model(&v, "sparse", get_model(r, "sparse"));
+  add_model(&v, "dense", get_model(r, "dense"));
+  add_model(&v, "mix", get_model(r, "mix"));
+  add_baseline(&v, "optimum of sparse", "bayes", sparse);
+  add_baseline(&v, "optimum of mixture", "bayes", mix);
+  for (i = 0; i < N_NOISES; i++) add_baseline(&v, noises[i], noises[i], mix);
+  evaluate(&v);
+  w->nnz[nnz - 1] = nnz;
+  for (i = 0; i < N_SWEEP; i++) w->error[i][nnz - 1] = mean_error(&v, i, 0);
+  for (i = 0; i < N_NOISES; i++) w->distance[i] += mean_difference(&v, MIXED, N_SWEEP + i, 0);
+  apart = mean_difference(&v, SPARSE, DENSE, 0);
+  w->to_dense[nnz - 1] = mean_difference(&v, MIXED, DENSE, 0) / apart;
+  w->to_sparse[nnz - 1] = mean_difference(&v, MIXED, SPARSE, 0) / apart;
+  free_evaluation(&v);
+}
+
+static void draw_sweep(repro *r, const sweep *w, int n)
+{
+  static const char *const names[] = {"mixture", "sparse only", "dense only", "optimum of sparse",
+                                      "optimum of mixture"};
+  static const int order[] = {MIXED, SPARSE, DENSE, BAYES_SPARSE, BAYES_MIXED};
+  const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
+  figure *f = new_figure("fig3", "Fig 3: functions between the classes", 2);
+  plot *p = add_panel(f, "nonzero coefficients", "mean squared error", "(a) after %d pairs", s.at);
+  int i;
+  for (i = 0; i < N_SWEEP; i++)
+    add_series(f, names[i], PLOT_CURVE, n, w->nnz, w->error[order[i]], NULL, NULL);
+  p->y_to = 1.1;
+  p = add_panel(f, "nonzero coefficients", "normalised squared difference",
+                "(b) mixture - dense (black), - sparse");
+  add_series(f, "mixture - dense", PLOT_CURVE, n, w->nnz, w->to_dense, NULL, NULL);
+  add_series(f, "mixture - sparse", PLOT_CURVE, n, w->nnz, w->to_sparse, NULL, NULL);
+  p->y_to = 1.1;
+  finish_figure(r, f);
+}
+
+static void make_fig3(repro *r)
+{
+  const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
+  const icl_task sparse = parse_task("sparse(nnz=2)", s.dims), mix = parse_task(MIX_TASK, s.dims);
+  sweep *w = allocate(1, sizeof *w);
+  double worst = -INFINITY;
+  int nnz, best = 0, i, crossing = 0;
+  for (nnz = 1; nnz <= s.dims; nnz++) sweep_point(r, w, nnz, &sparse, &mix);
+  draw_sweep(r, w, s.dims);
+  for (i = 0; i < s.dims; i++)
+    worst = fmax(worst, w->error[MIXED][i] - fmin(w->error[SPARSE][i], w->error[DENSE][i]));
+  for (i = 1; i < N_NOISES; i++) if (w->distance[i] < w->distance[best]) best = i;
+  while (crossing < s.dims && w->error[SPARSE][crossing] < w->error[DENSE][crossing]) crossing++;
+  verdict(r, "fig3", "between its classes the mixture is as good as the better specialist, and "
+          "turns from one into the other near 4 of 20 nonzero coefficients",
+          "measured: at worst %.3f above the better specialist, which changes at %d nonzero; the "
+          "mixture is most like Bayes with noise variance %s (mean squared difference %.4f)\n"
+          "optimum of the mixture: %.3f at 2 nonzero, %.3f at %d", worst, crossing + 1,
+          noises[best] + strlen("bayes:"), w->distance[best] / s.dims, w->error[BAYES_MIXED][1],
+          w->error[BAYES_MIXED][s.dims - 1], s.dims);
+  free(w);
+}
+
+const figure_row linear_figures[] = {
+  {"fig1", "models of dense, sparse and both functions on each", make_fig1},
+  {"fig2", "learning curves for five shares of dense and sparse", make_fig2},
+  {"fig3", "functions between dense and sparse; effective noise of the mixture", make_fig3},
+  {"fig7", "learning curves for five shares of dense and ReLU networks", make_fig7},
+  {"fig8", "size study on dense and sparse", make_fig8},
+  {"fig9", "size study on dense and ReLU networks", make_fig9},
+  {NULL, NULL, NULL}
+};

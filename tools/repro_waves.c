@@ -1,0 +1,408 @@
+/* Figures 4, 5 and 6 of Yadlowsky et al. 2023, on functions of one input, and two that go on from
+ * them: a mixture that repairs figure 5, and the surprise figure as a detector.
+ * SPDX-License-Identifier: MIT */
+#include "repro.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_TASK "dense"
+#define SINE_TASK "sine"
+#define BOTH_TASK "0.5*dense + 0.5*sine"
+
+/* Context and sweep of one panel: examples at x ~ N(0, 1), then predictions for a row of x's. */
+enum { SWEEP_POINTS = 201, MAX_PAIRS = 64 };
+
+/* ----- the sweep of a query ------------------------------------------------------------------ */
+
+typedef struct prompt {
+  int n;                           /* examples                                                */
+  float x[MAX_PAIRS], y[MAX_PAIRS];
+  float query[SWEEP_POINTS], truth[SWEEP_POINTS];
+} prompt;
+
+/* Examples of a function without chance, and its values from -range to range. */
+static prompt draw_prompt(const repro *r, const char *text, double range)
+{
+  const icl_task task = parse_task(text, 1);
+  float *f = allocate(icl_prompt_scratch(&task), sizeof *f);
+  icl_rng rng;
+  prompt p;
+  int i;
+  p.n = problem_shape(r->scale, PROBLEM_WAVE).at;
+  icl_rng_init(&rng, r->seed, 0, 0);
+  check(icl_prompt_sample(&task, NULL, &rng, p.n, p.x, p.y, NULL, f), text);
+  for (i = 0; i < SWEEP_POINTS; i++) {
+    p.query[i] = (float)(range * (2.0 * i / (SWEEP_POINTS - 1) - 1));
+    p.truth[i] = icl_function_eval(f, &p.query[i], &task);
+  }
+  free(f);
+  return p;
+}
+
+static void add_floats(figure *f, const char *name, plot_kind kind, int n, const float *x,
+                       const float *y)
+{
+  double *wide = allocate(2 * (size_t)n, sizeof *wide);
+  int i;
+  for (i = 0; i < n; i++) {
+    wide[i] = (double)x[i];
+    wide[n + i] = (double)y[i];
+  }
+  add_series(f, name, kind, n, wide, wide + n, NULL, NULL);
+  free(wide);
+}
+
+static void add_model_sweep(repro *r, figure *f, const prompt *p, const char *name,
+                            const char *title)
+{
+  float y[SWEEP_POINTS];
+  icl_ctx *c;
+  int i;
+  check(icl_ctx_new(&c, get_model(r, name), p->n, SWEEP_POINTS), name);
+  for (i = 0; i < p->n; i++) check(icl_add(c, &p->x[i], p->y[i]), name);
+  check(icl_predict_batch(c, SWEEP_POINTS, p->query, y), name);
+  add_floats(f, title, PLOT_CURVE, SWEEP_POINTS, p->query, y);
+  icl_ctx_delete(c);
+}
+
+static void add_bayes_sweep(figure *f, const prompt *p, const char *prior, const char *title)
+{
+  const icl_task task = parse_task(prior, 1);
+  icl_baseline b;
+  float y[SWEEP_POINTS];
+  void *scratch;
+  check(icl_baseline_parse(&b, "bayes:1e-4", NULL), prior);
+  scratch = allocate(icl_baseline_scratch(&b, p->n, 1), 1);
+  check(icl_baseline_predict(&b, &task, p->n, 1, p->x, p->y, SWEEP_POINTS, p->query, y, scratch),
+        prior);
+  add_floats(f, title, PLOT_CURVE, SWEEP_POINTS, p->query, y);
+  free(scratch);
+}
+
+/* A panel of figures 4 to 6: truth, examples, models, the optimum of the mixture. */
+static void add_sweep(repro *r, figure *f, const char *function, double range, const char *title,
+                      const char *const (*models)[2])
+{
+  const prompt p = draw_prompt(r, function, range);
+  plot *panel = add_panel(f, "x", "y", "%s", title);
+  int i;
+  panel->y_from = -2.2;
+  panel->y_to = 2.2;
+  add_floats(f, "truth", PLOT_CURVE, SWEEP_POINTS, p.query, p.truth);
+  add_floats(f, "examples", PLOT_DOTS, p.n, p.x, p.y);
+  for (i = 0; models[i][0]; i++) add_model_sweep(r, f, &p, models[i][0], models[i][1]);
+  add_bayes_sweep(f, &p, BOTH_TASK, "optimum of mixture");
+}
+
+/* ----- errors on one function after another -------------------------------------------------- */
+
+/* Mean squared errors with 16 pairs on a task; predictor i goes to e[i]. */
+typedef struct contest {
+  int n;
+  const char *names[MAX_SERIES], *models[MAX_SERIES], *baselines[MAX_SERIES], *priors[MAX_SERIES];
+} contest;
+
+static void add_to(contest *c, const char *name, const char *model, const char *baseline,
+                   const char *prior)
+{
+  c->names[c->n] = name;
+  c->models[c->n] = model;
+  c->baselines[c->n] = baseline;
+  c->priors[c->n++] = prior;
+}
+
+static void run_contest(repro *r, const contest *c, const char *task, double *e)
+{
+  evaluation v = new_evaluation(r, task, PROBLEM_WAVE);
+  icl_task priors[MAX_SERIES];
+  int i;
+  v.pairs = problem_shape(r->scale, PROBLEM_WAVE).at;
+  v.at = 1;
+  for (i = 0; i < c->n; i++) {
+    if (c->models[i]) {
+      add_model(&v, c->names[i], get_model(r, c->models[i]));
+      continue;
+    }
+    if (c->priors[i]) priors[i] = parse_task(c->priors[i], 1);
+    add_baseline(&v, c->names[i], c->baselines[i], c->priors[i] ? &priors[i] : NULL);
+  }
+  evaluate(&v);
+  for (i = 0; i < c->n; i++) e[i] = mean_error(&v, i, 0);
+  free_evaluation(&v);
+}
+
+/* ----- fig4 ---------------------------------------------------------------------------------- */
+
+static const char *const three_models[][2] = {
+  {"line", "model: lines"}, {"sine", "model: sinusoids"}, {"both", "model: both"}, {NULL, NULL}
+};
+
+static void make_fig4(repro *r)
+{
+  figure *f = new_figure("fig4", "Fig 4: 16 examples (dots), predictions for all x", 3);
+  double e[3][1];
+  contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
+  add_sweep(r, f, "slope", 2, "(a) a line", three_models);
+  add_sweep(r, f, "cosine", 2, "(b) a cosine", three_models);
+  add_sweep(r, f, "convex(slope, cosine, alpha=0.5)", 2, "(c) half line, half cosine",
+            three_models);
+  finish_figure(r, f);
+  add_to(&c, "both", "both", NULL, NULL);
+  run_contest(r, &c, "slope", e[0]);
+  run_contest(r, &c, "cosine", e[1]);
+  run_contest(r, &c, "convex(slope, cosine, alpha=0.5)", e[2]);
+  verdict(r, "fig4", "the model of both classes follows lines and cosines, and no convex "
+          "combination of them",
+          "measured: root mean squared error of `both` %.3f on x, %.3f on cos(2 pi x), %.3f on "
+          "their mean\noptimum: 0 on all three", sqrt(e[0][0]), sqrt(e[1][0]), sqrt(e[2][0]));
+}
+
+/* ----- fig5 and diversity: convex combinations ------------------------------------------------ */
+
+enum { N_ALPHAS = 11 };
+
+static void convex_text(char text[64], double alpha)
+{
+  snprintf(text, 64, "convex(slope, cosine, alpha=%g)", alpha);
+}
+
+/* Errors of everyone over alpha = 0, 0.1, .. 1 as a figure of one panel; e[predictor][alpha]. */
+static void alpha_figure(repro *r, const contest *c, const char *name, const char *title,
+                         double (*e)[N_ALPHAS])
+{
+  figure *f = new_figure(name, NULL, 1);
+  double alpha[N_ALPHAS], at[MAX_SERIES];
+  plot *p = add_panel(f, "alpha (0: cosine, 1: line)", "mean squared error", "%s", title);
+  int i, j;
+  for (i = 0; i < N_ALPHAS; i++) {
+    char text[64];
+    alpha[i] = i / (N_ALPHAS - 1.0);
+    convex_text(text, alpha[i]);
+    run_contest(r, c, text, at);
+    for (j = 0; j < c->n; j++) e[j][i] = at[j];
+  }
+  for (j = 0; j < c->n; j++)
+    add_series(f, c->names[j], PLOT_CURVE, N_ALPHAS, alpha, e[j], NULL, NULL);
+  p->y_to = 0.6;
+  finish_figure(r, f);
+}
+
+static void make_fig5(repro *r)
+{
+  static const double alphas[] = {0.1, 0.2, 0.3, 0.7, 0.8, 0.9};
+  figure *f = new_figure("fig5", "Fig 5: alpha x + (1 - alpha) cos(2 pi x) from 16 examples", 3);
+  contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
+  double e[MAX_SERIES][N_ALPHAS];
+  int i, most = 0;
+  for (i = 0; i < 6; i++) {
+    char text[64], title[32];
+    convex_text(text, alphas[i]);
+    snprintf(title, sizeof title, "alpha = %g", alphas[i]);
+    add_sweep(r, f, text, 2, title, three_models);
+  }
+  finish_figure(r, f);
+  add_to(&c, "both", "both", NULL, NULL);
+  add_to(&c, "line", "line", NULL, NULL);
+  add_to(&c, "sine", "sine", NULL, NULL);
+  add_to(&c, "optimum of mixture", NULL, "bayes:1e-4", BOTH_TASK);
+  add_to(&c, "least squares", NULL, "ols", NULL);
+  add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
+  alpha_figure(r, &c, "fig5-error", "Fig 5: error after 16 pairs", e);
+  for (i = 0; i < N_ALPHAS; i++) if (e[0][i] > e[0][most]) most = i;
+  verdict(r, "fig5", "predictions are reasonable where one class dominates and erratic where both "
+          "matter",
+          "measured: error of `both` %.4f at alpha 0, %.4f at 1, largest %.3f at %.1f; the mixture's "
+          "own optimum has %.3f there\noptimum with the class known: %.4f", e[0][0],
+          e[0][N_ALPHAS - 1], e[0][most], most / (N_ALPHAS - 1.0), e[3][most], e[5][most]);
+}
+
+/* Share of the pretraining mixture that convex combinations have. */
+static void make_diversity(repro *r)
+{
+  static const char *const names[] = {"both", "convex10", "convex25", "convex50"};
+  static const double shares[] = {0, 0.1, 0.25, 0.5};
+  contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
+  double e[MAX_SERIES][N_ALPHAS], pure[3][MAX_SERIES], y[3][4];
+  figure *f;
+  int i;
+  add_to(&c, "share 0", "both", NULL, NULL);
+  add_to(&c, "share 0.1", "convex10", NULL, NULL);
+  add_to(&c, "share 0.25", "convex25", NULL, NULL);
+  add_to(&c, "share 0.5", "convex50", NULL, NULL);
+  add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
+  alpha_figure(r, &c, "diversity", "Figure 5 repaired: convex combinations in the mixture", e);
+  run_contest(r, &c, LINE_TASK, pure[0]);
+  run_contest(r, &c, SINE_TASK, pure[1]);
+  run_contest(r, &c, "convex(dense, sine)", pure[2]);
+  f = new_figure("diversity-share", NULL, 1);
+  add_panel(f, "share of convex combinations in the mixture", "mean squared error",
+            "What diversity costs and gives, after 16 pairs")->log_y = 1;
+  for (i = 0; i < 4; i++) {
+    y[0][i] = pure[2][i];
+    y[1][i] = pure[0][i];
+    y[2][i] = pure[1][i];
+  }
+  add_series(f, "on convex", PLOT_CURVE, 4, shares, y[0], NULL, NULL);
+  add_series(f, "on lines", PLOT_CURVE, 4, shares, y[1], NULL, NULL);
+  add_series(f, "on sinusoids", PLOT_CURVE, 4, shares, y[2], NULL, NULL);
+  finish_figure(r, f);
+  (void)names;
+  verdict(r, "diversity", "(not in the paper) does training on convex combinations repair Fig 5?",
+          "measured with shares 0 / 0.1 / 0.25 / 0.5: on convex combinations %.3f / %.3f / %.3f / "
+          "%.3f, on lines %.4f / %.4f / %.4f / %.4f, on sinusoids %.3f / %.3f / %.3f / %.3f\n"
+          "optimum: %.4f on convex combinations", y[0][0], y[0][1], y[0][2], y[0][3], y[1][0],
+          y[1][1], y[1][2], y[1][3], y[2][0], y[2][1], y[2][2], y[2][3], pure[2][4]);
+}
+
+/* ----- fig6: frequencies --------------------------------------------------------------------- */
+
+/* Density of Gamma(6, 1/6): 6^6 w^5 exp(-6 w) / 5!. */
+static double gamma_density(double w) { return 46656 * pow(w, 5) * exp(-6 * w) / 120; }
+
+enum { N_FREQUENCIES = 25, BOTH = 0, SINE = 1, BAYES = 2 };
+
+static void frequency_figure(repro *r, double *w, double (*e)[N_FREQUENCIES])
+{
+  figure *f = new_figure("fig6-error", NULL, 1);
+  contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
+  double density[N_FREQUENCIES], at[MAX_SERIES];
+  plot *p = add_panel(f, "frequency", "mean squared error; density",
+                      "Fig 6: error on cos(2 pi w x) after 16 pairs");
+  int i, j;
+  add_to(&c, "model: both", "both", NULL, NULL);
+  add_to(&c, "model: sinusoids", "sine", NULL, NULL);
+  add_to(&c, "optimum of mixture", NULL, "bayes:1e-4", BOTH_TASK);
+  for (i = 0; i < N_FREQUENCIES; i++) {
+    char text[64];
+    w[i] = i ? 0.2 * i : 0.01;
+    density[i] = gamma_density(w[i]);
+    snprintf(text, sizeof text, "cosine(f=%g)", w[i]);
+    run_contest(r, &c, text, at);
+    for (j = 0; j < c.n; j++) e[j][i] = at[j];
+  }
+  for (j = 0; j < c.n; j++)
+    add_series(f, c.names[j], PLOT_CURVE, N_FREQUENCIES, w, e[j], NULL, NULL);
+  add_series(f, "density in training", PLOT_CURVE, N_FREQUENCIES, w, density, NULL, NULL);
+  p->y_to = 1.2;
+  finish_figure(r, f);
+}
+
+static void make_fig6(repro *r)
+{
+  static const char *const two_models[][2] = {
+    {"sine", "model: sinusoids"}, {"both", "model: both"}, {NULL, NULL}
+  };
+  static const double frequencies[] = {0.01, 0.1, 0.5, 1, 2, 5};
+  figure *f = new_figure("fig6", "Fig 6: cos(2 pi w x) from 16 examples", 3);
+  double w[N_FREQUENCIES], e[3][N_FREQUENCIES];
+  int i;
+  for (i = 0; i < 6; i++) {
+    char text[64], title[32];
+    snprintf(text, sizeof text, "cosine(f=%g)", frequencies[i]);
+    snprintf(title, sizeof title, "w = %g", frequencies[i]);
+    add_sweep(r, f, text, frequencies[i] > 4 ? 2 : 1.5, title, two_models);
+  }
+  finish_figure(r, f);
+  frequency_figure(r, w, e);
+  verdict(r, "fig6", "good at frequencies that were frequent in training, degrading dramatically "
+          "where they were rare",
+          "measured: error of `both` %.4f at frequency %.1f, %.4f at %.1f, %.3f at %.1f, %.2f at "
+          "%.1f\noptimum: %.4f, %.4f, %.4f; beyond 5 the grid ends", e[BOTH][0], w[0], e[BOTH][5],
+          w[5], e[BOTH][10], w[10], e[BOTH][24], w[24], e[BAYES][0], e[BAYES][5], e[BAYES][10]);
+}
+
+/* ----- surprise: the detector ----------------------------------------------------------------- */
+
+/* icl_surprise of `both` after so many pairs of each of n prompts of a task. */
+static void surprises(repro *r, const char *text, int pairs, uint64_t stream, double *s)
+{
+  const icl_task task = parse_task(text, 1);
+  float *f = allocate(icl_prompt_scratch(&task), sizeof *f), x[MAX_PAIRS], y[MAX_PAIRS], figure;
+  icl_ctx *c;
+  int i, k;
+  check(icl_ctx_new(&c, get_model(r, "both"), pairs, 1), "both");
+  for (i = 0; i < r->prompts; i++) {
+    icl_rng rng;
+    icl_rng_init(&rng, r->seed + 1, stream, (uint64_t)i);
+    check(icl_prompt_sample(&task, NULL, &rng, pairs, x, y, NULL, f), text);
+    check(icl_rewind(c, 0), "both");
+    for (k = 0; k < pairs; k++) check(icl_add(c, &x[k], y[k]), "both");
+    check(icl_surprise(c, &figure), "both");
+    s[i] = (double)figure;
+  }
+  icl_ctx_delete(c);
+  free(f);
+}
+
+static int compare(const void *a, const void *b)
+{
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Share of alarms among b[n] at each share of false alarms among a[n], both of which are sorted;
+ * returns the area under the curve, which is P(b > a). */
+enum { ROC_POINTS = 101 };
+static double roc(double *a, double *b, int n, double *rate)
+{
+  double area = 0;
+  int i, j = 0;
+  qsort(a, (size_t)n, sizeof *a, compare);
+  qsort(b, (size_t)n, sizeof *b, compare);
+  for (i = 0; i < n; i++) {
+    while (j < n && a[j] < b[i]) j++;
+    area += j;
+  }
+  for (i = 0; i < ROC_POINTS; i++) {
+    const int above = (int)((double)n * i / (ROC_POINTS - 1));
+    const double threshold = above < n ? a[n - 1 - above] : -INFINITY;
+    for (j = 0; j < n && b[j] <= threshold;) j++;
+    rate[i] = (double)(n - j) / n;
+  }
+  return area / ((double)n * n);
+}
+
+static void make_surprise(repro *r)
+{
+  static const char *const outside[][2] = {
+    {"convex(dense, sine, alpha=0.5)", "convex combinations"},
+    {"tone(fmin=3, fmax=5)", "frequencies 3 to 5"},
+    {"tone(fmin=0, fmax=0.1)", "frequencies 0 to 0.1"}
+  };
+  const size_t n = (size_t)r->prompts;
+  double *in = allocate(n, sizeof *in), *out = allocate(n, sizeof *out);
+  double x[ROC_POINTS], y[ROC_POINTS], area[2][3];
+  figure *f = new_figure("surprise", "The surprise figure as a detector, model `both`", 2);
+  int i, j;
+  for (i = 0; i < ROC_POINTS; i++) x[i] = i / (ROC_POINTS - 1.0);
+  for (i = 0; i < 2; i++) {
+    const int pairs = i ? 16 : 8;
+    plot *p = add_panel(f, "false alarms (mixture)", "alarms", "after %d pairs", pairs);
+    p->y_to = 1.02;
+    for (j = 0; j < 3; j++) {
+      surprises(r, BOTH_TASK, pairs, 0, in);
+      surprises(r, outside[j][0], pairs, 1, out);
+      area[i][j] = roc(in, out, r->prompts, y);
+      add_series(f, outside[j][1], PLOT_CURVE, ROC_POINTS, x, y, NULL, NULL);
+    }
+    add_series(f, "no information", PLOT_CURVE, ROC_POINTS, x, x, NULL, NULL);
+  }
+  finish_figure(r, f);
+  verdict(r, "surprise", "(not in the paper) does the model know when it is out of its mixture?",
+          "measured: area under the ROC curve after 8 / 16 pairs: convex combinations %.3f / %.3f, "
+          "frequencies 3 to 5 %.3f / %.3f, 0 to 0.1 %.3f / %.3f\noptimum: 1", area[0][0],
+          area[1][0], area[0][1], area[1][1], area[0][2], area[1][2]);
+  free(in);
+  free(out);
+}
+
+const figure_row wave_figures[] = {
+  {"fig4", "lines, cosines and their mean: predictions for all x", make_fig4},
+  {"fig5", "convex combinations of a line and a cosine", make_fig5},
+  {"fig6", "cosines of rare frequencies", make_fig6},
+  {"diversity", "convex combinations in the mixture repair fig5", make_diversity},
+  {"surprise", "area under the ROC curve of icl_surprise", make_surprise},
+  {NULL, NULL, NULL}
+};

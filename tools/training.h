@@ -1,0 +1,20 @@
+/* A training run with its files, its progress on stderr, and its end by a signal.
+ * SPDX-License-Identifier: MIT */
+#ifndef ICL_TOOLS_TRAINING_H
+#define ICL_TOOLS_TRAINING_H
+
+#include "common.h"
+#include "icl_train.h"
+
+typedef struct training {
+  icl_train_options o;
+  const char *out;                 /* the checkpoint; its state is OUT.state                  */
+  int resume, force;               /* go on from the state if there is one; overwrite         */
+  int64_t save_every, log_every;   /* steps; log_every 0: a line in 5 s                       */
+} training;
+
+/* Trains to the end: 1; or to SIGINT or SIGTERM, and saves: 0.  What the options lack is cmd's bad
+ * usage; whatever else fails is exit 1. */
+int train(const command *cmd, const training *t);
+
+#endif
