@@ -1028,6 +1028,40 @@ TEST(convex_oracle)
   }
 }
 
+/* alpha ~ U(0, 1) is what 60 even values of alpha say together. */
+TEST(unknown_alpha)
+{
+  enum { N = 5, VALUES = 60 };
+  static double evidence[VALUES][N + 1];
+  static float out[VALUES][N];
+  icl_task whole = task("convex(dense, sine)", 1);
+  float got[N];
+  double together[N + 1];
+  int prompt, k, i;
+  for (prompt = 0; prompt < 3; prompt++) {
+    draw_curve((uint64_t)(prompt + 40), "convex(dense, sine)", N, 1);
+    for (i = 0; i < VALUES; i++) {
+      char text[64];
+      icl_task t;
+      sprintf(text, "convex(dense, sine, alpha=%.7f)", (i + 0.5) / VALUES);
+      t = task(text, 1);
+      CHECK_EQ(icl_bayes_curve(&t, 1e-4, N, 1, X, y, out[i], NULL, evidence[i], scratch_block),
+               ICL_OK);
+    }
+    CHECK_EQ(icl_bayes_curve(&whole, 1e-4, N, 1, X, y, got, NULL, together, scratch_block), ICL_OK);
+    for (k = 0; k <= N; k++) {
+      double sum = 0, mean = 0;
+      for (i = 0; i < VALUES; i++) {
+        double p = exp(evidence[i][k] - together[k]) / VALUES;
+        sum += p;
+        if (k < N) mean += p * (double)out[i][k];
+      }
+      CHECK_NEAR(sum, 1, 0.05);
+      if (k < N) CHECK_NEAR(got[k], mean / sum, 5e-3);
+    }
+  }
+}
+
 /* One pair of a Gaussian process by hand: f(q) = K(q, x) / (K(x, x) + noise) y. */
 TEST(relu_of_one_pair)
 {
@@ -1206,6 +1240,7 @@ int main(void)
   RUN(curves_of_all);
   RUN(sine_reference);
   RUN(convex_oracle);
+  RUN(unknown_alpha);
   RUN(relu_of_one_pair);
   RUN(relu_reference);
   RUN(bayes_of_mixed_noise);
