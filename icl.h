@@ -45,8 +45,9 @@
  * MEMORY.  Functions that need memory come with one that says how much, to the byte: that much
  * works, one byte less is refused.  Any alignment will do.  Nothing is allocated after init.
  * Calls take less than 4 KB of stack, and nothing recurses.  Weights are used where they lie,
- * F32 as well as F16 and BF16 in the matrices of blocks: a model in flash costs RAM only for a
- * table of pointers (on little-endian machines; elsewhere they are copied).  What a model or a
+ * F32 as well as F16, BF16 and I8 in the matrices of blocks: a model in flash costs RAM only for
+ * a table of pointers (on little-endian machines; elsewhere they are copied).  A context may keep
+ * its keys and values in F16, BF16 or I8 (icl_ctx_init_kv).  What a model or a
  * context was made from must stay in place as long as it is used: data, mem, and for a context
  * its icl_model.
  *
@@ -62,15 +63,19 @@
  * THREADS.  A model is never changed and may be shared.  A context belongs to one thread at a time,
  * and may have its work done by several (icl_ctx_threads).
  *
- * NUMERICS.  F32 throughout.  The answer to a query is the same bits whether it comes alone or in a
- * batch, and whether the pairs came one by one or all at once: every element of every product is
- * one chain of multiply-adds in a fixed order.  Between instruction sets answers differ by
- * rounding.
+ * NUMERICS.  F32 throughout; what is stored in fewer bytes is unpacked as it is read.  The answer
+ * to a query is the same bits whether it comes alone or in a batch, and whether the pairs came one
+ * by one or all at once: every element of every product is one chain of multiply-adds in a fixed
+ * order.  Between instruction sets answers differ by rounding.
  *
  * CHECKPOINT.  safetensors, as PyTorch's save_file(model.state_dict(), path, metadata) writes it:
  *     bytes 0 .. 7     n, length of the header, little-endian; at most 2^20
  *     8 .. 8 + n       JSON {"__metadata__": {..}, NAME: {"dtype", "shape", "data_offsets"}, ..}
- *     8 + n ..         the tensors, which tile this part exactly: F32, F16, BF16, little-endian
+ *     8 + n ..         the tensors, which tile this part exactly: F32, F16, BF16, little-endian,
+ *                      and I8 for the four matrices of a block: c_attn, attn.c_proj, c_fc and
+ *                      mlp.c_proj, "NAME.weight" [in, out]; then there is "NAME.weight.scale",
+ *                      F32 [out], above 0 and at most 2^120, and the weight in row i and column j
+ *                      is I8[i][j] scale[j], -128 being a number like others
  *   names              those of Garg et al.'s state dict, see >>tensors; "module." and
  *                      "_orig_mod." in front are accepted, "_backbone.wte.weight", "*.attn.bias"
  *                      and "*.attn.masked_bias" are skipped, others are errors
@@ -172,6 +177,7 @@ typedef struct icl_model {
   uint64_t digest;                 /* see >>digest; 0 after icl_model_bind                    */
   const void **weights;            /* [slots] in the order of the tensor table                */
   unsigned char *types;            /* [slots] how they are stored, an icl__dtype; NULL: F32   */
+  const float **scales;            /* [slots] of I8 weights, one a column; NULL: none is I8   */
   /* [n_typical][3] mean, median, 99th percentile, see >>surprise */
   const float *typical;
   int n_typical;
@@ -181,6 +187,13 @@ typedef struct icl_model {
 
 /* Runs task(arg, 0) .. task(arg, n - 1) in any order, on any threads, and returns when all have. */
 typedef void icl_parallel(void *user, int n, void (*task)(void *arg, int i), void *arg);
+
+/* How a checkpoint stores the four weight matrices of each block, all else being F32; and how a
+ * context stores keys and values. */
+typedef enum icl_storage {
+  ICL_STORE_F32, ICL_STORE_F16, ICL_STORE_BF16,
+  ICL_STORE_I8                     /* whole numbers from -127 to 127 times a scale            */
+} icl_storage;
 
 /* The pairs seen so far, and scratch.  One per thread.  Put it anywhere. */
 typedef struct icl_ctx {
@@ -197,8 +210,10 @@ typedef struct icl_ctx {
   float *x_mean, *x_std;           /* [d] the model sees (x - x_mean) / x_std                 */
   float *y_scale;                  /* [2] y_mean, y_std                                       */
   float *residuals;                /* [max_pairs] y - prediction, in the caller's units       */
-  float *keys;                     /* [L][C][key_row] transposed: one row per channel         */
-  float *values;                   /* [L][2 max_pairs][C]                                     */
+  icl_storage kv;                  /* how keys and values are stored                          */
+  void *keys;                      /* [L][C][key_row] transposed: one row per channel         */
+  void *values;                    /* [L][2 max_pairs][C]                                     */
+  float *key_scales, *value_scales;    /* [L][H][key_row] one a token and head, I8 only; NULL */
   float *positions;                /* [2 max_pairs + 1][C], sinusoidal positions only         */
   float *tokens;                   /* [rows][d]                                               */
   float *stream;                   /* [rows][C] the residual stream                           */
@@ -208,15 +223,13 @@ typedef struct icl_ctx {
   float *pack;
 } icl_ctx;
 
-/* How a checkpoint stores the four weight matrices of each block; all else is F32. */
-typedef enum icl_storage { ICL_STORE_F32, ICL_STORE_F16, ICL_STORE_BF16 } icl_storage;
-
 /* What else a checkpoint says about itself; NULL fields are left out of the file.  Set all of it to
  * zero first. */
 typedef struct icl_metadata {
   const char *task;                /* icl.task                                                */
   const char *typical;             /* icl.typical, see >>surprise                             */
-  icl_storage storage;             /* F16 and BF16 are rounded to nearest                     */
+  icl_storage storage;             /* rounded to nearest; I8: a column's scale is its largest
+                                      magnitude / 127                                         */
 } icl_metadata;
 
 /* ===== >>api ================================================================================ */
@@ -231,8 +244,9 @@ ICL_API const char *icl_version(void);
 
 /* Reads the header of the checkpoint data[size] and checks the whole layout, without allocating.
  * cfg (NULL ok) gets the configuration; need (NULL ok) the bytes that icl_model_init wants.  That
- * is small where the weights can be used in place: F32, little-endian host, data 4-aligned.  Other
- * weights are unpacked to F32 there.  Errors: FORMAT, LIMIT, TENSOR, CONFIG, ARG. */
+ * is small where the weights can be used in place: F32, or F16, BF16 and I8 in the matrices of
+ * blocks, little-endian host, data aligned to their size.  Other weights are unpacked to F32
+ * there.  Errors: FORMAT, LIMIT, TENSOR, CONFIG, ARG. */
 ICL_API icl_error icl_inspect(const void *data, size_t size, icl_config *cfg, size_t *need,
                               icl_report *r);
 
@@ -241,6 +255,9 @@ ICL_API icl_error icl_inspect(const void *data, size_t size, icl_config *cfg, si
  * byte), the digest fits if there is one (DIGEST).  MEMORY where mem_size < need. */
 ICL_API icl_error icl_model_init(icl_model *m, const void *data, size_t size,
                                  void *mem, size_t mem_size, icl_report *r);
+
+/* How the matrices of m's blocks are read; where they differ, the first one's type. */
+ICL_API icl_storage icl_model_storage(const icl_model *m);
 
 /* The kernels in use: "avx2", "neon" or "c". */
 ICL_API const char *icl_isa_name(const icl_model *m);
@@ -260,6 +277,16 @@ ICL_API size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch);
 /* An empty context in mem[bytes], any alignment.  ARG, MEMORY. */
 ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
                                void *mem, size_t bytes);
+
+/* The same with keys and values, which are most of a context of many pairs, in fewer bytes: half
+ * of F32's in F16 and BF16, about a quarter in I8 (a byte each, and an F32 for every token and
+ * head).  They are rounded to nearest as pairs are added and unpacked where they are used; the
+ * arithmetic stays F32.  Never the default: predictions change, see examples/models/README.md.
+ * A number that is too large for F16 is NONFINITE.  A pair sees its own rounded key, a query its
+ * own exact one: residuals are not those of icl_predict to the bit. */
+ICL_API size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv);
+ICL_API icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
+                                  icl_storage kv, void *mem, size_t bytes);
 
 /* From now on the model sees (x - x_mean) / x_std and (y - y_mean) / y_std, and answers in the
  * caller's units.  x_mean[d], x_std[d]; NULL means 0 and 1.  These models expect inputs and
@@ -320,8 +347,8 @@ ICL_API size_t icl_ctx_save_bytes(const icl_ctx *c);
 /* Writes pairs, scale and residuals to buf[size], the same bytes on every host.  MEMORY, ARG. */
 ICL_API icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size);
 
-/* Replaces what c holds.  STATE if saved with another model, FULL if c is too small for it,
- * FORMAT, DIGEST or NONFINITE if the bytes are damaged; then c stays as it was. */
+/* Replaces what c holds.  STATE if saved with another model or another kv, FULL if c is too small
+ * for it, FORMAT, DIGEST or NONFINITE if the bytes are damaged; then c stays as it was. */
 ICL_API icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size);
 
 /* ----- the tensor table, and writing checkpoints --------------------------------------------- */
@@ -360,6 +387,8 @@ ICL_API icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const
 #ifndef ICL_NO_MALLOC
 /* A context in memory of its own. */
 ICL_API icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch);
+ICL_API icl_error icl_ctx_new_kv(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch,
+                                 icl_storage kv);
 ICL_API void icl_ctx_delete(icl_ctx *c);
 #ifndef ICL_NO_STDIO
 /* Reads a checkpoint file; IO where it cannot be read.  Reads no more than the file's header
@@ -569,8 +598,14 @@ static float *icl__take_floats(icl__arena *a, size_t count)
   return (float *)icl__take(a, count, sizeof(float));
 }
 
-/* How a tensor is stored. */
-typedef enum icl__dtype { ICL__F32, ICL__F16, ICL__BF16, ICL__OTHER } icl__dtype;
+/* How a tensor is stored.  The first four are those of icl_storage. */
+typedef enum icl__dtype { ICL__F32, ICL__F16, ICL__BF16, ICL__I8, ICL__OTHER } icl__dtype;
+
+/* Bytes of a number of one of our types. */
+static size_t icl__width(icl__dtype type)
+{
+  return type == ICL__F32 ? 4 : type == ICL__I8 ? 1 : 2;
+}
 
 /* An F16 or BF16, given as its bits. */
 static float icl__half(uint32_t h, icl__dtype type)
@@ -605,6 +640,25 @@ static uint32_t icl__to_half(float v, icl__dtype type)
   return sign | (u + 0xfffu + (u >> 13 & 1) - 0x38000000u) >> 13;
 }
 
+/* out[i out_row] = x[i row] / s to the nearest whole number, with s = max |x| / 127, which is
+ * returned: NaN where an x is not finite.  Where s would be no normal number all are 0 and s is
+ * 1. */
+static float icl__to_i8(int8_t *out, size_t out_row, const float *x, size_t row, size_t n)
+{
+  float s = 0.0f;
+  size_t i;
+  for (i = 0; i < n && icl__finite(x + i * row, 1); i++)
+    if (fabsf(x[i * row]) > s) s = fabsf(x[i * row]);
+  s /= 127.0f;
+  if (!(s >= 1.17549435e-38f)) s = 0.0f;
+  if (i < n) s = NAN;
+  for (i = 0; i < n; i++) {
+    float v = s > 0.0f ? x[i * row] / s : 0.0f;
+    out[i * out_row] = (int8_t)(v < 0.0f ? v - 0.5f : v + 0.5f);
+  }
+  return s == 0.0f ? 1.0f : s;
+}
+
 /* a b, or SIZE_MAX where that does not fit. */
 static size_t icl__times(size_t a, size_t b) { return b && a > SIZE_MAX / b ? SIZE_MAX : a * b; }
 
@@ -624,6 +678,11 @@ ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
 {
   __m256i u = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
+}
+ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+{
+  __m128i q = _mm_loadl_epi64((const __m128i *)(const void *)p);
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q));
 }
 ICL__F8 void icl__f8_store(float *p, icl__f8 a) { _mm256_storeu_ps(p, a); }
 ICL__F8 icl__f8 icl__f8_set1(float x) { return _mm256_set1_ps(x); }
@@ -704,6 +763,12 @@ ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
   uint16x8_t h = vld1q_u16(p);
   return icl__f8_make(vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(h), 16)),
                       vreinterpretq_f32_u32(vshll_n_u16(vget_high_u16(h), 16)));
+}
+ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+{
+  int16x8_t q = vmovl_s8(vld1_s8(p));
+  return icl__f8_make(vcvtq_f32_s32(vmovl_s16(vget_low_s16(q))),
+                      vcvtq_f32_s32(vmovl_s16(vget_high_s16(q))));
 }
 ICL__F8 icl__f8 icl__f8_load(const float *p)
 {
@@ -849,7 +914,8 @@ ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
  *
  * Every element of C is one chain of fused multiply-adds, in order of k, that starts at init +
  * bias. Tiling, packing and the number of rows change who computes a chain, never the chain: one
- * query or a thousand, one pass or ten, the bits are the same.
+ * query or a thousand, one pass or ten, the bits are the same. A B of fewer bytes becomes F32 as
+ * it is read, I8 times its scale, and then it is the chain of that F32 B.
  *
  * Many rows: panels of 16 columns of B are packed to lie in a row (256 x 16 floats: half of L1),
  * and a tile of 6 rows x 16 columns stays in twelve registers over a block of 256 steps of k:
@@ -871,6 +937,7 @@ typedef struct icl__mm {
   const float *a; size_t a_row, a_col;      /* A[i][p] is a[i a_row + p a_col]                  */
   const float *b; size_t b_row, b_col;      /* B[p][j] is b[p b_row + j b_col]                  */
   const uint16_t *half; icl__dtype half_type;   /* or B as F16 or BF16, the same strides          */
+  const int8_t *i8; const float *scale;     /* or B[p][j] = i8[..] scale[j]; scale NULL: 1      */
   int b_padded;                             /* rows of B may be read to a multiple of 16 columns */
   const float *init; size_t init_row;       /* [m][n], row stride (0: the same for all); or NULL */
   const float *bias;                        /* [n] or NULL                                      */
@@ -936,7 +1003,18 @@ static void icl__mm_ref4(const icl__mm *g, size_t i, size_t j)
 static float icl__mm_b(const icl__mm *g, size_t p, size_t j)
 {
   size_t at = p * g->b_row + j * g->b_col;
+  if (g->i8) return g->scale ? (float)g->i8[at] * g->scale[j] : (float)g->i8[at];
   return g->half ? icl__half(g->half[at], g->half_type) : g->b[at];
+}
+
+/* Points g at a B stored as a type. */
+static void icl__set_b(icl__mm *g, icl__dtype type, const void *b, const float *scale)
+{
+  g->b = type == ICL__F32 ? (const float *)b : NULL;
+  g->half = type == ICL__F16 || type == ICL__BF16 ? (const uint16_t *)b : NULL;
+  g->half_type = type;
+  g->i8 = type == ICL__I8 ? (const int8_t *)b : NULL;
+  g->scale = scale;
 }
 
 static void icl__mm_ref1(const icl__mm *g, size_t i, size_t j)
@@ -959,31 +1037,46 @@ static void icl__mm_ref(const icl__mm *g)
 {
   size_t i, j;
   for (i = 0; i < g->m; i++) {
-    for (j = 0; !g->half && j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
+    for (j = 0; !g->half && !g->i8 && j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
     for (; j < g->n; j++) icl__mm_ref1(g, i, j);
     icl__mm_after(g, i, 1, 0, g->n);
   }
 }
 
 #if ICL__SIMD
-/* Eight weights of a type, which is a constant at every call; and the first n of them. */
-ICL__F8 icl__f8 icl__f8_weights(const icl__dtype type, const icl__mm *g, size_t at)
+/* Eight weights of a type, which is a constant at every call, from column j of the row that starts
+ * at `row` on; and the first n of them. */
+ICL__F8 icl__f8 icl__f8_weights(const icl__dtype type, const icl__mm *g, size_t row, size_t j)
 {
-  if (type == ICL__F16) return icl__f8_load_f16(g->half + at);
-  if (type == ICL__BF16) return icl__f8_load_bf16(g->half + at);
-  return icl__f8_load(g->b + at);
+  if (type == ICL__F16) return icl__f8_load_f16(g->half + row + j);
+  if (type == ICL__BF16) return icl__f8_load_bf16(g->half + row + j);
+  if (type == ICL__I8 && !g->scale) return icl__f8_load_i8(g->i8 + row + j);
+  if (type == ICL__I8)
+    return icl__f8_mul(icl__f8_load_i8(g->i8 + row + j), icl__f8_load(g->scale + j));
+  return icl__f8_load(g->b + row + j);
 }
-ICL__F8 icl__f8 icl__f8_weights_n(const icl__dtype type, const icl__mm *g, size_t at, size_t n)
+ICL__F8 icl__f8 icl__f8_weights_n(const icl__dtype type, const icl__mm *g, size_t row, size_t j,
+                                  size_t n)
 {
   icl__mm tmp;
   uint16_t half[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  if (type == ICL__F32) return icl__f8_load_n(g->b + at, n);
-  memcpy(half, g->half + at, n * sizeof *half);
+  int8_t i8[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  float scale[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  if (type == ICL__F32) return icl__f8_load_n(g->b + row + j, n);
   tmp.half = half;
-  return icl__f8_weights(type, &tmp, 0);
+  tmp.i8 = i8;
+  tmp.scale = g->scale ? scale : NULL;
+  if (type == ICL__I8) {
+    memcpy(i8, g->i8 + row + j, n);
+    if (g->scale) memcpy(scale, g->scale + j, n * sizeof *scale);
+  } else {
+    memcpy(half, g->half + row + j, n * sizeof *half);
+  }
+  return icl__f8_weights(type, &tmp, 0, 0);
 }
 ICL__F8 const char *icl__weight_address(const icl__mm *g, size_t at)
 {
+  if (g->i8) return (const char *)(g->i8 + at);
   return g->half ? (const char *)(g->half + at) : (const char *)(g->b + at);
 }
 
@@ -1004,10 +1097,10 @@ ICL__F8 void icl__pack_rows(const icl__dtype type, float *out, const icl__mm *g,
   size_t j, p;
   for (p = 0; p < k; p++)
     for (j = 0; j < n; j += ICL__NR) {
-      size_t at = (p0 + p) * g->b_row + j0 + j;
+      size_t row = (p0 + p) * g->b_row, at = j0 + j;
       float *to = out + j * k + p * ICL__NR;
-      icl__f8 lo = icl__f8_weights(type, g, at), hi = icl__f8_weights(type, g, at + 8);
-      icl__prefetch(icl__weight_address(g, at + (p + 8 < k ? 8 * g->b_row : 0)));
+      icl__f8 lo = icl__f8_weights(type, g, row, at), hi = icl__f8_weights(type, g, row, at + 8);
+      icl__prefetch(icl__weight_address(g, row + at + (p + 8 < k ? 8 * g->b_row : 0)));
       icl__f8_store(to, lo);
       icl__f8_store(to + 8, hi);
     }
@@ -1033,11 +1126,12 @@ ICL__F8 void icl__pack_columns(float *out, const icl__mm *g, size_t p0, size_t k
 ICL__KERNEL void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
 {
   size_t whole = n / ICL__NR * ICL__NR, j;
-  if (g->b_col == 1 && !g->half) icl__pack_rows(ICL__F32, out, g, p0, k, j0, whole);
+  if (g->b_col == 1 && g->i8) icl__pack_rows(ICL__I8, out, g, p0, k, j0, whole);
+  else if (g->b_col == 1 && !g->half) icl__pack_rows(ICL__F32, out, g, p0, k, j0, whole);
   else if (g->b_col == 1 && g->half_type == ICL__F16)
     icl__pack_rows(ICL__F16, out, g, p0, k, j0, whole);
   else if (g->b_col == 1) icl__pack_rows(ICL__BF16, out, g, p0, k, j0, whole);
-  else if (g->b_row == 1 && !g->half) icl__pack_columns(out, g, p0, k, j0, whole);
+  else if (g->b_row == 1 && g->b) icl__pack_columns(out, g, p0, k, j0, whole);
   else whole = 0;
   for (j = whole; j < n; j += ICL__NR)
     icl__pack_any(out + j * k, g, p0, k, j0 + j, icl__min(ICL__NR, n - j));
@@ -1222,7 +1316,7 @@ static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, 
  * last one would be read beyond its end. */
 static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
 {
-  int in_place = g->b_col == 1 && !g->half && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
+  int in_place = g->b_col == 1 && g->b && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
   for (w->p0 = 0; w->p0 < g->k || w->p0 == 0; w->p0 += ICL__KC) {
     w->k = icl__min(ICL__KC, g->k - w->p0);
     if (g->panels) {
@@ -1254,23 +1348,23 @@ ICL__F8 void icl__stream_steps(const icl__dtype type, const int rows, const int 
   icl__f8 w3 = icl__f8_set1(steps > 3 ? a2[3 * g->a_col] : 0);
   /* the next four rows: in the order of the memory where they are one stretch of it */
   const char *next = icl__weight_address(g, at + (g->k - p < 8 ? 0 : 4 * g->b_row));
-  const size_t width = type == ICL__F32 ? 4 : 2;
+  const size_t width = type == ICL__F32 ? 4 : type == ICL__I8 ? 1 : 2;
   size_t line = g->b_row == n ? 64 : g->b_row * width, on = (g->b_row == n ? 64 : 16) * width;
 #define ICL__STREAM(LOAD, STORE, WEIGHTS)                                                         \
   {                                                                                               \
-    icl__f8 c = LOAD(y + j), v = WEIGHTS(at + j), d = c;                                          \
+    icl__f8 c = LOAD(y + j), v = WEIGHTS(at), d = c;                                              \
     c = icl__f8_fma(x0, v, c);                                                                    \
     if (rows > 1) d = icl__f8_fma(w0, v, LOAD(z + j));                                            \
-    if (steps > 1) { v = WEIGHTS(at1 + j); c = icl__f8_fma(x1, v, c); d = icl__f8_fma(w1, v, d); } \
-    if (steps > 2) { v = WEIGHTS(at2 + j); c = icl__f8_fma(x2, v, c); d = icl__f8_fma(w2, v, d); } \
-    if (steps > 3) { v = WEIGHTS(at3 + j); c = icl__f8_fma(x3, v, c); d = icl__f8_fma(w3, v, d); } \
+    if (steps > 1) { v = WEIGHTS(at1); c = icl__f8_fma(x1, v, c); d = icl__f8_fma(w1, v, d); }    \
+    if (steps > 2) { v = WEIGHTS(at2); c = icl__f8_fma(x2, v, c); d = icl__f8_fma(w2, v, d); }    \
+    if (steps > 3) { v = WEIGHTS(at3); c = icl__f8_fma(x3, v, c); d = icl__f8_fma(w3, v, d); }    \
     STORE(y + j, c);                                                                              \
     if (rows > 1) STORE(z + j, d);                                                                \
   }
-#define ICL__WHOLE(at) icl__f8_weights(type, g, at)
+#define ICL__WHOLE(row) icl__f8_weights(type, g, row, j)
 #define ICL__LOAD_REST(p) icl__f8_load_n(p, n - j)
 #define ICL__STORE_REST(p, v) icl__f8_store_n(p, v, n - j)
-#define ICL__WEIGHTS_REST(at) icl__f8_weights_n(type, g, at, n - j)
+#define ICL__WEIGHTS_REST(row) icl__f8_weights_n(type, g, row, j, n - j)
   for (; steps == 4 && j + 16 <= n; j += 8, next += on) {
     icl__prefetch(next);
     icl__prefetch(next + line);
@@ -1302,6 +1396,8 @@ ICL__KERNEL void icl__stream_1_f16(const icl__mm *g) { icl__stream_all(ICL__F16,
 ICL__KERNEL void icl__stream_2_f16(const icl__mm *g) { icl__stream_all(ICL__F16, 2, g); }
 ICL__KERNEL void icl__stream_1_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 1, g); }
 ICL__KERNEL void icl__stream_2_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 2, g); }
+ICL__KERNEL void icl__stream_1_i8(const icl__mm *g) { icl__stream_all(ICL__I8, 1, g); }
+ICL__KERNEL void icl__stream_2_i8(const icl__mm *g) { icl__stream_all(ICL__I8, 2, g); }
 
 /* C = init + bias */
 ICL__KERNEL void icl__stream_start(const icl__mm *g)
@@ -1321,12 +1417,12 @@ ICL__KERNEL void icl__stream_start(const icl__mm *g)
 
 static void icl__mm_stream(const icl__mm *g)
 {
-  static void (*const run[3][2])(const icl__mm *) = {
+  static void (*const run[4][2])(const icl__mm *) = {
     {icl__stream_1_f32, icl__stream_2_f32}, {icl__stream_1_f16, icl__stream_2_f16},
-    {icl__stream_1_bf16, icl__stream_2_bf16}
+    {icl__stream_1_bf16, icl__stream_2_bf16}, {icl__stream_1_i8, icl__stream_2_i8}
   };
   icl__stream_start(g);
-  run[g->half ? g->half_type : ICL__F32][g->m - 1](g);
+  run[g->i8 ? ICL__I8 : g->half ? g->half_type : ICL__F32][g->m - 1](g);
   icl__mm_after(g, 0, g->m, 0, g->n);
 }
 
@@ -1644,6 +1740,7 @@ static const icl__tensor_row icl__rows_behind[] = {
   {"_read_out.weight", "O", "C"},      {"_read_out.bias", "1", "O"}
 };
 static const char icl__block_prefix[] = "_backbone.h.";
+static const char icl__scale_suffix[] = ".scale";
 
 static int icl__tensor_size(const icl_config *cfg, char what)
 {
@@ -1715,6 +1812,13 @@ static void icl__tensor_at_slot(const icl_config *cfg, size_t slot, icl_tensor *
   t->rank = row->rows[0] == '1' ? 1 : 2;
   t->rows = icl__tensor_size(cfg, row->rows[0]);
   t->cols = icl__tensor_size(cfg, row->cols[0]);
+}
+
+/* The row of an I8 weight becomes that of its scale: one F32 a column. */
+static void icl__scale_name(icl_tensor *t)
+{
+  memcpy(t->name + strlen(t->name), icl__scale_suffix, sizeof icl__scale_suffix);
+  t->rank = t->rows = 1;
 }
 
 static size_t icl__tensor_floats(const icl_tensor *t) { return (size_t)t->rows * (size_t)t->cols; }
@@ -1793,8 +1897,10 @@ static const float *icl__weight_behind(const icl_model *m, size_t kind)
  * themselves, but not each other. */
 typedef struct icl__pass {
   size_t n_seq, T, n_query, pos0;
-  float *keys; size_t key_layer, key_row;    /* [L][C][key_row], one sequence's                  */
-  float *values; size_t value_layer;         /* [L][.][C]; NULL: read them where qkv has them    */
+  void *keys; size_t key_layer, key_row;     /* [L][C][key_row], one sequence's                  */
+  void *values; size_t value_layer;          /* [L][.][C]; NULL: read them where qkv has them    */
+  icl__dtype kv;                             /* how these are stored; F32 where values is NULL   */
+  float *key_scales, *value_scales;          /* [L][H][key_row], I8 only                         */
   float *scores;                             /* [6][key_row]; [H][6][key_row] with threads       */
   float *pack; size_t n_pack;
   const float *const *panels;                /* of weights, by slot; or NULL                     */
@@ -1822,18 +1928,20 @@ typedef struct icl__queries {
   float *scores;                             /* [6][key_row], scratch                            */
   size_t rows, n_keys, step;
   const float *q; size_t q_row;
-  const float *kt;                           /* [D][key_row]                                     */
-  const float *v; size_t v_row;
+  const void *kt;                            /* [D][key_row]                                     */
+  const void *v; size_t v_row;
+  const float *k_scale, *v_scale;            /* [n_keys ..] I8 only, or NULL                     */
   const float *self; size_t self_to_v;       /* row 0's key, same stride as q; its value behind  */
   float *out;                                /* [rows], row stride C                             */
   float *prob;                               /* [rows][key_row] or NULL                          */
 } icl__queries;
 
-/* out[b rows] = softmax(q K / sqrt D) V for a block of up to 6 rows from r on. */
+/* out[b rows] = softmax(q K / sqrt D) V for a block of up to 6 rows from r on.  The scales of I8
+ * values go into the weights of the sum. */
 static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl__queries *t,
                               size_t r, size_t b)
 {
-  size_t C = (size_t)m->config.n_embd, D = C / (size_t)m->config.n_head, i;
+  size_t C = (size_t)m->config.n_embd, D = C / (size_t)m->config.n_head, i, j;
   size_t n = t->n_keys + t->step * (r + b - 1);          /* keys that the block's last row sees */
   size_t end = t->prob ? t->n_keys + t->step * (t->rows - 1) : n;
   float *s = t->prob ? t->prob + r * p->key_row : t->scores, scale = 1.0f / sqrtf((float)D);
@@ -1841,7 +1949,8 @@ static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl_
   memset(&g, 0, sizeof g);
   g.m = b; g.n = n; g.k = D;
   g.a = t->q + r * t->q_row; g.a_row = t->q_row; g.a_col = 1;
-  g.b = t->kt; g.b_row = p->key_row; g.b_col = 1; g.b_padded = 1;
+  icl__set_b(&g, p->kv, t->kt, t->k_scale);
+  g.b_row = p->key_row; g.b_col = 1; g.b_padded = 1;
   g.c = s; g.c_row = p->key_row;
   m->ops->mm(&g);
   if (t->self)
@@ -1851,10 +1960,12 @@ static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl_
     size_t seen = t->n_keys + t->step * (r + i), total = seen + (t->self != NULL);
     m->ops->softmax(si, total, scale);
     for (; total < end; total++) si[total] = 0.0f;
+    for (j = 0; t->v_scale && j < n; j++) si[j] *= t->v_scale[j];
   }
   g.n = D; g.k = n;
   g.a = s; g.a_row = p->key_row;
-  g.b = t->v; g.b_row = t->v_row;
+  icl__set_b(&g, p->kv, t->v, NULL);
+  g.b_row = t->v_row;
   g.c = t->out + r * C; g.c_row = C;
   m->ops->mm(&g);
   if (t->self)
@@ -1863,11 +1974,45 @@ static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl_
                    t->self + (r + i) * t->q_row + t->self_to_v, D);
 }
 
+/* Two rows at a time read a cache that is not F32 as it lies, without room to unpack it. */
 static void icl__attend(const icl_model *m, const icl__pass *p, const icl__queries *t)
 {
-  size_t r;
-  for (r = 0; r < t->rows; r += ICL__MR)
-    icl__attend_block(m, p, t, r, icl__min(ICL__MR, t->rows - r));
+  size_t r, step = p->kv == ICL__F32 ? ICL__MR : 2;
+  for (r = 0; r < t->rows; r += step)
+    icl__attend_block(m, p, t, r, icl__min(step, t->rows - r));
+}
+
+/* Number `at` of a block that holds a type. */
+static void *icl__number_at(void *block, icl__dtype type, size_t at)
+{
+  return (unsigned char *)block + at * icl__width(type);
+}
+
+/* out[i out_row] = x[n] of one token and head in the type of the cache; returns the scale of I8. */
+static float icl__cache_head(icl__dtype kv, void *out, size_t out_row, const float *x, size_t n)
+{
+  uint16_t *half = (uint16_t *)out;
+  size_t i;
+  if (kv == ICL__I8) return icl__to_i8((int8_t *)out, out_row, x, 1, n);
+  for (i = 0; i < n; i++) half[i * out_row] = (uint16_t)icl__to_half(x[i], kv);
+  return 1.0f;
+}
+
+/* icl__cache_tokens where the cache is not F32. */
+static void icl__cache_rounded(const icl_model *m, const icl__pass *p, size_t layer,
+                               const float *qkv)
+{
+  size_t C = (size_t)m->config.n_embd, H = (size_t)m->config.n_head, D = C / H, t, h;
+  for (t = p->pos0; t < p->pos0 + p->T; t++, qkv += 3 * C)
+    for (h = 0; h < H; h++) {
+      size_t key = layer * p->key_layer + h * D * p->key_row + t;
+      size_t value = layer * p->value_layer + t * C + h * D, s = (layer * H + h) * p->key_row + t;
+      float k = icl__cache_head(p->kv, icl__number_at(p->keys, p->kv, key), p->key_row,
+                                qkv + C + h * D, D);
+      float v = icl__cache_head(p->kv, icl__number_at(p->values, p->kv, value), 1,
+                                qkv + 2 * C + h * D, D);
+      if (p->kv == ICL__I8) { p->key_scales[s] = k; p->value_scales[s] = v; }
+    }
 }
 
 /* Puts keys and values of T tokens, qkv[T][3C], behind the pos0 that are there. */
@@ -1875,9 +2020,11 @@ static void icl__cache_tokens(const icl_model *m, const icl__pass *p, size_t lay
                               const float *qkv)
 {
   size_t C = (size_t)m->config.n_embd, t;
-  m->ops->transpose(p->keys + layer * p->key_layer + p->pos0, p->key_row, qkv + C, 3 * C, p->T, C);
-  for (t = 0; p->values && t < p->T; t++)
-    memcpy(p->values + layer * p->value_layer + (p->pos0 + t) * C, qkv + t * 3 * C + 2 * C,
+  float *keys = (float *)p->keys, *values = (float *)p->values;
+  if (p->kv != ICL__F32) { icl__cache_rounded(m, p, layer, qkv); return; }
+  m->ops->transpose(keys + layer * p->key_layer + p->pos0, p->key_row, qkv + C, 3 * C, p->T, C);
+  for (t = 0; values && t < p->T; t++)
+    memcpy(values + layer * p->value_layer + (p->pos0 + t) * C, qkv + t * 3 * C + 2 * C,
            C * sizeof(float));
 }
 
@@ -1901,14 +2048,17 @@ static void icl__attention_head(void *arg, int head)
   size_t C = (size_t)w->m->config.n_embd, H = (size_t)w->m->config.n_head, D = C / H;
   size_t kept = icl__kept(p->T, w->trim), h = (size_t)head, s = w->seq;
   const float *qkv = w->a->qkv + s * p->T * 3 * C + h * D;
-  const float *cached = p->values ? p->values + w->layer * p->value_layer + h * D : NULL;
+  size_t scale = (w->layer * H + h) * p->key_row;
+  const void *cached = p->values ? icl__number_at(p->values, p->kv,
+                                                  w->layer * p->value_layer + h * D) : NULL;
   icl__queries t;
   memset(&t, 0, sizeof t);
+  if (p->key_scales) { t.k_scale = p->key_scales + scale; t.v_scale = p->value_scales + scale; }
   t.scores = p->threads > 1 ? p->scores + h * ICL__MR * p->key_row : p->scores;
-  t.kt = p->keys + w->layer * p->key_layer + h * D * p->key_row;
+  t.kt = icl__number_at(p->keys, p->kv, w->layer * p->key_layer + h * D * p->key_row);
   t.rows = p->n_seq ? kept : 0; t.n_keys = p->pos0 + 1; t.step = w->trim ? 2 : 1;
   t.q = qkv; t.q_row = t.step * 3 * C;
-  t.v = cached ? cached : qkv + 2 * C; t.v_row = cached ? C : 3 * C;
+  t.v = cached ? cached : (const void *)(qkv + 2 * C); t.v_row = cached ? C : 3 * C;
   t.out = w->a->att + s * kept * C + h * D;
   t.prob = w->a->prob ? w->a->prob + (s * H + h) * kept * p->key_row : NULL;
   icl__attend(w->m, p, &t);
@@ -1971,7 +2121,9 @@ static void icl__share(void *arg, int i)
   if (j >= g.n) return;
   g.n = icl__min(w->columns, g.n - j);
   if (g.half) g.half += j * g.b_col;
+  else if (g.i8) g.i8 += j * g.b_col;
   else g.b += j * g.b_col;
+  if (g.scale) g.scale += j;
   g.c += j;
   if (g.init) g.init += j;
   if (g.bias) g.bias += j;
@@ -2009,13 +2161,8 @@ static void icl__keep_rows(const icl__pass *p, float *mid, const float *x, size_
 /* B = the weight in a slot, as it is stored; its rows are contiguous. */
 static void icl__set_weight(icl__mm *g, const icl_model *m, size_t slot)
 {
-  if (m->types && m->types[slot] != ICL__F32) {
-    g->b = NULL;
-    g->half = (const uint16_t *)m->weights[slot];
-    g->half_type = (icl__dtype)m->types[slot];
-  } else {
-    g->b = icl__floats(m, slot);
-  }
+  icl__dtype type = m->types ? (icl__dtype)m->types[slot] : ICL__F32;
+  icl__set_b(g, type, m->weights[slot], type == ICL__I8 ? m->scales[slot] : NULL);
 }
 
 /* out = init + x W + b for a weight of block l and the bias behind it. */
@@ -2102,12 +2249,16 @@ static void icl__sinusoids(float *out, size_t n, size_t C)
  * >>context
  * ------------------------------------------------------------------------------------------- */
 
+/* An icl_storage is an icl__dtype by number. */
+static icl__dtype icl__kv_type(const icl_ctx *c) { return (icl__dtype)c->kv; }
+
 /* Counts or places everything a context owns. */
 static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
 {
   const icl_config *cfg = &c->model->config;
   size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
   size_t tokens = 2 * (size_t)c->max_pairs, rows = (size_t)c->max_batch, k, n;
+  size_t H = (size_t)cfg->n_head, kv = icl__width(icl__kv_type(c));
   c->rows = rows < 2 ? 2 : rows;
   c->key_row = icl__round_up(tokens + 1);
   /* one panel for the read-in; with more rows, panels of the widest layer */
@@ -2120,38 +2271,49 @@ static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
   c->x_std = icl__take_floats(mem, d);
   c->y_scale = icl__take_floats(mem, 2);
   c->residuals = icl__take_floats(mem, (size_t)c->max_pairs);
-  c->keys = icl__take_floats(mem, icl__times(L * C, c->key_row));
+  c->keys = icl__take(mem, icl__times(L * C, c->key_row), kv);
   /* panels read over the end */
-  c->values = icl__take_floats(mem, icl__times(L * C, tokens) + ICL__NR);
+  c->values = icl__take(mem, icl__times(L * C, tokens) + ICL__NR, kv);
+  c->key_scales = c->value_scales = NULL;
+  if (c->kv == ICL_STORE_I8) {
+    c->key_scales = icl__take_floats(mem, icl__times(L * H, c->key_row));
+    c->value_scales = icl__take_floats(mem, icl__times(L * H, c->key_row));
+  }
   c->positions = cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL
                ? icl__take_floats(mem, icl__times(C, tokens + 1)) : NULL;
   c->tokens = icl__take_floats(mem, icl__times(c->rows, d));
   c->stream = icl__take_floats(mem, icl__times(c->rows, C));
   c->normed = icl__take_floats(mem, icl__times(c->rows, C));
   c->hidden = icl__take_floats(mem, icl__times(c->rows, 4 * C));
-  c->scores = icl__take_floats(mem, icl__times((size_t)cfg->n_head * ICL__MR, c->key_row));
+  c->scores = icl__take_floats(mem, icl__times(H * ICL__MR, c->key_row));
   c->pack = icl__take_floats(mem, c->n_pack);
 }
 
 enum { ICL__MAX_PAIRS = 1 << 22, ICL__MAX_BATCH = 1 << 22 };
 
-static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch)
+static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
 {
-  return m && m->weights && max_pairs >= 1 && max_batch >= 1
+  return m && m->weights && max_pairs >= 1 && max_batch >= 1 && (unsigned)kv <= ICL_STORE_I8
       && max_pairs <= ICL__MAX_PAIRS && max_batch <= ICL__MAX_BATCH
       && !(icl__has_wpe(&m->config) && max_pairs > (m->config.n_positions - 1) / 2);
 }
 
-size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch)
+size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
 {
   icl_ctx c;
   icl__arena count = icl__arena_on(NULL);
-  if (!icl__ctx_fits(m, max_pairs, max_batch)) return 0;
+  if (!icl__ctx_fits(m, max_pairs, max_batch, kv)) return 0;
   c.model = m;
   c.max_pairs = max_pairs;
   c.max_batch = max_batch;
+  c.kv = kv;
   icl__place_ctx(&c, &count);
   return icl__arena_need(&count);
+}
+
+size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch)
+{
+  return icl_ctx_bytes_kv(m, max_pairs, max_batch, ICL_STORE_F32);
 }
 
 static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
@@ -2166,16 +2328,17 @@ static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, floa
   c->y_scale[1] = y_std;
 }
 
-icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch, void *mem,
-                       size_t bytes)
+icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
+                          icl_storage kv, void *mem, size_t bytes)
 {
   icl__arena a;
-  if (!c || !mem || !icl__ctx_fits(m, max_pairs, max_batch)) return ICL_ERR_ARG;
-  if (bytes < icl_ctx_bytes(m, max_pairs, max_batch)) return ICL_ERR_MEMORY;
+  if (!c || !mem || !icl__ctx_fits(m, max_pairs, max_batch, kv)) return ICL_ERR_ARG;
+  if (bytes < icl_ctx_bytes_kv(m, max_pairs, max_batch, kv)) return ICL_ERR_MEMORY;
   memset(c, 0, sizeof *c);
   c->model = m;
   c->max_pairs = max_pairs;
   c->max_batch = max_batch;
+  c->kv = kv;
   c->threads = 1;
   a = icl__arena_on(mem);
   icl__place_ctx(c, &a);
@@ -2183,6 +2346,12 @@ icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_ba
     icl__sinusoids(c->positions, 2 * (size_t)max_pairs + 1, (size_t)m->config.n_embd);
   icl__scale(c, NULL, NULL, 0.0f, 1.0f);
   return ICL_OK;
+}
+
+icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch, void *mem,
+                       size_t bytes)
+{
+  return icl_ctx_init_kv(c, m, max_pairs, max_batch, ICL_STORE_F32, mem, bytes);
 }
 
 icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
@@ -2223,6 +2392,9 @@ static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query
   p.value_layer = 2 * (size_t)c->max_pairs * (size_t)c->model->config.n_embd;
   p.keys = c->keys;
   p.values = c->values;
+  p.kv = icl__kv_type(c);
+  p.key_scales = c->key_scales;
+  p.value_scales = c->value_scales;
   p.scores = c->scores;
   p.pack = c->pack;
   p.n_pack = c->n_pack;
@@ -2279,14 +2451,27 @@ static float icl__answer(icl_ctx *c, size_t r)
                                                        c->stream + r * C);
 }
 
+/* 1 if n numbers of a block from number `at` on are finite, as all I8 are. */
+static int icl__finite_at(const void *block, icl__dtype type, size_t at, size_t n)
+{
+  const uint16_t *half = (const uint16_t *)block + at;
+  uint32_t exponent = type == ICL__F16 ? 0x7c00u : 0x7f80u;
+  if (type == ICL__F32) return icl__finite((const float *)block + at, n);
+  for (; type != ICL__I8 && n; n--, half++) if ((*half & exponent) == exponent) return 0;
+  return 1;
+}
+
 /* 1 if all that T new tokens left in the cache is finite. */
 static int icl__cache_finite(const icl_ctx *c, const icl__pass *p)
 {
   size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd, i;
   for (i = 0; i < L * C; i++)
-    if (!icl__finite(c->keys + i * p->key_row + p->pos0, p->T)) return 0;
+    if (!icl__finite_at(p->keys, p->kv, i * p->key_row + p->pos0, p->T)) return 0;
   for (i = 0; i < L; i++)
-    if (!icl__finite(c->values + i * p->value_layer + p->pos0 * C, p->T * C)) return 0;
+    if (!icl__finite_at(p->values, p->kv, i * p->value_layer + p->pos0 * C, p->T * C)) return 0;
+  for (i = 0; p->key_scales && i < L * (size_t)c->model->config.n_head; i++)
+    if (!icl__finite(p->key_scales + i * p->key_row + p->pos0, p->T)
+        || !icl__finite(p->value_scales + i * p->key_row + p->pos0, p->T)) return 0;
   return 1;
 }
 
@@ -2489,7 +2674,7 @@ typedef struct icl__file {
   uint64_t data_size;                        /* what the tensors tile                           */
   icl_config cfg;
   int has_n_head, has_wpe, n_positions, has_digest;
-  int has_position_type;
+  int has_position_type, has_i8;
   unsigned seen;                             /* bits: metadata keys                             */
   uint64_t digest;
   icl__string task, typical;
@@ -2618,13 +2803,13 @@ static icl_error icl__read_uints(icl__json *j, uint64_t *v, int max, int *n)
   return icl__accept(j, ']') ? ICL_OK : icl__bad_json(j, "expected ]");
 }
 
-/* Types of the format and their bytes; those after BF16 are only known in tensors that are
+/* Types of the format and their bytes; those after I8 are only known in tensors that are
  * skipped. */
 static icl_error icl__read_dtype(const icl__json *j, icl__string s, icl__dtype *type,
                                  uint64_t *bytes)
 {
   static const struct { const char *name; unsigned bytes; } types[] = {
-    {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},
+    {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I8", 1}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2},
     {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1}, {"BOOL", 1}
   };
   size_t i;
@@ -2904,8 +3089,14 @@ static int icl__find_row(icl__string s, const icl__tensor_row *rows, int n)
 }
 
 /* Which tensor a name means.  part: 0 before the blocks, 1 a block's, 2 behind them, 3 a buffer
- * that HF leaves behind and that is skipped. */
+ * that HF leaves behind and that is skipped, 4 the scale of the block's weight in that row. */
 typedef struct icl__place { int part, layer, row; } icl__place;
+
+/* The four of a block that are products. */
+static int icl__is_product(int row)
+{
+  return row == ICL__QKV_W || row == ICL__PROJ_W || row == ICL__FC_W || row == ICL__MLP_W;
+}
 
 static int icl__place_of(icl__string s, icl__place *p)
 {
@@ -2926,7 +3117,14 @@ static int icl__place_of(icl__string s, icl__place *p)
     p->part = p->row == 0 || icl__is(s, "attn.masked_bias") ? 3 : 1;
     if (p->part == 3) return 1;
     p->row = icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
-    return p->row < ICL__PER_BLOCK;
+    if (p->row < ICL__PER_BLOCK) return 1;
+    p->part = 4;
+    if (s.n < sizeof icl__scale_suffix - 1) return 0;
+    at = s.n - (sizeof icl__scale_suffix - 1);
+    if (!icl__is(icl__behind(s, at), icl__scale_suffix)) return 0;
+    s.n = at;
+    p->row = icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
+    return icl__is_product(p->row);
   }
   p->part = icl__is(s, "_backbone.wte.weight") ? 3 : 0;
   p->row = 0;
@@ -2958,7 +3156,7 @@ static icl_error icl__read_config(icl__file *f, icl_report *r)
     if (p.layer >= ICL__MAX_LAYERS)
       return icl__fail_at(&j, ICL_ERR_LIMIT, "too many layers:", e.name);
     if (p.layer >= f->cfg.n_layer) f->cfg.n_layer = p.layer + 1;
-    if (e.rank == 2 && p.part != 3 && p.part != 1) {
+    if (e.rank == 2 && (p.part == 0 || p.part == 2)) {
       if (e.shape[0] > ICL__MAX_POSITIONS || e.shape[1] > ICL__MAX_WIDTH)
         return icl__fail_at(&j, ICL_ERR_LIMIT, "too large:", e.name);
       if (p.part == 0 && p.row == ICL__READ_IN_W) {
@@ -3007,25 +3205,50 @@ static size_t icl__slot_of_place(const icl_config *cfg, const icl__place *p)
 {
   size_t row = (size_t)p->row;
   if (p->part == 0) return row;
-  return p->part == 1 ? icl__slot((size_t)p->layer, row) : icl__slot((size_t)cfg->n_layer, row);
+  return p->part == 2 ? icl__slot((size_t)cfg->n_layer, row) : icl__slot((size_t)p->layer, row);
 }
+
+/* Where a block's word keeps what else is known of its weights: bits behind those of tensors and
+ * buffers. */
+enum { ICL__SCALE_BIT = 14, ICL__I8_BIT = 20 };
 
 /* Sets the bit of a place in seen[L + 1], the last word of which is for what is outside the
  * blocks.  0 if it was set already. */
-static int icl__mark(uint16_t *seen, size_t outside, const icl__place *p)
+static int icl__mark(uint32_t *seen, size_t outside, const icl__place *p)
 {
-  uint16_t *bits = &seen[p->layer >= 0 ? (size_t)p->layer : outside];
+  uint32_t *bits = &seen[p->layer >= 0 ? (size_t)p->layer : outside];
   int at = p->part == 2 ? ICL__BLOCKS + p->row
          : p->part == 3 ? (p->layer >= 0 ? ICL__PER_BLOCK : ICL__BLOCKS + ICL__BEHIND) + p->row
+         : p->part == 4 ? ICL__SCALE_BIT + p->row / 2
            : p->row;
-  uint16_t bit = (uint16_t)(1u << at);
+  uint32_t bit = (uint32_t)1 << at;
   if (*bits & bit) return 0;
-  *bits = (uint16_t)(*bits | bit);
+  *bits |= bit;
   return 1;
 }
 
+/* Every I8 weight has its scale, and there is no other scale. */
+static icl_error icl__check_scales(const uint32_t *seen, icl__file *f, icl_report *r)
+{
+  int l, row;
+  for (l = 0; l < f->cfg.n_layer; l++)
+    for (row = 0; row < ICL__PER_BLOCK; row += 2) {
+      int is_i8 = seen[l] >> (ICL__I8_BIT + row / 2) & 1;
+      int has_scale = seen[l] >> (ICL__SCALE_BIT + row / 2) & 1;
+      f->has_i8 |= is_i8;
+      if (is_i8 != has_scale) {
+        icl_tensor t;
+        icl__tensor_at_slot(&f->cfg, icl__slot((size_t)l, (size_t)row), &t);
+        icl__scale_name(&t);
+        return icl__fail(r, ICL_ERR_TENSOR, 8, is_i8 ? "missing tensor" : "no I8 tensor goes with",
+                         t.name);
+      }
+    }
+  return ICL_OK;
+}
+
 /* The first slot of the table without its bit, or the number of slots. */
-static size_t icl__first_missing(const uint16_t *seen, const icl_config *cfg)
+static size_t icl__first_missing(const uint32_t *seen, const icl_config *cfg)
 {
   size_t slot, outside = (size_t)cfg->n_layer, n = icl__slot_count(cfg);
   for (slot = 0; slot < n; slot++) {
@@ -3037,10 +3260,21 @@ static size_t icl__first_missing(const uint16_t *seen, const icl_config *cfg)
   return slot;
 }
 
-/* Second walk: every tensor has the table's shape, none is there twice, none is missing. */
-static icl_error icl__check_tensors(const icl__file *f, icl_report *r)
+/* Weights of products may be anything we know; what is outside of them no I8; scales F32. */
+static icl_error icl__check_dtype(const icl__json *j, const icl__entry *e, const icl__place *p)
 {
-  uint16_t seen[ICL__MAX_LAYERS + 1];
+  int is_weight = p->part == 1 && icl__is_product(p->row);
+  if (p->part == 4 ? e->dtype == ICL__F32 : e->dtype < (is_weight ? ICL__OTHER : ICL__I8))
+    return ICL_OK;
+  return icl__fail_at(j, ICL_ERR_TENSOR, p->part == 4 ? "dtype is not F32:"
+                      : is_weight ? "dtype is not F32, F16, BF16 or I8:"
+                        : "dtype is not F32, F16 or BF16:", e->name);
+}
+
+/* Second walk: every tensor has the table's shape, none is there twice, none is missing. */
+static icl_error icl__check_tensors(icl__file *f, icl_report *r)
+{
+  uint32_t seen[ICL__MAX_LAYERS + 1];
   icl__json j;
   icl__entry e;
   icl__place p;
@@ -3056,8 +3290,9 @@ static icl_error icl__check_tensors(const icl__file *f, icl_report *r)
       return icl__fail_at(&j, ICL_ERR_TENSOR, "there twice:", e.name);
     if (p.part == 3) continue;
     icl__tensor_at_slot(&f->cfg, icl__slot_of_place(&f->cfg, &p), &t);
-    if (e.dtype == ICL__OTHER)
-      return icl__fail_at(&j, ICL_ERR_TENSOR, "dtype is not F32, F16 or BF16:", e.name);
+    if (p.part == 4) icl__scale_name(&t);
+    if ((err = icl__check_dtype(&j, &e, &p))) return err;
+    if (e.dtype == ICL__I8) seen[p.layer] |= (uint32_t)1 << (ICL__I8_BIT + p.row / 2);
     if (e.rank != t.rank || e.shape[e.rank - 1] != (uint64_t)t.cols
         || (e.rank == 2 && e.shape[0] != (uint64_t)t.rows))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "wrong shape:", e.name);
@@ -3065,7 +3300,7 @@ static icl_error icl__check_tensors(const icl__file *f, icl_report *r)
   if (err) return err;
   if (!icl__has_wpe(&f->cfg)) seen[f->cfg.n_layer] |= 1u << ICL__WPE;
   missing = icl__first_missing(seen, &f->cfg);
-  if (missing == icl__slot_count(&f->cfg)) return ICL_OK;
+  if (missing == icl__slot_count(&f->cfg)) return icl__check_scales(seen, f, r);
   icl__tensor_at_slot(&f->cfg, missing, &t);
   return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", t.name);
 }
@@ -3221,6 +3456,7 @@ static float icl__decode(const unsigned char *p, icl__dtype type)
 {
   uint32_t u;
   float v;
+  if (type == ICL__I8) return (float)(p[0] < 128 ? p[0] : p[0] - 256);
   if (type != ICL__F32) return icl__half(icl__get16(p), type);
   u = icl__get32(p);
   memcpy(&v, &u, 4);
@@ -3230,9 +3466,9 @@ static float icl__decode(const unsigned char *p, icl__dtype type)
 /* Whether the kernels read a tensor where it lies: F32, and the weights of blocks in their type. */
 static int icl__in_place(const icl__entry *e, const unsigned char *data, int is_block_weight)
 {
-  size_t width = e->dtype == ICL__F32 ? 4 : 2;
-  return icl__little_endian() && (uintptr_t)(data + e->begin) % width == 0
-      && (e->dtype == ICL__F32 || is_block_weight);
+  return e->dtype == ICL__I8
+      || (icl__little_endian() && (uintptr_t)(data + e->begin) % icl__width(e->dtype) == 0
+          && (e->dtype == ICL__F32 || is_block_weight));
 }
 
 /* The four that are products. */
@@ -3240,7 +3476,23 @@ static int icl__is_block_weight(const icl_config *cfg, size_t slot)
 {
   size_t kind = (slot - ICL__BLOCKS) % ICL__PER_BLOCK;
   return slot >= ICL__BLOCKS && slot < icl__slot((size_t)cfg->n_layer, 0)
-      && (kind == ICL__QKV_W || kind == ICL__PROJ_W || kind == ICL__FC_W || kind == ICL__MLP_W);
+      && icl__is_product((int)kind);
+}
+
+/* The largest scale of I8 weights: no weight of eight bits overflows with it. */
+#define ICL__MAX_SCALE 1.329227996e36f   /* 2^120 */
+
+/* One number of the file, as it may be: finite, and a scale above 0 as well. */
+static icl_error icl__check_weight(const icl__file *f, const icl__entry *e, size_t i, float v,
+                                   int is_scale, icl_report *r)
+{
+  size_t at = 8 + f->header_size + (size_t)e->begin + i * icl__width(e->dtype);
+  if (!icl__finite(&v, 1))
+    return icl__fail_n(r, ICL_ERR_NONFINITE, at, "NaN or infinity in", e->name.s, e->name.n);
+  if (is_scale && !(v > 0.0f && v <= ICL__MAX_SCALE))
+    return icl__fail_n(r, ICL_ERR_FORMAT, at, "not above 0, or above 2^120, in", e->name.s,
+                       e->name.n);
+  return ICL_OK;
 }
 
 /* Counts (m NULL) or places what a model needs: the table of pointers, task, typical surprise, and
@@ -3251,6 +3503,7 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
   size_t slots = icl__slot_count(&f->cfg), slot;
   const void **weights = (const void **)icl__take(mem, slots, sizeof *weights);
   unsigned char *types = (unsigned char *)icl__take(mem, slots, 1);
+  const float **scales = (const float **)icl__take(mem, f->has_i8 ? slots : 0, sizeof *scales);
   float *typical = icl__take_floats(mem, 3 * (size_t)f->n_typical), *out;
   char *task = (char *)icl__take(mem, f->task.n + 1, 1);
   icl__json j;
@@ -3264,13 +3517,14 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
     m->task = task;
     m->weights = weights;
     m->types = types;
+    m->scales = f->has_i8 ? scales : NULL;
     m->typical = typical;
     memset(types, ICL__F32, slots);
     weights[ICL__WPE] = NULL;
   }
   while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
     const unsigned char *bytes = data + e.begin;
-    size_t i, width = e.dtype == ICL__F32 ? 4 : 2, n = (size_t)(e.end - e.begin) / width;
+    size_t i, width = icl__width(e.dtype), n = (size_t)(e.end - e.begin) / width;
     if (e.is_metadata) { err = icl__read_metadata(&j, NULL); continue; }
     icl__place_of(e.name, &p);
     if (p.part == 3) continue;
@@ -3278,13 +3532,12 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
     out = icl__in_place(&e, data, icl__is_block_weight(&f->cfg, slot)) ? NULL
                                                                        : icl__take_floats(mem, n);
     if (!m) continue;
-    weights[slot] = out ? (const void *)out : bytes;
-    if (!out) types[slot] = (unsigned char)e.dtype;
+    if (p.part == 4) scales[slot] = (const float *)(out ? (const void *)out : bytes);
+    else weights[slot] = out ? (const void *)out : bytes;
+    if (p.part != 4 && !out) types[slot] = (unsigned char)e.dtype;
     for (i = 0; i < n; i++) {
       float v = icl__decode(bytes + i * width, e.dtype);
-      if (!icl__finite(&v, 1))
-        return icl__fail_n(r, ICL_ERR_NONFINITE, (size_t)(8 + f->header_size + e.begin + i * width),
-                           "NaN or infinity in", e.name.s, e.name.n);
+      if ((err = icl__check_weight(f, &e, i, v, p.part == 4, r))) return err;
       if (out) out[i] = v;
     }
   }
@@ -3336,6 +3589,11 @@ icl_error icl_model_init(icl_model *m, const void *data, size_t size, void *mem,
   return icl__ok(r);
 }
 
+icl_storage icl_model_storage(const icl_model *m)
+{
+  return m && m->types ? (icl_storage)m->types[icl__slot(0, ICL__QKV_W)] : ICL_STORE_F32;
+}
+
 size_t icl_bind_bytes(const icl_config *cfg)
 {
   icl__arena a = icl__arena_on(NULL);
@@ -3380,10 +3638,11 @@ icl_error icl_model_params(const icl_model *m, float *params)
     icl__mm g;
     memset(&g, 0, sizeof g);
     icl__set_weight(&g, m, slot);
-    g.b_col = 1;
     icl__tensor_at_slot(&m->config, slot, &t);
+    g.b_col = 1;
+    g.b_row = (size_t)t.cols;
     size = icl__tensor_floats(&t);
-    for (k = 0; k < size; k++) params[k] = icl__mm_b(&g, 0, k);
+    for (k = 0; k < size; k++) params[k] = icl__mm_b(&g, k / g.b_row, k % g.b_row);
     params += size;
   }
   return ICL_OK;
@@ -3466,7 +3725,7 @@ static int icl__metadata_ok(const icl_metadata *md)
   icl__string s;
   int n;
   if (!md) return 1;
-  if ((unsigned)md->storage > ICL_STORE_BF16) return 0;
+  if ((unsigned)md->storage > ICL_STORE_I8) return 0;
   if (md->task && !icl__plain(md->task)) return 0;
   if (!md->typical) return 1;
   s.s = md->typical;
@@ -3476,13 +3735,13 @@ static int icl__metadata_ok(const icl_metadata *md)
 
 static icl__dtype icl__stored_as(const icl_config *cfg, const icl_metadata *md, size_t slot)
 {
-  static const icl__dtype types[] = {ICL__F32, ICL__F16, ICL__BF16};
+  static const icl__dtype types[] = {ICL__F32, ICL__F16, ICL__BF16, ICL__I8};
   return md && icl__is_block_weight(cfg, slot) ? types[md->storage] : ICL__F32;
 }
 
 static void icl__put_entry(icl__text *t, const icl_tensor *x, icl__dtype type, uint64_t *at)
 {
-  static const char *const names[] = {"F32", "F16", "BF16"};
+  static const char *const names[] = {"F32", "F16", "BF16", "I8"};
   icl__put(t, ",\"");
   icl__put(t, x->name);
   icl__put(t, "\":{\"dtype\":\"");
@@ -3496,7 +3755,7 @@ static void icl__put_entry(icl__text *t, const icl_tensor *x, icl__dtype type, u
   icl__put(t, "],\"data_offsets\":[");
   icl__put_number(t, *at);
   icl__put(t, ",");
-  *at += (uint64_t)icl__tensor_floats(x) * (type == ICL__F32 ? 4 : 2);
+  *at += (uint64_t)icl__tensor_floats(x) * icl__width(type);
   icl__put_number(t, *at);
   icl__put(t, "]}");
 }
@@ -3531,6 +3790,9 @@ static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metada
     size_t slot = icl__slot_of_row(cfg, i);
     icl__tensor_at_slot(cfg, slot, &x);
     icl__put_entry(&t, &x, icl__stored_as(cfg, md, slot), &at);
+    if (icl__stored_as(cfg, md, slot) != ICL__I8) continue;
+    icl__scale_name(&x);
+    icl__put_entry(&t, &x, ICL__F32, &at);
   }
   icl__put(&t, "}");
   for (pad = (64 - (8 + t.n) % 64) % 64; pad; pad--) icl__put(&t, " ");
@@ -3547,7 +3809,8 @@ static size_t icl__data_bytes(const icl_config *cfg, const icl_metadata *md)
     icl_tensor x;
     size_t slot = icl__slot_of_row(cfg, i);
     icl__tensor_at_slot(cfg, slot, &x);
-    if (icl__stored_as(cfg, md, slot) != ICL__F32) bytes -= 2 * icl__tensor_floats(&x);
+    bytes -= (4 - icl__width(icl__stored_as(cfg, md, slot))) * icl__tensor_floats(&x);
+    if (icl__stored_as(cfg, md, slot) == ICL__I8) bytes += 4 * (size_t)x.cols;
   }
   return bytes;
 }
@@ -3561,6 +3824,21 @@ size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md)
   return header && n && n < (SIZE_MAX - header) / 4 ? header + icl__data_bytes(cfg, md) : 0;
 }
 
+/* A weight as I8, and behind it the scales of its columns; 0 where one is too large. */
+static int icl__put_i8(unsigned char *out, const float *w, const icl_tensor *t)
+{
+  size_t n = (size_t)t->cols, j;
+  unsigned char *scales = out + icl__tensor_floats(t);
+  for (j = 0; j < n; j++) {
+    float s = icl__to_i8((int8_t *)out + j, n, w + j, n, (size_t)t->rows);
+    uint32_t u;
+    if (!(s <= ICL__MAX_SCALE)) return 0;
+    memcpy(&u, &s, 4);
+    icl__put_le(scales + 4 * j, u, 4);
+  }
+  return 1;
+}
+
 /* The bytes of all tensors, in the order of the table; 0 where one does not fit its type. */
 static int icl__put_data(unsigned char *out, const icl_config *cfg, const float *params,
                          const icl_metadata *md)
@@ -3571,7 +3849,14 @@ static int icl__put_data(unsigned char *out, const icl_config *cfg, const float 
     size_t slot = icl__slot_of_row(cfg, i), n;
     icl__dtype type = icl__stored_as(cfg, md, slot);
     icl__tensor_at_slot(cfg, slot, &x);
-    for (n = icl__tensor_floats(&x); n; n--, params++) {
+    n = icl__tensor_floats(&x);
+    if (type == ICL__I8) {
+      if (!icl__put_i8(out, params, &x)) return 0;
+      params += n;
+      out += n + 4 * (size_t)x.cols;
+      continue;
+    }
+    for (; n; n--, params++) {
       uint32_t u;
       float stored = *params;
       memcpy(&u, params, 4);
@@ -3608,44 +3893,72 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
 
 /* ---------------------------------------------------------------------------------------------
  * >>snapshot
- * "ICLCTX01", model's digest (8 bytes), pairs (4), d (4), then F32: x_mean[d] x_std[d] y_mean y_std
- * residuals[pairs] keys[L][C][2 pairs] values[L][2 pairs][C]; at the end the digest of all that.
- * Everything little-endian.
+ * "ICLCTX01", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
+ * y_mean y_std residuals[pairs]; then keys[L][C][2 pairs] values[L][2 pairs][C] in the type that kv
+ * says, an icl_storage; with I8 F32 scales of keys and of values, [L][H][2 pairs] each; at the end
+ * the digest of all that.  Everything little-endian.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__SNAPSHOT_HEAD = 24 };
 static const char icl__snapshot_magic[] = "ICLCTX01";
 
+/* What is done with the bytes of a snapshot. */
+typedef enum icl__walk { ICL__SAVE, ICL__RESTORE, ICL__CHECK } icl__walk;
+
 static size_t icl__snapshot_bytes(const icl_ctx *c, size_t pairs)
 {
   size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + pairs * (1 + 4 * L * C);
-  return ICL__SNAPSHOT_HEAD + 4 * floats + 8;
+  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + pairs;
+  if (c->kv == ICL_STORE_I8) floats += pairs * 4 * L * (size_t)c->model->config.n_head;
+  return ICL__SNAPSHOT_HEAD + 4 * floats + pairs * 4 * L * C * icl__width(icl__kv_type(c)) + 8;
 }
 
-/* One run of floats, to the bytes or from them. */
-static unsigned char *icl__copy_floats(float *x, size_t n, unsigned char *p, int save)
+/* One run of n numbers of a type, number `at` of a block and on, to the bytes or from them, or
+ * nothing but checked.  Returns what is behind; NULL where a number is not finite. */
+static unsigned char *icl__copy_run(void *block, icl__dtype type, size_t at, size_t n,
+                                    unsigned char *p, icl__walk walk)
 {
-  size_t i;
-  for (i = 0; i < n; i++, p += 4) {
+  unsigned char *x = (unsigned char *)icl__number_at(block, type, at);
+  size_t width = icl__width(type);
+  for (; p && n; n--, p += width, x += width) {
+    uint16_t h;
     uint32_t u;
-    if (save) { memcpy(&u, &x[i], 4); icl__put_le(p, u, 4); }
-    else { u = icl__get32(p); memcpy(&x[i], &u, 4); }
+    float v;
+    if (walk == ICL__CHECK) {
+      v = icl__decode(p, type);
+      if (!icl__finite(&v, 1)) return NULL;
+    } else if (width == 1) {
+      if (walk == ICL__SAVE) *p = *x;
+      else *x = *p;
+    } else if (width == 2) {
+      if (walk == ICL__SAVE) { memcpy(&h, x, 2); icl__put_le(p, h, 2); }
+      else { h = (uint16_t)icl__get16(p); memcpy(x, &h, 2); }
+    } else {
+      if (walk == ICL__SAVE) { memcpy(&u, x, 4); icl__put_le(p, u, 4); }
+      else { u = icl__get32(p); memcpy(x, &u, 4); }
+    }
   }
   return p;
 }
 
-/* Everything a snapshot holds, in its order. */
-static void icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p, int save)
+/* Everything a snapshot holds, in its order.  0 where a number is not finite. */
+static int icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p, icl__walk walk)
 {
   size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t d = (size_t)c->model->config.n_dims, i;
-  p = icl__copy_floats(c->x_mean, d, p, save);
-  p = icl__copy_floats(c->x_std, d, p, save);
-  p = icl__copy_floats(c->y_scale, 2, p, save);
-  p = icl__copy_floats(c->residuals, pairs, p, save);
-  for (i = 0; i < L * C; i++) p = icl__copy_floats(c->keys + i * c->key_row, 2 * pairs, p, save);
+  size_t H = (size_t)c->model->config.n_head, d = (size_t)c->model->config.n_dims, i;
+  icl__dtype kv = icl__kv_type(c);
+  p = icl__copy_run(c->x_mean, ICL__F32, 0, d, p, walk);
+  p = icl__copy_run(c->x_std, ICL__F32, 0, d, p, walk);
+  p = icl__copy_run(c->y_scale, ICL__F32, 0, 2, p, walk);
+  p = icl__copy_run(c->residuals, ICL__F32, 0, pairs, p, walk);
+  for (i = 0; i < L * C; i++)
+    p = icl__copy_run(c->keys, kv, i * c->key_row, 2 * pairs, p, walk);
   for (i = 0; i < L; i++)
-    p = icl__copy_floats(c->values + i * 2 * (size_t)c->max_pairs * C, 2 * pairs * C, p, save);
+    p = icl__copy_run(c->values, kv, i * 2 * (size_t)c->max_pairs * C, 2 * pairs * C, p, walk);
+  for (i = 0; c->key_scales && i < L * H; i++)
+    p = icl__copy_run(c->key_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
+  for (i = 0; c->value_scales && i < L * H; i++)
+    p = icl__copy_run(c->value_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
+  return p != NULL;
 }
 
 /* What ties a snapshot to its model: the digest of its file, or of weights that were bound. */
@@ -3677,8 +3990,9 @@ icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size)
   memcpy(p, icl__snapshot_magic, 8);
   icl__put_le(p + 8, icl__identity(c->model), 8);
   icl__put_le(p + 16, (uint64_t)c->n_pairs, 4);
-  icl__put_le(p + 20, (uint64_t)c->model->config.n_dims, 4);
-  icl__walk_snapshot(c, (size_t)c->n_pairs, p + ICL__SNAPSHOT_HEAD, 1);
+  icl__put_le(p + 20, (uint64_t)c->model->config.n_dims, 3);
+  icl__put_le(p + 23, (uint64_t)c->kv, 1);
+  icl__walk_snapshot(c, (size_t)c->n_pairs, p + ICL__SNAPSHOT_HEAD, ICL__SAVE);
   icl__put_le(p + bytes - 8, icl__digest(0, p, bytes - 8), 8);
   return ICL_OK;
 }
@@ -3686,27 +4000,27 @@ icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size)
 icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size)
 {
   const unsigned char *p = (const unsigned char *)buf;
+  unsigned char *bytes;
   size_t pairs, d, i;
   if (!c || !c->model || !buf) return ICL_ERR_ARG;
   d = (size_t)c->model->config.n_dims;
   if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 8)) return ICL_ERR_FORMAT;
   if (icl__get64(p + 8) != icl__identity(c->model)) return ICL_ERR_STATE;
-  if (icl__get32(p + 20) != (uint32_t)c->model->config.n_dims) return ICL_ERR_FORMAT;
+  if ((icl__get32(p + 20) & 0xffffffu) != (uint32_t)c->model->config.n_dims) return ICL_ERR_FORMAT;
+  if (p[23] != (unsigned char)c->kv) return p[23] > ICL_STORE_I8 ? ICL_ERR_FORMAT : ICL_ERR_STATE;
   pairs = icl__get32(p + 16);
   if (pairs > (size_t)c->max_pairs) return ICL_ERR_FULL;
   if (size != icl__snapshot_bytes(c, pairs)) return ICL_ERR_FORMAT;
 #ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
   if (icl__get64(p + size - 8) != icl__digest(0, p, size - 8)) return ICL_ERR_DIGEST;
 #endif
-  for (i = ICL__SNAPSHOT_HEAD; i < size - 8; i += 4) {
-    float v = icl__decode(p + i, ICL__F32);
-    if (!icl__finite(&v, 1)) return ICL_ERR_NONFINITE;
-  }
+  bytes = (unsigned char *)(uintptr_t)(p + ICL__SNAPSHOT_HEAD);
+  if (!icl__walk_snapshot(c, pairs, bytes, ICL__CHECK)) return ICL_ERR_NONFINITE;
   for (i = 0; i <= d; i++) {                             /* x_std[d] and, behind y_mean, y_std */
     size_t at = ICL__SNAPSHOT_HEAD + 4 * (i < d ? d + i : 2 * d + 1);
     if (!(icl__decode(p + at, ICL__F32) > 0.0f)) return ICL_ERR_FORMAT;
   }
-  icl__walk_snapshot(c, pairs, (unsigned char *)(uintptr_t)(p + ICL__SNAPSHOT_HEAD), 0);
+  icl__walk_snapshot(c, pairs, bytes, ICL__RESTORE);
   c->n_pairs = (int)pairs;
   return ICL_OK;
 }
@@ -3715,20 +4029,26 @@ icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size)
  * >>sugar
  * ------------------------------------------------------------------------------------------- */
 #ifndef ICL_NO_MALLOC
-icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch)
+icl_error icl_ctx_new_kv(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch,
+                         icl_storage kv)
 {
-  size_t bytes = icl_ctx_bytes(m, max_pairs, max_batch);
+  size_t bytes = icl_ctx_bytes_kv(m, max_pairs, max_batch, kv);
   unsigned char *block;
   icl_error err;
   if (!c || !bytes) return ICL_ERR_ARG;
   if (bytes > SIZE_MAX - sizeof(icl_ctx)) return ICL_ERR_MEMORY;
   block = (unsigned char *)ICL_MALLOC(sizeof(icl_ctx) + bytes);
   if (!block) return ICL_ERR_MEMORY;
-  err = icl_ctx_init((icl_ctx *)(void *)block, m, max_pairs, max_batch, block + sizeof(icl_ctx),
-                     bytes);
+  err = icl_ctx_init_kv((icl_ctx *)(void *)block, m, max_pairs, max_batch, kv,
+                        block + sizeof(icl_ctx), bytes);
   if (err) ICL_FREE(block);
   else *c = (icl_ctx *)(void *)block;
   return err;
+}
+
+icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch)
+{
+  return icl_ctx_new_kv(c, m, max_pairs, max_batch, ICL_STORE_F32);
 }
 
 void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
