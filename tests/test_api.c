@@ -988,11 +988,277 @@ TEST(scales_that_are_refused)
   free_subject(&s);
 }
 
+/* ----- keys and values in fewer bytes ------------------------------------------------------------- */
+
+static const icl_storage kinds_of_kv[] = {ICL_STORE_F16, ICL_STORE_BF16, ICL_STORE_I8};
+
+static icl_ctx *new_ctx_kv(const icl_model *m, int pairs, int batch, icl_storage kv)
+{
+  icl_ctx *c = NULL;
+  CHECK_EQ(icl_ctx_new_kv(&c, m, pairs, batch, kv), ICL_OK);
+  if (!c) exit(3);
+  CHECK_EQ(c->kv, kv);
+  return c;
+}
+
+/* The largest distance from F32's answers and residuals. */
+static double distance_of(const icl_model *m, icl_storage kv, int n, const float *answers, const float *residuals)
+{
+  icl_ctx *c = new_ctx_kv(m, n, 16, kv);
+  float got[MAX_QUERIES];
+  double most = 0;
+  int k;
+  CHECK_EQ(icl_ask(c, n, xs, ys, 9, qs, got), ICL_OK);
+  for (k = 0; k < 9; k++) most = fmax(most, fabs((double)got[k] - (double)answers[k]));
+  for (k = 0; k < n; k++) most = fmax(most, fabs((double)icl_residuals(c)[k] - (double)residuals[k]));
+  icl_ctx_delete(c);
+  return most;
+}
+
+/* F32 by way of _kv gives F32's bits.  Predictions are of size 1, and so are keys and values: off by what
+ * rounding to 11, 8 or 7 bits can do, and not by nothing. */
+TEST(rounded_caches_are_near)
+{
+  static const double least[] = {1e-6, 1e-5, 1e-5}, most[] = {4e-3, 3e-2, 3e-2};
+  static const int shapes[][3] = {{30, 5, 2}, {20, 4, 5}, {64, 2, 20}, {72, 3, 7}, {48, 1, 3}};
+  int i, plain, n = 20;
+  size_t k;
+  for (i = 0; i < 5; i++)
+    for (plain = 0; plain < 2; plain++) {
+      icl_config cfg = config_of(shapes[i][0], shapes[i][1], shapes[i][2], 2, i % 3, i % 3);
+      subject s;
+      icl_ctx *c;
+      float answers[9], residuals[20];
+      make_subject(&s, &cfg, (uint32_t)i + 1);
+      if (plain) icl_force_plain(&s.m);
+      draw_prompt(cfg.n_dims);
+      c = new_ctx(&s.m, n, 16);
+      CHECK_EQ(c->kv, ICL_STORE_F32);
+      CHECK_EQ(icl_ask(c, n, xs, ys, 9, qs, answers), ICL_OK);
+      memcpy(residuals, icl_residuals(c), sizeof residuals);
+      CHECK(distance_of(&s.m, ICL_STORE_F32, n, answers, residuals) == 0);
+      for (k = 0; k < COUNT(kinds_of_kv); k++) {
+        double is = distance_of(&s.m, kinds_of_kv[k], n, answers, residuals);
+        CHECK(is > least[k]);
+        CHECK_NEAR(is, 0, most[k]);
+      }
+      icl_ctx_delete(c);
+      free_subject(&s);
+    }
+}
+
+static const icl_ctx *shares_of;             /* what run_in_turn was called for                       */
+
+static void run_in_turn(void *user, int n, void (*task)(void *arg, int i), void *arg)
+{
+  shares_of = (const icl_ctx *)user;
+  while (n--) task(arg, n);
+}
+
+/* One by one, in batches, in any place of a batch, after rewinding, in shares: the same bits. */
+TEST(rounded_caches_give_the_same_bits)
+{
+  static const int shapes[][3] = {{6, 1, 3}, {30, 5, 2}, {64, 2, 5}, {17, 1, 1}, {33, 3, 2}, {32, 2, 4}};
+  int i, k, step, plain, n = 23;
+  size_t kind;
+  for (i = 0; i < 6; i++)
+    for (plain = 0; plain < 2; plain++)
+      for (kind = 0; kind < COUNT(kinds_of_kv); kind++) {
+        icl_config cfg = config_of(shapes[i][0], shapes[i][1], shapes[i][2], 2, i % 2 * 2, i % 3);
+        int d = cfg.n_dims;
+        subject s;
+        icl_ctx *one, *many;
+        float a[30], b[30];
+        snapshot p, q;
+        make_subject(&s, &cfg, (uint32_t)i + 9);
+        if (plain) icl_force_plain(&s.m);
+        draw_prompt(d);
+        one = new_ctx_kv(&s.m, n, 1, kinds_of_kv[kind]);
+        many = new_ctx_kv(&s.m, n, 64, kinds_of_kv[kind]);
+        for (k = 0; k < n; k++) CHECK_EQ(icl_add(one, xs + k * d, ys[k]), ICL_OK);
+        CHECK_EQ(icl_ask(many, n, xs, ys, 30, qs, b), ICL_OK);
+        for (k = 0; k < 30; k++) CHECK_EQ(icl_predict(one, qs + k * d, &a[k]), ICL_OK);
+        CHECK(same(a, b, 30));
+        CHECK_EQ(icl_predict_batch(many, 29, qs + d, b), ICL_OK);
+        CHECK(same(a + 1, b, 29));
+        p = take(one);
+        q = take(many);
+        CHECK(p.n == q.n && !memcmp(p.bytes, q.bytes, p.n));
+        free(q.bytes);
+        CHECK_EQ(icl_rewind(many, n / 3), ICL_OK);
+        CHECK_EQ(icl_add(many, qs, ys[0]), ICL_OK);
+        CHECK_EQ(icl_rewind(many, n / 3), ICL_OK);
+        for (k = n / 3; k < n; k += step) {
+          step = 1 + draw_below(5);
+          if (step > n - k) step = n - k;
+          CHECK_EQ(icl_add_batch(many, step, xs + k * d, ys + k), ICL_OK);
+        }
+        CHECK_EQ(icl_ctx_threads(many, 3, run_in_turn, many), ICL_OK);
+        CHECK_EQ(icl_rewind(many, 1), ICL_OK);
+        shares_of = NULL;
+        CHECK_EQ(icl_add_batch(many, n - 1, xs + d, ys + 1), ICL_OK);
+        CHECK(shares_of == many);
+        CHECK(unchanged(many, p));
+        icl_ctx_delete(one);
+        icl_ctx_delete(many);
+        free_subject(&s);
+      }
+}
+
+/* To the byte, and by as much less as the types say: of keys and values, and of nothing else. */
+TEST(bytes_of_rounded_caches)
+{
+  int i, pairs;
+  size_t kind;
+  for (i = 0; i < 4; i++)
+    for (pairs = 1; pairs < 160; pairs += 1 + pairs / 2)
+      for (kind = 0; kind < COUNT(kinds_of_kv); kind++) {
+        icl_config cfg = config_of(16 + 16 * i, 1 << (i % 3), 2, 1 + i, i % 3, 0);
+        icl_storage kv = kinds_of_kv[kind];
+        subject s;
+        icl_ctx c;
+        size_t whole, n, LC = (size_t)(cfg.n_layer * cfg.n_embd), cells, scales;
+        unsigned char *mem;
+        make_subject(&s, &cfg, 3);
+        whole = icl_ctx_bytes(&s.m, pairs, 4);
+        CHECK_EQ(whole, icl_ctx_bytes_kv(&s.m, pairs, 4, ICL_STORE_F32));
+        n = icl_ctx_bytes_kv(&s.m, pairs, 4, kv);
+        cells = LC * (4 * (size_t)pairs);
+        scales = kv == ICL_STORE_I8 ? 4 * 2 * (size_t)(cfg.n_layer * cfg.n_head) * (2 * (size_t)pairs) : 0;
+        CHECK(n <= whole - cells * (kv == ICL_STORE_I8 ? 3 : 2) + scales + 64 + 8 * 16 * (size_t)(cfg.n_layer * cfg.n_head));
+        mem = (unsigned char *)malloc(n);
+        CHECK_EQ(icl_ctx_init_kv(&c, &s.m, pairs, 4, kv, mem, n - 1), ICL_ERR_MEMORY);
+        CHECK_EQ(icl_ctx_init_kv(&c, &s.m, pairs, 4, kv, mem, n), ICL_OK);
+        draw_prompt(2);
+        CHECK_EQ(icl_add_batch(&c, pairs, xs, ys), ICL_OK);       /* the sanitizer sees the end of mem */
+        CHECK_EQ(icl_add(&c, xs, ys[0]), ICL_ERR_FULL);
+        free(mem);
+        free_subject(&s);
+      }
+}
+
+TEST(kinds_of_caches_that_are_none)
+{
+  icl_config cfg = config_of(8, 2, 2, 1, 0, 0);
+  subject s;
+  icl_ctx c, *none = NULL;
+  static unsigned char mem[1 << 16];
+  make_subject(&s, &cfg, 3);
+  CHECK_EQ(icl_ctx_bytes_kv(&s.m, 4, 1, (icl_storage)4), 0);
+  CHECK_EQ(icl_ctx_bytes_kv(&s.m, 4, 1, (icl_storage)-1), 0);
+  CHECK_EQ(icl_ctx_init_kv(&c, &s.m, 4, 1, (icl_storage)4, mem, sizeof mem), ICL_ERR_ARG);
+  CHECK_EQ(icl_ctx_new_kv(&none, &s.m, 4, 1, (icl_storage)4), ICL_ERR_ARG);
+  CHECK(none == NULL);
+  free_subject(&s);
+}
+
+/* Snapshots go back into a context of the same kind, larger or smaller, and into no other. */
+TEST(snapshots_of_rounded_caches)
+{
+  static const icl_storage all[] = {ICL_STORE_F32, ICL_STORE_F16, ICL_STORE_BF16, ICL_STORE_I8};
+  icl_config cfg = config_of(24, 3, 2, 2, 0, 0);
+  subject s;
+  size_t a, b;
+  make_subject(&s, &cfg, 4);
+  draw_prompt(2);
+  for (a = 0; a < 4; a++) {
+    icl_ctx *c = new_ctx_kv(&s.m, 12, 3, all[a]);
+    float y, z;
+    snapshot p;
+    size_t i, bad = 0;
+    CHECK_EQ(icl_add_batch(c, 7, xs, ys), ICL_OK);
+    CHECK_EQ(icl_predict(c, qs, &y), ICL_OK);
+    p = take(c);
+    for (b = 0; b < 4; b++) {
+      icl_ctx *other = new_ctx_kv(&s.m, 9 + (int)b, 1, all[b]);
+      CHECK_EQ(icl_ctx_restore(other, p.bytes, p.n), a == b ? ICL_OK : ICL_ERR_STATE);
+      CHECK_EQ(icl_count(other), a == b ? 7 : 0);
+      if (a == b) {
+        CHECK_EQ(icl_predict(other, qs, &z), ICL_OK);
+        CHECK(same(&y, &z, 1));
+        CHECK_EQ(icl_add_batch(other, 2, xs + 14, ys + 7), ICL_OK);
+      }
+      icl_ctx_delete(other);
+    }
+    p.bytes[23] = 4;
+    CHECK_EQ(icl_ctx_restore(c, p.bytes, p.n), ICL_ERR_FORMAT);
+    p.bytes[23] = (unsigned char)all[a];
+    for (i = 24; i + 8 < p.n; i++) {                     /* bytes that make an F16 infinite, too */
+      unsigned char keep[2];
+      memcpy(keep, p.bytes + i, 2);
+      p.bytes[i] = 0x80; p.bytes[i + 1] = 0x7f;
+      icl__put_le(p.bytes + p.n - 8, icl__digest(0, p.bytes, p.n - 8), 8);
+      bad += icl_ctx_restore(c, p.bytes, p.n) == ICL_ERR_NONFINITE;
+      memcpy(p.bytes + i, keep, 2);
+    }
+    CHECK(bad >= (size_t)(2 * 2 + 2 + 7) + (a == 3 ? 2 * 2 * 3 * 14 : 2 * 2 * 24 * 14));
+    free(p.bytes);
+    icl_ctx_delete(c);
+  }
+  free_subject(&s);
+}
+
+/* A key or value that F16 cannot hold is an error, and the pair is not there; BF16 and I8 hold it. */
+TEST(too_large_for_f16)
+{
+  icl_config cfg = config_of(8, 2, 2, 2, 2, 0);
+  static const int of_value[] = {0, 1};
+  size_t kind, k;
+  for (k = 0; k < COUNT(of_value); k++)
+    for (kind = 0; kind < COUNT(kinds_of_kv); kind++) {
+      subject s;
+      icl_ctx *c;
+      float *bias;
+      make_subject(&s, &cfg, 4);
+      bias = (float *)(uintptr_t)tensor(&cfg, s.params, 1, "attn.c_attn.bias") + 8 + 8 * of_value[k] + 3;
+      draw_prompt(2);
+      c = new_ctx_kv(&s.m, 8, 8, kinds_of_kv[kind]);
+      CHECK_EQ(icl_add_batch(c, 2, xs, ys), ICL_OK);
+      *bias = 70000;
+      if (kinds_of_kv[kind] == ICL_STORE_F16) {
+        CHECK_EQ(icl_add(c, xs + 4, ys[2]), ICL_ERR_NONFINITE);
+        CHECK_EQ(icl_count(c), 2);
+      } else {
+        CHECK_EQ(icl_add(c, xs + 4, ys[2]), ICL_OK);
+        CHECK_EQ(icl_rewind(c, 2), ICL_OK);
+      }
+      *bias = 1e38f;
+      if (of_value[k]) CHECK_EQ(icl_add(c, xs + 4, ys[2]), ICL_ERR_NONFINITE);
+      icl_ctx_delete(c);
+      free_subject(&s);
+    }
+}
+
 /* ----- surprise -------------------------------------------------------------------------------------- */
 
 static const icl_metadata typical = {
   "dense", "-1000 -900 2000 -1500 -1100 1500 -1750 -1200 300", ICL_STORE_F32
 };
+/* The figure comes from the residuals, whatever they come from. */
+TEST(surprise_of_rounded_caches)
+{
+  icl_config cfg = config_of(20, 4, 2, 1, 2, 0);
+  loaded l;
+  icl_ctx *c;
+  float s, t;
+  size_t k;
+  make_loaded(&l, &cfg, 3, &typical);
+  draw_prompt(2);
+  c = new_ctx(&l.m, 8, 4);
+  CHECK_EQ(icl_add_batch(c, 8, xs, ys), ICL_OK);
+  CHECK_EQ(icl_surprise(c, &s), ICL_OK);
+  icl_ctx_delete(c);
+  for (k = 0; k < COUNT(kinds_of_kv); k++) {
+    c = new_ctx_kv(&l.m, 8, 4, kinds_of_kv[k]);
+    CHECK_EQ(icl_add_batch(c, 8, xs, ys), ICL_OK);
+    CHECK_EQ(icl_surprise(c, &t), ICL_OK);
+    CHECK(t != s);
+    CHECK_NEAR(t, s, 0.05);
+    icl_ctx_delete(c);
+  }
+  free_loaded(&l);
+}
+
 static const double typical_is[][3] = {{-1, -0.9, 2}, {-1.5, -1.1, 1.5}, {-1.75, -1.2, 0.3}};
 
 TEST(surprise)
@@ -1262,7 +1528,7 @@ TEST(damaged_snapshots)
     codes[err]++;
     s.bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
   }
-  CHECK_EQ(codes[ICL_ERR_STATE], 64);
+  CHECK_EQ(codes[ICL_ERR_STATE], 64 + 2);                /* another model, or another type of keys and values */
   CHECK(codes[ICL_ERR_FORMAT] > 64 && codes[ICL_ERR_FULL] > 20 && codes[ICL_ERR_DIGEST] > 1000);
   CHECK_EQ(icl_count(c), 4);
   CHECK(unchanged(c, before));
@@ -2085,6 +2351,8 @@ int main(void)
   RUN(surprise); RUN(surprise_is_finite);
   RUN(save_and_restore); RUN(saving_needs_room); RUN(restoring_elsewhere); RUN(restoring_among_bound_models);
   RUN(damaged_snapshots); RUN(forged_snapshots);
+  RUN(rounded_caches_are_near); RUN(rounded_caches_give_the_same_bits); RUN(bytes_of_rounded_caches);
+  RUN(kinds_of_caches_that_are_none); RUN(snapshots_of_rounded_caches); RUN(too_large_for_f16); RUN(surprise_of_rounded_caches);
   RUN(asking_in_one_pass); RUN(asking_with_a_scale); RUN(asking_with_bad_arguments);
   RUN(asking_with_bad_numbers);
   RUN(threads_in_any_order); RUN(threads_out_of_range); RUN(threads_and_bad_numbers);

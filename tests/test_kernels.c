@@ -530,6 +530,84 @@ TEST(weights_of_half_precision)
           check_halves(rows[a], ns[c], ks[b], kind & 1 ? ICL__F16 : ICL__BF16, kind >> 1 & 1, kind >> 2);
 }
 
+/* B as I8, with scales and without: the same. */
+static void check_bytes(size_t m, size_t n, size_t k, int scaled, int transposed, int panels)
+{
+  size_t i, j, t, floats, count = n * k;
+  float *scale = at_end(&room_init, n);
+  int8_t *i8 = (int8_t *)at_end(&room_b, (count + 3) / 4) + ((count + 3) / 4 * 4 - count);
+  draw_values(m, n, k);
+  for (j = 0; j < n; j++) scale[j] = scaled ? 0.02f * (1.5f + uniform()) : 1.0f;
+  for (i = 0; i < k; i++)
+    for (j = 0; j < n; j++) {
+      int8_t q = (int8_t)(i + j == 0 ? -128 : 127.4f * val_b[i * n + j]);
+      i8[transposed ? j * k + i : i * n + j] = q;
+      val_b[i * n + j] = (float)q * scale[j];
+    }
+  expect_product(m, n, k);
+  for (t = 0; t < (size_t)n_tables; t++) {
+    icl__mm g;
+    way w;
+    memset(&w, 0, sizeof w);
+    memset(&g, 0, sizeof g);
+    g.m = m; g.n = n; g.k = k;
+    g.b_row = transposed ? 1 : n;
+    g.b_col = transposed ? k : 1;
+    icl__set_b(&g, ICL__I8, i8, scaled ? scale : NULL);
+    g.c = output(&room_c, m, n, n, &floats);
+    g.c_row = n;
+    lay_out_a(&g, &w);
+    g.n_pack = 16 * (k < 256 ? k : 256);
+    g.pack = at_end(&room_pack, g.n_pack);
+    if (panels && tables[t]->panels) lay_out_panels(&g, tables[t]);
+    tables[t]->mm(&g);
+    CHECK(intact(g.c, m, n, n));
+    for (i = 0; i < m; i++)
+      for (j = 0; j < n; j++)
+        CHECK(is_simd(tables[t]) ? g.c[i * n + j] == want[0][i * n + j]
+                                 : near_exact(g.c + i * n, i, j, n, k, 0));
+  }
+}
+
+TEST(weights_of_eight_bits)
+{
+  static const size_t rows[] = {1, 2, 3, 7, 30}, ks[] = {1, 3, 4, 5, 17, 256, 300};
+  static const size_t ns[] = {1, 7, 8, 9, 15, 16, 17, 24, 31, 33, 100};
+  size_t a, b, c;
+  int kind;
+  for (a = 0; a < COUNT(rows); a++)
+    for (b = 0; b < COUNT(ks); b++)
+      for (c = 0; c < COUNT(ns); c++)
+        for (kind = 0; kind < 8; kind++)
+          check_bytes(rows[a], ns[c], ks[b], kind & 1, kind >> 1 & 1, kind >> 2);
+}
+
+/* Whole numbers up to 127, the nearest ones, of a scale that the largest decides. */
+TEST(rounding_to_eight_bits)
+{
+  size_t n, i;
+  for (n = 1; n <= 40; n++) {
+    float x[3 * 40], most = 0, s;
+    int8_t q[2 * 40];
+    memset(q, 99, sizeof q);
+    for (i = 0; i < 3 * n; i++) x[i] = i % 3 ? nan_float() : ldexpf(uniform(), (int)n - 20);
+    for (i = 0; i < n; i++) most = fmaxf(most, fabsf(x[3 * i]));
+    s = icl__to_i8(q, 2, x, 3, n);
+    CHECK_NEAR(s, most / 127, 1e-7 * (double)most);
+    for (i = 0; i < n; i++) {
+      CHECK(abs(q[2 * i]) <= 127 && q[2 * i + 1] == 99);
+      CHECK_NEAR((double)s * q[2 * i], x[3 * i], 0.50001 * (double)s);
+    }
+    x[3 * (n / 2)] = n % 2 ? nan_float() : infinity_float();
+    s = icl__to_i8(q, 2, x, 3, n);
+    CHECK(s != s);
+    for (i = 0; i < n; i++) x[3 * i] = i % 2 ? 1e-37f : -0.0f;
+    s = icl__to_i8(q, 2, x, 3, n);
+    CHECK(s == 1);
+    for (i = 0; i < n; i++) CHECK_EQ(q[2 * i], 0);
+  }
+}
+
 /* Any number of rows and columns; nothing written between the rows or behind them. */
 TEST(transposing)
 {
@@ -1226,6 +1304,7 @@ int main(void)
 #endif
   RUN(product_of_all_small_shapes); RUN(product_in_all_ways); RUN(product_of_large_shapes);
   RUN(panels_of_all_small_shapes); RUN(panels_of_large_shapes); RUN(panels_stand_for_b); RUN(transposing); RUN(weights_of_half_precision);
+  RUN(weights_of_eight_bits); RUN(rounding_to_eight_bits);
   RUN(product_of_nothing); RUN(rows_do_not_know_of_each_other); RUN(zeros_have_the_same_sign_everywhere);
   RUN(product_passes_nan_on);
   RUN(layernorm); RUN(layernorm_of_each_row); RUN(layernorm_does_not_hide_overflow);

@@ -163,6 +163,37 @@ static void plan_model(plan *p, const icl_config *cfg, const char *metadata, con
   lay_out(p);
 }
 
+static int is_product(const char *name)
+{
+  return strstr(name, ".c_") != NULL && strlen(name) > 7 && !strcmp(name + strlen(name) - 7, ".weight");
+}
+
+/* The matrices of blocks become I8, and their scales follow behind all else. */
+static void plan_i8(plan *p, const icl_config *cfg, const char *metadata)
+{
+  int i, n;
+  plan_model(p, cfg, metadata, "F32");
+  for (i = 0, n = p->n; i < n; i++)
+    if (is_product(p->e[i].name)) {
+      char name[120];
+      icl_tensor t;
+      icl_tensor_at(cfg, i, &t);
+      strcpy(p->e[i].dtype, "I8");
+      p->e[i].bytes /= 4;
+      snprintf(name, sizeof name, "%s.scale", p->e[i].name);
+      plan_tensor(p, name, "F32", 1, 1, t.cols);
+    }
+  lay_out(p);
+}
+
+static int find_tensor(const plan *p, const char *name)
+{
+  int i = 0;
+  while (i < p->n && strcmp(p->e[i].name, name)) i++;
+  CHECK(i < p->n);
+  return i;
+}
+
 static void remove_tensor(plan *p, int i)
 {
   int k;
@@ -218,8 +249,8 @@ static void make_data(const plan *p, file *f)
       uint32_t u = sign << 31 | 125u << 23 | m << 18;
       if (!strcmp(e->dtype, "BF16")) icl__put_le(out, u >> 16, 2);
       else if (w == 2) icl__put_le(out, sign << 15 | 13u << 10 | m << 5, 2);
-      else if (w == 4) icl__put_le(out, u, 4);
-      else out[0] = (unsigned char)m;
+      else if (w == 4) icl__put_le(out, strstr(e->name, ".scale") ? u & 0x7fffffffu : u, 4);
+      else out[0] = (unsigned char)(sign ? 256 - m : m);
     }
   }
 }
@@ -921,7 +952,9 @@ TEST(every_tensor_renamed)
       plan_model(&p, &small, small_metadata, "F32");
       strcpy(name, p.e[i].name);
       snprintf(p.e[i].name, sizeof p.e[i].name, forms[k], name);
-      expect_tensor_error(&p, ICL_ERR_TENSOR, "unknown tensor", p.e[i].name, 1);
+      if (k == COUNT(forms) - 1 && is_product(name))         /* a scale, of another rank */
+        expect_tensor_error(&p, ICL_ERR_TENSOR, "wrong shape:", p.e[i].name, 1);
+      else expect_tensor_error(&p, ICL_ERR_TENSOR, "unknown tensor", p.e[i].name, 1);
     }
 }
 
@@ -933,6 +966,10 @@ TEST(names_that_are_nearly_right)
     "_backbone.h.1e0.ln_1.weight", "_backbone.h.2147483648.ln_1.weight", "_backbone.h.4294967296.ln_1.weight",
     "_backbone.h.18446744073709551616.ln_1.weight", "_backbone.h.0.ln_3.weight", "_backbone.h.0.attn.c_attn", "_backbone.ln_f.scale",
     "_backbone.wte.bias", "_backbone.wpe.bias", "_read_in", "_read_out.weights", "READ_IN.WEIGHT", "_backbone.h.0.attn.biass",
+    "_backbone.h.0.ln_1.weight.scale", "_backbone.h.0.attn.c_attn.bias.scale", "_backbone.h.0.attn.bias.scale",
+    "_backbone.h.0.attn.c_attn.scale", "_backbone.h.0.attn.c_attn.weight.scale.scale", "_backbone.h.0..scale",
+    "_backbone.h.0.scale", "_backbone.h.0.attn.c_attn.weightscale", "_backbone.h.0.attn.c_attn.weight.scales",
+    "attn.c_attn.weight.scale", ".scale",
     "_backbone.h.0.mlp.bias", "attn.bias", "_backbone.h.0.attn.masked_bias.", "__metadata", "__metadata___",
     "a name that is so long that it does not fit into the text of a report, which is cut at its end"
   };
@@ -1044,7 +1081,15 @@ TEST(every_tensor_of_another_type)
       strcpy(p.e[i].dtype, types[k]);
       p.e[i].bytes = (size_t)x.rows * (size_t)x.cols * (strcmp(types[k], "BOOL") ? width_of(types[k]) : 1);
       lay_out(&p);
-      expect_tensor_error(&p, ICL_ERR_TENSOR, "dtype is not F32, F16 or BF16:", p.e[i].name, 1);
+      if (!is_product(x.name))
+        expect_tensor_error(&p, ICL_ERR_TENSOR, "dtype is not F32, F16 or BF16:", x.name, 1);
+      else if (strcmp(types[k], "I8"))
+        expect_tensor_error(&p, ICL_ERR_TENSOR, "dtype is not F32, F16, BF16 or I8:", x.name, 1);
+      else {
+        char scale[100];
+        snprintf(scale, sizeof scale, "%s.scale", x.name);
+        expect_tensor_error(&p, ICL_ERR_TENSOR, "missing tensor", scale, 0);
+      }
     }
   }
   for (k = 0; k < COUNT(unknown); k++) {
@@ -1182,6 +1227,182 @@ TEST(any_mix_of_types)
     expect_ok(&t, "types");
     CHECK(alike(&t, &whole));
   }
+}
+
+/* ----- I8 ------------------------------------------------------------------------------------------ */
+
+/* Weight [i][j] is byte times scale [j], -128 too; and the model answers like the one in F32 that has those
+ * numbers. */
+TEST(bytes_times_scales)
+{
+  static plan p;
+  static float params[2000];
+  static unsigned char mem[1 << 16];
+  file f;
+  trial t, other;
+  icl_model m;
+  size_t n, at = 0, k;
+  void *block, *copy;
+  unsigned char *q;
+  int i;
+  memset(&f, 0, sizeof f);
+  plan_i8(&p, &small, small_metadata);
+  make_file(&p, &f);
+  f.data[p.e[find_tensor(&p, "_backbone.h.1.mlp.c_proj.weight")].begin] = 0x80;
+  try_file(&t, &f);
+  expect_ok(&t, "I8");
+  n = 8 + f.header.n + f.n_data;
+  q = block_of(n, 0, &block);
+  icl__put_le(q, f.header.n, 8);
+  memcpy(q + 8, f.header.s, f.header.n);
+  memcpy(q + 8 + f.header.n, f.data, f.n_data);
+  CHECK_EQ(icl_model_init(&m, q, n, mem, sizeof mem, NULL), ICL_OK);
+  CHECK_EQ(icl_model_storage(&m), ICL_STORE_I8);
+  CHECK_EQ(icl_model_params(&m, params), ICL_OK);
+  for (i = 0; i < icl_tensor_count(&small); at += p.e[i].bytes / width_of(p.e[i].dtype), i++) {
+    char name[120];
+    icl_tensor x;
+    icl_tensor_at(&small, i, &x);
+    if (!is_product(x.name)) continue;
+    snprintf(name, sizeof name, "%s.scale", x.name);
+    for (k = 0; k < p.e[i].bytes; k++) {
+      const unsigned char *scale = f.data + p.e[find_tensor(&p, name)].begin + k % (size_t)x.cols * 4;
+      int byte = f.data[p.e[i].begin + k];
+      CHECK(params[at + k] == (float)(byte < 128 ? byte : byte - 256) * icl__decode(scale, ICL__F32));
+    }
+  }
+  k = icl_write_bytes(&small, NULL);
+  free(block);
+  q = block_of(k, 0, &copy);
+  CHECK_EQ(icl_write(q, k, &small, params, NULL), ICL_OK);
+  try_at(&other, q, k);
+  CHECK(alike(&t, &other));
+  free(copy);
+  free_file(&f);
+}
+
+TEST(bytes_in_any_order)
+{
+  static plan p;
+  trial whole, t;
+  int k;
+  plan_i8(&p, &small, small_metadata);
+  try_plan(&whole, &p);
+  for (k = 0; k < 100; k++) {
+    plan_i8(&p, &small, small_metadata);
+    seed = (uint32_t)k * 77 + 1;
+    shuffle(p.order, p.n);
+    if (k & 1) shuffle_data(&p);
+    if (k % 3 == 0) {
+      char name[60];
+      strcpy(name, p.e[p.n - 1].name);
+      snprintf(p.e[p.n - 1].name, sizeof p.e[0].name, "module.%s", name);
+    }
+    p.metadata_at = draw_below(p.n + 1);
+    try_plan(&t, &p);
+    expect_ok(&t, "order");
+    CHECK(alike(&t, &whole));
+  }
+}
+
+/* Each scale missing, there twice, without its I8, of another type or shape. */
+TEST(scales_that_do_not_fit)
+{
+  static const char *const types[] = {"F16", "BF16", "F64", "I8", "U8", "I32"};
+  static plan p;
+  int i, n = icl_tensor_count(&small), all;
+  size_t k;
+  plan_i8(&p, &small, small_metadata);
+  for (i = n, all = p.n; i < all; i++) {
+    char name[90], weight[90];
+    entry *e;
+    icl_tensor x;
+    plan_i8(&p, &small, small_metadata);
+    strcpy(name, p.e[i].name);
+    remove_tensor(&p, i);
+    expect_tensor_error(&p, ICL_ERR_TENSOR, "missing tensor", name, 0);
+
+    plan_i8(&p, &small, small_metadata);
+    p.e[p.n] = p.e[i];
+    snprintf(p.e[p.n].name, sizeof p.e[0].name, "module.%s", name);
+    p.order[p.n] = p.n;
+    p.n++;
+    lay_out(&p);
+    expect_tensor_error(&p, ICL_ERR_TENSOR, "there twice:", p.e[p.n - 1].name, 1);
+
+    for (k = 0; k < 3; k++) {                                 /* the weight is not I8 */
+      plan_i8(&p, &small, small_metadata);
+      strcpy(weight, name);
+      weight[strlen(name) - 6] = 0;
+      e = &p.e[find_tensor(&p, weight)];
+      strcpy(e->dtype, k == 0 ? "F32" : k == 1 ? "F16" : "BF16");
+      e->bytes *= width_of(e->dtype);
+      lay_out(&p);
+      expect_tensor_error(&p, ICL_ERR_TENSOR, "no I8 tensor goes with", name, 0);
+    }
+    for (k = 0; k < COUNT(types); k++) {
+      plan_i8(&p, &small, small_metadata);
+      p.e[i].bytes = p.e[i].bytes / 4 * width_of(types[k]);
+      strcpy(p.e[i].dtype, types[k]);
+      lay_out(&p);
+      expect_tensor_error(&p, ICL_ERR_TENSOR, "dtype is not F32:", name, 1);
+    }
+    for (k = 0; k < 6; k++) {
+      plan_i8(&p, &small, small_metadata);
+      CHECK_EQ(icl_tensor_at(&small, find_tensor(&p, weight), &x), ICL_OK);
+      e = &p.e[i];
+      if (k == 0) { snprintf(e->shape, 99, "%d", x.cols + 1); e->bytes += 4; }
+      if (k == 1 && x.cols > 1) { snprintf(e->shape, 99, "%d", x.cols - 1); e->bytes -= 4; }
+      if (k == 2) snprintf(e->shape, 99, "1,%d", x.cols);
+      if (k == 3) snprintf(e->shape, 99, "%d,1", x.cols);
+      if (k == 4) { snprintf(e->shape, 99, "%d,%d", x.rows, x.cols); e->bytes *= (size_t)x.rows; }
+      if (k == 5) { e->shape[0] = 0; e->bytes = 4; }
+      lay_out(&p);
+      expect_tensor_error(&p, ICL_ERR_TENSOR, "wrong shape:", name, 1);
+    }
+  }
+}
+
+/* First and last of every tensor of scales. */
+TEST(values_of_scales)
+{
+  static const struct { uint32_t u; icl_error code; } values[] = {
+    {0x7fc00000u, ICL_ERR_NONFINITE}, {0xff800001u, ICL_ERR_NONFINITE}, {0x7f800000u, ICL_ERR_NONFINITE},
+    {0xff800000u, ICL_ERR_NONFINITE}, {0, ICL_ERR_FORMAT}, {0x80000000u, ICL_ERR_FORMAT}, {0x80000001u, ICL_ERR_FORMAT},
+    {0xbf800000u, ICL_ERR_FORMAT}, {0x7b800001u, ICL_ERR_FORMAT}, {0x7f7fffffu, ICL_ERR_FORMAT},
+    {1, ICL_OK}, {0x00800000u, ICL_OK}, {0x3f800000u, ICL_OK}, {0x7b800000u, ICL_OK}
+  };
+  static unsigned char mem[1 << 14];
+  static plan p;
+  file f;
+  int i, last;
+  size_t k;
+  memset(&f, 0, sizeof f);
+  plan_i8(&p, &small, small_metadata);
+  make_file(&p, &f);
+  for (i = icl_tensor_count(&small); i < p.n; i++)
+    for (last = 0; last < 2; last++)
+      for (k = 0; k < COUNT(values); k++) {
+        size_t at = (size_t)(last ? p.e[i].end - 4 : p.e[i].begin), n = 8 + f.header.n + f.n_data;
+        char says[120];
+        void *block;
+        unsigned char *q = block_of(n, 0, &block);
+        icl_model m;
+        icl_report r;
+        icl__put_le(q, f.header.n, 8);
+        memcpy(q + 8, f.header.s, f.header.n);
+        memcpy(q + 8 + f.header.n, f.data, f.n_data);
+        icl__put_le(q + 8 + f.header.n + at, values[k].u, 4);
+        CHECK_EQ(icl_model_init(&m, q, n, mem, sizeof mem, &r), values[k].code);
+        snprintf(says, sizeof says, "%s '%s'", values[k].code == ICL_ERR_NONFINITE ? "NaN or infinity in"
+                 : "not above 0, or above 2^120, in", p.e[i].name);
+        if (values[k].code) {
+          CHECK_STR(r.text, says);
+          CHECK_EQ(r.offset, 8 + f.header.n + at);
+        }
+        free(block);
+      }
+  free_file(&f);
 }
 
 /* ----- sizes and offsets --------------------------------------------------------------------------- */
@@ -1582,11 +1803,15 @@ static const icl_metadata full_metadata = {
   "0.5*dense + 0.5*sparse(nnz=2)", "-1000 -900 2000 -1500 -1100 1500", ICL_STORE_F32
 };
 
-TEST(cut_at_every_byte)
+static const icl_metadata i8_metadata = {
+  "0.5*dense + 0.5*sparse(nnz=2)", "-1000 -900 2000 -1500 -1100 1500", ICL_STORE_I8
+};
+
+static void check_cuts(const icl_metadata *md)
 {
   size_t n, i;
   void *block;
-  unsigned char *p = written(&n, &block, &full_metadata);
+  unsigned char *p = written(&n, &block, md);
   for (i = 0; i < n; i++) {
     trial t;
     void *cut;
@@ -1599,12 +1824,19 @@ TEST(cut_at_every_byte)
   free(block);
 }
 
-/* Every bit of length and header.  What still loads must be the same model with the same answers. */
-TEST(every_bit_of_the_header_flipped)
+TEST(cut_at_every_byte)
+{
+  check_cuts(&full_metadata);
+  check_cuts(&i8_metadata);
+}
+
+/* Every bit of length and header, or one in so many.  What still loads must be the same model with the same
+ * answers. */
+static void flip_header(const icl_metadata *md, size_t step)
 {
   size_t n, bit, header;
   void *block;
-  unsigned char *p = written(&n, &block, &full_metadata);
+  unsigned char *p = written(&n, &block, md);
   trial whole, t;
   int errors = 0, unverified = 0, verified = 0, bad = 0;
   try_at(&whole, p, n);
@@ -1612,7 +1844,7 @@ TEST(every_bit_of_the_header_flipped)
   CHECK_EQ(whole.surprised, ICL_OK);
   CHECK_EQ(whole.n_typical, 2);
   header = 8 + (size_t)icl__get64(p);
-  for (bit = 0; bit < 8 * header; bit++) {
+  for (bit = 0; bit < 8 * header; bit += step) {
     p[bit / 8] ^= (unsigned char)(1u << bit % 8);
     try_at(&t, p, n);
     if (t.code) errors++;
@@ -1623,20 +1855,26 @@ TEST(every_bit_of_the_header_flipped)
     p[bit / 8] ^= (unsigned char)(1u << bit % 8);
   }
   CHECK_EQ(bad, 0);
-  CHECK(errors > 9 * (int)header * 8 / 10);
+  CHECK(errors > 9 * (int)(header * 8 / step) / 10);
   /* loads as unverified: the name of icl.digest is hit.  Verified: icl.version, and names of keys with default values */
   CHECK(unverified > 0 && unverified <= 8 * 10);
   CHECK(verified < 8 * 100);
   free(block);
 }
 
-TEST(every_bit_of_the_data_flipped)
+TEST(every_bit_of_the_header_flipped)
+{
+  flip_header(&full_metadata, 1);
+  flip_header(&i8_metadata, 5);
+}
+
+static void flip_data(const icl_metadata *md)
 {
   static unsigned char mem[1 << 14];
   size_t n, bit, header;
   void *block;
-  unsigned char *p = written(&n, &block, &full_metadata);
-  int digest = 0, nonfinite = 0;
+  unsigned char *p = written(&n, &block, md);
+  int digest = 0, nonfinite = 0, scale = 0;
   header = 8 + (size_t)icl__get64(p);
   for (bit = 8 * header; bit < 8 * n; bit++) {
     icl_model m;
@@ -1646,10 +1884,18 @@ TEST(every_bit_of_the_data_flipped)
     err = icl_model_init(&m, p, n, mem, sizeof mem, &r);
     digest += err == ICL_ERR_DIGEST && !strcmp(r.text, "data or configuration changed since 'icl.digest'");
     nonfinite += err == ICL_ERR_NONFINITE && r.offset == bit / 32 * 4;
+    scale += err == ICL_ERR_FORMAT && r.offset == bit / 32 * 4 && strstr(r.text, ".scale'") != NULL;
     p[bit / 8] ^= (unsigned char)(1u << bit % 8);
   }
-  CHECK_EQ(digest + nonfinite, 8 * (n - header));
+  CHECK_EQ(digest + nonfinite + scale, 8 * (n - header));
+  CHECK(md->storage == ICL_STORE_I8 ? scale >= 2 * (3 + 1 + 4 + 1) * 4 : !scale);   /* each sign, at least */
   free(block);
+}
+
+TEST(every_bit_of_the_data_flipped)
+{
+  flip_data(&full_metadata);
+  flip_data(&i8_metadata);
 }
 
 /* Damage that one bit is not: bytes set, words swapped, blocks zeroed. */
@@ -1781,14 +2027,17 @@ TEST(data_at_every_alignment)
 {
   static const char *const types[] = {"F32", "F16", "BF16"};
   static plan p;
-  trial whole = small_trial(), t;
+  trial whole = small_trial(), bytes, t;
   size_t shift;
   int type, i;
-  for (type = 0; type < 4; type++)
+  plan_i8(&p, &small, small_metadata);
+  try_plan(&bytes, &p);
+  for (type = 0; type < 5; type++)
     for (shift = 0; shift < 64; shift++) {
       file f;
       memset(&f, 0, sizeof f);
-      plan_model(&p, &small, small_metadata, types[type % 3]);
+      if (type == 4) plan_i8(&p, &small, small_metadata);
+      else plan_model(&p, &small, small_metadata, types[type % 3]);
       if (type == 3) {                                /* an odd byte moves what lies behind it */
         plan_tensor(&p, "_backbone.wte.weight", "U8", 1, 1, 1);
         p.e[p.n - 1].begin = 0;
@@ -1797,8 +2046,8 @@ TEST(data_at_every_alignment)
       }
       make_file(&p, &f);
       try_shifted(&t, &f, shift);
-      expect_ok(&t, types[type % 3]);
-      CHECK(alike(&t, &whole));
+      expect_ok(&t, type == 4 ? "I8" : types[type % 3]);
+      CHECK(alike(&t, type == 4 ? &bytes : &whole));
       free_file(&f);
     }
 }
@@ -1817,12 +2066,13 @@ TEST(memory_is_exact)
 #else
   unsigned char *map = (unsigned char *)malloc(room);
 #endif
-  for (type = 0; type < 2; type++) {
+  for (type = 0; type < 3; type++) {
     file f;
     void *block;
     unsigned char *q;
     memset(&f, 0, sizeof f);
-    plan_model(&p, &small, "\"n_head\":\"2\",\"icl.typical\":\"1 2 3\"", types[type]);
+    if (type < 2) plan_model(&p, &small, "\"n_head\":\"2\",\"icl.typical\":\"1 2 3\"", types[type]);
+    else plan_i8(&p, &small, "\"n_head\":\"2\",\"icl.typical\":\"1 2 3\"");
     make_file(&p, &f);
     n = 8 + f.header.n + f.n_data;
     q = block_of(n, 0, &block);
@@ -1893,28 +2143,42 @@ static float as_stored(float x, icl_storage storage)
   return storage == ICL_STORE_BF16 ? rounded(x, 7, -126) : x;
 }
 
-/* The weights of blocks become what a file in F16 or BF16 holds of them; returns how many there are. */
+/* A matrix becomes what a file in I8 holds of it. */
+static void store_i8(float *w, int rows, int cols)
+{
+  int i, j;
+  for (j = 0; j < cols; j++) {
+    float most = 0, scale;
+    for (i = 0; i < rows; i++) most = fmaxf(most, fabsf(w[i * cols + j]));
+    scale = most / 127.0f;
+    for (i = 0; i < rows && most > 0; i++) w[i * cols + j] = roundf(w[i * cols + j] / scale) * scale;
+  }
+}
+
+/* The weights of blocks become what a file holds of them; returns by how much that file is smaller. */
 static size_t store_params(float *params, const icl_config *cfg, icl_storage storage)
 {
-  size_t at = 0, n, stored = 0;
+  size_t at = 0, n, saved = 0;
   icl_tensor t;
   int i;
   for (i = 0; i < icl_tensor_count(cfg); i++) {
     CHECK_EQ(icl_tensor_at(cfg, i, &t), ICL_OK);
     n = (size_t)t.rows * (size_t)t.cols;
-    if (strstr(t.name, ".c_") && strstr(t.name, ".weight")) {
-      for (stored += n; n; n--, at++) params[at] = as_stored(params[at], storage);
+    if (is_product(t.name)) {
+      saved += storage == ICL_STORE_F32 ? 0 : storage == ICL_STORE_I8 ? 3 * n - 4 * (size_t)t.cols : 2 * n;
+      if (storage == ICL_STORE_I8) store_i8(params + at, t.rows, t.cols);
+      for (; n && storage != ICL_STORE_I8; n--, at++) params[at] = as_stored(params[at], storage);
     }
     at += n;
   }
-  return stored;
+  return saved;
 }
 
 static void check_round_trip(const icl_config *cfg, const icl_metadata *md)
 {
   static float params[4000], back[4000];
   static unsigned char mem[1 << 14];
-  size_t count = icl_param_count(cfg), n = icl_write_bytes(cfg, md), i, need, stored;
+  size_t count = icl_param_count(cfg), n = icl_write_bytes(cfg, md), i, need, saved;
   void *block;
   unsigned char *p = block_of(n, 0, &block);
   icl_model m;
@@ -1925,8 +2189,8 @@ static void check_round_trip(const icl_config *cfg, const icl_metadata *md)
   CHECK_EQ(icl_write(p, n - 1, cfg, params, md), ICL_ERR_MEMORY);
   CHECK_EQ(icl_write(p, n, cfg, params, md), ICL_OK);
   CHECK_EQ((8 + icl__get64(p)) % 64, 0);
-  stored = store_params(params, cfg, md ? md->storage : ICL_STORE_F32);
-  CHECK_EQ(8 + icl__get64(p) + 4 * count, n + (md && md->storage ? 2 * stored : 0));
+  saved = store_params(params, cfg, md ? md->storage : ICL_STORE_F32);
+  CHECK_EQ(8 + icl__get64(p) + 4 * count, n + saved);
   CHECK_EQ(icl_inspect(p, n, &again, &need, &r), ICL_OK);
   CHECK_STR(r.text, "");
   CHECK(memcmp(&again, cfg, sizeof again) == 0);
@@ -1935,8 +2199,9 @@ static void check_round_trip(const icl_config *cfg, const icl_metadata *md)
   CHECK_EQ(m.n_params, count);
   CHECK_STR(m.task, md && md->task ? md->task : "");
   CHECK_EQ(m.n_typical > 0, md && md->typical);
+  CHECK_EQ(icl_model_storage(&m), md ? md->storage : ICL_STORE_F32);
   CHECK_EQ(icl_model_params(&m, back), ICL_OK);
-  CHECK(memcmp(back, params, count * sizeof(float)) == 0);
+  for (i = 0; i < count; i++) CHECK(back[i] == params[i]);
   free(block);
 }
 
@@ -1944,7 +2209,8 @@ TEST(round_trips)
 {
   static const icl_metadata mds[] = {
     {NULL, NULL, ICL_STORE_F32}, {"dense", NULL, ICL_STORE_F32}, {"", NULL, ICL_STORE_F16},
-    {"sine ~!#$%&'()*+,-./:;<=>?@[]^_`{|}", "0 0 1", ICL_STORE_BF16}, {NULL, "-1000000 -5 1000000", ICL_STORE_F32}
+    {"sine ~!#$%&'()*+,-./:;<=>?@[]^_`{|}", "0 0 1", ICL_STORE_BF16}, {NULL, "-1000000 -5 1000000", ICL_STORE_F32},
+    {"dense", "0 0 1", ICL_STORE_I8}
   };
   icl_config cfg = {3, 4, 2, 1, 8, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f};
   int position, activation, wide;
@@ -2001,7 +2267,8 @@ TEST(weights_too_large_for_their_type)
   icl_config cfg = {1, 2, 1, 1, 3, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f};
   static float params[200];
   static unsigned char buf[8192];
-  icl_metadata odd = {NULL, NULL, (icl_storage)3};
+  static const icl_metadata i8 = {NULL, NULL, ICL_STORE_I8};
+  icl_metadata odd = {NULL, NULL, (icl_storage)4};
   size_t i, k = 2 + 2 + 2 + 2;                                /* read-in, ln_1: then c_attn.weight */
   for (i = 0; i < COUNT(params); i++) params[i] = 0.5f;
   CHECK_EQ(icl_write_bytes(&cfg, &odd), 0);
@@ -2012,6 +2279,9 @@ TEST(weights_too_large_for_their_type)
   params[k] = 3.4028e38f;
   CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &bf16), ICL_ERR_NONFINITE);
   CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &f32), ICL_OK);
+  CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &i8), ICL_ERR_NONFINITE);
+  params[k] = 1.6e38f;                                        /* / 127 is below 2^120 */
+  CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &i8), ICL_OK);
   params[k] = 0.5f;
   params[0] = 65520.0f;                                       /* the read-in stays F32 */
   CHECK_EQ(icl_write(buf, sizeof buf, &cfg, params, &f16), ICL_OK);
@@ -2472,6 +2742,7 @@ int main(void)
   RUN(every_tensor_removed); RUN(every_tensor_renamed); RUN(names_that_are_nearly_right); RUN(layers_beyond_the_limit);
   RUN(every_tensor_twice); RUN(every_tensor_reshaped); RUN(every_tensor_of_another_type);
   RUN(prefixes); RUN(buffers_are_skipped); RUN(any_order); RUN(any_mix_of_types);
+  RUN(bytes_times_scales); RUN(bytes_in_any_order); RUN(scales_that_do_not_fit); RUN(values_of_scales);
   RUN(a_range_twice); RUN(ranges_moved); RUN(counts_of_tensors); RUN(exact_length);
   RUN(sizes_that_overflow); RUN(impossible_shapes); RUN(limits_of_the_configuration);
   RUN(header_lengths_that_lie); RUN(header_lengths_slightly_off); RUN(longest_header);
