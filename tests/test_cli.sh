@@ -89,19 +89,27 @@ input ''
 
 # ----- usage --------------------------------------------------------------------------------------
 
-for command in '' info predict train eval repro bench; do
+for command in '' info predict train eval repro bench quantize; do
   run $command --help
   ok "help of '$command': exit 0" exits 0
   ok "help of '$command' on stdout" says out "^usage: icl"
   ok "help of '$command': nothing on stderr" silent err
   misused "unknown option of '$command'" $command --bogus
 done
-for command in info predict train eval repro; do misused "$command without arguments" $command; done
+for command in info predict train eval repro quantize; do misused "$command without arguments" $command; done
 run --version
 ok "version" says out '^icl [0-9]*\.[0-9]*\.[0-9]*$'
 misused "no command"
 misused "no such command" bogus
 misused "too many arguments" info "$model" "$model"
+misused "quantize: nothing to do" quantize "$model"
+misused "quantize: no dtype" quantize "$model" -o "$t/quant"
+misused "quantize: nothing smaller" quantize "$model" -o "$t/quant" --dtype f32
+misused "quantize: unknown dtype" quantize "$model" -o "$t/quant" --dtype i4
+misused "quantize: no task" quantize "$model" --dtype i8 --prompts 2
+misused "quantize: no such task" quantize "$model" --dtype i8 --prompts 2 --task bogus
+misused "quantize: more pairs than the model takes" quantize "$model" --prompts 2 --task dense --pairs 11
+misused "predict: unknown kind of keys" predict "$model" --kv i4
 misused "option without its value" eval "$model" --pairs
 misused "not a number" eval "$model" --pairs 3x
 misused "out of range" eval "$model" --pairs 0
@@ -437,6 +445,54 @@ ok "train: the last step" says err 'step 60/60'
 run info "$t/m"
 ok "train: digest" says out '^digest  *verified$'
 ok "train: task" says out '^task  *dense$'
+
+for dtype in f16 bf16 i8; do
+  input ''
+  run quantize "$t/m" -o "$t/q-$dtype" --dtype $dtype
+  ok "quantize $dtype: exit 0" exits 0
+  ok "quantize $dtype: nothing on stdout" silent out
+  ok "quantize $dtype: says how large" says err " $(wc -c <"$t/q-$dtype") bytes\$"
+  ok "quantize $dtype: smaller" test "$(wc -c <"$t/q-$dtype")" -lt "$(wc -c <"$t/m")"
+  run info "$t/q-$dtype"
+  ok "quantize $dtype: info" says out "^weights  *$dtype\$"
+  ok "quantize $dtype: digest" says out '^digest  *verified$'
+  ok "quantize $dtype: task" says out '^task  *dense$'
+  input '1,2,3\n2,1,3\n1,2,?\n'
+  run predict "$t/q-$dtype" --surprise
+  ok "quantize $dtype: predicts, with surprise" says out '^1,2,[-0-9.e]*,[-0-9.e]*$'
+done
+cp "$t/q-i8" "$t/quant"
+input ''
+refuses "quantize: output exists" "$t/quant: is there already" quantize "$t/m" -o "$t/quant" --dtype f16
+ok "quantize: and it is as it was" same "$t/q-i8" "$t/quant"
+run quantize "$t/m" -o "$t/quant" --dtype f16 --force
+ok "quantize --force: exit 0" exits 0
+ok "quantize --force: the same file again" same "$t/q-f16" "$t/quant"
+ok "quantize: no other file left" test ! -e "$t/quant.tmp"
+refuses "quantize: no folder" "$t/none/quant" quantize "$t/m" -o "$t/none/quant" --dtype i8
+refuses "quantize: no model" "$t/none" quantize "$t/none" -o "$t/r" --dtype i8
+run quantize "$t/m" --dtype i8 --kv i8 --prompts 3 --pairs 4
+ok "quantize: curves" exits 0
+ok "quantize: header of the curves" says out '^k,model,quantized$'
+ok "quantize: a line for each k" lines 6
+run quantize "$t/m" --prompts 3 --pairs 4
+ok "quantize: nothing chosen, nothing changed" sh -c "awk -F, 'NR > 1 && \$2 != \$3 { bad = 1 } END { exit bad }' '$t/out'"
+run eval "$t/m" --prompts 3 --pairs 4
+cp "$t/out" "$t/eval"
+run quantize "$t/m" --prompts 3 --pairs 4
+ok "quantize: the errors of eval" sh -c "paste -d, '$t/eval' '$t/out' |
+  awk -F, 'NR > 1 { d = \$2 - \$4; if (d * d > 1e-8) bad = 1 } END { exit bad || NR != 6 }'"
+input '1,2,3\n2,1,3\n1,2,?\n'
+for kv in f16 bf16 i8; do
+  run predict "$t/m" --kv $kv
+  ok "predict --kv $kv: exit 0" exits 0
+  cp "$t/out" "$t/kv-$kv"
+done
+run predict "$t/m"
+ok "predict: --kv f16 is another answer" sh -c "! cmp -s '$t/out' '$t/kv-f16'"
+ok "predict: and near" sh -c "paste -d, '$t/out' '$t/kv-f16' '$t/kv-i8' |
+  awk -F, '{ exit (\$3 - \$6)^2 > 1e-4 || (\$3 - \$9)^2 > 1e-2 }'"
+
 input '1,2,3\n1,2,?\n'
 run predict "$t/m" --surprise
 ok "train: predicts, with surprise" says out '^1,2,[-0-9.e]*,[-0-9.e]*$'

@@ -59,6 +59,6 @@ static int run(int argc, char **argv)
 const command cmd_embed = {
   "embed", "a checkpoint as a C array", "MODEL",
   "Writes a C header with the checkpoint's bytes as a const array, aligned so that icl.h uses its\n"
-  "F32 weights where they lie: in flash, without RAM of their own.",
+  "weights where they lie: in flash, without RAM of their own.  icl quantize makes them smaller.",
   run
 };

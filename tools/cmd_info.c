@@ -28,7 +28,11 @@ static void print_sizes(const char *path, const icl_model *m)
   const int pairs = (m->config.n_positions - 1) / 2;
   size_t size = 0, need = 0;
   void *data = read_file(path, &size);
+  int width;
+  const char *name;
+  name = choice_name(STORAGE_CHOICES, (int)icl_model_storage(m), &width);
   printf("parameters          %zu\n", m->n_params);
+  printf("weights             %.*s\n", width, name);
   if (data && !icl_inspect(data, size, NULL, &need, NULL)) {
     printf("file_bytes          %zu\n", size);
     printf("model_bytes         %zu (beside those of the file)\n", need);

@@ -85,7 +85,7 @@ typedef struct memory {
   int n_pairs;
   float *xs, *ys;                  /* [capacity][d], [capacity]                               */
   float *x_mean, *x_std;           /* [d]                                                     */
-  int standardize;
+  int standardize, kv;
 } memory;
 
 /* Doubles the room for pairs, as far as that is allowed. */
@@ -166,7 +166,8 @@ static icl_error catch_up(memory *m)
     m->ctx = NULL;
   }
   if (!m->ctx) {
-    const icl_error e = icl_ctx_new(&m->ctx, m->model, m->capacity, ROWS_AT_ONCE);
+    const icl_error e = icl_ctx_new_kv(&m->ctx, m->model, m->capacity, ROWS_AT_ONCE,
+                                       (icl_storage)m->kv);
     if (e) return e;
   }
   if (m->standardize && icl_count(m->ctx) != m->n_pairs) rescale(m);
@@ -190,7 +191,7 @@ static int pair_limit(const char *path, const icl_model *model, int wanted)
 static memory new_memory(const icl_model *model, int max_pairs, int standardize)
 {
   const size_t d = (size_t)model->config.n_dims;
-  memory m = {NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, 0};
+  memory m = {NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0};
   m.model = model;
   m.max_pairs = max_pairs;
   m.standardize = standardize;
@@ -269,7 +270,7 @@ static void answer_rows(memory *m, table *t, int *surprise)
 
 static int run(int argc, char **argv)
 {
-  int standardize = 0, surprise = 0, pairs = 0, told = 0, n;
+  int standardize = 0, surprise = 0, pairs = 0, kv = 0, told = 0, n;
   const option options[] = {
     OPT_FLAG("--standardize", &standardize,
              "shift and scale x and y to mean 0 and standard deviation 1, by\n"
@@ -279,6 +280,7 @@ static int run(int argc, char **argv)
              "0 is typical, above 1 fewer than one in a hundred are as odd"),
     OPT_INT("--pairs", "N", &pairs, 1, INT_MAX / 4,
             "no more than N pairs: one more is an error"),
+    OPT_CHOICE("--kv", STORAGE_CHOICES, &kv, "how the context keeps keys and values"),
     OPT_END
   };
   const char *operands[2] = {NULL, NULL};
@@ -289,6 +291,7 @@ static int run(int argc, char **argv)
   if (!n) usage_error(&cmd_predict, "no MODEL");
   model = load_model(operands[0]);
   m = new_memory(model, pair_limit(operands[0], model, pairs), standardize);
+  m.kv = kv;
   t.max_inputs = model->config.n_dims;
   t.x = allocate((size_t)t.max_inputs, sizeof *t.x);
   t.lines = open_lines(operands[1]);

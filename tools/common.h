@@ -35,6 +35,7 @@ typedef struct command {
 } command;
 
 extern const command cmd_info, cmd_predict, cmd_train, cmd_eval, cmd_repro, cmd_bench, cmd_embed;
+extern const command cmd_quantize;
 
 typedef enum option_kind {
   OPTION_END, OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_SEED, OPTION_REAL, OPTION_TEXT,
@@ -80,7 +81,7 @@ const char *choice_name(const char *choices, int i, int *width);
 /* The values of icl_position and icl_activation, in their order. */
 #define POSITION_CHOICES "learned|sinusoidal|none"
 #define ACTIVATION_CHOICES "gelu_new|gelu|relu"
-#define STORAGE_CHOICES "f32|f16|bf16"        /* icl_storage                                    */
+#define STORAGE_CHOICES "f32|f16|bf16|i8"     /* icl_storage                                    */
 #define X_CHOICES "normal|uniform"             /* icl_sampling.x_uniform                       */
 #define BASELINE_HELP \
   "of ols, ridge:L, lasso:A, knn:K, avg, zero, bayes, bayes:S,\nwith commas between"
