@@ -482,6 +482,12 @@ cp "$t/out" "$t/eval"
 run quantize "$t/m" --prompts 3 --pairs 4
 ok "quantize: the errors of eval" sh -c "paste -d, '$t/eval' '$t/out' |
   awk -F, 'NR > 1 { d = \$2 - \$4; if (d * d > 1e-8) bad = 1 } END { exit bad || NR != 6 }'"
+run quantize "$t/m" --dtype i8 --prompts 3 --pairs 4
+cp "$t/out" "$t/curves"
+run eval "$t/q-i8" --prompts 3 --pairs 4
+ok "quantize: the errors of eval on what was written" sh -c "paste -d, '$t/curves' '$t/out' |
+  awk -F, 'NR > 1 { d = \$3 - \$5; if (d * d > 1e-8 || \$2 == \$3) bad = 1 }
+           END { exit bad || NR != 6 }'"
 input '1,2,3\n2,1,3\n1,2,?\n'
 for kv in f16 bf16 i8; do
   run predict "$t/m" --kv $kv
