@@ -2410,8 +2410,9 @@ enum { ICL__WAVE_BLOCKS = 626, ICL__WAVE_NODES = 8 };
 /* Eight frequencies of a block, close to the nodes of Gauss and Legendre, with weights that give
  * the sum over all 64 for polynomials up to degree 7. */
 static const struct { int place; double weight; } icl__wave_nodes[ICL__WAVE_NODES] = {
-  {1, 3.4863534520191055}, {6, 6.83156462585034}, {15, 10.655833988246258}, {26, 11.026247933884298},
-  {37, 11.026247933884298}, {48, 10.655833988246258}, {57, 6.83156462585034}, {62, 3.4863534520191055}};
+  {1, 3.4863534520191055}, {6, 6.83156462585034}, {15, 10.655833988246258},
+  {26, 11.026247933884298}, {37, 11.026247933884298}, {48, 10.655833988246258},
+  {57, 6.83156462585034}, {62, 3.4863534520191055}};
 
 /* Gamma(6, 1/6) at the frequencies from `first` on: step 6^6 / 5! w^5 exp(-6 w). */
 static void icl__waves_prior(icl__waves *v, double first)
