@@ -1777,7 +1777,7 @@ static void icl__bayes_place(icl__fit *f, icl__arena *mem)
   f->top = icl__take_doubles(mem, slots);
   f->sum = icl__take_doubles(mem, slots);
   f->mass = icl__take_doubles(mem, slots * ICL_MAX_TASK_NODES);
-  f->answer = icl__take_doubles(mem, slots > ICL__QUERIES ? slots : ICL__QUERIES);
+  f->answer = icl__take_doubles(mem, slots > ICL__QUERIES ? slots : (size_t)ICL__QUERIES);
   f->member = (float *)icl__take(mem, d, sizeof(float));
   if (d == 1) f->waves = (icl__waves *)icl__take(mem, 1, sizeof(icl__waves));
 }
@@ -2493,7 +2493,7 @@ static double icl__waves_solve(icl__waves *v, const icl__prior *p, int all, int 
 {
   const icl__wave_pair u = icl__wave_pair_of(v, p);
   double least = -1, most = 0, low = 0, high = 0;
-  int i, j, n = all ? ICL__WAVES : ICL__WAVE_NODES;
+  int i, j, n = all ? (int)ICL__WAVES : (int)ICL__WAVE_NODES;
   if (all) for (j = 0; j < ICL__WAVES; j++) icl__wave_solve(v, &u, j);
   else for (i = 0; i < n; i++) icl__wave_solve(v, &u, icl__wave_nodes[i].place);
   for (i = 0; i < n; i++) {
@@ -2515,7 +2515,7 @@ static double icl__waves_weigh(icl__waves *v, const icl__prior *p, int all, doub
 {
   const icl__wave_pair u = icl__wave_pair_of(v, p);
   double sum = 0;
-  int i, n = all ? ICL__WAVES : ICL__WAVE_NODES;
+  int i, n = all ? (int)ICL__WAVES : (int)ICL__WAVE_NODES;
   *slope = 0;
   for (i = 0; i < n; i++) {
     int j = all ? i : icl__wave_nodes[i].place;
@@ -2577,7 +2577,7 @@ static void icl__waves_enter(icl__fit *f, const icl__prior *p, int n, int k, dou
       if (!q) continue;
       if (f->q) icl__waves_at(v, first, (double)*q);
       value = slope * (double)*q;
-      for (h = 0; h < (all ? ICL__WAVES : ICL__WAVE_NODES); h++) {
+      for (h = 0; h < (all ? (int)ICL__WAVES : (int)ICL__WAVE_NODES); h++) {
         int at = all ? h : icl__wave_nodes[h].place;
         value += v->amplitude[at] * v->cosine[at];
       }
