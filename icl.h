@@ -429,6 +429,7 @@ ICL_API void icl_unload(icl_model *m);
 
 #define ICL__X86 0
 #define ICL__NEON 0
+#define ICL__MVE 0
 #ifndef ICL_NO_SIMD
 #if defined __x86_64__ || defined _M_X64
 #undef ICL__X86
@@ -436,9 +437,14 @@ ICL_API void icl_unload(icl_model *m);
 #elif (defined __aarch64__ && defined __ARM_NEON) || defined _M_ARM64
 #undef ICL__NEON
 #define ICL__NEON 1
+#elif defined __ARM_FEATURE_MVE && defined __GNUC__
+#if __ARM_FEATURE_MVE & 2                                /* with floats */
+#undef ICL__MVE
+#define ICL__MVE 1
 #endif
 #endif
-#define ICL__SIMD (ICL__X86 || ICL__NEON)
+#endif
+#define ICL__SIMD (ICL__X86 || ICL__NEON || ICL__MVE)
 
 /* ICL__F8: a helper over vectors, always inlined.  ICL__KERNEL: a function made of such helpers,
  * compiled for the vector unit whatever the flags of the file, called through icl__ops only. */
@@ -449,6 +455,10 @@ ICL_API void icl_unload(icl_model *m);
 #define ICL__KERNEL static __attribute__((unused, target("avx2,fma,f16c")))
 #elif ICL__NEON && defined __GNUC__
 #include <arm_neon.h>
+#define ICL__F8 static inline __attribute__((always_inline, unused))
+#define ICL__KERNEL static __attribute__((unused))
+#elif ICL__MVE
+#include <arm_mve.h>
 #define ICL__F8 static inline __attribute__((always_inline, unused))
 #define ICL__KERNEL static __attribute__((unused))
 #elif ICL__SIMD
@@ -490,7 +500,7 @@ const char *icl_error_string(icl_error e)
     ICL_ERRORS(ICL_X)
 #undef ICL_X
   };
-  return (int)e >= 0 && e <= ICL_ERROR_MAX ? text[e] : "unknown error";
+  return (unsigned)e <= ICL_ERROR_MAX ? text[e] : "unknown error";
 }
 
 const char *icl_version(void) { return ICL_VERSION; }
@@ -833,6 +843,156 @@ ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
 }
 #endif
 
+#if ICL__MVE
+/* Helium has eight registers of four floats, so that kernels for it keep at most six sums.  It
+ * flushes subnormals to zero. */
+typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
+ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
+{
+  icl__f8 r;
+  r.lo = lo;
+  r.hi = hi;
+  return r;
+}
+ICL__F8 void icl__prefetch(const char *p) { (void)p; }
+/* Halves widen to the lower half of each word, from where vcvtb converts them. */
+ICL__F8 float32x4_t icl__f4_load_f16(const uint16_t *p)
+{
+  return vcvtbq_f32_f16(vreinterpretq_f16_u32(vldrhq_u32(p)));
+}
+ICL__F8 float32x4_t icl__f4_load_bf16(const uint16_t *p)
+{
+  return vreinterpretq_f32_u32(vshlq_n_u32(vldrhq_u32(p), 16));
+}
+ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+{
+  return icl__f8_make(icl__f4_load_f16(p), icl__f4_load_f16(p + 4));
+}
+ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+{
+  return icl__f8_make(icl__f4_load_bf16(p), icl__f4_load_bf16(p + 4));
+}
+ICL__F8 icl__f8 icl__f8_load(const float *p)
+{
+  return icl__f8_make(vldrwq_f32(p), vldrwq_f32(p + 4));
+}
+ICL__F8 void icl__f8_store(float *p, icl__f8 a) { vstrwq_f32(p, a.lo); vstrwq_f32(p + 4, a.hi); }
+ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdupq_n_f32(x)); }
+#define ICL__F8_BOTH(name, op)                                                                    \
+  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
+  {                                                                                               \
+    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
+  }
+/* There is no division of vectors, and vmaxnm and vminnm would drop NaN; this is a > b ? a : b. */
+#define ICL__F4_DIV(a, b) ((a) / (b))
+#define ICL__F4_MAX(a, b) vpselq_f32(a, b, vcmpgtq_f32(a, b))
+#define ICL__F4_MIN(a, b) vpselq_f32(a, b, vcmpltq_f32(a, b))
+ICL__F8_BOTH(icl__f8_add, vaddq_f32)
+ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
+ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
+ICL__F8_BOTH(icl__f8_div, ICL__F4_DIV)
+ICL__F8_BOTH(icl__f8_max, ICL__F4_MAX)
+ICL__F8_BOTH(icl__f8_min, ICL__F4_MIN)
+#undef ICL__F8_BOTH
+#undef ICL__F4_DIV
+#undef ICL__F4_MAX
+#undef ICL__F4_MIN
+ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
+{
+  int i;
+  for (i = 0; i < 4; i++) { a.lo[i] = sqrtf(a.lo[i]); a.hi[i] = sqrtf(a.hi[i]); }
+  return a;
+}
+/* a b + c, rounded once */
+ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_make(vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi));
+}
+/* The same for a number in a general register. */
+ICL__F8 icl__f8 icl__f8_fma1(float a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_make(vfmaq_n_f32(c.lo, b.lo, a), vfmaq_n_f32(c.hi, b.hi, a));
+}
+/* a b + c for a number c. */
+ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
+{
+  return icl__f8_make(vfmasq_n_f32(a.lo, b.lo, c), vfmasq_n_f32(a.hi, b.hi, c));
+}
+/* low .. high; NaN stays.  Compilers move the mask of each comparison to a general register and
+ * back again. */
+ICL__F8 float32x4_t icl__f4_clamp(float32x4_t x, float low, float high)
+{
+  __asm__("vcmp.f32 gt, %q0, %1\n\tvpst\n\tvdupt.32 %q0, %1\n\t"
+          "vcmp.f32 lt, %q0, %2\n\tvpst\n\tvdupt.32 %q0, %2"
+          : "+w"(x) : "r"(high), "r"(low) : "p0");
+  return x;
+}
+ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
+{
+  return icl__f8_make(icl__f4_clamp(a.lo, low, high), icl__f4_clamp(a.hi, low, high));
+}
+/* 1 / a for a from 1 to 2e38, within 2 ulp: a guess from the exponent, off by an eighth at most,
+ * whose error three steps of Newton's method square each: y = y + y (1 - a y). */
+ICL__F8 float32x4_t icl__f4_recip(float32x4_t a)
+{
+  uint32x4_t guess = vqsubq_u32(vdupq_n_u32(0x7ef311c3u), vreinterpretq_u32_f32(a));
+  float32x4_t y = vreinterpretq_f32_u32(guess);
+  y = vfmaq_f32(y, y, vfmasq_n_f32(vnegq_f32(a), y, 1.0f));
+  y = vfmaq_f32(y, y, vfmasq_n_f32(vnegq_f32(a), y, 1.0f));
+  return vfmaq_f32(y, y, vfmasq_n_f32(vnegq_f32(a), y, 1.0f));
+}
+ICL__F8 icl__f8 icl__f8_recip(icl__f8 a)
+{
+  return icl__f8_make(icl__f4_recip(a.lo), icl__f4_recip(a.hi));
+}
+ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
+{
+  return icl__f8_make(vrndnq_f32(a.lo), vrndnq_f32(a.hi));
+}
+/* 2^n for whole n in -126..127 */
+ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
+{
+  int32x4_t lo = vshlq_n_s32(vaddq_n_s32(vcvtnq_s32_f32(n.lo), 127), 23);
+  int32x4_t hi = vshlq_n_s32(vaddq_n_s32(vcvtnq_s32_f32(n.hi), 127), 23);
+  return icl__f8_make(vreinterpretq_f32_s32(lo), vreinterpretq_f32_s32(hi));
+}
+/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
+ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  uint32x4_t at = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)stride);
+  int r;
+  for (r = 0; r < 8; r++, out++, p += row) {
+    vstrwq_scatter_shifted_offset_f32(out, at, vldrwq_f32(p));
+    vstrwq_scatter_shifted_offset_f32(out + 4 * stride, at, vldrwq_f32(p + 4));
+  }
+}
+/* 1 where a > b, else 0 */
+ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+{
+  float32x4_t one = vdupq_n_f32(1.0f), zero = vdupq_n_f32(0.0f);
+  return icl__f8_make(vpselq_f32(one, zero, vcmpgtq_f32(a.lo, b.lo)),
+                      vpselq_f32(one, zero, vcmpgtq_f32(a.hi, b.hi)));
+}
+#elif ICL__SIMD
+/* Forms with plain numbers, which some processors do without a vector of them. */
+ICL__F8 icl__f8 icl__f8_fma1(float a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_fma(icl__f8_set1(a), b, c);
+}
+/* a b + c */
+ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
+{
+  return icl__f8_fma(a, b, icl__f8_set1(c));
+}
+/* The operand order of max and min lets NaN through. */
+ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
+{
+  return icl__f8_max(icl__f8_set1(low), icl__f8_min(icl__f8_set1(high), a));
+}
+/* 1 / a */
+ICL__F8 icl__f8 icl__f8_recip(icl__f8 a) { return icl__f8_div(icl__f8_set1(1.0f), a); }
+#endif
+
 /* Compilers for AArch64 would load six numbers of A at once, and then be short of registers. */
 #if ICL__NEON && defined __GNUC__
 #define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
@@ -864,21 +1024,20 @@ ICL__F8 float icl__f8_sum(icl__f8 a)
 }
 
 /* exp(x) within 2 ulp for -87 <= x <= 88, and clamped to that range: x = n ln 2 + r, |r| < 0.35,
- * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  The operand order of
- * max and min lets NaN through. */
+ * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  NaN stays NaN. */
 ICL__F8 icl__f8 icl__f8_exp(icl__f8 x)
 {
   icl__f8 n, r, p;
-  x = icl__f8_max(icl__f8_set1(-87.0f), icl__f8_min(icl__f8_set1(88.0f), x));
+  x = icl__f8_clamp(x, -87.0f, 88.0f);
   n = icl__f8_round(icl__f8_mul(x, icl__f8_set1(1.44269504f)));
-  r = icl__f8_fma(n, icl__f8_set1(-0.693359375f), x);
-  r = icl__f8_fma(n, icl__f8_set1(2.12194440e-4f), r);
+  r = icl__f8_fma1(-0.693359375f, n, x);
+  r = icl__f8_fma1(2.12194440e-4f, n, r);
   p = icl__f8_set1(1.9875691500e-4f);
-  p = icl__f8_fma(p, r, icl__f8_set1(1.3981999507e-3f));
-  p = icl__f8_fma(p, r, icl__f8_set1(8.3334519073e-3f));
-  p = icl__f8_fma(p, r, icl__f8_set1(4.1665795894e-2f));
-  p = icl__f8_fma(p, r, icl__f8_set1(1.6666665459e-1f));
-  p = icl__f8_fma(p, r, icl__f8_set1(5.0000001201e-1f));
+  p = icl__f8_mul_plus(p, r, 1.3981999507e-3f);
+  p = icl__f8_mul_plus(p, r, 8.3334519073e-3f);
+  p = icl__f8_mul_plus(p, r, 4.1665795894e-2f);
+  p = icl__f8_mul_plus(p, r, 1.6666665459e-1f);
+  p = icl__f8_mul_plus(p, r, 5.0000001201e-1f);
   p = icl__f8_fma(p, icl__f8_mul(r, r), icl__f8_add(r, icl__f8_set1(1.0f)));
   return icl__f8_mul(p, icl__f8_exp2i(n));
 }
@@ -888,7 +1047,7 @@ ICL__F8 icl__f8 icl__f8_sigmoid(icl__f8 x)
 {
   icl__f8 one = icl__f8_set1(1.0f);
   icl__f8 e = icl__f8_exp(icl__f8_sub(icl__f8_set1(0.0f), x));
-  return icl__f8_div(one, icl__f8_add(one, e));
+  return icl__f8_recip(icl__f8_add(one, e));
 }
 
 /* The upper tail of the standard normal, Phi(-|x|), absolute error below 2.5e-7: Abramowitz and
@@ -896,8 +1055,7 @@ ICL__F8 icl__f8 icl__f8_sigmoid(icl__f8 x)
 ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
 {
   icl__f8 size = icl__f8_max(x, icl__f8_sub(icl__f8_set1(0.0f), x)), t, p;
-  t = icl__f8_div(icl__f8_set1(1.0f), icl__f8_fma(size, icl__f8_set1(0.2316419f),
-                                                  icl__f8_set1(1.0f)));
+  t = icl__f8_recip(icl__f8_fma(size, icl__f8_set1(0.2316419f), icl__f8_set1(1.0f)));
   p = icl__f8_set1(0.5f * 1.061405429f);
   p = icl__f8_fma(p, t, icl__f8_set1(0.5f * -1.453152027f));
   p = icl__f8_fma(p, t, icl__f8_set1(0.5f * 1.421413741f));
@@ -999,6 +1157,39 @@ static void icl__mm_ref4(const icl__mm *g, size_t i, size_t j)
   g->c[i * g->c_row + j + 3] = c3;
 }
 
+/* Sixteen columns of one row where rows of B are contiguous: the sums stay in registers, and a load
+ * and a multiply-add are all that a weight costs. */
+static void icl__mm_ref16(const icl__mm *g, size_t i, size_t j)
+{
+#define ICL__EACH_COLUMN(X)                                                                       \
+  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define ICL__COLUMN_ZERO(t) float c##t = 0.0f;
+#define ICL__COLUMN_INIT(t) c##t = init[t];
+#define ICL__COLUMN_BIAS(t) c##t += bias[t];
+#define ICL__COLUMN_ADD(t) c##t += x * b[t];
+#define ICL__COLUMN_STORE(t) c[t] = c##t;
+  const float *a = g->a + i * g->a_row, *b = g->b + j, *bias = g->bias ? g->bias + j : NULL;
+  const float *init = g->init ? g->init + i * g->init_row + j : NULL;
+  float *c = g->c + i * g->c_row + j;
+  size_t a_col = g->a_col, b_row = g->b_row, left = g->k;
+  ICL__EACH_COLUMN(ICL__COLUMN_ZERO)
+  if (init) { ICL__EACH_COLUMN(ICL__COLUMN_INIT) }
+  if (bias) { ICL__EACH_COLUMN(ICL__COLUMN_BIAS) }
+  if (left) do {
+    float x = *a;
+    a += a_col;
+    ICL__EACH_COLUMN(ICL__COLUMN_ADD)
+    b += b_row;
+  } while (--left);
+  ICL__EACH_COLUMN(ICL__COLUMN_STORE)
+#undef ICL__EACH_COLUMN
+#undef ICL__COLUMN_ZERO
+#undef ICL__COLUMN_INIT
+#undef ICL__COLUMN_BIAS
+#undef ICL__COLUMN_ADD
+#undef ICL__COLUMN_STORE
+}
+
 /* B[p][j], however it is stored. */
 static float icl__mm_b(const icl__mm *g, size_t p, size_t j)
 {
@@ -1037,7 +1228,9 @@ static void icl__mm_ref(const icl__mm *g)
 {
   size_t i, j;
   for (i = 0; i < g->m; i++) {
-    for (j = 0; !g->half && !g->i8 && j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
+    const int floats = !g->half && !g->i8;
+    for (j = 0; floats && g->b_col == 1 && j + 16 <= g->n; j += 16) icl__mm_ref16(g, i, j);
+    for (; floats && j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
     for (; j < g->n; j++) icl__mm_ref1(g, i, j);
     icl__mm_after(g, i, 1, 0, g->n);
   }
@@ -1139,7 +1332,7 @@ ICL__KERNEL void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, 
 
 /* All of B, for products that share it: out[k][n], n rounded up to 16; blocks of 256 steps of k,
  * each a row of panels. */
-static void icl__panels_f8(float *out, const icl__mm *g)
+ICL__UNUSED void icl__panels_f8(float *out, const icl__mm *g)
 {
   size_t p;
   for (p = 0; p < g->k; p += ICL__KC)
@@ -1426,7 +1619,7 @@ static void icl__mm_stream(const icl__mm *g)
   icl__mm_after(g, 0, g->m, 0, g->n);
 }
 
-static void icl__mm_f8(const icl__mm *g)
+ICL__UNUSED void icl__mm_f8(const icl__mm *g)
 {
   size_t room = ICL__NR;
   icl__block_of_mm w;
@@ -1441,6 +1634,93 @@ static void icl__mm_f8(const icl__mm *g)
       w.n = icl__min(room, g->n - w.j0);
       icl__mm_columns(g, &w);
     }
+  }
+}
+
+/* The product for processors with few registers, little memory and no cache: 8 parts columns of a
+ * row at a time, over all of k, with B read where it lies.  24 columns make six sums of four, and
+ * leave Helium two registers for B; the number of A stays in a general one.  Of the last part, all
+ * 8 columns are computed and the first `last` stored.  type and parts are constants at every
+ * call. */
+ICL__F8 void icl__few_columns(const icl__dtype type, const int parts, const icl__mm *g, size_t i,
+                              size_t j, size_t last)
+{
+  const float *a = g->a + i * g->a_row, *bias = g->bias;
+  const float *init = g->init ? g->init + i * g->init_row + j : NULL;
+  float *c = g->c + i * g->c_row + j;
+  size_t left = g->k, b_row = g->b_row;
+  icl__f8 c0 = icl__f8_set1(0.0f), c1 = c0, c2 = c0;
+  icl__mm at;                                            /* row by row down B                 */
+  if (type == ICL__F32) at.b = g->b + j;
+  else at.half = g->half + j;
+  if (init) {
+    c0 = icl__f8_load(init);
+    if (parts > 1) c1 = icl__f8_load(init + 8);
+    if (parts > 2) c2 = icl__f8_load(init + 16);
+  }
+  if (bias) {
+    c0 = icl__f8_add(c0, icl__f8_load(bias + j));
+    if (parts > 1) c1 = icl__f8_add(c1, icl__f8_load(bias + j + 8));
+    if (parts > 2) c2 = icl__f8_add(c2, icl__f8_load(bias + j + 16));
+  }
+  if (left) do {
+    float x = *a++;
+    c0 = icl__f8_fma1(x, icl__f8_weights(type, &at, 0), c0);
+    if (parts > 1) c1 = icl__f8_fma1(x, icl__f8_weights(type, &at, 8), c1);
+    if (parts > 2) c2 = icl__f8_fma1(x, icl__f8_weights(type, &at, 16), c2);
+    if (type == ICL__F32) at.b += b_row;
+    else at.half += b_row;
+  } while (--left);
+  if (last == 8) icl__f8_store(c + 8 * (parts - 1), parts > 2 ? c2 : parts > 1 ? c1 : c0);
+  else icl__f8_store_n(c, c0, last);
+  if (parts > 1) icl__f8_store(c, c0);
+  if (parts > 2) icl__f8_store(c + 8, c1);
+}
+
+/* Row i, but for last columns that there is no reading beyond.  Returns the first of those. */
+ICL__F8 size_t icl__few_row(const icl__dtype type, const icl__mm *g, size_t i)
+{
+  size_t j = 0, n = g->n;
+  int spare = g->b_padded && !g->init && !g->bias;
+  for (; type == ICL__F32 && j + 24 <= n; j += 24) icl__few_columns(type, 3, g, i, j, 8);
+  for (; j + 16 <= n; j += 16) icl__few_columns(type, 2, g, i, j, 8);
+  for (; j < n && (j + 8 <= n || spare); j += 8)
+    icl__few_columns(type, 1, g, i, j, icl__min(8, n - j));
+  return icl__min(j, n);
+}
+
+/* n <= 8 columns of a row, however A and B lie. */
+ICL__KERNEL void icl__few_any(const icl__mm *g, size_t i, size_t j, size_t n)
+{
+  float b[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  icl__f8 sum;
+  size_t p, t;
+  for (t = 0; t < n; t++) b[t] = icl__mm_start(g, i, j + t);
+  sum = icl__f8_load(b);
+  for (p = 0; p < g->k; p++) {
+    for (t = 0; t < n; t++) b[t] = icl__mm_b(g, p, j + t);
+    sum = icl__f8_fma1(g->a[i * g->a_row + p * g->a_col], icl__f8_load(b), sum);
+  }
+  icl__f8_store_n(g->c + i * g->c_row + j, sum, n);
+}
+
+ICL__KERNEL size_t icl__few_f32(const icl__mm *g, size_t i) { return icl__few_row(ICL__F32, g, i); }
+ICL__KERNEL size_t icl__few_f16(const icl__mm *g, size_t i) { return icl__few_row(ICL__F16, g, i); }
+ICL__KERNEL size_t icl__few_bf16(const icl__mm *g, size_t i)
+{
+  return icl__few_row(ICL__BF16, g, i);
+}
+
+ICL__UNUSED void icl__mm_few(const icl__mm *g)
+{
+  static size_t (*const run[3])(const icl__mm *, size_t) = {
+    icl__few_f32, icl__few_f16, icl__few_bf16
+  };
+  size_t i, j;
+  for (i = 0; i < g->m; i++) {
+    j = g->a_col == 1 && g->b_col == 1 ? run[g->half ? g->half_type : ICL__F32](g, i) : 0;
+    for (; j < g->n; j += 8) icl__few_any(g, i, j, icl__min(8, g->n - j));
+    icl__mm_after(g, i, 1, 0, g->n);
   }
 }
 #endif
@@ -1468,14 +1748,40 @@ static void icl__layernorm_ref(float *out, float *stats, const float *x, const f
   }
 }
 
+/* exp(x) as icl__f8_exp computes it, in a third of the instructions of a libm and without its
+ * double precision: adding 1.5 2^23 rounds to a whole n, whose bits are then the lowest. */
+static float icl__exp(float x)
+{
+  const float shift = 12582912.0f;
+  float n, r, p;
+  uint32_t u;
+  x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+  n = x * 1.44269504f + shift;
+  memcpy(&u, &n, 4);
+  memcpy(&n, &u, 4);                         /* rounded where floats are computed in more bits */
+  n -= shift;
+  r = x + n * -0.693359375f;
+  r += n * 2.12194440e-4f;
+  p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + (r + 1.0f);
+  u = (u << 23) + 0x3f800000u;               /* 2^n */
+  memcpy(&r, &u, 4);
+  return p * r;
+}
+
 /* s[i] = exp(scale (s[i] - max)) / sum, in place. */
 static void icl__softmax_ref(float *s, size_t n, float scale)
 {
   float max = s[0], sum = 0;
   size_t i;
   for (i = 1; i < n; i++) if (s[i] > max) max = s[i];
-  for (i = 0; i < n; i++) sum += s[i] = expf(scale * (s[i] - max));
-  for (i = 0; i < n; i++) s[i] /= sum;
+  for (i = 0; i < n; i++) sum += s[i] = icl__exp(scale * (s[i] - max));
+  for (sum = 1.0f / sum, i = 0; i < n; i++) s[i] *= sum;
 }
 
 /* gelu(x) = x Phi(x); its tanh form is x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), the same as
@@ -1490,7 +1796,7 @@ static void icl__activate_ref(float *out, float *x, size_t n, icl_activation kin
     float v = x[i];
     if (kind == ICL_RELU) out[i] = v < 0.0f ? 0.0f : v;
     else if (kind == ICL_GELU_ERF) out[i] = 0.5f * v * (1.0f + erff(v * 0.707106781f));
-    else out[i] = v / (1.0f + expf(-ICL__GELU_A * (v + ICL__GELU_B * v * v * v)));
+    else out[i] = v / (1.0f + icl__exp(v * (-ICL__GELU_A - ICL__GELU_A * ICL__GELU_B * (v * v))));
   }
 }
 
@@ -1665,7 +1971,12 @@ static const icl__ops icl__ops_ref = {
   icl__transpose_ref, icl__axpy_ref, icl__dot_ref, icl__dots_in_order_ref
 };
 
-#if ICL__SIMD
+#if ICL__MVE
+static const icl__ops icl__ops_f8 = {
+  "mve", icl__mm_few, NULL, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
+  icl__transpose_ref, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_ref
+};
+#elif ICL__SIMD
 static const icl__ops icl__ops_f8 = {
   ICL__X86 ? "avx2" : "neon", icl__mm_f8, icl__panels_f8, icl__layernorm_f8, icl__softmax_f8,
   icl__activate_f8, icl__transpose_f8, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_f8
@@ -1698,7 +2009,7 @@ static const icl__ops *icl__ops_best(void)
 {
 #if ICL__X86
   return icl__has_avx2() ? &icl__ops_f8 : &icl__ops_ref;
-#elif ICL__NEON
+#elif ICL__SIMD
   return &icl__ops_f8;
 #else
   return &icl__ops_ref;
