@@ -45,6 +45,7 @@ data:        ; python3 tools/make_data.py
 compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
+mcu:         ; sh examples/mcu/mcu.sh
 models:      ; sh examples/models/train.sh
 # icl beside PyTorch, torch.compile and ONNX Runtime, as far as they are there; a quarter of an hour.
 bench: build/icl ; @python3 tools/bench.py
@@ -56,9 +57,10 @@ help:
 	@echo 'make compile    the compile matrix: standards, compilers, macros'
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64 (NEON) and on big-endian s390x, under qemu'
+	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
 	@echo 'make models     examples/models from scratch (about an hour)'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden torch data compile sanitize platforms models bench help
+.PHONY: all demo test clean golden torch data compile sanitize platforms mcu models bench help
