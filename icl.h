@@ -37,7 +37,8 @@
  *     ICL_IMPLEMENTATION   compile the functions here; the others go beside it
  *     ICL_API              their linkage (extern)
  *     ICL_NO_SIMD          plain C only; otherwise AVX2 + FMA where the processor has them, found
- *                          at run time and independent of compiler flags, and NEON on AArch64
+ *                          at run time and independent of compiler flags, NEON on AArch64, and
+ *                          Helium (MVE) where the compiler is told of it
  *     ICL_NO_MALLOC        without icl_ctx_new and icl_load: no allocation anywhere
  *     ICL_NO_STDIO         without icl_load: no files
  *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none; p may be NULL
@@ -259,7 +260,7 @@ ICL_API icl_error icl_model_init(icl_model *m, const void *data, size_t size,
 /* How the matrices of m's blocks are read; where they differ, the first one's type. */
 ICL_API icl_storage icl_model_storage(const icl_model *m);
 
-/* The kernels in use: "avx2", "neon" or "c". */
+/* The kernels in use: "avx2", "neon", "mve" or "c". */
 ICL_API const char *icl_isa_name(const icl_model *m);
 
 /* Makes m run the plain C kernels.  Call it before the model is shared. */
@@ -925,13 +926,18 @@ ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
 {
   return icl__f8_make(vfmasq_n_f32(a.lo, b.lo, c), vfmasq_n_f32(a.hi, b.hi, c));
 }
-/* low .. high; NaN stays.  Compilers move the mask of each comparison to a general register and
+/* low .. high; NaN stays.  gcc would move the mask of each comparison to a general register and
  * back again. */
 ICL__F8 float32x4_t icl__f4_clamp(float32x4_t x, float low, float high)
 {
+#ifdef __clang__
+  x = vdupq_m_n_f32(x, high, vcmpgtq_n_f32(x, high));
+  x = vdupq_m_n_f32(x, low, vcmpltq_n_f32(x, low));
+#else
   __asm__("vcmp.f32 gt, %q0, %1\n\tvpst\n\tvdupt.32 %q0, %1\n\t"
           "vcmp.f32 lt, %q0, %2\n\tvpst\n\tvdupt.32 %q0, %2"
           : "+w"(x) : "r"(high), "r"(low) : "p0");
+#endif
   return x;
 }
 ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
@@ -1705,11 +1711,8 @@ ICL__F8 void icl__few_columns(const icl__dtype type, const int parts, const icl_
   const float *a = g->a + i * g->a_row, *bias = g->bias;
   const float *init = g->init ? g->init + i * g->init_row + j : NULL;
   float *c = g->c + i * g->c_row + j;
-  size_t left = g->k, b_row = g->b_row;
+  size_t left = g->k, row = 0;
   icl__f8 c0 = icl__f8_set1(0.0f), c1 = c0, c2 = c0;
-  icl__mm at;                                            /* row by row down B                 */
-  if (type == ICL__F32) at.b = g->b + j;
-  else at.half = g->half + j;
   if (init) {
     c0 = icl__f8_load(init);
     if (parts > 1) c1 = icl__f8_load(init + 8);
@@ -1722,17 +1725,16 @@ ICL__F8 void icl__few_columns(const icl__dtype type, const int parts, const icl_
   }
   if (type == ICL__F32) {                                /* the even part of k                */
     left = g->k % 2;
-    icl__f8_down(parts, &c0, &c1, &c2, a, at.b, b_row, g->k - left);
+    row = (g->k - left) * g->b_row;
+    icl__f8_down(parts, &c0, &c1, &c2, a, g->b + j, g->b_row, g->k - left);
     a += g->k - left;
-    at.b += (g->k - left) * b_row;
   }
   if (left) do {
     float x = *a++;
-    c0 = icl__f8_fma1(x, icl__f8_weights(type, &at, 0), c0);
-    if (parts > 1) c1 = icl__f8_fma1(x, icl__f8_weights(type, &at, 8), c1);
-    if (parts > 2) c2 = icl__f8_fma1(x, icl__f8_weights(type, &at, 16), c2);
-    if (type == ICL__F32) at.b += b_row;
-    else at.half += b_row;
+    c0 = icl__f8_fma1(x, icl__f8_weights(type, g, row, j), c0);
+    if (parts > 1) c1 = icl__f8_fma1(x, icl__f8_weights(type, g, row, j + 8), c1);
+    if (parts > 2) c2 = icl__f8_fma1(x, icl__f8_weights(type, g, row, j + 16), c2);
+    row += g->b_row;
   } while (--left);
   if (last == 8) icl__f8_store(c + 8 * (parts - 1), parts > 2 ? c2 : parts > 1 ? c1 : c0);
   else icl__f8_store_n(c, c0, last);
@@ -1744,7 +1746,7 @@ ICL__F8 void icl__few_columns(const icl__dtype type, const int parts, const icl_
 ICL__F8 size_t icl__few_row(const icl__dtype type, const icl__mm *g, size_t i)
 {
   size_t j = 0, n = g->n;
-  int spare = g->b_padded && !g->init && !g->bias;
+  int spare = g->b_padded && !g->init && !g->bias && type != ICL__I8;
   for (; type == ICL__F32 && j + 24 <= n; j += 24) icl__few_columns(type, 3, g, i, j, 8);
   for (; j + 16 <= n; j += 16) icl__few_columns(type, 2, g, i, j, 8);
   for (; j < n && (j + 8 <= n || spare); j += 8)
@@ -1773,11 +1775,12 @@ ICL__KERNEL size_t icl__few_bf16(const icl__mm *g, size_t i)
 {
   return icl__few_row(ICL__BF16, g, i);
 }
+ICL__KERNEL size_t icl__few_i8(const icl__mm *g, size_t i) { return icl__few_row(ICL__I8, g, i); }
 
 ICL__UNUSED void icl__mm_few(const icl__mm *g)
 {
-  static size_t (*const run[3])(const icl__mm *, size_t) = {
-    icl__few_f32, icl__few_f16, icl__few_bf16
+  static size_t (*const run[4])(const icl__mm *, size_t) = {
+    icl__few_f32, icl__few_f16, icl__few_bf16, icl__few_i8
   };
   size_t i, j;
   for (i = 0; i < g->m; i++) {
@@ -1811,8 +1814,8 @@ static void icl__layernorm_ref(float *out, float *stats, const float *x, const f
   }
 }
 
-/* exp(x) as icl__f8_exp computes it, in a third of the instructions of a libm and without its
- * double precision: adding 1.5 2^23 rounds to a whole n, whose bits are then the lowest. */
+/* exp(x) as icl__f8_exp computes it: some 40 instructions and no double precision, wherever it runs.
+ * Adding 1.5 2^23 rounds to a whole n, whose bits are then the lowest. */
 static float icl__exp(float x)
 {
   const float shift = 12582912.0f;
