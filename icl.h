@@ -994,7 +994,7 @@ ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t
 #define ICL__16_DOWN(x) ICL__16_STEPS(x) ICL__NEXT_ROW
 #define ICL__24_DOWN(x) ICL__24_STEPS(x) ICL__NEXT_ROW
 #define ICL__DOWN(step, ...)                                                                      \
-  __asm__ volatile("dls lr, %[n]\n1:\t" ICL__TWICE(step) "le lr, 1b"                              \
+  __asm__ volatile("dls lr, %[n]\n1:\t" ICL__TWICE(step) "le lr, 1b"                             \
                    : [a] "+r"(a), [b] "+r"(b), [l0] "+w"(c0->lo), [h0] "+w"(c0->hi), __VA_ARGS__  \
                      [t] "=&w"(t), [u] "=&w"(u)                                                   \
                    : [n] "r"(steps / 2), [row] "r"(row) : "r2", "r3", "lr", "cc", "memory")
