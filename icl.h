@@ -979,7 +979,7 @@ ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t
     vstrwq_scatter_shifted_offset_f32(out + 4 * stride, at, vldrwq_f32(p + 4));
   }
 }
-/* Sums of 24, 16 or 8 columns += a[steps] B[steps][.], steps even: loops that compilers fill up with
+/* Sums of 24, 16 or 8 columns += a[steps] B[steps][.], steps even: loops that compilers fill with
  * copies of addresses, in 28, 20 and 12 instructions for two steps. */
 #define ICL__TWICE(step) "ldrd r2, r3, [%[a]], #8\n\t" step("r2") step("r3")
 #define ICL__F4_STEP(sum, load, at, x)                                                            \
@@ -1814,7 +1814,7 @@ static void icl__layernorm_ref(float *out, float *stats, const float *x, const f
   }
 }
 
-/* exp(x) as icl__f8_exp computes it: some 40 instructions and no double precision, wherever it runs.
+/* exp(x) as icl__f8_exp computes it: some 40 instructions and no double precision anywhere.
  * Adding 1.5 2^23 rounds to a whole n, whose bits are then the lowest. */
 static float icl__exp(float x)
 {
