@@ -38,7 +38,8 @@
  *     ICL_API              their linkage (extern)
  *     ICL_NO_SIMD          plain C only; otherwise AVX2 + FMA where the processor has them, found
  *                          at run time and independent of compiler flags, NEON on AArch64, and
- *                          Helium (MVE) where the compiler is told of it
+ *                          SIMD128 in WebAssembly that is compiled with -msimd128, Helium (MVE)
+ *                          where the compiler is told of it
  *     ICL_NO_MALLOC        without icl_ctx_new and icl_load: no allocation anywhere
  *     ICL_NO_STDIO         without icl_load: no files
  *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none; p may be NULL
@@ -260,7 +261,7 @@ ICL_API icl_error icl_model_init(icl_model *m, const void *data, size_t size,
 /* How the matrices of m's blocks are read; where they differ, the first one's type. */
 ICL_API icl_storage icl_model_storage(const icl_model *m);
 
-/* The kernels in use: "avx2", "neon", "mve" or "c". */
+/* The kernels in use: "avx2", "neon", "wasm128", "mve" or "c". */
 ICL_API const char *icl_isa_name(const icl_model *m);
 
 /* Makes m run the plain C kernels.  Call it before the model is shared. */
@@ -430,6 +431,7 @@ ICL_API void icl_unload(icl_model *m);
 
 #define ICL__X86 0
 #define ICL__NEON 0
+#define ICL__WASM 0
 #define ICL__MVE 0
 #ifndef ICL_NO_SIMD
 #if defined __x86_64__ || defined _M_X64
@@ -438,6 +440,9 @@ ICL_API void icl_unload(icl_model *m);
 #elif (defined __aarch64__ && defined __ARM_NEON) || defined _M_ARM64
 #undef ICL__NEON
 #define ICL__NEON 1
+#elif defined __wasm_simd128__
+#undef ICL__WASM
+#define ICL__WASM 1
 #elif defined __ARM_FEATURE_MVE && defined __GNUC__
 #if __ARM_FEATURE_MVE & 2                                /* with floats */
 #undef ICL__MVE
@@ -445,7 +450,7 @@ ICL_API void icl_unload(icl_model *m);
 #endif
 #endif
 #endif
-#define ICL__SIMD (ICL__X86 || ICL__NEON || ICL__MVE)
+#define ICL__SIMD (ICL__X86 || ICL__NEON || ICL__WASM || ICL__MVE)
 
 /* ICL__F8: a helper over vectors, always inlined.  ICL__KERNEL: a function made of such helpers,
  * compiled for the vector unit whatever the flags of the file, called through icl__ops only. */
@@ -454,8 +459,12 @@ ICL_API void icl_unload(icl_model *m);
 #include <immintrin.h>
 #define ICL__F8 static inline __attribute__((always_inline, unused, target("avx2,fma,f16c")))
 #define ICL__KERNEL static __attribute__((unused, target("avx2,fma,f16c")))
-#elif ICL__NEON && defined __GNUC__
+#elif (ICL__NEON || ICL__WASM) && defined __GNUC__
+#if ICL__NEON
 #include <arm_neon.h>
+#else
+#include <wasm_simd128.h>
+#endif
 #define ICL__F8 static inline __attribute__((always_inline, unused))
 #define ICL__KERNEL static __attribute__((unused))
 #elif ICL__MVE
@@ -678,7 +687,8 @@ static size_t icl__times(size_t a, size_t b) { return b && a > SIZE_MAX / b ? SI
 
 /* ---------------------------------------------------------------------------------------------
  * >>f8
- * Eight floats.  AVX2 and NEON side by side; every kernel below is written over these alone.
+ * Eight floats.  AVX2, NEON and WebAssembly's SIMD128 side by side; every kernel below is written
+ * over these alone.
  * ------------------------------------------------------------------------------------------- */
 #if ICL__X86
 typedef __m256 icl__f8;
@@ -844,6 +854,123 @@ ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
   uint32x4_t one = vreinterpretq_u32_f32(vdupq_n_f32(1.0f));
   return icl__f8_make(vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.lo, b.lo), one)),
                       vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.hi, b.hi), one)));
+}
+#elif ICL__WASM
+typedef struct icl__f8 { v128_t lo, hi; } icl__f8;
+ICL__F8 icl__f8 icl__f8_make(v128_t lo, v128_t hi)
+{
+  icl__f8 r;
+  r.lo = lo;
+  r.hi = hi;
+  return r;
+}
+ICL__F8 void icl__prefetch(const char *p) { (void)p; }
+/* Four F16 in the low halves of h: 2^112 puts the exponent right, of subnormals too; infinity and
+ * NaN get theirs by hand. */
+ICL__F8 v128_t icl__f4_half(v128_t h)
+{
+  v128_t size = wasm_v128_and(h, wasm_i32x4_splat(0x7fff));
+  v128_t sign = wasm_i32x4_shl(wasm_v128_xor(h, size), 16);
+  v128_t top = wasm_i32x4_gt(size, wasm_i32x4_splat(0x7bff));
+  v128_t v = wasm_f32x4_mul(wasm_i32x4_shl(size, 13), wasm_f32x4_splat(5.192296858534828e33f));
+  v = wasm_v128_or(v, wasm_v128_and(top, wasm_i32x4_splat(0x7f800000)));
+  return wasm_v128_or(v, sign);
+}
+ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+{
+  return icl__f8_make(icl__f4_half(wasm_u32x4_load16x4(p)),
+                      icl__f4_half(wasm_u32x4_load16x4(p + 4)));
+}
+ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+{
+  return icl__f8_make(wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16),
+                      wasm_i32x4_shl(wasm_u32x4_load16x4(p + 4), 16));
+}
+ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+{
+  v128_t h = wasm_i16x8_load8x8(p);
+  return icl__f8_make(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(h)),
+                      wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(h)));
+}
+ICL__F8 icl__f8 icl__f8_load(const float *p)
+{
+  return icl__f8_make(wasm_v128_load(p), wasm_v128_load(p + 4));
+}
+ICL__F8 void icl__f8_store(float *p, icl__f8 a)
+{
+  wasm_v128_store(p, a.lo);
+  wasm_v128_store(p + 4, a.hi);
+}
+ICL__F8 icl__f8 icl__f8_set1(float x)
+{
+  return icl__f8_make(wasm_f32x4_splat(x), wasm_f32x4_splat(x));
+}
+#define ICL__F8_BOTH(name, op)                                                                    \
+  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
+  {                                                                                               \
+    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
+  }
+ICL__F8_BOTH(icl__f8_add, wasm_f32x4_add)
+ICL__F8_BOTH(icl__f8_sub, wasm_f32x4_sub)
+ICL__F8_BOTH(icl__f8_mul, wasm_f32x4_mul)
+ICL__F8_BOTH(icl__f8_div, wasm_f32x4_div)
+#undef ICL__F8_BOTH
+/* a > b ? a : b and a < b ? a : b, so b where either is NaN: one instruction each on x86 */
+ICL__F8 icl__f8 icl__f8_max(icl__f8 a, icl__f8 b)
+{
+  return icl__f8_make(wasm_f32x4_pmax(b.lo, a.lo), wasm_f32x4_pmax(b.hi, a.hi));
+}
+ICL__F8 icl__f8 icl__f8_min(icl__f8 a, icl__f8 b)
+{
+  return icl__f8_make(wasm_f32x4_pmin(b.lo, a.lo), wasm_f32x4_pmin(b.hi, a.hi));
+}
+ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
+{
+  return icl__f8_make(wasm_f32x4_sqrt(a.lo), wasm_f32x4_sqrt(a.hi));
+}
+/* a b + c, rounded twice: there is no fused form */
+ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_add(icl__f8_mul(a, b), c);
+}
+ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
+{
+  return icl__f8_make(wasm_f32x4_nearest(a.lo), wasm_f32x4_nearest(a.hi));
+}
+/* 2^n for whole n in -126..127 */
+ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
+{
+  v128_t bias = wasm_i32x4_splat(127);
+  v128_t lo = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n.lo), bias);
+  v128_t hi = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n.hi), bias);
+  return icl__f8_make(wasm_i32x4_shl(lo, 23), wasm_i32x4_shl(hi, 23));
+}
+/* Rows p[0], p[row], .. p[3 row] of four floats become columns, row r going to out[r]. */
+ICL__F8 void icl__f4_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  v128_t r0 = wasm_v128_load(p), r1 = wasm_v128_load(p + row);
+  v128_t r2 = wasm_v128_load(p + 2 * row), r3 = wasm_v128_load(p + 3 * row);
+  v128_t a0 = wasm_i32x4_shuffle(r0, r1, 0, 4, 1, 5), a1 = wasm_i32x4_shuffle(r0, r1, 2, 6, 3, 7);
+  v128_t b0 = wasm_i32x4_shuffle(r2, r3, 0, 4, 1, 5), b1 = wasm_i32x4_shuffle(r2, r3, 2, 6, 3, 7);
+  wasm_v128_store(out, wasm_i32x4_shuffle(a0, b0, 0, 1, 4, 5));
+  wasm_v128_store(out + stride, wasm_i32x4_shuffle(a0, b0, 2, 3, 6, 7));
+  wasm_v128_store(out + 2 * stride, wasm_i32x4_shuffle(a1, b1, 0, 1, 4, 5));
+  wasm_v128_store(out + 3 * stride, wasm_i32x4_shuffle(a1, b1, 2, 3, 6, 7));
+}
+/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
+ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  icl__f4_transpose(out, stride, p, row);
+  icl__f4_transpose(out + 4, stride, p + 4 * row, row);
+  icl__f4_transpose(out + 4 * stride, stride, p + 4, row);
+  icl__f4_transpose(out + 4 * stride + 4, stride, p + 4 * row + 4, row);
+}
+/* 1 where a > b, else 0 */
+ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+{
+  v128_t one = wasm_f32x4_splat(1.0f);
+  return icl__f8_make(wasm_v128_and(wasm_f32x4_gt(a.lo, b.lo), one),
+                      wasm_v128_and(wasm_f32x4_gt(a.hi, b.hi), one));
 }
 #endif
 
@@ -2056,8 +2183,9 @@ static const icl__ops icl__ops_f8 = {
 };
 #elif ICL__SIMD
 static const icl__ops icl__ops_f8 = {
-  ICL__X86 ? "avx2" : "neon", icl__mm_f8, icl__panels_f8, icl__layernorm_f8, icl__softmax_f8,
-  icl__activate_f8, icl__transpose_f8, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_f8
+  ICL__X86 ? "avx2" : ICL__NEON ? "neon" : "wasm128",
+  icl__mm_f8, icl__panels_f8, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
+  icl__transpose_f8, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_f8
 };
 #endif
 

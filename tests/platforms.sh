@@ -1,6 +1,7 @@
 #!/bin/sh
 # The test programs on other processors, under qemu's user mode: AArch64 with NEON, and big-endian
-# s390x.  Closing line "platforms: N passed, N failed, N skipped".
+# s390x; and as WebAssembly with SIMD128 under node, but for the trainer's, which need POSIX files
+# and threads.  Closing line "platforms: N passed, N failed, N skipped".
 #
 #     tests/platforms.sh               all, as many at once as there are processors
 #     tests/platforms.sh s390x loader  one
@@ -22,9 +23,29 @@ check() {
   fi
 }
 
+# check_wasm TEST: the same with clang, for WASI.  Linked without -O, which would call wasm-opt.
+check_wasm() {
+  name=wasm-$1 exe=build/platforms/wasm-$1 log=build/platforms/wasm-$1.log
+  clang="${WASM_CLANG:-clang-14} --target=wasm32-unknown-wasi"
+  emulated='-lwasi-emulated-signal -lwasi-emulated-mman -lwasi-emulated-process-clocks'
+  if ! command -v node > /dev/null || ! command -v ${clang%% *} > /dev/null \
+     || [ ! -d /usr/include/wasm32-wasi ]; then
+    echo "skipped  $name: needs node, ${clang%% *}, and for clang wasi-libc and libclang-rt-14-dev-wasm32"
+  elif $clang -O2 -msimd128 -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_MMAN -D_WASI_EMULATED_PROCESS_CLOCKS \
+         -DICL_TEST_QUICK -I. -c -o "$exe.o" "tests/test_$1.c" > "$log" 2>&1 \
+       && $clang -Wl,-z,stack-size=1048576 -o "$exe.wasm" "$exe.o" $emulated -lm >> "$log" 2>&1 \
+       && node --no-warnings tests/web/wasi.mjs "$exe.wasm" >> "$log" 2>&1; then
+    echo "ok       $name: $(tail -n 1 "$log")"
+  else
+    echo "FAILED   $name"; tail -n 30 "$log"
+  fi
+}
+
+if [ $# -eq 2 ] && [ "$1" = wasm ]; then check_wasm "$2"; exit; fi
 if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
 for t in train loader kernels golden api baselines sampler; do
   echo aarch64 $t; echo s390x $t
+  [ $t = train ] || echo wasm $t
 done | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/platforms/all.log
 sh tests/neon_loop.sh | grep -v '^neon_loop' | sed 's/^neon:/ok       &/' | tee -a build/platforms/all.log
 awk '/^ok/ { p++ } /^FAILED/ { f++ } /^skipped/ { s++ }
