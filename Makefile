@@ -47,6 +47,9 @@ sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
 mcu:         ; sh examples/mcu/mcu.sh
 models:      ; sh examples/models/train.sh
+# build/icl.html: the models in a page that opens from disk; and the page in headless Chromium.
+web: build/icl ; python3 examples/web/build.py
+web-test:    ; sh tests/web/run.sh
 # icl beside PyTorch, torch.compile and ONNX Runtime, as far as they are there; a quarter of an hour.
 bench: build/icl ; @python3 tools/bench.py
 
@@ -60,7 +63,8 @@ help:
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
+	@echo 'make web        build/icl.html: drag points, see the curve; web-test tests it in Chromium'
 	@echo 'make models     examples/models from scratch (about an hour)'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden torch data compile sanitize platforms mcu models bench help
+.PHONY: all demo test clean golden torch data compile sanitize platforms mcu models web web-test bench help

@@ -1,0 +1,66 @@
+/* icl.h for a page: models and contexts in one block of memory, points and answers in fixed places, all for
+ * app.js to read and write.  Compiled by build.py; it imports nothing. */
+#define ICL_NO_MALLOC
+#define ICL_NO_STDIO
+#define ICL_IMPLEMENTATION
+#include "../../icl.h"
+
+#define EXPORT(name) __attribute__((export_name(#name))) name
+
+enum { MODELS = 4, POINTS = 64, QUERIES = 512 };
+
+static unsigned char arena[16 << 20];
+static size_t used;
+static icl_model models[MODELS];
+static icl_ctx contexts[MODELS];
+static icl_report report;
+static float xs[POINTS], ys[POINTS], queries[QUERIES], answers[QUERIES];
+
+float *EXPORT(point_xs)(void) { return xs; }           /* [POINTS]  */
+float *EXPORT(point_ys)(void) { return ys; }           /* [POINTS]  */
+float *EXPORT(query_xs)(void) { return queries; }      /* [QUERIES] */
+float *EXPORT(answer_ys)(void) { return answers; }     /* [QUERIES] */
+const char *EXPORT(why)(void) { return report.text; }
+const char *EXPORT(isa)(int i) { return icl_isa_name(&models[i]); }
+const char *EXPORT(task)(int i) { return models[i].task; }
+int EXPORT(capacity)(int i) { return contexts[i].max_pairs; }
+
+/* size bytes for a checkpoint that stays as long as the page; NULL where there is no room. */
+unsigned char *EXPORT(room)(size_t size)
+{
+  unsigned char *p = arena + used;
+  if (size > sizeof arena - used) return NULL;
+  used += (size + 63) & ~(size_t)63;
+  return p;
+}
+
+/* Makes model i of file[size], which came from room, and a context for as many pairs as it was made for. */
+int EXPORT(load)(int i, const unsigned char *file, size_t size)
+{
+  icl_model *m = &models[i];
+  size_t need = 0, bytes;
+  int pairs;
+  icl_error err = icl_inspect(file, size, NULL, &need, &report);
+  if (!err) err = icl_model_init(m, file, size, room(need), need, &report);
+  if (err) return err;
+  if (m->config.n_dims != 1) return ICL_ERR_CONFIG;
+  pairs = (int)icl__min(POINTS, (size_t)(m->config.n_positions - 1) / 2);
+  bytes = icl_ctx_bytes(m, pairs, QUERIES);
+  return icl_ctx_init(&contexts[i], m, pairs, QUERIES, room(bytes), bytes);
+}
+
+/* answers[n_query] of model i at queries[n_query], given the n points. */
+int EXPORT(ask)(int i, int n, int n_query)
+{
+  icl_error err;
+  if (n < 0 || n > POINTS || n_query < 0 || n_query > QUERIES) return ICL_ERR_ARG;
+  err = icl_rewind(&contexts[i], 0);
+  return err ? err : icl_ask(&contexts[i], n, xs, ys, n_query, queries, answers);
+}
+
+/* How unlike model i's pretraining the points of the last ask look; NaN where that is not known. */
+float EXPORT(surprise)(int i)
+{
+  float s;
+  return icl_surprise(&contexts[i], &s) ? NAN : s;
+}
