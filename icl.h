@@ -1617,11 +1617,22 @@ ICL__KERNEL void icl__tile4(const icl__tile *t) { icl__tile_rows(4, t); }
 ICL__KERNEL void icl__tile5(const icl__tile *t) { icl__tile_rows(5, t); }
 ICL__KERNEL void icl__tile6(const icl__tile *t) { icl__tile_rows(6, t); }
 
+/* Machines under WebAssembly may have 16 registers of four floats: enough for two rows at a time. */
 static void icl__tile_run(const icl__tile *t, size_t rows)
 {
+  const size_t most = ICL__WASM ? 2 : ICL__MR;
   static void (*const run[])(const icl__tile *) = {
     icl__tile1, icl__tile2, icl__tile3, icl__tile4, icl__tile5, icl__tile6
   };
+  if (rows > most) {
+    icl__tile part = *t;
+    for (; rows > most; rows -= most, part.a += most * t->a_row, part.c += most * t->c_row) {
+      run[most - 1](&part);
+      if (t->init) part.init += most * t->init_row;
+    }
+    run[rows - 1](&part);
+    return;
+  }
   run[rows - 1](t);
 }
 

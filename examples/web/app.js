@@ -86,44 +86,44 @@ function evidence(pp, py, yy) {
   return { b: py / a, log: -0.5 * ((yy - py * py / a) / JITTER - Math.log(JITTER) + Math.log(a)) };
 }
 
-// The mean of f(x) given the points, for the mixture of b x and b cos(2 pi w x), w ~ Gamma(6, 1/6) on a grid.  Each
-// cosine comes from the two before it: cos(k + 1)t = 2 cos t cos kt - cos(k - 1)t.
-function bayes(pts, [lines, cosines]) {
-  const step = 0.001, grid = 5001, logs = new Float64Array(grid), bs = new Float64Array(grid);
-  const pp = new Float64Array(grid), py = new Float64Array(grid);
+// A grid of frequencies w, and the logarithm of their share of the prior, Gamma(6, 1/6) with density
+// 388.8 w^5 exp(-6 w).
+const STEP = 0.001, GRID = 5001;
+const priorLogs = Float64Array.from({ length: GRID }, (_, k) => Math.log(388.8 * STEP) + 5 * Math.log(k * STEP) - 6 * k * STEP);
+
+// Calls use(k, cos(2 pi w x)) for k from..to - 1 of the grid, w = k STEP.  Each cosine comes from the two before it:
+// cos (k + 1) t = 2 cos t cos k t - cos (k - 1) t.
+function cosines(x, from, to, use) {
+  const t = 2 * Math.PI * STEP * x, twice = 2 * Math.cos(t);
+  for (let k = from, c = Math.cos(k * t), before = Math.cos((k - 1) * t); k < to; k++) {
+    use(k, c);
+    const next = twice * c - before;
+    before = c;
+    c = next;
+  }
+}
+
+// The mean of f(x) given the points, for the mixture of b x and b cos(2 pi w x).
+function bayes(pts, [lineShare, cosineShare]) {
+  const pp = new Float64Array(GRID), py = new Float64Array(GRID), weights = new Float64Array(GRID);
   const sum = f => pts.reduce((s, p) => s + f(p), 0), yy = sum(p => p.y * p.y);
-  const line = evidence(sum(p => p.x * p.x), sum(p => p.x * p.y), yy);
-  for (const p of pts) {
-    const turn = Math.cos(2 * Math.PI * step * p.x);
-    for (let k = 0, c = 1, before = turn; k < grid; k++) {
-      pp[k] += c * c;
-      py[k] += c * p.y;
-      [c, before] = [2 * turn * c - before, c];
-    }
+  const line = evidence(sum(p => p.x * p.x), sum(p => p.x * p.y), yy), lineLog = line.log + Math.log(lineShare);
+  for (const { x, y } of pts) cosines(x, 0, GRID, (k, c) => { pp[k] += c * c; py[k] += c * y; });
+  let top = lineLog, total, from = GRID, to = 0;
+  for (let k = 0; k < GRID; k++) {
+    weights[k] = evidence(pp[k], py[k], yy).log + priorLogs[k] + Math.log(cosineShare);
+    if (weights[k] > top) top = weights[k];
   }
-  let top = lines ? line.log + Math.log(lines) : -Infinity;
-  for (let k = 0; k < grid; k++) {
-    const w = k * step, e = evidence(pp[k], py[k], yy);
-    bs[k] = e.b;
-    logs[k] = e.log + Math.log(cosines * step * 388.8) + 5 * Math.log(w) - 6 * w;   // 388.8 = 6^6 / 5!
-    if (logs[k] > top) top = logs[k];
-  }
-  const lineWeight = lines ? lines * Math.exp(line.log - top) : 0;
-  let total = lineWeight;
-  for (let k = 0; k < grid; k++) {
-    const weight = Math.exp(logs[k] - top);
+  const lineWeight = total = Math.exp(lineLog - top);
+  for (let k = 0; k < GRID; k++) {
+    const weight = Math.exp(weights[k] - top);
     total += weight;
-    bs[k] *= weight;
+    weights[k] = weight * evidence(pp[k], py[k], yy).b;
+    if (weight > 1e-9) { from = Math.min(from, k); to = k + 1; }
   }
   return Array.from(queries, x => {
-    const turn = Math.cos(2 * Math.PI * step * x);
     let y = lineWeight * line.b * x;
-    for (let k = 0, c = 1, before = turn; k < grid; k++) {
-      y += bs[k] * c;
-      const next = 2 * turn * c - before;
-      before = c;
-      c = next;
-    }
+    cosines(x, from, to, (k, c) => { y += weights[k] * c; });
     return y / total;
   });
 }
@@ -163,7 +163,8 @@ const CURVES = [                           // key, colour, dashes, width; drawn 
   { key: 'optimum', colour: '--optimum', dash: [10, 4, 2, 4], width: 2.5, label: () => 'optimum for its pretraining' },
   { key: 'curve', colour: '--model', dash: [], width: 3, label: () => 'the model' },
 ];
-const values = key => key === 'truth' ? truth && Array.from(queries, truth) : state[key];
+const fine = Array.from({ length: 1001 }, (_, i) => VIEW.x0 + (VIEW.x1 - VIEW.x0) * i / 1000);
+const values = key => key === 'truth' ? truth && fine.map(truth) : state[key];
 
 function axes(g, colour) {
   g.font = '12px system-ui, sans-serif';
@@ -203,7 +204,8 @@ function draw() {
     if (!ys) continue;
     g.strokeStyle = colour(name); g.lineWidth = width; g.setLineDash(dash); g.lineJoin = 'round';
     g.beginPath();
-    ys.forEach((y, i) => g.lineTo(...toScreen(queries[i], Math.max(-99, Math.min(99, y)))));
+    const xs = key === 'truth' ? fine : queries;
+    ys.forEach((y, i) => g.lineTo(...toScreen(xs[i], Math.max(-99, Math.min(99, y)))));
     g.stroke();
   }
   g.restore();
