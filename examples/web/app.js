@@ -1,7 +1,7 @@
 // The page: points that the user moves, and the curves that follow.  engine.c has the models; this has the rest.
 
 const VIEW = { x0: -2.5, x1: 2.5, y0: -2.5, y1: 2.5 };
-const QUERIES = 301;                       // x at which all curves are computed, over the whole view
+const QUERIES = 201;                       // x at which all curves are computed, over the whole view
 const JITTER = 1e-4;                       // variance of the noise that the optimum allows for
 const NAMES = ['curves', 'line', 'sine', 'both'];
 const SHARES = { line: [1, 0], sine: [0, 1], both: [0.5, 0.5] };   // of lines and cosines in the pretraining

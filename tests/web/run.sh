@@ -11,9 +11,11 @@ clang=${WASM_CLANG:-clang-14}
 command -v node > /dev/null || skip 'node'
 command -v python3 > /dev/null || skip 'python3'
 command -v "$clang" > /dev/null || skip "$clang (or WASM_CLANG)"
-echo '#include <math.h>' | "$clang" --target=wasm32-unknown-wasi -E - > /dev/null 2>&1 || skip 'wasi-libc'
-[ -n "$chromium" ] || skip 'chromium'
 mkdir -p build/web/playwright
+printf '#include <math.h>\nint main(void) { return 0; }\n' \
+  | "$clang" --target=wasm32-unknown-wasi -x c - -o build/web/probe.wasm > /dev/null 2>&1 \
+  || skip 'wasi-libc, libclang-rt-14-dev-wasm32 and lld-14'
+[ -n "$chromium" ] || skip 'chromium'
 npm=build/web/playwright/node_modules/playwright-core pip=build/web/playwright/playwright/driver/package
 if [ ! -d $npm ] && [ ! -d $pip ]; then
   { cd build/web/playwright && npm install --no-audit --no-fund --fetch-retries 0 --prefix . playwright-core; } \

@@ -66,10 +66,10 @@ function native(now, file = `build/web/${now.model}.safetensors`) {
 
 const distance = (a, b) => Math.max(...a.map((v, i) => Math.abs(v - b[i])));
 
-// The curve on the page is the native engine's, at all of its 301 x.
+// The curve on the page is the native engine's, at all of its 201 x.
 async function same() {
   const now = await look();
-  check(now.curve && now.curve.length === 301 && now.curve.every(Number.isFinite), 'no curve');
+  check(now.curve && now.curve.length === 201 && now.curve.every(Number.isFinite), 'no curve');
   check(now.points.length > 0, 'no points');
   const expected = native(now), off = distance(now.curve, expected.ys);
   check(off <= 1e-4, `${now.model}: the curve is off by ${off}`);
@@ -164,7 +164,7 @@ await test('the optimum', mouse, async () => {
       await preset(name);
       if (name === 'clear') for (let i = 0; i < 2; i++) await page.keyboard.press('n');
       const now = await look();
-      for (let i = 0; i < now.xs.length; i += 30)
+      for (let i = 0; i < now.xs.length; i += 20)
         check(Math.abs(now.optimum[i] - optimum(now.points, now.xs[i], shares)) < 0.02,
           `${model} ${name} at ${now.xs[i]}: ${now.optimum[i]}, not ${optimum(now.points, now.xs[i], shares)}`);
     }
@@ -310,7 +310,7 @@ for (const model of ['both', 'curves']) {
     return [middle(engine), middle(all)];
   });
   const text = ([least, median]) => `${median.toFixed(1)} ms (least ${least.toFixed(1)})`;
-  console.log(`${model}: median of 120 frames: 16 points and 301 queries ${text(engine)}, all curves ${text(all)}`);
+  console.log(`${model}: median of 120 frames: 16 points and 201 queries ${text(engine)}, all curves ${text(all)}`);
 }
 await page.selectOption('#model', 'curves');
 const off = [];
