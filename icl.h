@@ -1617,7 +1617,7 @@ ICL__KERNEL void icl__tile4(const icl__tile *t) { icl__tile_rows(4, t); }
 ICL__KERNEL void icl__tile5(const icl__tile *t) { icl__tile_rows(5, t); }
 ICL__KERNEL void icl__tile6(const icl__tile *t) { icl__tile_rows(6, t); }
 
-/* Machines under WebAssembly may have 16 registers of four floats: enough for two rows at a time. */
+/* Machines under WebAssembly may have 16 registers of four floats: room for two rows at a time. */
 static void icl__tile_run(const icl__tile *t, size_t rows)
 {
   const size_t most = ICL__WASM ? 2 : ICL__MR;
