@@ -278,10 +278,15 @@ static void draw_legend(canvas *c, const plot *p, point at)
   int i;
   for (i = 0; i < p->n_series; i++) {
     const double y = at.y + 22 * i;
-    const point ends[2] = {{at.x, y}, {at.x + 34, y}};
+    point ends[2] = {{at.x, y}, {at.x + 34, y}};
     stroke s = series_stroke(i);
     s.clipped = 0;
-    if (p->series[i].kind == PLOT_BARS) { s.dash = 0; s.width = 11; }
+    if (p->series[i].kind == PLOT_BARS) {
+      ends[0].x += 8;
+      ends[1].x -= 8;
+      s.dash = 0;
+      s.width = 11;
+    }
     if (p->series[i].kind == PLOT_DOTS) draw_dot(c, (point){at.x + 17, y}, 4.5, s.colour);
     else c->lines(c, ends, 2, &s);
     c->text(c, (point){at.x + 42, y + 4.5}, p->series[i].name, &text);
@@ -315,7 +320,7 @@ static void draw_panel(canvas *c, const plot *p, point from, point to, double fo
 /* Sizes in the picture: a lone panel, and those of a grid, each with the room around it. */
 enum {
   LEFT = 80, TOP = 46, ONE_WIDTH = 630, ONE_HEIGHT = 410, CELL_WIDTH = 250, CELL_HEIGHT = 210,
-  GAP_X = 78, GAP_Y = 88, BELOW = 64, LEGEND = 186, HEADING = 28
+  GAP_X = 78, GAP_Y = 88, BELOW = 64, LEGEND = 214, HEADING = 28
 };
 
 void plot_write(const char *heading, const plot *panels, int n, int columns, const char *path)

@@ -21,7 +21,7 @@
 #define NOISES "noisy(sd=0.1) + noisy(sd=0.25) + noisy(sd=0.5) + noisy(sd=1)"
 
 static const recipe laptop[] = {
-  {"dense", "dense", PROBLEM_LINEAR, TINY, 8000},
+  {"dense", "dense", PROBLEM_LINEAR, TINY, 24000},
   {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, TINY, 12000},
   {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, TINY, 24000},
   {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, TINY, 12000},

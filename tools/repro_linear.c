@@ -16,7 +16,7 @@ static void write_nnz(char text[40], int nnz) { snprintf(text, 40, "sparse(nnz=%
 
 static void make_fig1(repro *r)
 {
-  static const char *const columns[] = {"sparse only", "dense only", "mixture", "optimum"};
+  static const char *const columns[] = {"mixture", "sparse only", "dense only", "optimum"};
   const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
   const int nnz[3] = {2, s.dims / 2, s.dims};
   const double x[3] = {0, 1, 2};
@@ -34,9 +34,9 @@ static void make_fig1(repro *r)
     v = new_evaluation(r, text, PROBLEM_LINEAR);
     v.pairs = s.at;
     v.at = 1;
+    add_model(&v, "mix", get_model(r, "mix"));
     add_model(&v, "sparse", get_model(r, "sparse"));
     add_model(&v, "dense", get_model(r, "dense"));
-    add_model(&v, "mix", get_model(r, "mix"));
     if (nnz[i] == s.dims) add_baseline(&v, "optimum", "ols", NULL);
     else add_baseline(&v, "optimum", "bayes", NULL);
     evaluate(&v);
@@ -49,8 +49,8 @@ static void make_fig1(repro *r)
   finish_figure(r, f);
   verdict(r, "fig1", "a model of a mixture is as good as the specialist on each of its classes",
           "measured: %d nonzero / dense: mixture %.3f / %.3f, sparse only %.3f / %.3f, dense only "
-          "%.3f / %.3f\noptimum: %.3f / %.3f", nnz[0], e[2][0], e[2][2], e[0][0], e[0][2], e[1][0],
-          e[1][2], e[3][0], e[3][2]);
+          "%.3f / %.3f\noptimum: %.3f / %.3f", nnz[0], e[0][0], e[0][2], e[1][0], e[1][2], e[2][0],
+          e[2][2], e[3][0], e[3][2]);
 }
 
 /* ----- learning curves ------------------------------------------------------------------------ */
@@ -234,7 +234,7 @@ static void draw_sweep(repro *r, const sweep *w, int n)
     add_series(f, names[i], PLOT_CURVE, n, w->nnz, w->error[order[i]], NULL, NULL);
   p->y_to = 1.1;
   p = add_panel(f, "nonzero coefficients", "normalised squared difference",
-                "(b) mixture - dense (black), - sparse");
+                "(b) mixture to dense (black), to sparse");
   add_series(f, "mixture - dense", PLOT_CURVE, n, w->nnz, w->to_dense, NULL, NULL);
   add_series(f, "mixture - sparse", PLOT_CURVE, n, w->nnz, w->to_sparse, NULL, NULL);
   p->y_to = 1.1;
