@@ -37,8 +37,9 @@ static void list_all(scale s)
   for (i = 0; (row = figure_at(i)) != NULL; i++) printf("%-12s %s\n", row->name, row->about);
   printf("\nModels (%s scale):\n", s == LAPTOP ? "laptop" : "paper");
   for (i = 0; (what = recipe_at(s, i)) != NULL; i++)
-    printf("%-13s %2d layers, %d heads, width %3d, %7ld steps: %s\n", what->name, what->n_layer,
-           what->n_head, what->n_embd, (long)what->steps, what->task);
+    printf("%-13s %2d layers, %d heads, width %3d, %7ld steps: %s\n", what->name,
+           what->at[s].n_layer, what->at[s].n_head, what->at[s].n_embd, (long)what->at[s].steps,
+           what->task);
 }
 
 static void train_all(const repro *r)

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const command *const commands[] = {&cmd_info, &cmd_predict, &cmd_train, &cmd_eval, &cmd_repro,
-                                          &cmd_bench, &cmd_embed, &cmd_quantize};
+static const command *const commands[] = {&cmd_info, &cmd_predict, &cmd_train, &cmd_eval,
+                                          &cmd_repro, &cmd_bench, &cmd_quantize, &cmd_embed};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 /* A file opened while 0, 1 or 2 is closed would become standard input or output, and talk would end

@@ -226,7 +226,8 @@ static void draw_band(const panel *v, const plot_series *s, unsigned colour)
   for (i = 0; i < s->n; i++)
     if (isfinite(s->low[i])) points[n++] = (point){place(&v->x, s->x[i]), place(&v->y, s->low[i])};
   for (i = s->n - 1; i >= 0; i--)
-    if (isfinite(s->high[i])) points[n++] = (point){place(&v->x, s->x[i]), place(&v->y, s->high[i])};
+    if (isfinite(s->high[i]))
+      points[n++] = (point){place(&v->x, s->x[i]), place(&v->y, s->high[i])};
   v->c->area(v->c, points, n, colour, 0.18);
   free(points);
 }
@@ -338,7 +339,8 @@ void plot_write(const char *heading, const plot *panels, int n, int columns, con
   c = (ends_with(path, ".svg") ? new_svg_canvas : new_png_canvas)(file, width, height);
   if (heading) c->text(c, (point){24, 30}, heading, &style);
   for (i = 0; i < n; i++) {
-    const double x = LEFT + (i % columns) * (wide + GAP_X), y = top + (i / columns) * (high + GAP_Y);
+    const double x = LEFT + (i % columns) * (wide + GAP_X);
+    const double y = top + (i / columns) * (high + GAP_Y);
     draw_panel(c, &panels[i], (point){x, y}, (point){x + wide, y + high}, one ? 13 : 11);
   }
   c->clip(c, (point){0, 0}, (point){width, height});

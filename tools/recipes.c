@@ -20,71 +20,52 @@
 #define POOL(class) "noisy(" class ", sd=0.1767767)"
 #define NOISES "noisy(sd=0.1) + noisy(sd=0.25) + noisy(sd=0.5) + noisy(sd=1)"
 
-static const recipe laptop[] = {
-  {"dense", "dense", PROBLEM_LINEAR, TINY, 24000},
-  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, TINY, 12000},
-  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, TINY, 24000},
-  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, TINY, 12000},
-  {"sparse", "sparse(nnz=2)", PROBLEM_LINEAR, TINY, 24000},
-  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, SMALL, 3000},
-  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, TINY, 6000},
-  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, TINY, 6000},
-  {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, TINY, 5000},
-  {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, TINY, 5000},
-  {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, TINY, 5000},
-  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, TINY, 5000},
-  {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, SMALL, 2000},
-  {"line", "dense", PROBLEM_WAVE, TINY, 2000},
-  {"sine", "sine", PROBLEM_WAVE, TINY, 16000},
-  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, TINY, 16000},
-  {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, TINY, 8000},
-  {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, TINY, 8000},
-  {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE, TINY, 8000},
-  {"tree", "tree(depth=2)", PROBLEM_LINEAR, TINY, 4000},
-  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, TINY, 3000},
-  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, TINY, 3000},
-  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, TINY, 3000},
-  {"pool", POOL("dense"), PROBLEM_POOL, TINY, 3000},
-  {"noises", NOISES, PROBLEM_LINEAR, TINY, 4000}
-};
+#define NONE {0, 0, 0, 0}
+#define MILLION 1000000
+#define GARG_STEPS 500001
 
-static const recipe paper[] = {
-  {"dense", "dense", PROBLEM_LINEAR, STANDARD, 1000000},
-  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, STANDARD, 1000000},
-  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, STANDARD, 1000000},
-  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, STANDARD, 1000000},
-  {"sparse", "sparse(nnz=2)", PROBLEM_LINEAR, STANDARD, 1000000},
-  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, SMALL, 1000000},
-  {"mix-tiny", MIX(0.5, 0.5), PROBLEM_LINEAR, TINY, 1000000},
-  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, STANDARD, 1000000},
-  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, STANDARD, 1000000},
-  {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, STANDARD, 1000000},
-  {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, STANDARD, 1000000},
-  {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, STANDARD, 1000000},
-  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, STANDARD, 1000000},
-  {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, SMALL, 1000000},
-  {"relu50-tiny", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, TINY, 1000000},
-  {"line", "dense", PROBLEM_WAVE, STANDARD, 1000000},
-  {"sine", "sine", PROBLEM_WAVE, STANDARD, 1000000},
-  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, STANDARD, 1000000},
-  {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, STANDARD, 1000000},
-  {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, STANDARD, 1000000},
-  {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE, STANDARD, 1000000},
-  {"garg-linear", "garg(dense)", PROBLEM_GARG, STANDARD, 500001},
-  {"garg-sparse", "garg(sparse(nnz=3))", PROBLEM_GARG, STANDARD, 500001},
-  {"garg-relu", "garg(relu(hidden=100))", PROBLEM_GARG_LONG, STANDARD, 500001},
-  {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, STANDARD, 500001},
-  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, 8, 2, 128, 500000},
-  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, 8, 2, 128, 500000},
-  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, 8, 2, 128, 500000},
-  {"pool", POOL("dense"), PROBLEM_POOL, 8, 2, 128, 500000},
-  {"noises", NOISES, PROBLEM_GARG, STANDARD, 500000}
+static const recipe recipes[] = {
+  {"dense", "dense", PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}},
+  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}},
+  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}},
+  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}},
+  {"sparse", "sparse(nnz=2)", PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}},
+  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 3000}, {SMALL, MILLION}}},
+  {"mix-tiny", MIX(0.5, 0.5), PROBLEM_LINEAR, {NONE, {TINY, MILLION}}},
+  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}},
+  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}},
+  {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}},
+  {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}},
+  {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}},
+  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}},
+  {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 2000}, {SMALL, MILLION}}},
+  {"relu50-tiny", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {NONE, {TINY, MILLION}}},
+  {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}},
+  {"sine", "sine", PROBLEM_WAVE, {{TINY, 16000}, {STANDARD, MILLION}}},
+  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{TINY, 16000}, {STANDARD, MILLION}}},
+  {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}},
+  {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}},
+  {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}},
+  {"garg-linear", "garg(dense)", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}},
+  {"garg-sparse", "garg(sparse(nnz=3))", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}},
+  {"garg-relu", "garg(relu(hidden=100))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}},
+  {"tree", "tree(depth=2)", PROBLEM_LINEAR, {{TINY, 4000}, NONE}},
+  {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}},
+  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}},
+  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}},
+  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}},
+  {"pool", POOL("dense"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}},
+  {"noises", NOISES, PROBLEM_LINEAR, {{TINY, 4000}, NONE}},
+  {"noises", NOISES, PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}}
 };
+enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
 const recipe *recipe_at(scale s, int i)
 {
-  const int n = s == LAPTOP ? sizeof laptop / sizeof *laptop : sizeof paper / sizeof *paper;
-  return i < n ? (s == LAPTOP ? laptop : paper) + i : NULL;
+  int at;
+  for (at = 0; at < N_RECIPES; at++)
+    if (recipes[at].at[s].steps && i-- == 0) return &recipes[at];
+  return NULL;
 }
 
 const recipe *find_recipe(scale s, const char *name)
@@ -173,11 +154,11 @@ icl_train_options recipe_options(scale s, const recipe *r, uint64_t seed)
   memset(&o, 0, sizeof o);
   o.task = r->task;
   o.model.n_dims = dims.dims;
-  o.model.n_layer = r->n_layer;
-  o.model.n_head = r->n_head;
-  o.model.n_embd = r->n_embd;
+  o.model.n_layer = r->at[s].n_layer;
+  o.model.n_head = r->at[s].n_head;
+  o.model.n_embd = r->at[s].n_embd;
   o.pairs = dims.pairs;
-  o.steps = r->steps;
+  o.steps = r->at[s].steps;
   o.seed = seed;
   if (s == LAPTOP) laptop_training(&o);
   else if (r->problem == PROBLEM_GARG || r->problem == PROBLEM_GARG_LONG) garg_training(&o);

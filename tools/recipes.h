@@ -19,15 +19,17 @@ typedef enum problem {
   N_PROBLEMS
 } problem;
 
+/* A model's shape and length of training at one scale; steps 0: it is not trained there. */
+typedef struct recipe_size { int n_layer, n_head, n_embd; int64_t steps; } recipe_size;
+
 typedef struct recipe {
   const char *name;                /* of the file: NAME.safetensors                           */
   const char *task;
   problem problem;
-  int n_layer, n_head, n_embd;
-  int64_t steps;
+  recipe_size at[2];               /* laptop, paper                                           */
 } recipe;
 
-/* Row i of a scale's table, NULL past the last; the row of that name, NULL where there is none. */
+/* The i-th recipe of a scale, NULL past the last; the one of that name, NULL where there is none. */
 const recipe *recipe_at(scale s, int i);
 const recipe *find_recipe(scale s, const char *name);
 

@@ -29,7 +29,8 @@ static void make_garg(repro *r, const garg_figure *g)
   char text[512];
   int i, n = 0;
   add_model(&v, "model", get_model(r, model));
-  for (i = 0; g->baselines[i][0]; i++) add_baseline(&v, g->baselines[i][1], g->baselines[i][0], NULL);
+  for (i = 0; g->baselines[i][0]; i++)
+    add_baseline(&v, g->baselines[i][1], g->baselines[i][0], NULL);
   evaluate(&v);
   add_panel(f, "pairs in context k", "mean squared error", "%s", g->title);
   add_curves(f, &v);
