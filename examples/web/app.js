@@ -21,41 +21,13 @@ function embedded(id) {
   return Uint8Array.from(atob(element(id).textContent), c => c.charCodeAt(0));
 }
 
-// A checkpoint with I8 matrices, NAME[i][j] = I8[i][j] NAME.scale[j], as one of F32.
-function expand(file) {
-  const length = Number(new DataView(file.buffer).getBigUint64(0, true)), start = 8 + length;
-  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, start)));
-  const contents = name => file.slice(...header[name].data_offsets.map(at => start + at)).buffer;
-  const wide = { __metadata__: header.__metadata__ }, parts = [];
-  let size = 0;
-  for (const [name, { dtype, shape }] of Object.entries(header)) {
-    if (name === '__metadata__' || name.endsWith('.scale')) continue;
-    let values = new Float32Array(dtype === 'F32' ? contents(name) : 0);
-    if (dtype === 'I8') {
-      const scale = new Float32Array(contents(name + '.scale'));
-      values = Float32Array.from(new Int8Array(contents(name)), (v, i) => v * scale[i % scale.length]);
-    }
-    wide[name] = { dtype: 'F32', shape, data_offsets: [size, size + values.byteLength] };
-    size += values.byteLength;
-    parts.push(new Uint8Array(values.buffer));
-  }
-  let text = JSON.stringify(wide);
-  text += ' '.repeat(-text.length & 7);
-  const out = new Uint8Array(8 + text.length + size);
-  new DataView(out.buffer).setBigUint64(0, BigInt(text.length), true);
-  out.set(new TextEncoder().encode(text), 8);
-  size = 8 + text.length;
-  for (const part of parts) { out.set(part, size); size += part.length; }
-  return out;
-}
-
 async function start() {
   const { instance } = await WebAssembly.instantiate(embedded('engine'), {});
   engine = { ...instance.exports };
   const memory = () => engine.memory.buffer;
   const text = at => { const b = new Uint8Array(memory(), at, 512); return new TextDecoder().decode(b.slice(0, b.indexOf(0))); };
   NAMES.forEach((name, i) => {
-    const file = expand(embedded('model-' + name)), at = engine.room(file.length);
+    const file = embedded('model-' + name), at = engine.room(file.length);
     new Uint8Array(memory()).set(file, at);
     if (engine.load(i, at, file.length)) throw new Error(name + ': ' + text(engine.why()));
   });

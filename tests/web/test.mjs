@@ -53,7 +53,7 @@ async function look() {
   });
 }
 
-// What build/icl predict answers, and the surprise, on the same weights as F32.
+// What build/icl predict answers, and the surprise, on the same file.
 function native(now, file = `build/web/${now.model}.safetensors`) {
   const capacity = now.model === 'curves' ? 32 : 16, rows = now.points.slice(0, capacity).map(p => `${p.x},${p.y}`);
   const asked = now.xs.map(x => `${x},?`);
