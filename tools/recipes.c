@@ -25,7 +25,7 @@
 #define GARG_STEPS 500001
 
 static const recipe recipes[] = {
-  {"dense", "dense", PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}},
+  {"dense", "dense", PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}},
   {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}},
   {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}},
   {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}},
