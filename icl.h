@@ -1920,9 +1920,10 @@ ICL__UNUSED void icl__mm_few(const icl__mm *g)
   static size_t (*const run[4])(const icl__mm *, size_t) = {
     icl__few_f32, icl__few_f16, icl__few_bf16, icl__few_i8
   };
+  const icl__dtype type = g->i8 ? ICL__I8 : g->half ? g->half_type : ICL__F32;
   size_t i, j;
   for (i = 0; i < g->m; i++) {
-    j = g->a_col == 1 && g->b_col == 1 ? run[g->i8 ? ICL__I8 : g->half ? g->half_type : ICL__F32](g, i) : 0;
+    j = g->a_col == 1 && g->b_col == 1 ? run[type](g, i) : 0;
     for (; j < g->n; j += 8) icl__few_any(g, i, j, icl__min(8, g->n - j));
     icl__mm_after(g, i, 1, 0, g->n);
   }

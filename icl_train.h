@@ -25,9 +25,9 @@
  *
  * WHAT IS HERE.  A counter-based random generator; function classes and mixtures of them, from text
  * (design after Yadlowsky et al. 2023 and Garg et al. 2022) or from the caller; the backward pass
- * of the whole model family of icl.h; Adam and AdamW with the schedules and the curriculum of both
- * papers; classical predictors and the Bayes optimum to compare with; prediction of many prompts
- * at once.
+ * of the whole model family of icl.h; Adam, AdamW and Muon, the schedules and the curriculum of
+ * both papers; classical predictors and the Bayes optimum to compare with; prediction of many
+ * prompts at once.
  *
  * REPRODUCIBLE.  The result of a run is a function of its options: the same bits for any number of
  * threads, and for a run that was stopped anywhere, kill -9 included, and resumed.  Prompt i of
@@ -411,7 +411,7 @@ ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const floa
 ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
 
 /* Training state to a file, whole or not at all (temporary file, fsync, rename, fsync of the
- * folder), and folder), and back.  A run that is resumed goes on to the same bits.  STATE: the
+ * folder), and back.  A run that is resumed goes on to the same bits.  STATE: the
  * file is of a run with other options; threads may differ, and steps if the schedule is not
  * cosine.  FORMAT, DIGEST: damaged. */
 ICL_API icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r);
@@ -448,8 +448,7 @@ ICL_API void icl_threads_delete(icl_threads *t);
 /* An icl_parallel; user is an icl_threads. */
 ICL_API void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg);
 
-/* ----- all predictions of many prompts ---------------------------------------------------------
- * */
+/* ----- all predictions of many prompts -------------------------------------------------------- */
 
 typedef struct icl_batch icl_batch;
 
