@@ -13,7 +13,7 @@ check() {
   case $1 in
     asan) flags='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' ;;
     plain) flags='-O2 -DICL_NO_SIMD' ;;
-    tsan) flags='-O1 -fsanitize=thread' ;;
+    tsan) flags='-O1 -fsanitize=thread -DICL_TEST_QUICK' ;;
     valgrind) flags='-O1 -DICL_TEST_QUICK' runner='valgrind -q --error-exitcode=99 --leak-check=full' ;;
   esac
   if [ "$1" = valgrind ] && ! command -v valgrind > /dev/null; then

