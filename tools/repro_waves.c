@@ -116,7 +116,7 @@ static void add_to(contest *c, const char *name, const char *model, const char *
 
 /* The posterior over frequencies costs milliseconds a prompt, and its error here is as good as
  * none: so many prompts are enough for it. */
-enum { BAYES_PROMPTS = 512 };
+enum { BAYES_PROMPTS = 256 };
 
 static void contest_half(repro *r, const contest *c, const char *task, int bayes, double *e)
 {
