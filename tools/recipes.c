@@ -86,7 +86,8 @@ static const shape shapes[2][N_PROBLEMS] = {
 shape problem_shape(scale s, problem p) { return shapes[s][p]; }
 
 /* Sinusoids alone: with Muon the loss stayed at their variance for 10,000 steps; with Adam and fewer
- * pairs at first it leaves it after 6,000.  Lines in the mixture shorten that to some hundreds. */
+ * pairs at first it left it after 6,000 steps in one run, and not within 16,000 in another.  Lines in
+ * the mixture shorten that to some 1,000. */
 static void sine_training(icl_train_options *o)
 {
   o->optimizer = ICL_ADAM;
