@@ -258,7 +258,8 @@ ICL_API icl_error icl_inspect(const void *data, size_t size, icl_config *cfg, si
 ICL_API icl_error icl_model_init(icl_model *m, const void *data, size_t size,
                                  void *mem, size_t mem_size, icl_report *r);
 
-/* How the matrices of m's blocks are read; where they differ, the first one's type. */
+/* How the matrices of m's blocks are read; where they differ, the first one's type.  Big-endian
+ * hosts turn F16 and BF16 into F32. */
 ICL_API icl_storage icl_model_storage(const icl_model *m);
 
 /* The kernels in use: "avx2", "neon", "wasm128", "mve" or "c". */
