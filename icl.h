@@ -1887,7 +1887,7 @@ ICL__F8 size_t icl__few_row(const icl__dtype type, const icl__mm *g, size_t i)
   size_t j = 0, n = g->n;
   int spare = g->b_padded && !g->init && !g->bias && type != ICL__I8;
   for (; type == ICL__F32 && j + 24 <= n; j += 24) icl__few_columns(type, 3, g, i, j, 8);
-  for (; j + 16 <= n; j += 16) icl__few_columns(type, 2, g, i, j, 8);
+  for (; type == ICL__F32 && j + 16 <= n; j += 16) icl__few_columns(type, 2, g, i, j, 8);
   for (; j < n && (j + 8 <= n || spare); j += 8)
     icl__few_columns(type, 1, g, i, j, icl__min(8, n - j));
   return icl__min(j, n);
@@ -1909,22 +1909,14 @@ ICL__KERNEL void icl__few_any(const icl__mm *g, size_t i, size_t j, size_t n)
 }
 
 ICL__KERNEL size_t icl__few_f32(const icl__mm *g, size_t i) { return icl__few_row(ICL__F32, g, i); }
-ICL__KERNEL size_t icl__few_f16(const icl__mm *g, size_t i) { return icl__few_row(ICL__F16, g, i); }
-ICL__KERNEL size_t icl__few_bf16(const icl__mm *g, size_t i)
-{
-  return icl__few_row(ICL__BF16, g, i);
-}
-ICL__KERNEL size_t icl__few_i8(const icl__mm *g, size_t i) { return icl__few_row(ICL__I8, g, i); }
 
+/* Types of fewer bytes go the long way: kernels of their own would not fit 24 KB of code. */
 ICL__UNUSED void icl__mm_few(const icl__mm *g)
 {
-  static size_t (*const run[4])(const icl__mm *, size_t) = {
-    icl__few_f32, icl__few_f16, icl__few_bf16, icl__few_i8
-  };
-  const icl__dtype type = g->i8 ? ICL__I8 : g->half ? g->half_type : ICL__F32;
+  const int floats = !g->half && !g->i8 && g->a_col == 1 && g->b_col == 1;
   size_t i, j;
   for (i = 0; i < g->m; i++) {
-    j = g->a_col == 1 && g->b_col == 1 ? run[type](g, i) : 0;
+    j = floats ? icl__few_f32(g, i) : 0;
     for (; j < g->n; j += 8) icl__few_any(g, i, j, icl__min(8, g->n - j));
     icl__mm_after(g, i, 1, 0, g->n);
   }
