@@ -59,7 +59,7 @@ help:
 	@echo 'make test       the tests; closing line "N passed, N failed"'
 	@echo 'make compile    the compile matrix: standards, compilers, macros'
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, valgrind and without SIMD'
-	@echo 'make platforms  the tests on AArch64 (NEON) and big-endian s390x, under qemu, and as WebAssembly'
+	@echo 'make platforms  the tests on AArch64, armv7, riscv64, s390x and i686, under qemu, and as WebAssembly'
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'

@@ -1,7 +1,9 @@
 #!/bin/sh
-# The test programs on other processors, under qemu's user mode: AArch64 with NEON, and big-endian
-# s390x; and as WebAssembly with SIMD128 under node, but for the trainer's, which need POSIX files
-# and threads.  Closing line "platforms: N passed, N failed, N skipped".
+# The test programs on other processors, under qemu's user mode: AArch64 with NEON, big-endian s390x,
+# and, as 32 bits and in plain C, armv7 and i686 (which x86-64 runs itself), and riscv64; and as
+# WebAssembly with SIMD128 under node, but for the trainer's, which need POSIX files and threads.
+# The trainer's run on AArch64, s390x and i686.
+# Closing line "platforms: N passed, N failed, N skipped".
 #
 #     tests/platforms.sh               all, as many at once as there are processors
 #     tests/platforms.sh s390x loader  one
@@ -11,11 +13,16 @@ flags='-O2 -static -DICL_TRAIN_THREADS -DICL_TEST_QUICK -I.'
 
 # check ARCH TEST: cross-compiles, and runs
 check() {
-  name=$1-$2 gcc=$1-linux-gnu-gcc qemu=qemu-$1-static
+  name=$1-$2 gcc=$1-linux-gnu-gcc qemu=qemu-$1-static options=
+  case $1 in
+    armv7) gcc=arm-linux-gnueabihf-gcc qemu=qemu-arm-static options=-mfpu=neon-vfpv4 ;;
+    i686) options='-msse2 -mfpmath=sse' qemu=qemu-i386-static
+          [ "$(uname -m)" != x86_64 ] || qemu=env ;;
+  esac
   exe=build/platforms/$name log=build/platforms/$name.log
   if ! command -v "$gcc" > /dev/null || ! command -v "$qemu" > /dev/null; then
     echo "skipped  $name: needs $gcc and $qemu"
-  elif "$gcc" $flags -o "$exe" "tests/test_$2.c" -lm -lpthread > "$log" 2>&1 \
+  elif "$gcc" $options $flags -o "$exe" "tests/test_$2.c" -lm -lpthread > "$log" 2>&1 \
        && "$qemu" "$exe" >> "$log" 2>&1; then
     echo "ok       $name: $(tail -n 1 "$log")"
   else
@@ -44,7 +51,8 @@ check_wasm() {
 if [ $# -eq 2 ] && [ "$1" = wasm ]; then check_wasm "$2"; exit; fi
 if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
 for t in train loader kernels golden api baselines sampler; do
-  echo aarch64 $t; echo s390x $t
+  echo aarch64 $t; echo s390x $t; echo i686 $t
+  case $t in train | baselines) ;; *) echo armv7 $t; echo riscv64 $t ;; esac
   [ $t = train ] || echo wasm $t
 done | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/platforms/all.log
 sh tests/neon_loop.sh | grep -v '^neon_loop' | sed 's/^neon:/ok       &/' | tee -a build/platforms/all.log

@@ -182,10 +182,20 @@ while read -r cc; do
     case $m in -DICL_NO*) job "$cc: declarations $m" "$check $m $src/header.c" ;; esac
   done
 done < "$tmp/compilers"
-for c in aarch64-linux-gnu-gcc s390x-linux-gnu-gcc; do   # s390x counts in double under -std=c99
-  if has $c; then job "$c" "silent $c $warn -std=gnu99 -O1 -c $src/train.c -o $tmp/$c.o"
+for c in aarch64-linux-gnu-gcc s390x-linux-gnu-gcc "arm-linux-gnueabihf-gcc -mfpu=neon-vfpv4" \
+         riscv64-linux-gnu-gcc; do   # s390x counts in double under -std=c99
+  o=$tmp/${c%% *}.o
+  if has ${c%% *}; then job "$c" "silent $c $warn -std=gnu99 -O1 -c $src/train.c -o $o"
   else skip "$c: not installed"; fi
 done
+c=x86_64-w64-mingw32-gcc o=$tmp/windows   # each header, alone and with all that it has; a program
+if has $c; then
+  for f in "alone.c -std=c99" "alone.c -DICL_NO_SIMD" "train.c -std=c99" "header.c -std=c99"; do
+    job "$c: $f" "silent $c $warn -fsyntax-only ${f#* } $src/${f%% *}"
+  done
+  job "$c: linked" "silent $c $warn -O1 -DICL_TRAIN_THREADS -c $src/train.c -o $o-1.o &&
+    silent $c -c $src/user.c -o $o-2.o && silent $c $o-1.o $o-2.o -o $o.exe -lpthread && [ -s $o.exe ]"
+else skip "$c: not installed"; fi
 job "ICL_MAX_THREADS" "silent gcc $warn -O1 -DICL_MAX_THREADS=2 -DICL_TRAIN_THREADS -c $src/train.c
   -o $tmp/two.o"
 job "-O3" "silent gcc $warn -O3 -DICL_TRAIN_THREADS -c $src/train.c -o $tmp/o3.o"
