@@ -364,6 +364,8 @@ typedef struct icl_train_options {
   int pairs_start;         /* pairs at first (pairs),                                            */
   int pairs_add;           /*   so many more (2)                                                 */
   int64_t pairs_every;     /*   each so many steps                                               */
+  const icl_model *from;   /* the first weights, of a model of the same shape, read by               */
+                           /*   icl_trainer_new only (NULL: drawn)                               */
   uint64_t seed;
   int threads;             /* (1)  the result is the same bits for any number                    */
   int max_bad;             /* non-finite steps in a row after which training fails (10)          */
@@ -386,9 +388,9 @@ typedef struct icl_train_info {
 
 typedef struct icl_trainer icl_trainer;
 
-/* Allocates everything that training needs, and draws the first weights: normal(init_sd), residual
- * outputs / sqrt(2 L) as GPT-2; read-in and read-out uniform(1 / sqrt(inputs)).  CONFIG and LIMIT
- * say in r what is wrong with the options; MEMORY. */
+/* Allocates everything that training needs, and takes the first weights from a model or draws them:
+ * normal(init_sd), residual outputs / sqrt(2 L) as GPT-2; read-in and read-out uniform(1 /
+ * sqrt(inputs)).  CONFIG and LIMIT say in r what is wrong with the options; MEMORY. */
 ICL_API icl_error icl_trainer_new(icl_trainer **t, const icl_train_options *o, icl_report *r);
 ICL_API void icl_trainer_delete(icl_trainer *t);
 
@@ -4153,6 +4155,7 @@ struct icl_trainer {
   size_t first;                              /* of the microbatch: its first prompt of the batch */
   const float *given_x, *given_y;            /* prompts brought by the caller, or NULL           */
   int failed;                                /* a function class gave NaN                        */
+  uint64_t from;                             /* digest of the first weights, 0 if they were drawn */
   char text[1024];                           /* the task, every argument spelled out             */
   void *block;
 };
@@ -4293,6 +4296,20 @@ static void icl__init_params(icl_trainer *t)
   }
 }
 
+/* The first weights from o.from, whose life need not be longer than this call. */
+static icl_error icl__copy_params(icl_trainer *t, icl_report *r)
+{
+  const icl_model *from = t->o.from;
+  icl_error err;
+  if (icl__digest_config(&from->config) != icl__digest_config(&t->o.model))
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "the model to start from has another shape", NULL);
+  if ((err = icl_model_params(from, t->params)) != ICL_OK)
+    return icl__fail(r, err, 0, "no weights to start from", NULL);
+  t->from = icl__digest(1, t->params, t->n * sizeof *t->params);
+  t->o.from = NULL;
+  return ICL_OK;
+}
+
 /* w->grads[slot] into one block, as params. */
 static void icl__point_grads(icl_trainer *t)
 {
@@ -4329,6 +4346,7 @@ static icl_error icl__build_trainer(icl_trainer *t, icl_report *r)
   icl__place_trainer(t, &mem);
   icl_model_bind(&t->model, &t->o.model, t->params, (char *)t->block + bytes, bind);
   icl__point_grads(t);
+  if (t->o.from) return icl__copy_params(t, r);
   icl__init_params(t);
   return ICL_OK;
 }
@@ -4898,6 +4916,7 @@ static uint64_t icl__run_identity(const icl_trainer *t)
   h = icl__digest_int(h, o->pairs_start);
   h = icl__digest_int(h, o->pairs_add);
   h = icl__digest_int(h, o->pairs_every);
+  if (t->from) h = icl__digest_int(h, (int64_t)t->from);
   h = icl__digest_int(h, (int64_t)o->seed);
   h = icl__digest_int(h, o->rank);
   return icl__digest_int(h, o->world);

@@ -511,6 +511,13 @@ run $small --steps 60 -o "$t/m3" --threads 3
 ok "train: the same for any number of threads" same "$t/m" "$t/m3"
 run $small --steps 60 -o "$t/m4" --lr 0.01
 ok "train: options matter" eval '! same "$t/m" "$t/m4"'
+refuses "train --from: no model" "$t/none" train --from "$t/none" --task dense --pairs 6 --steps 1 -o "$t/f"
+misused "train --from: fewer positions than tokens" train --from "$t/m" --task dense --pairs 99 --steps 1 -o "$t/f"
+run train --from "$t/m" --task 'sparse(nnz=1)' --pairs 6 --steps 3 --batch 4 -o "$t/f"
+ok "train --from: exit 0" exits 0
+run info "$t/f"
+ok "train --from: the other model's shape" says out '^n_layer  *1$'
+ok "train --from: the task of its own" says out '^task  *sparse(nnz=1)$'
 misused "train: no task" train --dims 2 --pairs 3 --steps 1 -o "$t/q"
 misused "train: no output" train --task dense --dims 2 --pairs 3 --steps 1
 misused "train: unknown task" train --task dens --dims 2 --pairs 3 --steps 1 -o "$t/q"

@@ -1110,6 +1110,32 @@ TEST(looking_does_not_touch)
   icl_trainer_delete(u);
 }
 
+/* The first weights are the model's, which may go; another shape is refused; a state of a run that
+ * drew its weights is not this run's. */
+TEST(training_from_a_model)
+{
+  icl_train_options o = lively();
+  icl_trainer *t, *u = begin(&o);
+  size_t n = icl_param_count(&icl_trainer_options(u)->model);
+  icl_report r;
+  int i;
+  for (i = 0; i < 3; i++) CHECK_EQ(icl_train_step(u, NULL), ICL_OK);
+  o.from = icl_trainer_model(u);
+  check_resumed(o);
+  CHECK_EQ(icl_train_save(u, at("drawn.state"), NULL), ICL_OK);
+  t = begin(&o);
+  CHECK(!memcmp(icl_trainer_params(t), icl_trainer_params(u), n * sizeof(float)));
+  icl_trainer_delete(u);
+  CHECK_EQ(icl_train_resume(t, at("drawn.state"), &r), ICL_ERR_STATE);
+  CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+  o.from = icl_trainer_model(t);
+  o.model.n_layer++;
+  CHECK_EQ(icl_trainer_new(&u, &o, &r), ICL_ERR_CONFIG);
+  CHECK_STR(r.text, "the model to start from has another shape");
+  icl_trainer_delete(t);
+  CHECK(!remove(at("drawn.state")));
+}
+
 /* ----- whose state is it ---------------------------------------------------------------------- */
 
 static int no_sum(void *user, float *sum, size_t n) { (void)user; (void)sum; (void)n; return 0; }
@@ -3393,7 +3419,7 @@ int main(void)
   RUN(gradient_of_the_loss); RUN(layernorm_slopes); RUN(softmax_slopes); RUN(activation_slopes);
   RUN(attention_slopes); RUN(kernels_and_their_plain_twins);
   RUN(same_bits_for_any_threads_and_groups); RUN(threads_that_cannot_be_had);
-  RUN(other_bits_for_other_runs); RUN(resumed_run_is_the_same_run); RUN(looking_does_not_touch);
+  RUN(other_bits_for_other_runs); RUN(resumed_run_is_the_same_run); RUN(training_from_a_model); RUN(looking_does_not_touch);
   RUN(state_of_another_run); RUN(steps_can_be_added); RUN(damaged_state); RUN(hostile_state);
   RUN(one_bad_pair_skips_the_step); RUN(weights_that_are_not_finite); RUN(huge_numbers);
   RUN(run_ends_when_nothing_is_finite); RUN(clipping_is_scaling); RUN(schedules);

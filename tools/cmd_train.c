@@ -15,6 +15,7 @@
 /* What the options say that icl_train_options does not hold as it is. */
 typedef struct settings {
   training t;
+  const char *from;
   int positions, activation, schedule, optimizer;
 } settings;
 
@@ -60,6 +61,9 @@ static settings parse_settings(int argc, char **argv)
     OPT_COUNT("--save-every", "N", &s.t.save_every, 1, "steps between saves"),
     OPT_COUNT("--log-every", "N", &s.t.log_every, 0,
               "steps between lines where there is no terminal; otherwise\nthere is one in 5 s"),
+    OPT_TEXT("--from", "MODEL", &s.from,
+             "start from the weights of this model and take its shape:\n"
+             "--dims and the options of the shape are not read then"),
     OPT_SEED("--seed", "S", &o->seed, "of weights and prompts"),
     OPT_INT("--threads", "T", &o->threads, 1, ICL_MAX_THREADS, "the result does not depend on it"),
     OPT_INT("--layers", "L", &m->n_layer, 1, 4096, "decoder blocks"),
@@ -131,9 +135,17 @@ static void check_settings(const training *s)
 
 static int run(int argc, char **argv)
 {
-  const settings s = parse_settings(argc, argv);
+  settings s = parse_settings(argc, argv);
+  icl_model *from = s.from ? load_model(s.from) : NULL;
+  int done;
+  if (from) {
+    s.t.o.from = from;
+    s.t.o.model = from->config;
+  }
   check_settings(&s.t);
-  return train(&cmd_train, &s.t) ? EXIT_SUCCESS : EXIT_STOPPED;
+  done = train(&cmd_train, &s.t);
+  icl_unload(from);
+  return done ? EXIT_SUCCESS : EXIT_STOPPED;
 }
 
 const command cmd_train = {
