@@ -25,38 +25,43 @@
 #define GARG_STEPS 500001
 
 static const recipe recipes[] = {
-  {"dense", "dense", PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}},
-  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}},
-  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}},
-  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}},
-  {"sparse", "sparse(nnz=2)", PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}},
-  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 3000}, {SMALL, MILLION}}},
-  {"mix-tiny", MIX(0.5, 0.5), PROBLEM_LINEAR, {NONE, {TINY, MILLION}}},
-  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}},
-  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}},
-  {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}},
-  {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}},
-  {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}},
-  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}},
-  {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 2000}, {SMALL, MILLION}}},
-  {"relu50-tiny", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {NONE, {TINY, MILLION}}},
-  {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}},
-  {"sine", "sine", PROBLEM_WAVE, {{TINY, 16000}, {STANDARD, MILLION}}},
-  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{TINY, 16000}, {STANDARD, MILLION}}},
-  {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}},
-  {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}},
-  {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}},
-  {"garg-linear", "garg(dense)", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}},
-  {"garg-sparse", "garg(sparse(nnz=3))", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}},
-  {"garg-relu", "garg(relu(hidden=100))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}},
-  {"tree", "tree(depth=2)", PROBLEM_LINEAR, {{TINY, 4000}, NONE}},
-  {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}},
-  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}},
-  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}},
-  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}},
-  {"pool", POOL("dense"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}},
-  {"noises", NOISES, PROBLEM_LINEAR, {{TINY, 4000}, NONE}},
-  {"noises", NOISES, PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}}
+  {"dense", "dense", PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}, NULL},
+  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}, NULL},
+  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}, NULL},
+  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}, NULL},
+  {"sparse", "sparse(nnz=2)", PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}, NULL},
+  {"dense-small", "dense", PROBLEM_LINEAR, {{SMALL, 5000}, NONE}, NULL},
+  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 12000}, {SMALL, MILLION}}, NULL},
+  {"sparse-small", "sparse(nnz=2)", PROBLEM_LINEAR, {{SMALL, 12000}, NONE}, NULL},
+  {"mix-tiny", MIX(0.5, 0.5), PROBLEM_LINEAR, {NONE, {TINY, MILLION}}, NULL},
+  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL},
+  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL},
+  {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL},
+  {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL},
+  {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL},
+  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL},
+  {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 4000}, {SMALL, MILLION}}, NULL},
+  {"relu50-tiny", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {NONE, {TINY, MILLION}}, NULL},
+  {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}, NULL},
+  {"sine", "sine", PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}, "both"},
+  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{TINY, 60000}, {STANDARD, MILLION}}, NULL},
+  {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE,
+   {{TINY, 8000}, {STANDARD, MILLION}}, "both"},
+  {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE,
+   {{TINY, 8000}, {STANDARD, MILLION}}, "both"},
+  {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE,
+   {{TINY, 8000}, {STANDARD, MILLION}}, "both"},
+  {"garg-linear", "garg(dense)", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL},
+  {"garg-sparse", "garg(sparse(nnz=3))", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL},
+  {"garg-relu", "garg(relu(hidden=100))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}, NULL},
+  {"tree", "tree(depth=2)", PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL},
+  {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}, NULL},
+  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL},
+  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL},
+  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL},
+  {"pool", POOL("dense"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL},
+  {"noises", NOISES, PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL},
+  {"noises", NOISES, PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL}
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -85,29 +90,17 @@ static const shape shapes[2][N_PROBLEMS] = {
 
 shape problem_shape(scale s, problem p) { return shapes[s][p]; }
 
-/* Sinusoids alone: with Muon the loss stayed at their variance for 10,000 steps; with Adam and fewer
- * pairs at first it left it after 6,000 steps in one run, and not within 16,000 in another.  Lines in
- * the mixture shorten that to some 1,000. */
-static void sine_training(icl_train_options *o)
-{
-  o->optimizer = ICL_ADAM;
-  o->lr = 0.002f;
-  o->pairs_start = 5;
-  o->pairs_every = 250;
-}
-
 /* Muon on the blocks, cosine to 0, first weights of variance 1 / width; inputs one by one over the
- * first steps. */
+ * first steps.  Twice the width takes half the learning rate. */
 static void laptop_training(icl_train_options *o)
 {
   o->batch = 64;
   o->optimizer = ICL_MUON;
-  o->lr = o->model.n_dims == 1 ? 0.004f : 0.008f;
+  o->lr = (o->model.n_dims == 1 ? 0.256f : 0.512f) / (float)o->model.n_embd;
   o->schedule = ICL_LR_COSINE;
   o->warmup = 300;
   o->clip = 1;
   o->init_sd = 1 / sqrtf((float)o->model.n_embd);
-  if (!strcmp(o->task, "sine")) sine_training(o);
   if (o->model.n_dims == 1) return;
   o->dims_start = 2;
   o->dims_every = 300;

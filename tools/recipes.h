@@ -27,6 +27,7 @@ typedef struct recipe {
   const char *task;
   problem problem;
   recipe_size at[2];               /* laptop, paper                                           */
+  const char *from;                /* laptop: name of the model it starts from, or NULL       */
 } recipe;
 
 /* The i-th recipe of a scale, NULL past the last; the one of that name, NULL where there is none. */

@@ -99,11 +99,26 @@ static void make_folder(const char *path)
   if (mkdir(path, 0777) && errno != EEXIST) fail(path, "%s", strerror(errno));
 }
 
+/* The model that this one starts from, trained if need be; NULL where there is none. */
+static icl_model *first_weights(const repro *r, const recipe *what)
+{
+  const recipe *before = r->scale == LAPTOP && what->from ? find_recipe(LAPTOP, what->from) : NULL;
+  char *path;
+  icl_model *m;
+  if (!before) return NULL;
+  train_model(r, before);
+  path = path_of(r, "/models/", before->name, ".safetensors");
+  m = load_model(path);
+  free(path);
+  return m;
+}
+
 void train_model(const repro *r, const recipe *what)
 {
   char *path = path_of(r, "/models/", what->name, ".safetensors"), *state = join(path, ".state");
   const int there = access(path, F_OK) == 0, begun = access(state, F_OK) == 0;
   char *folder = join(r->dir, "/models");
+  icl_model *from;
   training t;
   if (!there || begun) {
     if (r->no_train) fail(path, "is missing or unfinished");
@@ -111,6 +126,7 @@ void train_model(const repro *r, const recipe *what)
     make_folder(folder);
     memset(&t, 0, sizeof t);
     t.o = recipe_options(r->scale, what, 1);
+    t.o.from = from = first_weights(r, what);
     t.o.threads = r->threads;
     t.out = path;
     t.resume = 1;
@@ -118,6 +134,7 @@ void train_model(const repro *r, const recipe *what)
     fprintf(stderr, "training %s: %s\n", what->name, what->task);
     if (!train(&cmd_repro, &t)) exit(EXIT_STOPPED);
     remove(state);
+    icl_unload(from);
   }
   free(path);
   free(state);
