@@ -215,9 +215,8 @@ function showSurprise() {
 }
 
 function showNotice() {
-  const extra = points.length - capacity(), standIns = document.body.dataset.standIns.split(' ');
+  const extra = points.length - capacity();
   const say = (extra > 0 ? `This model takes ${capacity()} points: the last ${extra} (hollow) are left out. ` : '')
-    + (standIns.includes(state.model) ? 'This model is a small stand-in, trained briefly. ' : '')
     + (state.curve ? '' : 'The model has no answer: a number is too large.');
   if (element('notice').textContent !== say) element('notice').textContent = say;
 }

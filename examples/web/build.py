@@ -4,7 +4,7 @@
     examples/web/build.py            (make web)
 
 Needs python3, clang with a WebAssembly target, and wasi-libc.  The models go in with I8 weights, as `icl quantize`
-leaves them in build/web.  A model of the paper that is not there yet is replaced by a small one, trained on the spot.
+leaves them in build/web.
 """
 import base64, os, shutil, subprocess
 
@@ -12,7 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, '..', '..'))
 OUT = os.path.join(ROOT, 'build', 'web')
 LIMIT = 1_500_000
-PAPER = {'line': 'dense', 'sine': 'sine', 'both': '0.5*dense + 0.5*sine'}
+MODELS = {'curves': 'examples/models', 'line': 'examples/paper/models', 'sine': 'examples/paper/models',
+          'both': 'examples/paper/models'}
 
 
 def run(*command):
@@ -35,22 +36,6 @@ def read(path):
         return f.read()
 
 
-def model_path(name):
-    """Where the model is, or a stand-in for it."""
-    if name == 'curves':
-        return os.path.join(ROOT, 'examples', 'models', 'curves.safetensors'), False
-    path = os.path.join(ROOT, 'examples', 'paper', 'models', name + '.safetensors')
-    if os.path.exists(path):
-        return path, False
-    print('note: there is no %s; a stand-in takes its place' % os.path.relpath(path, ROOT))
-    path = os.path.join(OUT, 'stand-in-%s.safetensors' % name)
-    if not os.path.exists(path):
-        run('build/icl', 'train', '--force', '--task', PAPER[name], '--dims', '1', '--pairs', '17', '--layers', '2',
-            '--heads', '2', '--width', '32', '--steps', '1500', '--lr', '0.003', '--schedule', 'cosine',
-            '--warmup', '100', '--clip', '1', '--init-sd', '0.18', '--seed', '1', '-o', path)
-    return path, True
-
-
 def block(name, content):
     return '<script type="application/octet-stream" id="%s">%s</script>\n' % (name, base64.b64encode(content).decode())
 
@@ -59,17 +44,16 @@ def main():
     os.makedirs(OUT, exist_ok=True)
     if not shutil.which(os.environ.get('WASM_CLANG', 'clang-14')):
         raise SystemExit('web: needs clang-14 with wasi-libc and libclang-rt-14-dev-wasm32 (or WASM_CLANG)')
-    data, stand_ins = block('engine', engine()), []
-    for name in ('curves', 'line', 'sine', 'both'):
-        path, stand_in = model_path(name)
-        stand_ins += [name] * stand_in
+    data = block('engine', engine())
+    for name, folder in MODELS.items():
+        path = os.path.join(ROOT, folder, name + '.safetensors')
         small = os.path.join(OUT, name + '.safetensors')
         run('build/icl', 'quantize', path, '--dtype', 'i8', '--force', '-o', small)
         small = read(small)
         data += block('model-' + name, small)
         print('%-7s %7d bytes of %s' % (name, len(small), os.path.relpath(path, ROOT)))
     page = read(os.path.join(HERE, 'page.html')).decode()
-    page = page.replace('STAND_INS', ' '.join(stand_ins)).replace('<!-- DATA -->\n', data)
+    page = page.replace('<!-- DATA -->\n', data)
     page = page.replace('/* APP */', read(os.path.join(HERE, 'app.js')).decode())
     target = os.path.join(ROOT, 'build', 'icl.html')
     with open(target, 'w') as f:
