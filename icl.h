@@ -180,8 +180,7 @@ typedef struct icl_model {
   const void **weights;            /* [slots] in the order of the tensor table                */
   unsigned char *types;            /* [slots] how they are stored, an icl__dtype; NULL: F32   */
   const float **scales;            /* [slots] of I8 weights, one a column; NULL: none is I8   */
-  /* [n_typical][3] mean, median, 99th percentile, see >>surprise */
-  const float *typical;
+  const float *typical;            /* [n_typical][2] median, 99th percentile, see >>surprise  */
   int n_typical;
   const struct icl__ops *ops;      /* the kernels that this processor runs                    */
   void *owned;                     /* the file's bytes, where icl_load read them              */
@@ -211,6 +210,7 @@ typedef struct icl_ctx {
   size_t n_pack;                   /* floats of pack                                          */
   float *x_mean, *x_std;           /* [d] the model sees (x - x_mean) / x_std                 */
   float *y_scale;                  /* [2] y_mean, y_std                                       */
+  float *outputs;                  /* [max_pairs] y, in the caller's units                    */
   float *residuals;                /* [max_pairs] y - prediction, in the caller's units       */
   icl_storage kv;                  /* how keys and values are stored                          */
   void *keys;                      /* [L][C][key_row] transposed: one row per channel         */
@@ -347,7 +347,7 @@ ICL_API icl_error icl_surprise(const icl_ctx *c, float *s);
 /* Bytes that icl_ctx_save writes now; 0 for NULL. */
 ICL_API size_t icl_ctx_save_bytes(const icl_ctx *c);
 
-/* Writes pairs, scale and residuals to buf[size], the same bytes on every host.  MEMORY, ARG. */
+/* Writes pairs, scale, outputs and residuals to buf[size], the same bytes on every host.  MEMORY, ARG. */
 ICL_API icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size);
 
 /* Replaces what c holds.  STATE if saved with another model or another kv, FULL if c is too small
@@ -2792,6 +2792,7 @@ static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
   c->x_mean = icl__take_floats(mem, d);
   c->x_std = icl__take_floats(mem, d);
   c->y_scale = icl__take_floats(mem, 2);
+  c->outputs = icl__take_floats(mem, (size_t)c->max_pairs);
   c->residuals = icl__take_floats(mem, (size_t)c->max_pairs);
   c->keys = icl__take(mem, icl__times(L * C, c->key_row), kv);
   /* panels read over the end */
@@ -3019,6 +3020,7 @@ static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *ys, size_t q, 
   for (i = 0; i < n; i++) {
     float residual = ys[i] - icl__answer(c, i);
     if (!icl__finite(&residual, 1)) return ICL_ERR_NONFINITE;
+    c->outputs[(size_t)c->n_pairs + i] = ys[i];
     c->residuals[(size_t)c->n_pairs + i] = residual;
   }
   if (!icl__cache_finite(c, &p)) return ICL_ERR_NONFINITE;
@@ -3130,36 +3132,47 @@ int icl_count(const icl_ctx *c) { return c ? c->n_pairs : 0; }
 
 /* ---------------------------------------------------------------------------------------------
  * >>surprise
- * The figure is the mean over the pairs of log(residual^2 + 1e-4) - typical log, residuals in the
- * model's units, mapped so that 0 is its median and 1 its 99th percentile over contexts of
- * that length from the pretraining mixture.  icl.typical holds a triple per pair, in thousandths:
- * the mean of that log for the i-th pair, and median and percentile of the figure with i + 1
- * pairs.  The log keeps one bad residual from deciding alone; the 1e-4 keeps exact answers from
- * doing so.
+ * How large the residuals of all but the first third of n pairs are beside the outputs of all n:
+ *     mean log(residual^2 + 1e-4) - log(mean y^2 + 0.1)
+ * in the model's units, mapped so that 0 is its median and 1 its 99th percentile over contexts of
+ * that length from the pretraining mixture.  icl.typical holds these two for n = 1, 2, ..., in
+ * thousandths.  The first pairs are a surprise to anyone; large functions leave large residuals in
+ * training as well; the logarithm keeps one bad residual from deciding alone, the constants exact
+ * answers and functions near 0.
  * ------------------------------------------------------------------------------------------- */
-static float icl__log_residual(float e)
+
+/* (x / unit)^2, clamped so that 2^22 of them have a finite sum. */
+static float icl__square(float x, float unit)
 {
-  e = fabsf(e);
-  return e > 1e9f ? 2.0f * logf(e) : logf(e * e + 1e-4f);      /* e^2 must not overflow */
+  x = fabsf(x / unit);
+  return x < 1e15f ? x * x : 1e30f;
+}
+
+/* The figure before it is mapped, of ys[n] and residuals[n] in the caller's units. */
+static float icl__surprise_log(const float *ys, const float *residuals, size_t n, float y_mean,
+                               float y_std)
+{
+  float late = 0, all = 0;
+  size_t i;
+  for (i = 0; i < n; i++) all += icl__square(ys[i] - y_mean, y_std);
+  for (i = n / 3; i < n; i++) late += logf(icl__square(residuals[i], y_std) + 1e-4f);
+  return late / (float)(n - n / 3) - logf(all / (float)n + 0.1f);
 }
 
 const float *icl_residuals(const icl_ctx *c) { return c ? c->residuals : NULL; }
 
 icl_error icl_surprise(const icl_ctx *c, float *s)
 {
-  const float *typical, *last;
-  float sum = 0;
-  int i, n;
+  const float *typical;
+  float figure;
+  int n;
   if (!c || !c->model || !s) return ICL_ERR_ARG;
   if (!c->n_pairs) return ICL_ERR_STATE;
   if (!(n = c->model->n_typical)) return ICL_ERR_CONFIG;
-  typical = c->model->typical;
-  for (i = 0; i < c->n_pairs; i++)
-    sum += icl__log_residual(c->residuals[i] / c->y_scale[1]) - typical[3 * (i < n ? i : n - 1)];
-  last = typical + 3 * ((c->n_pairs < n ? c->n_pairs : n) - 1);
-  sum = (sum / (float)c->n_pairs - last[1]) / (last[2] - last[1]);
-  if (!icl__finite(&sum, 1)) return ICL_ERR_NONFINITE;
-  *s = sum;
+  typical = c->model->typical + 2 * ((c->n_pairs < n ? c->n_pairs : n) - 1);
+  figure = icl__surprise_log(c->outputs, c->residuals, (size_t)c->n_pairs, c->y_scale[0],
+                             c->y_scale[1]);
+  *s = (figure - typical[0]) / (typical[1] - typical[0]);
   return ICL_OK;
 }
 
@@ -3505,15 +3518,15 @@ static int icl__next_milli(icl__string s, size_t *at, float *out)
   return 1;
 }
 
-/* icl.typical: triples, their 99th percentile above the median; *n of them. */
+/* icl.typical: couples, the 99th percentile above the median; *n of them. */
 static int icl__parse_typical(icl__string s, float *out, int *n)
 {
   size_t at = 0;
   for (*n = 0; at < s.n; (*n)++) {
-    float t[3];
+    float t[2];
     if (*n == ICL__MAX_TYPICAL || !icl__next_milli(s, &at, &t[0]) || !icl__next_milli(s, &at, &t[1])
-        || !icl__next_milli(s, &at, &t[2]) || !(t[2] > t[1])) return 0;
-    if (out) memcpy(out + 3 * *n, t, sizeof t);
+        || !(t[1] > t[0])) return 0;
+    if (out) memcpy(out + 2 * *n, t, sizeof t);
   }
   return *n > 0;
 }
@@ -4026,7 +4039,7 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
   const void **weights = (const void **)icl__take(mem, slots, sizeof *weights);
   unsigned char *types = (unsigned char *)icl__take(mem, slots, 1);
   const float **scales = (const float **)icl__take(mem, f->has_i8 ? slots : 0, sizeof *scales);
-  float *typical = icl__take_floats(mem, 3 * (size_t)f->n_typical), *out;
+  float *typical = icl__take_floats(mem, 2 * (size_t)f->n_typical), *out;
   char *task = (char *)icl__take(mem, f->task.n + 1, 1);
   icl__json j;
   icl__entry e;
@@ -4415,13 +4428,13 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
 
 /* ---------------------------------------------------------------------------------------------
  * >>snapshot
- * "ICLCTX01", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
- * y_mean y_std residuals[pairs]; then keys[L][C][2 pairs] values[L][2 pairs][C] in the type that kv
+ * "ICLCTX02", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
+ * y_mean y_std outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs] values[L][2 pairs][C] in the type that kv
  * says, an icl_storage; with I8 F32 scales of keys and of values, [L][H][2 pairs] each; at the end
  * the digest of all that.  Everything little-endian.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__SNAPSHOT_HEAD = 24 };
-static const char icl__snapshot_magic[] = "ICLCTX01";
+static const char icl__snapshot_magic[] = "ICLCTX02";
 
 /* What is done with the bytes of a snapshot. */
 typedef enum icl__walk { ICL__SAVE, ICL__RESTORE, ICL__CHECK } icl__walk;
@@ -4429,7 +4442,7 @@ typedef enum icl__walk { ICL__SAVE, ICL__RESTORE, ICL__CHECK } icl__walk;
 static size_t icl__snapshot_bytes(const icl_ctx *c, size_t pairs)
 {
   size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + pairs;
+  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + 2 * pairs;
   if (c->kv == ICL_STORE_I8) floats += pairs * 4 * L * (size_t)c->model->config.n_head;
   return ICL__SNAPSHOT_HEAD + 4 * floats + pairs * 4 * L * C * icl__width(icl__kv_type(c)) + 8;
 }
@@ -4471,6 +4484,7 @@ static int icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p, 
   p = icl__copy_run(c->x_mean, ICL__F32, 0, d, p, walk);
   p = icl__copy_run(c->x_std, ICL__F32, 0, d, p, walk);
   p = icl__copy_run(c->y_scale, ICL__F32, 0, 2, p, walk);
+  p = icl__copy_run(c->outputs, ICL__F32, 0, pairs, p, walk);
   p = icl__copy_run(c->residuals, ICL__F32, 0, pairs, p, walk);
   for (i = 0; i < L * C; i++)
     p = icl__copy_run(c->keys, kv, i * c->key_row, 2 * pairs, p, walk);

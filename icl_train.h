@@ -5027,7 +5027,7 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
 
 /* ---------------------------------------------------------------------------------------------
  * >>typical
- * What icl_surprise of icl.h measures against: the residuals of prompts from the training mixture.
+ * What icl_surprise of icl.h measures against: its figure on prompts from the training mixture.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__TYPICAL_PROMPTS = 2048 };
 
@@ -5063,44 +5063,38 @@ static void icl__typical_group(void *arg, size_t group, int thread)
   icl__forward_group(w, first, n, thread);
 }
 
-/* logs[prompts][P] of the residuals, by the trainer's own workspace. */
-static void icl__typical_logs(icl_trainer *t, float *logs)
+/* figures[P][prompts] after 1 .. P pairs, by the trainer's own workspace; scratch residuals[P]. */
+static void icl__typical_figures(icl_trainer *t, float *figures, float *residuals)
 {
   icl__work *w = &t->work;
-  size_t i;
-  icl__set_pairs(w, (size_t)t->o.pairs);
+  size_t i, k, P = (size_t)t->o.pairs;
+  icl__set_pairs(w, P);
   icl__pack_weights(w);
   for (t->first = 0; t->first < ICL__TYPICAL_PROMPTS; t->first += w->prompts) {
     w->prompts = icl__min(w->micro, ICL__TYPICAL_PROMPTS - t->first);
     icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__typical_group, t);
-    for (i = 0; i < w->prompts * w->pairs; i++)
-      logs[t->first * w->pairs + i] = icl__log_residual(w->ys[i] - w->preds[i]);
+    for (i = 0; i < w->prompts; i++) {
+      const float *ys = w->ys + i * P;
+      for (k = 0; k < P; k++) residuals[k] = ys[k] - w->preds[i * P + k];
+      for (k = 0; k < P; k++)
+        figures[k * ICL__TYPICAL_PROMPTS + t->first + i] = icl__surprise_log(ys, residuals, k + 1,
+                                                                             0, 1);
+    }
   }
 }
 
-/* The triples of icl.typical for P pairs from logs[N][P]; scratch sum[N], sorted[N]. */
-static void icl__typical_text(icl__text *t, const float *logs, float *sum, float *sorted, size_t P)
+/* The couples of icl.typical from figures[P][N], which come out sorted. */
+static void icl__typical_text(icl__text *t, float *figures, size_t P)
 {
   const size_t N = ICL__TYPICAL_PROMPTS;
-  size_t i, k;
-  memset(sum, 0, N * sizeof *sum);
-  for (k = 0; k < P; k++) {
-    double mean = 0;
+  size_t k;
+  for (k = 0; k < P; k++, figures += N) {
     float middle, high;
-    for (i = 0; i < N; i++) mean += (double)logs[i * P + k];
-    mean /= (double)N;
-    mean = floor(mean * 1000 + 0.5) / 1000;                  /* as it will be read */
-    for (i = 0; i < N; i++) {
-      sum[i] += logs[i * P + k] - (float)mean;
-      sorted[i] = sum[i] / (float)(k + 1);
-    }
-    qsort(sorted, N, sizeof *sorted, icl__compare_floats);
-    middle = sorted[N / 2];
-    high = sorted[N - N / 100];
-    if (high < middle + 0.01f) high = middle + 0.01f;
-    icl__put_milli(t, (float)mean);
+    qsort(figures, N, sizeof *figures, icl__compare_floats);
+    middle = figures[N / 2];
+    high = figures[N - N / 100];
     icl__put_milli(t, middle);
-    icl__put_milli(t, high);
+    icl__put_milli(t, high < middle + 0.01f ? middle + 0.01f : high);
   }
   if (t->out) t->out[t->n] = 0;
 }
@@ -5127,7 +5121,7 @@ static icl_error icl__write_model(icl_trainer *t, const char *path, const icl_me
 icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
 {
   size_t P, N = ICL__TYPICAL_PROMPTS;
-  float *logs;
+  float *figures;
   char *text;
   icl_metadata md;
   icl__text typical;
@@ -5137,21 +5131,21 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
     return icl__fail(r, ICL_ERR_NONFINITE, 0, "NaN or infinity in the weights; not saved", NULL);
   memset(&md, 0, sizeof md);
   P = (size_t)t->o.pairs;
-  logs = (float *)ICL_MALLOC((N * P + 2 * N) * sizeof(float));
-  text = (char *)ICL_MALLOC(P * 36 + 1);
-  if (!logs || !text) {
+  figures = (float *)ICL_MALLOC((N * P + P) * sizeof(float));
+  text = (char *)ICL_MALLOC(P * 24 + 1);
+  if (!figures || !text) {
     err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory to measure icl.typical", NULL);
   } else {
-    icl__typical_logs(t, logs);
+    icl__typical_figures(t, figures, figures + N * P);
     typical.out = text;
     typical.n = 0;
-    icl__typical_text(&typical, logs, logs + N * P, logs + N * P + N, P);
+    md.typical = icl__finite(figures, N * P) ? text : NULL;
+    icl__typical_text(&typical, figures, P);
     md.task = t->text;
-    md.typical = icl__finite(logs, N * P) ? text : NULL;
     err = icl__write_model(t, path, &md, r);
   }
   ICL_FREE(text);
-  ICL_FREE(logs);
+  ICL_FREE(figures);
   return err ? err : icl__ok(r);
 }
 

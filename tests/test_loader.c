@@ -776,8 +776,8 @@ TEST(bad_values)
   static const char *const positions[] = {"", "0", "-5", "+5", "5.0", "05", "16777217", "5 ", "9007199254740993"};
   static const char *const digests[] = {"", "0", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "0x23456789abcdef",
                                         "0123456789abcdeg", "               0"};
-  static const char *const typicals[] = {"", " ", "1", "1 2", "1 2 2", "1 3 2", "1 2 3 ", " 1 2 3", "1  2 3", "1 2 3 4", "1,2,3",
-    "a b c", "1 2 1000001", "-1000001 2 3", "1 2 3 4 5 5", "1.0 2 3", "--1 2 3", "- 2 3", "1 2 3\\t4 5 6", "01 2 3"};
+  static const char *const typicals[] = {"", " ", "1", "1 2 3", "2 2", "3 2", "1 2 ", " 1 2", "1  2", "1 2 3 3", "1,2",
+    "a b", "2 1000001", "-1000001 2", "1 2 5 4", "1.0 2", "--1 2", "- 2", "1 2\\t4 5", "01 2"};
   expect_bad_values("n_head", heads, COUNT(heads));
   expect_bad_values("activation_function", activations, COUNT(activations));
   expect_bad_values("layer_norm_epsilon", epsilons, COUNT(epsilons));
@@ -1800,11 +1800,11 @@ static unsigned char *written(size_t *n, void **block, const icl_metadata *md)
 }
 
 static const icl_metadata full_metadata = {
-  "0.5*dense + 0.5*sparse(nnz=2)", "-1000 -900 2000 -1500 -1100 1500", ICL_STORE_F32
+  "0.5*dense + 0.5*sparse(nnz=2)", "-900 2000 -1100 1500", ICL_STORE_F32
 };
 
 static const icl_metadata i8_metadata = {
-  "0.5*dense + 0.5*sparse(nnz=2)", "-1000 -900 2000 -1500 -1100 1500", ICL_STORE_I8
+  "0.5*dense + 0.5*sparse(nnz=2)", "-900 2000 -1100 1500", ICL_STORE_I8
 };
 
 static void check_cuts(const icl_metadata *md)
@@ -2077,8 +2077,8 @@ TEST(memory_is_exact)
     void *block;
     unsigned char *q;
     memset(&f, 0, sizeof f);
-    if (type < 2) plan_model(&p, &small, "\"n_head\":\"2\",\"icl.typical\":\"1 2 3\"", types[type]);
-    else plan_i8(&p, &small, "\"n_head\":\"2\",\"icl.typical\":\"1 2 3\"");
+    if (type < 2) plan_model(&p, &small, "\"n_head\":\"2\",\"icl.typical\":\"1 2\"", types[type]);
+    else plan_i8(&p, &small, "\"n_head\":\"2\",\"icl.typical\":\"1 2\"");
     make_file(&p, &f);
     n = 8 + f.header.n + f.n_data;
     q = block_of(n, 0, &block);
@@ -2217,8 +2217,8 @@ TEST(round_trips)
 {
   static const icl_metadata mds[] = {
     {NULL, NULL, ICL_STORE_F32}, {"dense", NULL, ICL_STORE_F32}, {"", NULL, ICL_STORE_F16},
-    {"sine ~!#$%&'()*+,-./:;<=>?@[]^_`{|}", "0 0 1", ICL_STORE_BF16}, {NULL, "-1000000 -5 1000000", ICL_STORE_F32},
-    {"dense", "0 0 1", ICL_STORE_I8}
+    {"sine ~!#$%&'()*+,-./:;<=>?@[]^_`{|}", "0 1", ICL_STORE_BF16}, {NULL, "-1000000 -5 -3 1000000", ICL_STORE_F32},
+    {"dense", "0 1", ICL_STORE_I8}
   };
   icl_config cfg = {3, 4, 2, 1, 8, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f};
   int position, activation, wide;
@@ -2387,7 +2387,7 @@ TEST(configurations_that_are_refused)
 TEST(texts_that_are_refused)
 {
   static const char *const tasks[] = {"a\"b", "a\\b", "\"", "\\", "a\nb", "\t", "\x7f", "\x01", "d\xc3\xa9", "\xff"};
-  static const char *const typicals[] = {"\"", "a\nb", "", "hello", "1 2", "1 2 3 ", "1 3 2", "1 2 1000001", "1.5 2 3"};
+  static const char *const typicals[] = {"\"", "a\nb", "", "hello", "1", "1 2 ", "3 2", "2 1000001", "1.5 2"};
   float params[2000] = {0};
   unsigned char buf[20000];
   char *longest = (char *)malloc((1 << 20) + 100);

@@ -23,7 +23,7 @@ typedef struct stored_model { icl_model model; void *mem, *file; size_t size; } 
 static char *typical_text(const icl_model *m)
 {
   enum { LONGEST = 9 };            /* "-1000000 " */
-  const int n = 3 * m->n_typical;
+  const int n = 2 * m->n_typical;
   char *text, *at;
   int i;
   if (!n) return NULL;

@@ -460,17 +460,16 @@ def generator(device, seed, stream):
 
 @torch.no_grad()
 def typical(model, task, P, seed, stream=0, device="cpu", N=2048, batch=64):
-    """icl.typical (>>surprise in icl.h), from N prompts: per pair the mean of log(residual^2 + 1e-4),
-    and of the mean excess so far the median and the 99th percentile, in thousandths."""
-    logs = []
+    """icl.typical (>>surprise in icl.h), from N prompts: after 1 .. P pairs the median and the 99th percentile of
+    the mean log(residual^2 + 1e-4) of all but the first third - log(mean y^2 + 0.1), in thousandths."""
+    figures = []
     for i in range(0, N, batch):
         xs, ys = task.sample(generator(device, seed, stream + i), batch, P)
-        logs.append(((model(xs, ys) - ys).square() + 1e-4).log().cpu().double())
-    logs = torch.cat(logs)                                                          # [N, P]
-    mean = (logs.mean(0) * 1000).round() / 1000
-    figure = (logs - mean).cumsum(1) / torch.arange(1, P + 1)
-    figure = figure.sort(0).values
-    middle = figure[N // 2]
-    high = torch.maximum(figure[N - N // 100], middle + 0.01)
+        late, size = ((model(xs, ys) - ys).square() + 1e-4).log().cpu().double(), ys.square().cpu().double()
+        figures.append(torch.stack([late[:, n // 3:n].mean(1) - (size[:, :n].mean(1) + 0.1).log()
+                                    for n in range(1, P + 1)], dim=1))
+    figures = torch.cat(figures).sort(0).values                                                     # [N, P]
+    middle = figures[N // 2]
+    high = torch.maximum(figures[N - N // 100], middle + 0.01)
     return " ".join(str(round(1000 * max(-1000, min(1000, v)))) for v in
-                    torch.stack([mean, middle, high], dim=1).flatten().tolist())
+                    torch.stack([middle, high], dim=1).flatten().tolist())
