@@ -575,11 +575,11 @@ static icl_error icl__ok(icl_report *r)
 /* 1 if all of x[n] are finite.  A test of bits, so that no compiler flag can remove it. */
 static int icl__finite(const float *x, size_t n)
 {
-  for (; n; n--, x++) {
-    uint32_t u;
-    memcpy(&u, x, 4);
+  uint32_t u;
+  if (n) do {
+    memcpy(&u, x++, 4);
     if ((u & 0x7f800000u) == 0x7f800000u) return 0;
-  }
+  } while (--n);
   return 1;
 }
 
@@ -987,10 +987,17 @@ ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
   return r;
 }
 ICL__F8 void icl__prefetch(const char *p) { (void)p; }
-/* Halves widen to the lower half of each word, from where vcvtb converts them. */
+/* Halves widen to the lower half of each word, from where vcvtb converts them; GNU as 2.40 encodes
+ * that right for q0 alone. */
 ICL__F8 float32x4_t icl__f4_load_f16(const uint16_t *p)
 {
-  return vcvtbq_f32_f16(vreinterpretq_f16_u32(vldrhq_u32(p)));
+  uint32x4_t h = vldrhq_u32(p);
+#ifdef __clang__
+  return vcvtbq_f32_f16(vreinterpretq_f16_u32(h));
+#else
+  __asm__("vmov q0, %q0\n\tvcvtb.f32.f16 q0, q0\n\tvmov %q0, q0" : "+w"(h) : : "q0");
+  return vreinterpretq_f32_u32(h);
+#endif
 }
 ICL__F8 float32x4_t icl__f4_load_bf16(const uint16_t *p)
 {
@@ -1019,20 +1026,25 @@ ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdup
   {                                                                                               \
     return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
   }
-/* There is no division of vectors, and vmaxnm and vminnm would drop NaN; this is a > b ? a : b. */
+/* There is no division of vectors, and vmaxnm and vminnm would drop NaN; this is a > b ? a : b.
+ * gcc would move the masks of two comparisons to general registers and back again. */
+ICL__F8 float32x4_t icl__f4_max(float32x4_t a, float32x4_t b)
+{
+#ifdef __clang__
+  return vpselq_f32(a, b, vcmpgtq_f32(a, b));
+#else
+  __asm__("vpt.f32 gt, %q1, %q0\n\tvmovt %q0, %q1" : "+w"(b) : "w"(a) : "p0");
+  return b;
+#endif
+}
 #define ICL__F4_DIV(a, b) ((a) / (b))
-#define ICL__F4_MAX(a, b) vpselq_f32(a, b, vcmpgtq_f32(a, b))
-#define ICL__F4_MIN(a, b) vpselq_f32(a, b, vcmpltq_f32(a, b))
 ICL__F8_BOTH(icl__f8_add, vaddq_f32)
 ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
 ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
 ICL__F8_BOTH(icl__f8_div, ICL__F4_DIV)
-ICL__F8_BOTH(icl__f8_max, ICL__F4_MAX)
-ICL__F8_BOTH(icl__f8_min, ICL__F4_MIN)
+ICL__F8_BOTH(icl__f8_max, icl__f4_max)
 #undef ICL__F8_BOTH
 #undef ICL__F4_DIV
-#undef ICL__F4_MAX
-#undef ICL__F4_MIN
 ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
 {
   int i;
@@ -1054,16 +1066,31 @@ ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
 {
   return icl__f8_make(vfmasq_n_f32(a.lo, b.lo, c), vfmasq_n_f32(a.hi, b.hi, c));
 }
-/* low .. high; NaN stays.  gcc would move the mask of each comparison to a general register and
- * back again. */
+/* Numbers b and c; a b + c is rounded twice, which leaves all vectors to the data. */
+ICL__F8 icl__f8 icl__f8_mul1(icl__f8 a, float b)
+{
+  return icl__f8_make(vmulq_n_f32(a.lo, b), vmulq_n_f32(a.hi, b));
+}
+ICL__F8 icl__f8 icl__f8_add1(icl__f8 a, float b)
+{
+  return icl__f8_make(vaddq_n_f32(a.lo, b), vaddq_n_f32(a.hi, b));
+}
+ICL__F8 icl__f8 icl__f8_mul1_plus(icl__f8 a, float b, float c)
+{
+  return icl__f8_add1(icl__f8_mul1(a, b), c);
+}
+ICL__F8 icl__f8 icl__f8_abs(icl__f8 a) { return icl__f8_make(vabsq_f32(a.lo), vabsq_f32(a.hi)); }
+/* low .. high for low < 0 < high.  NaN stays: it is not greater, but Helium would call it less, so
+ * below low is what has more bits than low as a whole number; its NaNs are positive. */
 ICL__F8 float32x4_t icl__f4_clamp(float32x4_t x, float low, float high)
 {
 #ifdef __clang__
+  uint32_t bits;
+  memcpy(&bits, &low, 4);
   x = vdupq_m_n_f32(x, high, vcmpgtq_n_f32(x, high));
-  x = vdupq_m_n_f32(x, low, vcmpltq_n_f32(x, low));
+  x = vdupq_m_n_f32(x, low, vcmphiq_n_u32(vreinterpretq_u32_f32(x), bits));
 #else
-  __asm__("vcmp.f32 gt, %q0, %1\n\tvpst\n\tvdupt.32 %q0, %1\n\t"
-          "vcmp.f32 lt, %q0, %2\n\tvpst\n\tvdupt.32 %q0, %2"
+  __asm__("vpt.f32 gt, %q0, %1\n\tvdupt.32 %q0, %1\n\tvpt.u32 hi, %q0, %2\n\tvdupt.32 %q0, %2"
           : "+w"(x) : "r"(high), "r"(low) : "p0");
 #endif
   return x;
@@ -1072,15 +1099,16 @@ ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
 {
   return icl__f8_make(icl__f4_clamp(a.lo, low, high), icl__f4_clamp(a.hi, low, high));
 }
-/* 1 / a for a from 1 to 2e38, within 2 ulp: a guess from the exponent, off by an eighth at most,
- * whose error three steps of Newton's method square each: y = y + y (1 - a y). */
+/* 1 / a for a from 1 to 2e38, within 2 ulp: a guess y from the exponent, off by an eighth at most,
+ * and y (1 + e)(1 + e^2)(1 + e^4), e = 1 - a y. */
 ICL__F8 float32x4_t icl__f4_recip(float32x4_t a)
 {
   uint32x4_t guess = vqsubq_u32(vdupq_n_u32(0x7ef311c3u), vreinterpretq_u32_f32(a));
-  float32x4_t y = vreinterpretq_f32_u32(guess);
-  y = vfmaq_f32(y, y, vfmasq_n_f32(vnegq_f32(a), y, 1.0f));
-  y = vfmaq_f32(y, y, vfmasq_n_f32(vnegq_f32(a), y, 1.0f));
-  return vfmaq_f32(y, y, vfmasq_n_f32(vnegq_f32(a), y, 1.0f));
+  float32x4_t y = vreinterpretq_f32_u32(guess), e = vfmasq_n_f32(vnegq_f32(a), y, 1.0f);
+  y = vfmaq_f32(y, y, e);
+  e = vmulq_f32(e, e);
+  y = vfmaq_f32(y, y, e);
+  return vfmaq_f32(y, y, vmulq_f32(e, e));
 }
 ICL__F8 icl__f8 icl__f8_recip(icl__f8 a)
 {
@@ -1090,12 +1118,36 @@ ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
 {
   return icl__f8_make(vrndnq_f32(a.lo), vrndnq_f32(a.hi));
 }
-/* 2^n for whole n in -126..127 */
-ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
+/* p 2^n for whole n, where that is a normal number: n is added to the exponent. */
+ICL__F8 float32x4_t icl__f4_mul_exp2i(float32x4_t p, float32x4_t n)
 {
-  int32x4_t lo = vshlq_n_s32(vaddq_n_s32(vcvtnq_s32_f32(n.lo), 127), 23);
-  int32x4_t hi = vshlq_n_s32(vaddq_n_s32(vcvtnq_s32_f32(n.hi), 127), 23);
-  return icl__f8_make(vreinterpretq_f32_s32(lo), vreinterpretq_f32_s32(hi));
+  int32x4_t shifted = vshlq_n_s32(vcvtnq_s32_f32(n), 23);
+  return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), shifted));
+}
+ICL__F8 icl__f8 icl__f8_mul_exp2i(icl__f8 p, icl__f8 n)
+{
+  return icl__f8_make(icl__f4_mul_exp2i(p.lo, n.lo), icl__f4_mul_exp2i(p.hi, n.hi));
+}
+/* The first n < 8 floats of p, zeros behind them; and back. */
+ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
+{
+  return icl__f8_make(vldrwq_z_f32(p, vctp32q((uint32_t)n)),
+                      vldrwq_z_f32(p + 4, vctp32q(n > 4 ? (uint32_t)n - 4 : 0)));
+}
+ICL__F8 void icl__f8_store_n(float *p, icl__f8 a, size_t n)
+{
+  vstrwq_p_f32(p, a.lo, vctp32q((uint32_t)n));
+  vstrwq_p_f32(p + 4, a.hi, vctp32q(n > 4 ? (uint32_t)n - 4 : 0));
+}
+/* The eight added up, always in the same order; and the largest. */
+ICL__F8 float icl__f8_sum(icl__f8 a)
+{
+  float32x4_t t = vaddq_f32(a.lo, a.hi);
+  return (t[0] + t[2]) + (t[1] + t[3]);
+}
+ICL__F8 float icl__f8_top(icl__f8 a)
+{
+  return vmaxnmvq_f32(vmaxnmvq_f32(-INFINITY, a.lo), a.hi);
 }
 /* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
 ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
@@ -1107,9 +1159,14 @@ ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t
     vstrwq_scatter_shifted_offset_f32(out + 4 * stride, at, vldrwq_f32(p + 4));
   }
 }
-/* Sums of 24, 16 or 8 columns += a[steps] B[steps][.], steps even: loops that compilers fill with
- * copies of addresses, in 28, 20 and 12 instructions for two steps. */
-#define ICL__TWICE(step) "ldrd r2, r3, [%[a]], #8\n\t" step("r2") step("r3")
+/* c[n] = from[n] + a[steps] B[steps][n] for n = 24, 16 or 8 columns: compilers would fill the loop
+ * with copies of addresses.  Four steps take 55, 39 and 23 instructions. */
+#define ICL__F4_MOVE(op, sum, p, at) op ".32 %q[" sum "], [%[" p "], #" at "]\n\t"
+#define ICL__8_MOVE(op, p) ICL__F4_MOVE(op, "l0", p, "0") ICL__F4_MOVE(op, "h0", p, "16")
+#define ICL__16_MOVE(op, p)                                                                       \
+  ICL__8_MOVE(op, p) ICL__F4_MOVE(op, "l1", p, "32") ICL__F4_MOVE(op, "h1", p, "48")
+#define ICL__24_MOVE(op, p)                                                                       \
+  ICL__16_MOVE(op, p) ICL__F4_MOVE(op, "l2", p, "64") ICL__F4_MOVE(op, "h2", p, "80")
 #define ICL__F4_STEP(sum, load, at, x)                                                            \
   "vldrw.32 %q[" load "], [%[b], #" at "]\n\tvfma.f32 %q[" sum "], %q[" load "], " x "\n\t"
 #define ICL__8_STEPS(x) ICL__F4_STEP("l0", "t", "0", x) ICL__F4_STEP("h0", "u", "16", x)
@@ -1117,35 +1174,38 @@ ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t
   ICL__8_STEPS(x) ICL__F4_STEP("l1", "t", "32", x) ICL__F4_STEP("h1", "u", "48", x)
 #define ICL__24_STEPS(x)                                                                          \
   ICL__16_STEPS(x) ICL__F4_STEP("l2", "t", "64", x) ICL__F4_STEP("h2", "u", "80", x)
-#define ICL__NEXT_ROW "add %[b], %[row]\n\t"
-#define ICL__8_DOWN(x) ICL__8_STEPS(x) ICL__NEXT_ROW
-#define ICL__16_DOWN(x) ICL__16_STEPS(x) ICL__NEXT_ROW
-#define ICL__24_DOWN(x) ICL__24_STEPS(x) ICL__NEXT_ROW
-#define ICL__DOWN(step, ...)                                                                      \
-  __asm__ volatile("dls lr, %[n]\n1:\t" ICL__TWICE(step) "le lr, 1b"                             \
-                   : [a] "+r"(a), [b] "+r"(b), [l0] "+w"(c0->lo), [h0] "+w"(c0->hi), __VA_ARGS__  \
-                     [t] "=&w"(t), [u] "=&w"(u)                                                   \
-                   : [n] "r"(steps / 2), [row] "r"(row) : "r2", "r3", "lr", "cc", "memory")
-ICL__F8 void icl__f8_down(const int parts, icl__f8 *c0, icl__f8 *c1, icl__f8 *c2, const float *a,
+#define ICL__TWICE(step)                                                                          \
+  "ldrd %[x], %[y], [%[a]], #8\n\t" step("%[x]") "add %[b], %[row]\n\t"                           \
+  step("%[y]") "add %[b], %[row]\n\t"
+#define ICL__DOWN(move, step, ...)                                                                \
+  __asm__ volatile(move("vldrw", "from") "lsr %[x], %[steps], #2\n\twls lr, %[x], 2f\n"           \
+                   "1:\t" ICL__TWICE(step) ICL__TWICE(step) "le lr, 1b\n"                         \
+                   "2:\tand %[x], %[steps], #3\n\twls lr, %[x], 4f\n"                             \
+                   "3:\tldr %[x], [%[a]], #4\n\t" step("%[x]") "add %[b], %[row]\n\tle lr, 3b\n"   \
+                   "4:\t" move("vstrw", "c")                                                      \
+                   : [a] "+r"(a), [b] "+r"(b), [x] "=&r"(x), [y] "=&r"(y), [l0] "=&w"(l0),        \
+                     [h0] "=&w"(h0), __VA_ARGS__ [t] "=&w"(t), [u] "=&w"(u)                       \
+                   : [c] "r"(c), [from] "r"(from), [steps] "r"(steps), [row] "r"(4 * b_row)       \
+                   : "lr", "cc", "memory")
+ICL__F8 void icl__f8_down(const int parts, float *c, const float *from, const float *a,
                           const float *b, size_t b_row, size_t steps)
 {
-  size_t row = 4 * b_row;
-  float32x4_t t, u;
-  if (!steps) return;
-  if (parts == 1) ICL__DOWN(ICL__8_DOWN, );
-  else if (parts == 2) ICL__DOWN(ICL__16_DOWN, [l1] "+w"(c1->lo), [h1] "+w"(c1->hi), );
-  else ICL__DOWN(ICL__24_DOWN, [l1] "+w"(c1->lo), [h1] "+w"(c1->hi), [l2] "+w"(c2->lo),
-                 [h2] "+w"(c2->hi), );
+  float32x4_t l0, h0, l1, h1, l2, h2, t, u;
+  uint32_t x, y;
+  if (parts == 1) ICL__DOWN(ICL__8_MOVE, ICL__8_STEPS, );
+  else if (parts == 2) ICL__DOWN(ICL__16_MOVE, ICL__16_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), );
+  else ICL__DOWN(ICL__24_MOVE, ICL__24_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), [l2] "=&w"(l2),
+                 [h2] "=&w"(h2), );
 }
-#undef ICL__TWICE
+#undef ICL__F4_MOVE
+#undef ICL__8_MOVE
+#undef ICL__16_MOVE
+#undef ICL__24_MOVE
 #undef ICL__F4_STEP
 #undef ICL__8_STEPS
 #undef ICL__16_STEPS
 #undef ICL__24_STEPS
-#undef ICL__NEXT_ROW
-#undef ICL__8_DOWN
-#undef ICL__16_DOWN
-#undef ICL__24_DOWN
+#undef ICL__TWICE
 #undef ICL__DOWN
 /* 1 where a > b, else 0 */
 ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
@@ -1165,33 +1225,45 @@ ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
 {
   return icl__f8_fma(a, b, icl__f8_set1(c));
 }
+ICL__F8 icl__f8 icl__f8_mul1(icl__f8 a, float b) { return icl__f8_mul(a, icl__f8_set1(b)); }
+ICL__F8 icl__f8 icl__f8_add1(icl__f8 a, float b) { return icl__f8_add(a, icl__f8_set1(b)); }
+/* a b + c for numbers b and c. */
+ICL__F8 icl__f8 icl__f8_mul1_plus(icl__f8 a, float b, float c)
+{
+  return icl__f8_fma(a, icl__f8_set1(b), icl__f8_set1(c));
+}
+ICL__F8 icl__f8 icl__f8_abs(icl__f8 a)
+{
+  return icl__f8_max(a, icl__f8_sub(icl__f8_set1(0.0f), a));
+}
+/* p 2^n */
+ICL__F8 icl__f8 icl__f8_mul_exp2i(icl__f8 p, icl__f8 n)
+{
+  return icl__f8_mul(p, icl__f8_exp2i(n));
+}
 /* The operand order of max and min lets NaN through. */
 ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
 {
   return icl__f8_max(icl__f8_set1(low), icl__f8_min(icl__f8_set1(high), a));
 }
-/* Sums of 8 parts columns += a[steps] B[steps][.]. */
-ICL__F8 void icl__f8_down(const int parts, icl__f8 *c0, icl__f8 *c1, icl__f8 *c2, const float *a,
+/* c[n] = from[n] + a[steps] B[steps][n] for n = 8 parts columns. */
+ICL__F8 void icl__f8_down(const int parts, float *c, const float *from, const float *a,
                           const float *b, size_t b_row, size_t steps)
 {
+  icl__f8 c0 = icl__f8_load(from), c1 = c0, c2 = c0;
+  if (parts > 1) c1 = icl__f8_load(from + 8);
+  if (parts > 2) c2 = icl__f8_load(from + 16);
   for (; steps; steps--, a++, b += b_row) {
-    *c0 = icl__f8_fma1(*a, icl__f8_load(b), *c0);
-    if (parts > 1) *c1 = icl__f8_fma1(*a, icl__f8_load(b + 8), *c1);
-    if (parts > 2) *c2 = icl__f8_fma1(*a, icl__f8_load(b + 16), *c2);
+    c0 = icl__f8_fma1(*a, icl__f8_load(b), c0);
+    if (parts > 1) c1 = icl__f8_fma1(*a, icl__f8_load(b + 8), c1);
+    if (parts > 2) c2 = icl__f8_fma1(*a, icl__f8_load(b + 16), c2);
   }
+  icl__f8_store(c, c0);
+  if (parts > 1) icl__f8_store(c + 8, c1);
+  if (parts > 2) icl__f8_store(c + 16, c2);
 }
 /* 1 / a */
 ICL__F8 icl__f8 icl__f8_recip(icl__f8 a) { return icl__f8_div(icl__f8_set1(1.0f), a); }
-#endif
-
-/* Compilers for AArch64 would load six numbers of A at once, and then be short of registers. */
-#if ICL__NEON && defined __GNUC__
-#define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
-#else
-#define ICL__LOADS_STAY() (void)0
-#endif
-
-#if ICL__SIMD
 /* The first n < 8 floats of p, zeros behind them; and back. */
 ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
 {
@@ -1206,52 +1278,64 @@ ICL__F8 void icl__f8_store_n(float *p, icl__f8 a, size_t n)
   memcpy(p, tmp, n * sizeof(float));
 }
 
-/* The eight added up, always in the same order. */
+/* The eight added up, always in the same order; and the largest. */
 ICL__F8 float icl__f8_sum(icl__f8 a)
 {
   float t[8];
   icl__f8_store(t, a);
   return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
 }
+ICL__F8 float icl__f8_top(icl__f8 a)
+{
+  float t[8], top;
+  int i;
+  icl__f8_store(t, a);
+  for (top = t[0], i = 1; i < 8; i++) if (t[i] > top) top = t[i];
+  return top;
+}
+#endif
 
+/* Compilers for AArch64 would load six numbers of A at once, and then be short of registers. */
+#if ICL__NEON && defined __GNUC__
+#define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
+#else
+#define ICL__LOADS_STAY() (void)0
+#endif
+
+#if ICL__SIMD
 /* exp(x) within 2 ulp for -87 <= x <= 88, and clamped to that range: x = n ln 2 + r, |r| < 0.35,
  * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  NaN stays NaN. */
 ICL__F8 icl__f8 icl__f8_exp(icl__f8 x)
 {
   icl__f8 n, r, p;
   x = icl__f8_clamp(x, -87.0f, 88.0f);
-  n = icl__f8_round(icl__f8_mul(x, icl__f8_set1(1.44269504f)));
+  n = icl__f8_round(icl__f8_mul1(x, 1.44269504f));
   r = icl__f8_fma1(-0.693359375f, n, x);
   r = icl__f8_fma1(2.12194440e-4f, n, r);
-  p = icl__f8_set1(1.9875691500e-4f);
-  p = icl__f8_mul_plus(p, r, 1.3981999507e-3f);
+  p = icl__f8_mul1_plus(r, 1.9875691500e-4f, 1.3981999507e-3f);
   p = icl__f8_mul_plus(p, r, 8.3334519073e-3f);
   p = icl__f8_mul_plus(p, r, 4.1665795894e-2f);
   p = icl__f8_mul_plus(p, r, 1.6666665459e-1f);
   p = icl__f8_mul_plus(p, r, 5.0000001201e-1f);
-  p = icl__f8_fma(p, icl__f8_mul(r, r), icl__f8_add(r, icl__f8_set1(1.0f)));
-  return icl__f8_mul(p, icl__f8_exp2i(n));
+  p = icl__f8_fma(p, icl__f8_mul(r, r), icl__f8_add1(r, 1.0f));
+  return icl__f8_mul_exp2i(p, n);
 }
 
 /* 1 / (1 + exp(-x)) */
 ICL__F8 icl__f8 icl__f8_sigmoid(icl__f8 x)
 {
-  icl__f8 one = icl__f8_set1(1.0f);
-  icl__f8 e = icl__f8_exp(icl__f8_sub(icl__f8_set1(0.0f), x));
-  return icl__f8_recip(icl__f8_add(one, e));
+  return icl__f8_recip(icl__f8_add1(icl__f8_exp(icl__f8_sub(icl__f8_set1(0.0f), x)), 1.0f));
 }
 
 /* The upper tail of the standard normal, Phi(-|x|), absolute error below 2.5e-7: Abramowitz and
  * Stegun (1964) 7.1.26 for erfc(|x| / sqrt 2) / 2.  e is exp(-x^2 / 2). */
 ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
 {
-  icl__f8 size = icl__f8_max(x, icl__f8_sub(icl__f8_set1(0.0f), x)), t, p;
-  t = icl__f8_recip(icl__f8_fma(size, icl__f8_set1(0.2316419f), icl__f8_set1(1.0f)));
-  p = icl__f8_set1(0.5f * 1.061405429f);
-  p = icl__f8_fma(p, t, icl__f8_set1(0.5f * -1.453152027f));
-  p = icl__f8_fma(p, t, icl__f8_set1(0.5f * 1.421413741f));
-  p = icl__f8_fma(p, t, icl__f8_set1(0.5f * -0.284496736f));
-  p = icl__f8_fma(p, t, icl__f8_set1(0.5f * 0.254829592f));
+  icl__f8 t = icl__f8_recip(icl__f8_mul1_plus(icl__f8_abs(x), 0.2316419f, 1.0f)), p;
+  p = icl__f8_mul1_plus(t, 0.5f * 1.061405429f, 0.5f * -1.453152027f);
+  p = icl__f8_mul_plus(p, t, 0.5f * 1.421413741f);
+  p = icl__f8_mul_plus(p, t, 0.5f * -0.284496736f);
+  p = icl__f8_mul_plus(p, t, 0.5f * 0.254829592f);
   return icl__f8_mul(icl__f8_mul(p, t), e);
 }
 #endif
@@ -1839,85 +1923,102 @@ ICL__UNUSED void icl__mm_f8(const icl__mm *g)
   }
 }
 
-/* The product for processors with few registers, little memory and no cache: 8 parts columns of a
- * row at a time, over all of k, with B read where it lies.  24 columns make six sums of four, and
- * leave Helium two registers for B; the number of A stays in a general one.  Of the last part, all
- * 8 columns are computed and the first `last` stored.  type and parts are constants at every
- * call. */
-ICL__F8 void icl__few_columns(const icl__dtype type, const int parts, const icl__mm *g, size_t i,
-                              size_t j, size_t last)
+/* The product for processors with few registers, little memory and no cache: columns of a row at a
+ * time, over all of k, with B read where it lies.  24 columns make six sums of four, and leave
+ * Helium two registers for B; the number of A stays in a general one. */
+
+/* The last n < 8 columns from j on, where rows of B may be read beyond them. */
+ICL__KERNEL void icl__few_padded(const icl__mm *g, float *c, const float *from, const float *a,
+                                 size_t j, size_t n)
 {
-  const float *a = g->a + i * g->a_row, *bias = g->bias;
-  const float *init = g->init ? g->init + i * g->init_row + j : NULL;
-  float *c = g->c + i * g->c_row + j;
-  size_t left = g->k, row = 0;
-  icl__f8 c0 = icl__f8_set1(0.0f), c1 = c0, c2 = c0;
-  if (init) {
-    c0 = icl__f8_load(init);
-    if (parts > 1) c1 = icl__f8_load(init + 8);
-    if (parts > 2) c2 = icl__f8_load(init + 16);
-  }
-  if (bias) {
-    c0 = icl__f8_add(c0, icl__f8_load(bias + j));
-    if (parts > 1) c1 = icl__f8_add(c1, icl__f8_load(bias + j + 8));
-    if (parts > 2) c2 = icl__f8_add(c2, icl__f8_load(bias + j + 16));
-  }
-  if (type == ICL__F32) {                                /* the even part of k                */
-    left = g->k % 2;
-    row = (g->k - left) * g->b_row;
-    icl__f8_down(parts, &c0, &c1, &c2, a, g->b + j, g->b_row, g->k - left);
-    a += g->k - left;
-  }
-  if (left) do {
-    float x = *a++;
-    c0 = icl__f8_fma1(x, icl__f8_weights(type, g, row, j), c0);
-    if (parts > 1) c1 = icl__f8_fma1(x, icl__f8_weights(type, g, row, j + 8), c1);
-    if (parts > 2) c2 = icl__f8_fma1(x, icl__f8_weights(type, g, row, j + 16), c2);
-    row += g->b_row;
-  } while (--left);
-  if (last == 8) icl__f8_store(c + 8 * (parts - 1), parts > 2 ? c2 : parts > 1 ? c1 : c0);
-  else icl__f8_store_n(c, c0, last);
-  if (parts > 1) icl__f8_store(c, c0);
-  if (parts > 2) icl__f8_store(c + 8, c1);
+  float tmp[8];
+  icl__f8_store(tmp, icl__f8_load_n(from + j, n));
+  icl__f8_down(1, tmp, tmp, a, g->b + j, g->b_row, g->k);
+  icl__f8_store_n(c + j, icl__f8_load(tmp), n);
 }
 
-/* Row i, but for last columns that there is no reading beyond.  Returns the first of those. */
-ICL__F8 size_t icl__few_row(const icl__dtype type, const icl__mm *g, size_t i)
+/* c[n] = from[n] + a[k] B, but for last columns that there is no reading beyond.  Returns the first
+ * of those. */
+ICL__KERNEL size_t icl__few_f32(const icl__mm *g, float *c, const float *from, const float *a)
 {
-  size_t j = 0, n = g->n;
-  int spare = g->b_padded && !g->init && !g->bias && type != ICL__I8;
-  for (; type == ICL__F32 && j + 24 <= n; j += 24) icl__few_columns(type, 3, g, i, j, 8);
-  for (; type == ICL__F32 && j + 16 <= n; j += 16) icl__few_columns(type, 2, g, i, j, 8);
-  for (; j < n && (j + 8 <= n || spare); j += 8)
-    icl__few_columns(type, 1, g, i, j, icl__min(8, n - j));
-  return icl__min(j, n);
+  size_t j = 0, n = g->n, row = g->b_row, k = g->k;
+  const float *b = g->b;
+  for (; j + 24 <= n; j += 24) icl__f8_down(3, c + j, from + j, a, b + j, row, k);
+  for (; j + 16 <= n; j += 16) icl__f8_down(2, c + j, from + j, a, b + j, row, k);
+  for (; j + 8 <= n; j += 8) icl__f8_down(1, c + j, from + j, a, b + j, row, k);
+  if (j == n || !g->b_padded) return j;
+  icl__few_padded(g, c, from, a, j, n - j);
+  return n;
 }
 
-/* n <= 8 columns of a row, however A and B lie. */
-ICL__KERNEL void icl__few_any(const icl__mm *g, size_t i, size_t j, size_t n)
+/* The same where B is of another type, which is a constant at every call. */
+ICL__F8 size_t icl__few_row(const icl__dtype type, const icl__mm *g, float *c, const float *from,
+                            const float *a)
+{
+  size_t j, p;
+  for (j = 0; j + 8 <= g->n; j += 8) {
+    icl__f8 sum = icl__f8_load(from + j);
+    for (p = 0; p < g->k; p++)
+      sum = icl__f8_fma1(a[p], icl__f8_weights(type, g, p * g->b_row, j), sum);
+    icl__f8_store(c + j, sum);
+  }
+  return j;
+}
+
+ICL__KERNEL size_t icl__few_f16(const icl__mm *g, float *c, const float *from, const float *a)
+{
+  return icl__few_row(ICL__F16, g, c, from, a);
+}
+ICL__KERNEL size_t icl__few_bf16(const icl__mm *g, float *c, const float *from, const float *a)
+{
+  return icl__few_row(ICL__BF16, g, c, from, a);
+}
+ICL__KERNEL size_t icl__few_i8(const icl__mm *g, float *c, const float *from, const float *a)
+{
+  return icl__few_row(ICL__I8, g, c, from, a);
+}
+
+/* n <= 8 columns of a row from j on, however A and B lie. */
+ICL__KERNEL void icl__few_any(const icl__mm *g, float *c, const float *from, const float *a,
+                              size_t j, size_t n)
 {
   float b[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  icl__f8 sum;
+  icl__f8 sum = icl__f8_load_n(from + j, n);
   size_t p, t;
-  for (t = 0; t < n; t++) b[t] = icl__mm_start(g, i, j + t);
-  sum = icl__f8_load(b);
   for (p = 0; p < g->k; p++) {
     for (t = 0; t < n; t++) b[t] = icl__mm_b(g, p, j + t);
-    sum = icl__f8_fma1(g->a[i * g->a_row + p * g->a_col], icl__f8_load(b), sum);
+    sum = icl__f8_fma1(a[p * g->a_col], icl__f8_load(b), sum);
   }
-  icl__f8_store_n(g->c + i * g->c_row + j, sum, n);
+  icl__f8_store_n(c + j, sum, n);
 }
 
-ICL__KERNEL size_t icl__few_f32(const icl__mm *g, size_t i) { return icl__few_row(ICL__F32, g, i); }
+/* What row i starts from: init, bias, or their sum or zeros, left in c. */
+ICL__KERNEL const float *icl__few_start(const icl__mm *g, size_t i, float *c)
+{
+  const float *init = g->init ? g->init + i * g->init_row : NULL, *bias = g->bias;
+  icl__f8 zero = icl__f8_set1(0.0f);
+  size_t j = 0;
+  if (!init != !bias) return init ? init : bias;
+  for (; !init && j + 8 <= g->n; j += 8) icl__f8_store(c + j, zero);
+  for (; init && j + 8 <= g->n; j += 8)
+    icl__f8_store(c + j, icl__f8_add(icl__f8_load(init + j), icl__f8_load(bias + j)));
+  for (; j < g->n; j++) c[j] = icl__mm_start(g, i, j);
+  return c;
+}
 
-/* Types of fewer bytes go the long way: kernels of their own would not fit 24 KB of code. */
 ICL__UNUSED void icl__mm_few(const icl__mm *g)
 {
-  const int floats = !g->half && !g->i8 && g->a_col == 1 && g->b_col == 1;
   size_t i, j;
   for (i = 0; i < g->m; i++) {
-    j = floats ? icl__few_f32(g, i) : 0;
-    for (; j < g->n; j += 8) icl__few_any(g, i, j, icl__min(8, g->n - j));
+    const float *a = g->a + i * g->a_row, *from;
+    float *c = g->c + i * g->c_row;
+    from = icl__few_start(g, i, c);
+    if (g->a_col != 1 || g->b_col != 1) j = 0;
+    else if (g->i8) j = icl__few_i8(g, c, from, a);
+    else if (!g->half) j = icl__few_f32(g, c, from, a);
+    else if (g->half_type == ICL__F16) j = icl__few_f16(g, c, from, a);
+    else j = icl__few_bf16(g, c, from, a);
+    for (; j < g->n; j += 8) icl__few_any(g, c, from, a, j, icl__min(8, g->n - j));
     icl__mm_after(g, i, 1, 0, g->n);
   }
 }
@@ -2059,47 +2160,46 @@ ICL__KERNEL void icl__layernorm_f8(float *out, float *stats, const float *x, con
   }
 }
 
-/* The last, partial vector is filled up with the first score, whose weight is then left out. */
+/* The last, partial vector is filled up with zeros, whose weights are left out. */
 ICL__KERNEL void icl__softmax_f8(float *s, size_t n, float scale)
 {
   size_t i, whole = n & ~(size_t)7;
-  icl__f8 max = icl__f8_set1(s[0]), sum = icl__f8_set1(0.0f), k = icl__f8_set1(scale);
-  float t[8], top, total;
+  icl__f8 max = icl__f8_set1(s[0]), sum = icl__f8_set1(0.0f);
+  float top, total;
   for (i = 0; i < whole; i += 8) max = icl__f8_max(max, icl__f8_load(s + i));
-  icl__f8_store(t, max);
-  for (top = t[0], i = 1; i < 8; i++) if (t[i] > top) top = t[i];
-  for (i = whole; i < n; i++) if (s[i] > top) top = s[i];
+  top = icl__f8_top(max);
+  for (; i < n; i++) if (s[i] > top) top = s[i];
   max = icl__f8_set1(top);
-  for (i = 0; i < whole; i += 8) {
-    icl__f8 e = icl__f8_exp(icl__f8_mul(k, icl__f8_sub(icl__f8_load(s + i), max)));
-    icl__f8_store(s + i, e);
-    sum = icl__f8_add(sum, e);
+  for (i = 0; i < n; i += 8) {
+    icl__f8 e = i < whole ? icl__f8_load(s + i) : icl__f8_load_n(s + i, n - i);
+    e = icl__f8_exp(icl__f8_mul1(icl__f8_sub(e, max), scale));
+    if (i < whole) {
+      icl__f8_store(s + i, e);
+      sum = icl__f8_add(sum, e);
+    } else {
+      icl__f8_store_n(s + i, e, n - i);
+    }
   }
   total = icl__f8_sum(sum);
-  if (i < n) {
-    icl__f8 e = icl__f8_mul(k, icl__f8_sub(icl__f8_load_n(s + i, n - i), max));
-    icl__f8_store_n(s + i, icl__f8_exp(e), n - i);
-    for (; i < n; i++) total += s[i];
-  }
-  sum = icl__f8_set1(1.0f / total);
-  for (i = 0; i < whole; i += 8) icl__f8_store(s + i, icl__f8_mul(sum, icl__f8_load(s + i)));
-  for (; i < n; i++) s[i] *= 1.0f / total;
+  for (i = whole; i < n; i++) total += s[i];
+  total = 1.0f / total;
+  for (i = 0; i < whole; i += 8) icl__f8_store(s + i, icl__f8_mul1(icl__f8_load(s + i), total));
+  for (; i < n; i++) s[i] *= total;
 }
 
+/* Both gelus start with an exponential, the tanh form's being exp(-x (a + a b x^2)). */
 ICL__F8 icl__f8 icl__activate8(icl__f8 x, icl_activation kind)
 {
-  icl__f8 zero = icl__f8_set1(0.0f), xx = icl__f8_mul(x, x);
-  if (kind == ICL_RELU) return icl__f8_max(zero, x);
-  if (kind == ICL_GELU_ERF) {
-    icl__f8 e = icl__f8_exp(icl__f8_mul(icl__f8_set1(-0.5f), xx));
-    icl__f8 size = icl__f8_max(x, icl__f8_sub(zero, x));
-    return icl__f8_sub(icl__f8_max(zero, x), icl__f8_mul(size, icl__f8_normal_tail(x, e)));
-  }
-  xx = icl__f8_fma(xx, icl__f8_set1(ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
-  return icl__f8_mul(x, icl__f8_sigmoid(icl__f8_mul(x, xx)));
+  icl__f8 xx = icl__f8_mul(x, x), e;
+  if (kind == ICL_RELU) return icl__f8_max(icl__f8_set1(0.0f), x);
+  if (kind == ICL_GELU_ERF) e = icl__f8_mul1(xx, -0.5f);
+  else e = icl__f8_mul(x, icl__f8_mul1_plus(xx, -ICL__GELU_A * ICL__GELU_B, -ICL__GELU_A));
+  e = icl__f8_exp(e);
+  if (kind != ICL_GELU_ERF) return icl__f8_mul(x, icl__f8_recip(icl__f8_add1(e, 1.0f)));
+  e = icl__f8_mul(icl__f8_abs(x), icl__f8_normal_tail(x, e));
+  return icl__f8_sub(icl__f8_max(icl__f8_set1(0.0f), x), e);
 }
 
-/* kind is a constant at every call. */
 ICL__F8 void icl__activate_as(const icl_activation kind, float *out, const float *x, size_t n)
 {
   size_t i;
@@ -2111,9 +2211,11 @@ ICL__F8 void icl__activate_as(const icl_activation kind, float *out, const float
   }
 }
 
+/* With a loop for each kind where code may take the room. */
 ICL__KERNEL void icl__activate_f8(float *out, float *x, size_t n, icl_activation kind)
 {
-  if (kind == ICL_RELU) icl__activate_as(ICL_RELU, out, x, n);
+  if (ICL__MVE) icl__activate_as(kind, out, x, n);
+  else if (kind == ICL_RELU) icl__activate_as(ICL_RELU, out, x, n);
   else if (kind == ICL_GELU_ERF) icl__activate_as(ICL_GELU_ERF, out, x, n);
   else icl__activate_as(ICL_GELU_TANH, out, x, n);
 }
@@ -2687,16 +2789,15 @@ static void icl__set_weight(icl__mm *g, const icl_model *m, size_t slot)
   icl__set_b(g, type, m->weights[slot], type == ICL__I8 ? m->scales[slot] : NULL);
 }
 
-/* out = init + x W + b for a weight of block l and the bias behind it. */
-static icl__mm icl__block_linear(const icl_model *m, const icl__pass *p, size_t l, int kind,
-                                 float *out, const float *init, const float *x, size_t rows,
-                                 size_t k, size_t n)
+/* *g is out = init + x W + b for a weight of block l and the bias behind it. */
+static void icl__block_linear(icl__mm *g, const icl_model *m, const icl__pass *p, size_t l,
+                              int kind, float *out, const float *init, const float *x,
+                              size_t rows, size_t k, size_t n)
 {
   size_t slot = icl__slot(l, (size_t)kind);
-  icl__mm g = icl__linear(p, out, init, x, NULL, icl__floats(m, slot + 1), rows, k, n);
-  icl__set_weight(&g, m, slot);
-  if (p->panels) g.panels = p->panels[slot];
-  return g;
+  *g = icl__linear(p, out, init, x, NULL, icl__floats(m, slot + 1), rows, k, n);
+  icl__set_weight(g, m, slot);
+  if (p->panels) g->panels = p->panels[slot];
 }
 
 /* One pre-LayerNorm block:  mid = x + attention(ln1(x)),  out = mid + mlp(ln2(mid)). */
@@ -2712,20 +2813,20 @@ static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const i
 
   o->layernorm(a->ln1, a->stats1, a->x, icl__floats(m, icl__slot(l, ICL__LN1_W)),
                icl__floats(m, icl__slot(l, ICL__LN1_B)), R, C, eps);
-  g = icl__block_linear(m, p, l, ICL__QKV_W, a->qkv, NULL, a->ln1, R, C, 3 * C);
+  icl__block_linear(&g, m, p, l, ICL__QKV_W, a->qkv, NULL, a->ln1, R, C, 3 * C);
   icl__multiply(m, p, &g);
   icl__attention(m, p, l, a, trim);
   if (trim) { icl__keep_rows(p, a->mid, a->x, C); init = a->mid; }
-  g = icl__block_linear(m, p, l, ICL__PROJ_W, a->mid, init, a->att, K, C, C);
+  icl__block_linear(&g, m, p, l, ICL__PROJ_W, a->mid, init, a->att, K, C, C);
   icl__multiply(m, p, &g);
 
   o->layernorm(a->ln2, a->stats2, a->mid, icl__floats(m, icl__slot(l, ICL__LN2_W)),
                icl__floats(m, icl__slot(l, ICL__LN2_B)), K, C, eps);
-  g = icl__block_linear(m, p, l, ICL__FC_W, a->fc, NULL, a->ln2, K, C, F);
+  icl__block_linear(&g, m, p, l, ICL__FC_W, a->fc, NULL, a->ln2, K, C, F);
   g.after = p->activate ? p->activate : o->activate; g.out = a->act; g.in = a->fc; g.after_row = F;
   g.act_kind = m->config.activation_function;
   icl__multiply(m, p, &g);
-  g = icl__block_linear(m, p, l, ICL__MLP_W, a->out, a->mid, a->act, K, F, C);
+  icl__block_linear(&g, m, p, l, ICL__MLP_W, a->out, a->mid, a->act, K, F, C);
   icl__multiply(m, p, &g);
 }
 
@@ -2974,28 +3075,34 @@ static float icl__answer(icl_ctx *c, size_t r)
                                                        c->stream + r * C);
 }
 
-/* 1 if n numbers of a block from number `at` on are finite, as all I8 are. */
-static int icl__finite_at(const void *block, icl__dtype type, size_t at, size_t n)
+/* 1 if n numbers of each row of a block are finite, as all I8 are; the first starts at number `at`,
+ * the others `row` numbers apart. */
+static int icl__rows_finite(const void *block, icl__dtype type, size_t at, size_t rows, size_t row,
+                            size_t n)
 {
-  const uint16_t *half = (const uint16_t *)block + at;
   uint32_t exponent = type == ICL__F16 ? 0x7c00u : 0x7f80u;
-  if (type == ICL__F32) return icl__finite((const float *)block + at, n);
-  for (; type != ICL__I8 && n; n--, half++) if ((*half & exponent) == exponent) return 0;
+  size_t i;
+  for (; type != ICL__I8 && rows; rows--, at += row) {
+    const uint16_t *half = (const uint16_t *)block + at;
+    if (type == ICL__F32) {
+      if (!icl__finite((const float *)block + at, n)) return 0;
+    } else {
+      for (i = 0; i < n; i++) if ((half[i] & exponent) == exponent) return 0;
+    }
+  }
   return 1;
 }
 
 /* 1 if all that T new tokens left in the cache is finite. */
 static int icl__cache_finite(const icl_ctx *c, const icl__pass *p)
 {
-  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd, i;
-  for (i = 0; i < L * C; i++)
-    if (!icl__finite_at(p->keys, p->kv, i * p->key_row + p->pos0, p->T)) return 0;
-  for (i = 0; i < L; i++)
-    if (!icl__finite_at(p->values, p->kv, i * p->value_layer + p->pos0 * C, p->T * C)) return 0;
-  for (i = 0; p->key_scales && i < L * (size_t)c->model->config.n_head; i++)
-    if (!icl__finite(p->key_scales + i * p->key_row + p->pos0, p->T)
-        || !icl__finite(p->value_scales + i * p->key_row + p->pos0, p->T)) return 0;
-  return 1;
+  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
+  size_t row = p->key_row;
+  size_t heads = p->key_scales ? L * (size_t)c->model->config.n_head : 0, at = p->pos0, T = p->T;
+  return !T || (icl__rows_finite(p->keys, p->kv, at, L * C, row, T)
+                && icl__rows_finite(p->values, p->kv, at * C, L, p->value_layer, T * C)
+                && icl__rows_finite(p->key_scales, ICL__F32, at, heads, row, T)
+                && icl__rows_finite(p->value_scales, ICL__F32, at, heads, row, T));
 }
 
 /* The tokens of n pairs and of q queries behind them; 0 where one is not finite. */
