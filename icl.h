@@ -3850,33 +3850,45 @@ static size_t icl__slot_of_place(const icl_config *cfg, const icl__place *p)
   return p->part == 2 ? icl__slot((size_t)cfg->n_layer, row) : icl__slot((size_t)p->layer, row);
 }
 
-/* Where a block's word keeps what else is known of its weights: bits behind those of tensors and
- * buffers. */
-enum { ICL__SCALE_BIT = 14, ICL__I8_BIT = 20 };
+/* What is known of the tensors: 24 bits a block, then 24 for what is outside of the blocks.  A
+ * block has bits for tensors and buffers, and behind them, by half the row, for scales and for what
+ * is I8; half the rows of products are 1, 2, 4 and 5, which lets the one stand between the other. */
+enum { ICL__SEEN_BITS = 24, ICL__SCALE_BIT = 13, ICL__I8_BIT = 18 };
 
-/* Sets the bit of a place in seen[L + 1], the last word of which is for what is outside the
- * blocks.  0 if it was set already. */
-static int icl__mark(uint32_t *seen, size_t outside, const icl__place *p)
+static int icl__is_seen(const unsigned char *seen, size_t l, int bit)
 {
-  uint32_t *bits = &seen[p->layer >= 0 ? (size_t)p->layer : outside];
+  size_t at = l * ICL__SEEN_BITS + (size_t)bit;
+  return seen[at / 8] >> at % 8 & 1;
+}
+
+/* Sets a bit.  0 if it was set already. */
+static int icl__see(unsigned char *seen, size_t l, int bit)
+{
+  size_t at = l * ICL__SEEN_BITS + (size_t)bit;
+  if (icl__is_seen(seen, l, bit)) return 0;
+  seen[at / 8] = (unsigned char)(seen[at / 8] | 1u << at % 8);
+  return 1;
+}
+
+/* Sets the bit of a place.  0 if it was set already. */
+static int icl__mark(unsigned char *seen, size_t outside, const icl__place *p)
+{
   int at = p->part == 2 ? ICL__BLOCKS + p->row
          : p->part == 3 ? (p->layer >= 0 ? ICL__PER_BLOCK : ICL__BLOCKS + ICL__BEHIND) + p->row
          : p->part == 4 ? ICL__SCALE_BIT + p->row / 2
            : p->row;
-  uint32_t bit = (uint32_t)1 << at;
-  if (*bits & bit) return 0;
-  *bits |= bit;
-  return 1;
+  return icl__see(seen, p->layer >= 0 ? (size_t)p->layer : outside, at);
 }
 
 /* Every I8 weight has its scale, and there is no other scale. */
-static icl_error icl__check_scales(const uint32_t *seen, icl__file *f, icl_report *r)
+static icl_error icl__check_scales(const unsigned char *seen, icl__file *f, icl_report *r)
 {
   int l, row;
   for (l = 0; l < f->cfg.n_layer; l++)
     for (row = 0; row < ICL__PER_BLOCK; row += 2) {
-      int is_i8 = seen[l] >> (ICL__I8_BIT + row / 2) & 1;
-      int has_scale = seen[l] >> (ICL__SCALE_BIT + row / 2) & 1;
+      int is_i8 = icl__is_seen(seen, (size_t)l, ICL__I8_BIT + row / 2);
+      int has_scale = icl__is_seen(seen, (size_t)l, ICL__SCALE_BIT + row / 2);
+      if (!icl__is_product(row)) continue;
       f->has_i8 |= is_i8;
       if (is_i8 != has_scale) {
         icl_tensor t;
@@ -3890,14 +3902,14 @@ static icl_error icl__check_scales(const uint32_t *seen, icl__file *f, icl_repor
 }
 
 /* The first slot of the table without its bit, or the number of slots. */
-static size_t icl__first_missing(const uint32_t *seen, const icl_config *cfg)
+static size_t icl__first_missing(const unsigned char *seen, const icl_config *cfg)
 {
   size_t slot, outside = (size_t)cfg->n_layer, n = icl__slot_count(cfg);
   for (slot = 0; slot < n; slot++) {
     size_t in = slot - ICL__BLOCKS, l = in / ICL__PER_BLOCK, row = in % ICL__PER_BLOCK;
     if (slot < ICL__BLOCKS) { l = outside; row = slot; }
     else if (l >= outside) { l = outside; row = slot - outside * ICL__PER_BLOCK; }
-    if (!(seen[l] & 1u << row)) break;
+    if (!icl__is_seen(seen, l, (int)row)) break;
   }
   return slot;
 }
@@ -3916,7 +3928,7 @@ static icl_error icl__check_dtype(const icl__json *j, const icl__entry *e, const
 /* Second walk: every tensor has the table's shape, none is there twice, none is missing. */
 static icl_error icl__check_tensors(icl__file *f, icl_report *r)
 {
-  uint32_t seen[ICL__MAX_LAYERS + 1];
+  unsigned char seen[(ICL__MAX_LAYERS + 1) * ICL__SEEN_BITS / 8];
   icl__json j;
   icl__entry e;
   icl__place p;
@@ -3924,7 +3936,7 @@ static icl_error icl__check_tensors(icl__file *f, icl_report *r)
   size_t missing;
   int more;
   icl_error err = icl__open_header(&j, f, r);
-  memset(seen, 0, ((size_t)f->cfg.n_layer + 1) * sizeof *seen);
+  memset(seen, 0, sizeof seen);
   while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
     if (e.is_metadata) { err = icl__read_metadata(&j, NULL); continue; }
     icl__place_of(e.name, &p);
@@ -3934,13 +3946,13 @@ static icl_error icl__check_tensors(icl__file *f, icl_report *r)
     icl__tensor_at_slot(&f->cfg, icl__slot_of_place(&f->cfg, &p), &t);
     if (p.part == 4) icl__scale_name(&t);
     if ((err = icl__check_dtype(&j, &e, &p))) return err;
-    if (e.dtype == ICL__I8) seen[p.layer] |= (uint32_t)1 << (ICL__I8_BIT + p.row / 2);
+    if (e.dtype == ICL__I8) icl__see(seen, (size_t)p.layer, ICL__I8_BIT + p.row / 2);
     if (e.rank != t.rank || e.shape[e.rank - 1] != (uint64_t)t.cols
         || (e.rank == 2 && e.shape[0] != (uint64_t)t.rows))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "wrong shape:", e.name);
   }
   if (err) return err;
-  if (!icl__has_wpe(&f->cfg)) seen[f->cfg.n_layer] |= 1u << ICL__WPE;
+  if (!icl__has_wpe(&f->cfg)) icl__see(seen, (size_t)f->cfg.n_layer, ICL__WPE);
   missing = icl__first_missing(seen, &f->cfg);
   if (missing == icl__slot_count(&f->cfg)) return icl__check_scales(seen, f, r);
   icl__tensor_at_slot(&f->cfg, missing, &t);
@@ -3948,13 +3960,13 @@ static icl_error icl__check_tensors(icl__file *f, icl_report *r)
 }
 
 /* Further walks: the tensors tile the data from byte 0 on, without hole or overlap.  Each walk
- * takes the 80 lowest ranges that are still ahead, in order: a walk per 80 tensors and 2 KB of
+ * takes the 76 lowest ranges that are still ahead, in order: a walk per 76 tensors and 2 KB of
  * stack. */
 typedef struct icl__range { uint64_t begin, end; size_t name_at; } icl__range;
 
 static icl_error icl__check_tiling(icl__file *f, icl_report *r)
 {
-  enum { AHEAD = 80 };
+  enum { AHEAD = 76 };
   icl__range ahead[AHEAD];
   uint64_t at = 0, sum;
   size_t n, i;
