@@ -3850,9 +3850,9 @@ static size_t icl__slot_of_place(const icl_config *cfg, const icl__place *p)
   return p->part == 2 ? icl__slot((size_t)cfg->n_layer, row) : icl__slot((size_t)p->layer, row);
 }
 
-/* What is known of the tensors: 24 bits a block, then 24 for what is outside of the blocks.  A
- * block has bits for tensors and buffers, and behind them, by half the row, for scales and for what
- * is I8; half the rows of products are 1, 2, 4 and 5, which lets the one stand between the other. */
+/* What is known of the tensors: 24 bits a block, then 24 for what is outside of the blocks.  Behind
+ * the bits of its tensors and buffers a block has some, by half the row, for scales and for what is
+ * I8: half the row of a product is 1, 2, 4 or 5. */
 enum { ICL__SEEN_BITS = 24, ICL__SCALE_BIT = 13, ICL__I8_BIT = 18 };
 
 static int icl__is_seen(const unsigned char *seen, size_t l, int bit)

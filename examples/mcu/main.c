@@ -75,19 +75,20 @@ static void check(const char *what, int good)
 
 /* ----- the work ------------------------------------------------------------------------------- */
 
-/* An empty context that sees counts and degrees at mean 0 and standard deviation 1. */
-static int begin(void)
+/* An empty context that sees counts and degrees at mean 0 and standard deviation 1, and keeps keys
+ * and values in a type. */
+static int begin(icl_storage kv)
 {
   const float middle = 1850.0f, spread = 800.0f;
-  return icl_ctx_init(&ctx, &model, PAIRS, 1, ctx_memory, sizeof ctx_memory)
+  return icl_ctx_init_kv(&ctx, &model, PAIRS, 1, kv, ctx_memory, sizeof ctx_memory)
       || icl_ctx_scale(&ctx, &middle, &spread, 40.0f, 25.0f);
 }
 
 /* What the model makes of readings of a sensor; 1 or more is unlike all it was trained on. */
-static float learn(const reading *r)
+static float learn(const reading *r, icl_storage kv)
 {
   float x, surprise = -1.0f;
-  int i, err = begin();
+  int i, err = begin(kv);
   for (i = 0; i < READINGS && !err; i++, r++) {
     x = (float)r->counts;
     err = icl_add(&ctx, &x, (float)r->celsius);
@@ -106,6 +107,27 @@ static void convert(float *celsius)
     err |= icl_predict(&ctx, &x, &celsius[i]) != ICL_OK;
   }
   check("eight conversions", !err);
+}
+
+/* Keys and values in fewer bytes: within so many degrees of the answers celsius[READINGS]. */
+static void fewer_bytes(const float *celsius)
+{
+  static const struct { icl_storage kv; float within; const char *name; } ways[] = {
+    {ICL_STORE_F16, 0.02f, "keys and values in F16"}, {ICL_STORE_BF16, 0.1f, "in BF16"},
+    {ICL_STORE_I8, 0.3f, "in I8"}
+  };
+  float again[READINGS];
+  int i, good;
+  size_t k;
+  for (k = 0; k < sizeof ways / sizeof *ways; k++) {
+    good = learn(reference, ways[k].kv) < 1.0f;
+    convert(again);
+    for (i = 0; i < READINGS; i++) {
+      float d = again[i] - celsius[i];
+      good &= d < ways[k].within && d > -ways[k].within;
+    }
+    check(ways[k].name, good);
+  }
 }
 
 /* Multiply-adds of a pair, or of a query (tokens 1), behind n pairs: blocks, read-in, read-out.
@@ -151,7 +173,7 @@ int main(void)
     board_print(why.text);
     return 1;
   }
-  surprise = learn(reference);
+  surprise = learn(reference, ICL_STORE_F32);
   print_number("surprise", surprise);
   check("the thermistor is accepted", surprise < 1.0f);
   convert(celsius);
@@ -167,16 +189,17 @@ int main(void)
   saved = icl_ctx_save_bytes(&ctx);
   check("saved", !icl_ctx_save(&ctx, board_nvm, sizeof board_nvm));
   print_count("saved_bytes", saved);
-  surprise = learn(pressure);
+  surprise = learn(pressure, ICL_STORE_F32);
   print_number("surprise", surprise);
   check("the pressure sensor is refused", surprise > 1.0f);
 
   memset(ctx_memory, 0xff, sizeof ctx_memory);                          /* the power is cut     */
-  check("restored", !begin() && !icl_ctx_restore(&ctx, board_nvm, saved));
+  check("restored", !begin(ICL_STORE_F32) && !icl_ctx_restore(&ctx, board_nvm, saved));
   convert(again);
   check("the same bits as before", !memcmp(celsius, again, sizeof again));
 
   count_instructions();
+  fewer_bytes(celsius);
   print_count("#stack", board_stack_used());
   board_print("#kernels ");
   board_print(icl_isa_name(&model));
