@@ -1080,8 +1080,8 @@ ICL__F8 icl__f8 icl__f8_mul1_plus(icl__f8 a, float b, float c)
   return icl__f8_add1(icl__f8_mul1(a, b), c);
 }
 ICL__F8 icl__f8 icl__f8_abs(icl__f8 a) { return icl__f8_make(vabsq_f32(a.lo), vabsq_f32(a.hi)); }
-/* low .. high for low < 0 < high.  NaN stays: it is not greater, but Helium would call it less, so
- * below low is what has more bits than low as a whole number; its NaNs are positive. */
+/* low .. high for low < 0 < high.  NaN stays: vcmp calls it less (in QEMU), but not greater, so
+ * below low is what is more than low as a whole number; NaNs that vectors make are positive. */
 ICL__F8 float32x4_t icl__f4_clamp(float32x4_t x, float low, float high)
 {
 #ifdef __clang__
