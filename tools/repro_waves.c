@@ -315,7 +315,7 @@ static void make_fig6(repro *r)
     char text[64], title[32];
     snprintf(text, sizeof text, "cosine(f=%g)", frequencies[i]);
     snprintf(title, sizeof title, "w = %g", frequencies[i]);
-    add_sweep(r, f, text, frequencies[i] > 4 ? 2 : 1.5, title, two_models);
+    add_sweep(r, f, text, 2, title, two_models);
   }
   finish_figure(r, f);
   frequency_figure(r, w, e);
