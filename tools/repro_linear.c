@@ -150,7 +150,8 @@ static void make_sizes(repro *r, const char *name, const char *heading, const ch
 static void make_fig8(repro *r)
 {
   static const char *const laptop[][2] = {
-    {"mix", "3 layers, width 64"}, {"mix-small", "6 layers, width 128"}, {NULL, NULL}
+    {"mix-tiny", "3 layers, width 64"}, {"dense-small", "6 layers, dense only"},
+    {"mix-small", "6 layers, width 128"}, {NULL, NULL}
   };
   static const char *const paper[][2] = {
     {"mix-tiny", "3 layers, width 64"}, {"mix-small", "6 layers, width 128"},
