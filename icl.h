@@ -37,9 +37,10 @@
  *     ICL_IMPLEMENTATION   compile the functions here; the others go beside it
  *     ICL_API              their linkage (extern)
  *     ICL_NO_SIMD          plain C only; otherwise AVX2 + FMA where the processor has them, found
- *                          at run time and independent of compiler flags, NEON on AArch64, and
- *                          SIMD128 in WebAssembly that is compiled with -msimd128, Helium (MVE)
- *                          where the compiler is told of it
+ *                          at run time and independent of compiler flags, NEON on AArch64,
+ *                          and on 32-bit ARM where the compiler is told of it with FMA (gcc
+ *                          -mfpu=neon-vfpv4), SIMD128 in WebAssembly that is compiled with
+ *                          -msimd128, Helium (MVE) where the compiler is told of it
  *     ICL_NO_MALLOC        without icl_ctx_new and icl_load: no allocation anywhere
  *     ICL_NO_STDIO         without icl_load: no files
  *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none; p may be NULL
@@ -432,6 +433,7 @@ ICL_API void icl_unload(icl_model *m);
 
 #define ICL__X86 0
 #define ICL__NEON 0
+#define ICL__NEON32 0
 #define ICL__WASM 0
 #define ICL__MVE 0
 #ifndef ICL_NO_SIMD
@@ -441,6 +443,11 @@ ICL_API void icl_unload(icl_model *m);
 #elif (defined __aarch64__ && defined __ARM_NEON) || defined _M_ARM64
 #undef ICL__NEON
 #define ICL__NEON 1
+#elif defined __ARM_NEON && defined __ARM_FEATURE_FMA && defined __GNUC__
+#undef ICL__NEON
+#define ICL__NEON 1
+#undef ICL__NEON32                                       /* 32-bit ARM                            */
+#define ICL__NEON32 1
 #elif defined __wasm_simd128__
 #undef ICL__WASM
 #define ICL__WASM 1
@@ -764,6 +771,35 @@ ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t
   _mm256_storeu_ps(out + 7 * stride, _mm256_permute2f128_ps(a3, a7, 0x31));
 }
 #elif ICL__NEON
+#if ICL__NEON32
+/* What 32-bit ARM lacks.  It divides and takes roots of single numbers only, has sixteen registers
+ * of four floats (see icl__tile_run), and flushes subnormals to zero in vectors. */
+ICL__F8 float32x4_t icl__f4_half(uint16x4_t h)      /* gcc hides vcvt_f32_f16 without an option */
+{
+  float32x4_t v;
+  __asm__("vcvt.f32.f16 %q0, %P1" : "=w"(v) : "w"(h));
+  return v;
+}
+ICL__F8 float32x4_t icl__f4_div(float32x4_t a, float32x4_t b) { return a / b; }
+ICL__F8 float32x4_t icl__f4_sqrt(float32x4_t a)
+{
+  int i;
+  for (i = 0; i < 4; i++) a[i] = sqrtf(a[i]);
+  return a;
+}
+ICL__F8 float32x4_t icl__f4_round(float32x4_t a)    /* |a| < 2^22: shift + a has no fractions   */
+{
+  float32x4_t shift = vdupq_n_f32(12582912.0f);
+  return vsubq_f32(vaddq_f32(a, shift), shift);
+}
+ICL__F8 int32x4_t icl__f4_to_int(float32x4_t whole) { return vcvtq_s32_f32(whole); }
+#else
+ICL__F8 float32x4_t icl__f4_half(uint16x4_t h) { return vcvt_f32_f16(vreinterpret_f16_u16(h)); }
+ICL__F8 float32x4_t icl__f4_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
+ICL__F8 float32x4_t icl__f4_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
+ICL__F8 float32x4_t icl__f4_round(float32x4_t a) { return vrndnq_f32(a); }
+ICL__F8 int32x4_t icl__f4_to_int(float32x4_t whole) { return vcvtnq_s32_f32(whole); }
+#endif
 typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
 ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
 {
@@ -780,8 +816,7 @@ ICL__F8 void icl__prefetch(const char *p) { (void)p; }
 ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
 {
   uint16x8_t h = vld1q_u16(p);
-  return icl__f8_make(vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(h))),
-                      vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(h))));
+  return icl__f8_make(icl__f4_half(vget_low_u16(h)), icl__f4_half(vget_high_u16(h)));
 }
 ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
 {
@@ -809,11 +844,14 @@ ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdup
 ICL__F8_BOTH(icl__f8_add, vaddq_f32)
 ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
 ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
-ICL__F8_BOTH(icl__f8_div, vdivq_f32)
+ICL__F8_BOTH(icl__f8_div, icl__f4_div)
 ICL__F8_BOTH(icl__f8_max, vmaxq_f32)
 ICL__F8_BOTH(icl__f8_min, vminq_f32)
 #undef ICL__F8_BOTH
-ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a) { return icl__f8_make(vsqrtq_f32(a.lo), vsqrtq_f32(a.hi)); }
+ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
+{
+  return icl__f8_make(icl__f4_sqrt(a.lo), icl__f4_sqrt(a.hi));
+}
 /* a b + c, rounded once */
 ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
 {
@@ -821,14 +859,14 @@ ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
 }
 ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
 {
-  return icl__f8_make(vrndnq_f32(a.lo), vrndnq_f32(a.hi));
+  return icl__f8_make(icl__f4_round(a.lo), icl__f4_round(a.hi));
 }
 /* 2^n for whole n in -126..127 */
 ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
 {
   int32x4_t bias = vdupq_n_s32(127);
-  int32x4_t lo = vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.lo), bias), 23);
-  int32x4_t hi = vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.hi), bias), 23);
+  int32x4_t lo = vshlq_n_s32(vaddq_s32(icl__f4_to_int(n.lo), bias), 23);
+  int32x4_t hi = vshlq_n_s32(vaddq_s32(icl__f4_to_int(n.hi), bias), 23);
   return icl__f8_make(vreinterpretq_f32_s32(lo), vreinterpretq_f32_s32(hi));
 }
 /* Rows p[0], p[row], .. p[3 row] of four floats become columns, row r going to out[r]. */
@@ -1262,8 +1300,23 @@ ICL__F8 void icl__f8_down(const int parts, float *c, const float *from, const fl
   if (parts > 1) icl__f8_store(c + 8, c1);
   if (parts > 2) icl__f8_store(c + 16, c2);
 }
+#if ICL__NEON32
+/* 1 / a for a from 1 to 2^126, within 1 ulp, and 0 above: a guess that is off by 2^-8 at most,
+ * whose error two steps of Newton's method square each: y = y + y (1 - a y). */
+ICL__F8 float32x4_t icl__f4_recip(float32x4_t a)
+{
+  float32x4_t y = vrecpeq_f32(a), one = vdupq_n_f32(1.0f);
+  y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
+  return vfmaq_f32(y, y, vfmsq_f32(one, a, y));
+}
+ICL__F8 icl__f8 icl__f8_recip(icl__f8 a)
+{
+  return icl__f8_make(icl__f4_recip(a.lo), icl__f4_recip(a.hi));
+}
+#else
 /* 1 / a */
 ICL__F8 icl__f8 icl__f8_recip(icl__f8 a) { return icl__f8_div(icl__f8_set1(1.0f), a); }
+#endif
 /* The first n < 8 floats of p, zeros behind them; and back. */
 ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
 {
@@ -1296,10 +1349,46 @@ ICL__F8 float icl__f8_top(icl__f8 a)
 #endif
 
 /* Compilers for AArch64 would load six numbers of A at once, and then be short of registers. */
-#if ICL__NEON && defined __GNUC__
+#if ICL__NEON && !ICL__NEON32 && defined __GNUC__
 #define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
 #else
 #define ICL__LOADS_STAY() (void)0
+#endif
+
+#if ICL__NEON32 && !defined __clang__
+/* What a step of a tile reads: 16 columns of B, from where b moves on by b_row, and a number of A
+ * in all lanes, from where a moves on by step.  gcc would spend eight more instructions on
+ * addresses and loads, on top of 14 (tests/neon_loop.sh). */
+ICL__F8 void icl__f8_next_b(icl__f8 *b0, icl__f8 *b1, const float **b, size_t b_row)
+{
+  float32x4x2_t u, v;
+  __asm__("vld1.32 %h0, [%1]!" : "=w"(u), "+r"(*b) : "m"(*(const float (*)[8])*b));
+  __asm__("vld1.32 %h0, [%1], %2"
+          : "=w"(v), "+r"(*b) : "r"(4 * (b_row - 8)), "m"(*(const float (*)[8])*b));
+  *b0 = icl__f8_make(u.val[0], u.val[1]);
+  *b1 = icl__f8_make(v.val[0], v.val[1]);
+}
+ICL__F8 icl__f8 icl__f8_next_a(const float **a, size_t p, size_t step)
+{
+  float32x4_t v;
+  (void)p;
+  __asm__("vld1.32 {%e0[], %f0[]}, [%1], %2"
+          : "=w"(v), "+r"(*a) : "r"(4 * step), "m"(**a));
+  return icl__f8_make(v, v);
+}
+#elif ICL__SIMD
+/* The same, but for a, which stays: it is a[p] that is read. */
+ICL__F8 void icl__f8_next_b(icl__f8 *b0, icl__f8 *b1, const float **b, size_t b_row)
+{
+  *b0 = icl__f8_load(*b);
+  *b1 = icl__f8_load(*b + 8);
+  *b += b_row;
+}
+ICL__F8 icl__f8 icl__f8_next_a(const float **a, size_t p, size_t step)
+{
+  (void)step;
+  return icl__f8_set1((*a)[p]);
+}
 #endif
 
 #if ICL__SIMD
@@ -1660,7 +1749,7 @@ ICL__F8 void icl__tile_rows(const int mr, const icl__tile *t)
   if (mr > i) {                                                                                   \
     icl__f8 x;                                                                                    \
     if (i % 2 == 0) ICL__LOADS_STAY();                                                            \
-    x = icl__f8_set1(a##i[p]);                                                                    \
+    x = icl__f8_next_a(&a##i, p, a_col);                                                          \
     c##i##0 = icl__f8_fma(x, b0, c##i##0);                                                        \
     c##i##1 = icl__f8_fma(x, b1, c##i##1);                                                        \
   }
@@ -1680,10 +1769,8 @@ ICL__F8 void icl__tile_rows(const int mr, const icl__tile *t)
     ICL__EACH_ROW(ICL__ROW_BIAS)
   }
   for (left = t->k; left; left--) {
-    b0 = icl__f8_load(b);
-    b1 = icl__f8_load(b + 8);
+    icl__f8_next_b(&b0, &b1, &b, b_row);
     ICL__EACH_ROW(ICL__ROW_FMA)
-    b += b_row;
     p += a_col;
   }
   ICL__EACH_ROW(ICL__ROW_STORE)
@@ -1702,10 +1789,11 @@ ICL__KERNEL void icl__tile4(const icl__tile *t) { icl__tile_rows(4, t); }
 ICL__KERNEL void icl__tile5(const icl__tile *t) { icl__tile_rows(5, t); }
 ICL__KERNEL void icl__tile6(const icl__tile *t) { icl__tile_rows(6, t); }
 
-/* Machines under WebAssembly may have 16 registers of four floats: room for two rows at a time. */
+/* 32-bit ARM has 16 registers of four floats, and so may machines under WebAssembly: room for two
+ * rows at a time. */
 static void icl__tile_run(const icl__tile *t, size_t rows)
 {
-  const size_t most = ICL__WASM ? 2 : ICL__MR;
+  const size_t most = ICL__WASM || ICL__NEON32 ? 2 : ICL__MR;
   static void (*const run[])(const icl__tile *) = {
     icl__tile1, icl__tile2, icl__tile3, icl__tile4, icl__tile5, icl__tile6
   };

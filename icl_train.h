@@ -364,7 +364,7 @@ typedef struct icl_train_options {
   int pairs_start;         /* pairs at first (pairs),                                            */
   int pairs_add;           /*   so many more (2)                                                 */
   int64_t pairs_every;     /*   each so many steps                                               */
-  const icl_model *from;   /* the first weights, of a model of the same shape, read by               */
+  const icl_model *from;   /* the first weights, of a model of the same shape, read by           */
                            /*   icl_trainer_new only (NULL: drawn)                               */
   uint64_t seed;
   int threads;             /* (1)  the result is the same bits for any number                    */

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The test programs on other processors, under qemu's user mode: AArch64 with NEON, big-endian s390x,
-# and, as 32 bits and in plain C, armv7 and i686 (which x86-64 runs itself), and riscv64; and as
+# The test programs on other processors, under qemu's user mode: AArch64 and armv7 (32 bits) with
+# NEON, big-endian s390x, and, in plain C, riscv64 and i686 (32 bits; x86-64 runs it itself); and as
 # WebAssembly with SIMD128 under node, but for the trainer's, which need POSIX files and threads.
 # The trainer's run on AArch64, s390x and i686.
 # Closing line "platforms: N passed, N failed, N skipped".
@@ -15,7 +15,9 @@ flags='-O2 -static -DICL_TRAIN_THREADS -DICL_TEST_QUICK -I.'
 check() {
   name=$1-$2 gcc=$1-linux-gnu-gcc qemu=qemu-$1-static options=
   case $1 in
-    armv7) gcc=arm-linux-gnueabihf-gcc qemu=qemu-arm-static options=-mfpu=neon-vfpv4 ;;
+    aarch64) options='-DICL_TEST_ISA="neon"' ;;
+    armv7) gcc=arm-linux-gnueabihf-gcc qemu=qemu-arm-static
+           options='-mfpu=neon-vfpv4 -DICL_TEST_ISA="neon"' ;;
     i686) options='-msse2 -mfpmath=sse' qemu=qemu-i386-static
           [ "$(uname -m)" != x86_64 ] || qemu=env ;;
   esac
@@ -55,7 +57,7 @@ for t in train loader kernels golden api baselines sampler; do
   case $t in train | baselines) ;; *) echo armv7 $t; echo riscv64 $t ;; esac
   [ $t = train ] || echo wasm $t
 done | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/platforms/all.log
-sh tests/neon_loop.sh | grep -v '^neon_loop' | sed 's/^neon:/ok       &/' | tee -a build/platforms/all.log
+sh tests/neon_loop.sh | grep -v '^neon_loop' | sed 's/^neon[-a-z0-9]*:/ok       &/' | tee -a build/platforms/all.log
 awk '/^ok/ { p++ } /^FAILED/ { f++ } /^skipped/ { s++ }
      END { printf "platforms: %d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p + s == 0 }' \
   build/platforms/all.log

@@ -86,6 +86,11 @@ static int n_tables;
 
 static int is_simd(const icl__ops *o) { return o != &icl__ops_ref; }
 
+/* Where it is known beforehand which kernels must be the ones in use. */
+#ifdef ICL_TEST_ISA
+TEST(kernels_in_use) { CHECK_STR(icl__ops_best()->name, ICL_TEST_ISA); }
+#endif
+
 /* ----- the product ----------------------------------------------------------------------------- */
 
 enum { A_ROWS, A_COLUMNS, A_STRIDES, A_KINDS };
@@ -1224,6 +1229,35 @@ TEST(parts_of_a_vector)
     for (i = 0; i < 9; i++) CHECK(out[i] == (i < n ? in[i] : canary));
   }
 }
+
+ICL__KERNEL void halves8(float *out, const uint16_t *f16)
+{
+  icl__f8_store(out, icl__f8_load_f16(f16));
+}
+ICL__KERNEL void upper_halves8(float *out, const uint16_t *bf16)
+{
+  icl__f8_store(out, icl__f8_load_bf16(bf16));
+}
+
+/* All 65536 values of both 16-bit types, subnormals too, against the plain conversions. */
+TEST(halves_of_a_vector)
+{
+  uint32_t u, i;
+  int type;
+  if (n_tables < 2) SKIP("no vectors here");
+  for (u = 0; u < 65536; u += 8)
+    for (type = ICL__F16; type <= ICL__BF16; type++) {
+      uint16_t h[8];
+      float v[8];
+      for (i = 0; i < 8; i++) h[i] = (uint16_t)(u + i);
+      if (type == ICL__F16) halves8(v, h);
+      else upper_halves8(v, h);
+      for (i = 0; i < 8; i++) {
+        float plain = icl__half(u + i, (icl__dtype)type);
+        CHECK(plain != plain ? v[i] != v[i] : same(&v[i], &plain, 1));
+      }
+    }
+}
 #endif
 
 /* ----- positions, half precision, the rest ------------------------------------------------------- */
@@ -1339,6 +1373,9 @@ int main(void)
     tables[n_tables++] = &few;
   }
 #endif
+#ifdef ICL_TEST_ISA
+  RUN(kernels_in_use);
+#endif
   RUN(product_of_all_small_shapes); RUN(product_in_all_ways); RUN(product_of_large_shapes);
   RUN(panels_of_all_small_shapes); RUN(panels_of_large_shapes); RUN(panels_stand_for_b); RUN(transposing); RUN(weights_of_half_precision);
   RUN(weights_of_eight_bits); RUN(rounding_to_eight_bits);
@@ -1350,6 +1387,7 @@ int main(void)
   RUN(sums_of_products); RUN(axpy_goes_on_with_the_chain);
 #if ICL__SIMD
   RUN(exponential); RUN(exponential_at_its_limits); RUN(normal_tail_and_sigmoid); RUN(parts_of_a_vector);
+  RUN(halves_of_a_vector);
 #endif
   RUN(exponential_in_plain_c); RUN(sinusoids); RUN(half_precision); RUN(finite_is_a_test_of_bits); RUN(arena);
   return test_report("kernels");

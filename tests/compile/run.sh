@@ -182,9 +182,9 @@ while read -r cc; do
     case $m in -DICL_NO*) job "$cc: declarations $m" "$check $m $src/header.c" ;; esac
   done
 done < "$tmp/compilers"
-for c in aarch64-linux-gnu-gcc s390x-linux-gnu-gcc "arm-linux-gnueabihf-gcc -mfpu=neon-vfpv4" \
-         riscv64-linux-gnu-gcc; do   # s390x counts in double under -std=c99
-  o=$tmp/${c%% *}.o
+for c in aarch64-linux-gnu-gcc s390x-linux-gnu-gcc arm-linux-gnueabihf-gcc \
+         "arm-linux-gnueabihf-gcc -mfpu=neon-vfpv4" riscv64-linux-gnu-gcc; do
+  o=$tmp/$(echo "$c" | tr -dc a-z0-9).o   # s390x counts in double under -std=c99
   if has ${c%% *}; then job "$c" "silent $c $warn -std=gnu99 -O1 -c $src/train.c -o $o"
   else skip "$c: not installed"; fi
 done
