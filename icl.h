@@ -348,7 +348,8 @@ ICL_API icl_error icl_surprise(const icl_ctx *c, float *s);
 /* Bytes that icl_ctx_save writes now; 0 for NULL. */
 ICL_API size_t icl_ctx_save_bytes(const icl_ctx *c);
 
-/* Writes pairs, scale, outputs and residuals to buf[size], the same bytes on every host.  MEMORY, ARG. */
+/* Writes pairs, scale, outputs and residuals to buf[size], the same bytes on every host.  MEMORY,
+ * ARG. */
 ICL_API icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size);
 
 /* Replaces what c holds.  STATE if saved with another model or another kv, FULL if c is too small
@@ -4636,9 +4637,9 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
 /* ---------------------------------------------------------------------------------------------
  * >>snapshot
  * "ICLCTX02", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
- * y_mean y_std outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs] values[L][2 pairs][C] in the type that kv
- * says, an icl_storage; with I8 F32 scales of keys and of values, [L][H][2 pairs] each; at the end
- * the digest of all that.  Everything little-endian.
+ * y_mean y_std outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs] values[L][2 pairs][C] in
+ * the type that kv says, an icl_storage; with I8 F32 scales of keys and of values, [L][H][2 pairs]
+ * each; at the end the digest of all that.  Everything little-endian.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__SNAPSHOT_HEAD = 24 };
 static const char icl__snapshot_magic[] = "ICLCTX02";

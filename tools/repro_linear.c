@@ -165,7 +165,7 @@ static void make_fig8(repro *r)
 static void make_fig9(repro *r)
 {
   static const char *const laptop[][2] = {
-    {"relu50", "3 layers, width 64"}, {"relu50-small", "6 layers, width 128"}, {NULL, NULL}
+    {"relu50-tiny", "3 layers, width 64"}, {"relu50-small", "6 layers, width 128"}, {NULL, NULL}
   };
   static const char *const paper[][2] = {
     {"relu50-tiny", "3 layers, width 64"}, {"relu50-small", "6 layers, width 128"},
