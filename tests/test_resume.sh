@@ -93,7 +93,7 @@ fi
 interrupt() {
   start 500 "$1.safetensors" --threads 1
   i=0
-  while [ ! -f "$1.safetensors.state" ] && [ $i -lt 200 ]; do sleep 0.01; i=$((i + 1)); done
+  while [ ! -f "$1.safetensors.state" ] && [ $i -lt 6000 ]; do sleep 0.01; i=$((i + 1)); done
   i=0
   while [ $i -lt "$3" ]; do kill -"$2" $pid 2>/dev/null; i=$((i + 1)); done
   wait $pid 2>/dev/null

@@ -74,11 +74,13 @@ static double largest(const plot *p)
   return most > 0 ? most : 1;
 }
 
-/* The least positive value of the first series: those of exact baselines are as good as zero. */
+/* Where a logarithmic axis starts: y_from, or else the least positive value of the first series, for
+ * those of exact baselines are as good as zero. */
 static double smallest(const plot *p, double most)
 {
   double least = most;
   int k;
+  if (p->y_from > 0) return p->y_from;
   for (k = 0; k < p->series[0].n; k++)
     if (p->series[0].y[k] > 0) least = fmin(least, p->series[0].y[k]);
   return least;

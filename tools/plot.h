@@ -19,7 +19,8 @@ typedef struct plot {
   const plot_series *series;       /* [n_series] the first one is emphasised                  */
   int n_series;
   int log_y;                       /* y axis: 1 logarithmic, 0 linear                         */
-  double y_from, y_to;             /* of a linear axis; both 0: from 0, as far as the series  */
+  double y_from, y_to;             /* of a linear axis; both 0: from 0, as far as the series;
+                                      a logarithmic one starts at y_from's power of ten       */
   const char *const *groups;       /* names below groups of bars; NULL without bars           */
 } plot;
 

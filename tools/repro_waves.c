@@ -240,6 +240,7 @@ static void make_diversity(repro *r)
   contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
   double e[MAX_SERIES][N_ALPHAS], pure[3][MAX_SERIES], y[3][4];
   figure *f;
+  plot *p;
   int i;
   add_to(&c, "share 0", "both", NULL, NULL);
   add_to(&c, "share 0.1", "convex10", NULL, NULL);
@@ -251,8 +252,10 @@ static void make_diversity(repro *r)
   run_contest(r, &c, SINE_TASK, pure[1]);
   run_contest(r, &c, "convex(dense, sine)", pure[2]);
   f = new_figure("diversity-share", NULL, 1);
-  add_panel(f, "share of convex combinations in the mixture", "mean squared error",
-            "What diversity costs and gives, after 16 pairs")->log_y = 1;
+  p = add_panel(f, "share of convex combinations in the mixture", "mean squared error",
+                "What diversity costs and gives, after 16 pairs");
+  p->log_y = 1;
+  p->y_from = 0.0002;
   for (i = 0; i < 4; i++) {
     y[0][i] = pure[2][i];
     y[1][i] = pure[0][i];

@@ -157,7 +157,6 @@ static int64_t train_to(icl_trainer *trainer, const training *s, const char *sta
   plan.progress = on_step;
   plan.user = &p;
   plan.stop = &stop;
-  catch_signals();
   e = icl_train_run(trainer, &plan, &last, &r);
   if (p.terminal && p.first >= 0) fputc('\n', stderr);
   if (e)
@@ -175,6 +174,7 @@ int train(const command *cmd, const training *s)
   icl_report r;
   if (!s->force) protect_files(s->out, state, s->resume);
   trainer = new_trainer(cmd, &s->o);
+  catch_signals();
   if (s->force) remove(state);
   /* can it be? */
   if (!exists(state) && icl_train_save(trainer, state, &r)) fail_report(state, &r);
