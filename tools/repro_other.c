@@ -50,7 +50,7 @@ static void make_garg_linear(repro *r)
     {NULL, NULL}
   };
   static const garg_figure g = {
-    "garg-linear", "Linear functions", "dense", "garg-linear", "dense", "garg(dense)", baselines,
+    "garg-linear", "Linear functions", "dense-small", "garg-linear", "dense", "garg(dense)", baselines,
     PROBLEM_GARG, "the model does as well as least squares: error 0.02 at k = d, 0.0006 at 2 d"
   };
   make_garg(r, &g);
@@ -135,7 +135,7 @@ static void make_garg_ood(repro *r)
     v.xs = shifts[i].xs;
     v.sampling.x_scale = shifts[i].x_scale;
     v.sampling.y_scale = shifts[i].y_scale;
-    add_model(&v, "model", get_model(r, small ? "dense" : "garg-linear"));
+    add_model(&v, "model", get_model(r, small ? "dense-small" : "garg-linear"));
     add_baseline(&v, "least squares", "ols", NULL);
     add_baseline(&v, "ridge d", small ? "ridge:8" : "ridge:20", NULL);
     evaluate(&v);
