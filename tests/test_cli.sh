@@ -429,7 +429,7 @@ if have_models; then
   ok "repro: the same for any number of threads" same "$t/paper/fig3.csv" "$t/fig3.csv"
   rm "$t/paper/models"
   mkdir "$t/paper/models"
-  cp "$models/dense.safetensors" "$t/paper/models/mix.safetensors"
+  cp "$models/dense.safetensors" "$t/paper/models/mix-tiny.safetensors"
   refuses "repro: a model of another recipe" "another recipe" repro fig8 --dir "$t/paper" --no-train
 else
   skip "repro: the figures; examples/paper/models is not complete"
