@@ -1004,7 +1004,7 @@ static void check_same_bits(const icl_train_options *o, int steps)
 #else
   const size_t each = 1;
 #endif
-  for (force = 0; force < 2; force++) {
+  for (force = 0; force < 1 + ICL__SIMD; force++) {
     uint64_t h = train_bits(*o, steps, 1, 0, 0, force);
     for (i = 0; i < COUNT(ways); i += each)
       CHECK(train_bits(*o, steps, ways[i].threads, ways[i].group, ways[i].micro, force) == h);
@@ -1057,6 +1057,11 @@ TEST(other_bits_for_other_runs)
 
 static void check_resumed(icl_train_options o)
 {
+#ifdef ICL_TEST_QUICK
+  const int each = 3;
+#else
+  const int each = 1;
+#endif
   char path[600];
   uint64_t expected;
   int k, s;
@@ -1065,7 +1070,7 @@ static void check_resumed(icl_train_options o)
   for (s = 0; s < 7; s++) CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
   expected = state_of(t);
   icl_trainer_delete(t);
-  for (k = 0; k <= 7; k++) {
+  for (k = 0; k <= 7; k += each) {
     icl_report r;
     o.threads = 1 + k % 3;
     t = begin(&o);
@@ -1744,7 +1749,7 @@ static void check_adam(float decay, float clip, int force)
 TEST(adam_in_double_precision)
 {
   int force;
-  for (force = 0; force < 2; force++) {
+  for (force = 0; force < 1 + ICL__SIMD; force++) {
     check_adam(0, 0, force);
     check_adam(0.3f, 0, force);
     check_adam(0.3f, 0.7f, force);
@@ -1858,7 +1863,7 @@ static void check_muon(float decay, float clip, int force)
 TEST(muon_in_double_precision)
 {
   int force;
-  for (force = 0; force < 2; force++) {
+  for (force = 0; force < 1 + ICL__SIMD; force++) {
     check_muon(0, 0, force);
     check_muon(0.3f, 0.7f, force);
   }
@@ -2898,11 +2903,16 @@ static void check_context_with_threads(const icl_model *m, int threads)
 
 TEST(context_with_threads)
 {
-  static const int threads[] = {1, 2, 3, 8}, widths[] = {8, 72, 96};
+  static const int threads[] = {8, 2, 3, 1}, widths[] = {8, 72, 96};
+#ifdef ICL_TEST_QUICK
+  const size_t each = 2;
+#else
+  const size_t each = 1;
+#endif
   size_t i, k;
   int force;
   for (k = 0; k < COUNT(widths); k++)
-    for (force = 0; force < 2; force++) {
+    for (force = 0; force < 1 + ICL__SIMD; force++) {
       icl_train_options o = small();
       icl_trainer *t;
       o.model.n_dims = ASK_DIMS; o.model.n_embd = widths[k]; o.model.n_head = 4;
@@ -2911,7 +2921,7 @@ TEST(context_with_threads)
       o.init_sd = 0.1f;
       t = begin(&o);
       plain(t, force);
-      for (i = 0; i < COUNT(threads); i++) check_context_with_threads(&t->model, threads[i]);
+      for (i = 0; i < COUNT(threads); i += each) check_context_with_threads(&t->model, threads[i]);
       icl_trainer_delete(t);
     }
 }
