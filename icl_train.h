@@ -3141,6 +3141,7 @@ typedef struct icl__worker { icl__pool *pool; int id; } icl__worker;
 
 struct icl__pool {
   int threads;                               /* the caller's among them; its number is 0        */
+  int flush;                                 /* tasks round subnormal numbers to zero           */
 #ifdef ICL_TRAIN_THREADS
   pthread_mutex_t lock;
   pthread_cond_t start, done;
@@ -3155,6 +3156,13 @@ struct icl__pool {
 #endif
 };
 
+static void icl__pool_task(const icl__pool *p, icl__task_fn *fn, void *arg, size_t i, int id)
+{
+  unsigned before = p->flush ? icl__flush_begin() : 0;
+  fn(arg, i, id);
+  if (p->flush) icl__flush_end(before);
+}
+
 #ifdef ICL_TRAIN_THREADS
 /* Waiting for the lock's condition costs tens of microseconds, the products of a small model take a
  * few: so both sides look for a while before they sleep. */
@@ -3166,7 +3174,7 @@ static void icl__pool_work(icl__pool *p, int id)
   while (p->next < p->n) {
     size_t i = p->next++;
     pthread_mutex_unlock(&p->lock);
-    p->fn(p->arg, i, id);
+    icl__pool_task(p, p->fn, p->arg, i, id);
     pthread_mutex_lock(&p->lock);
     ICL__SET(&p->pending, p->pending - 1);
     if (p->pending == 0 && id) pthread_cond_signal(&p->done);
@@ -3194,9 +3202,10 @@ static void *icl__pool_thread(void *arg)
 }
 
 /* Where threads cannot be had, fewer do. */
-static void icl__pool_start(icl__pool *p, int threads)
+static void icl__pool_start(icl__pool *p, int threads, int flush)
 {
   memset(p, 0, sizeof *p);
+  p->flush = flush;
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->start, NULL);
   pthread_cond_init(&p->done, NULL);
@@ -3244,13 +3253,17 @@ static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
   pthread_mutex_unlock(&p->lock);
 }
 #else
-static void icl__pool_start(icl__pool *p, int threads) { (void)threads; p->threads = 1; }
+static void icl__pool_start(icl__pool *p, int threads, int flush)
+{
+  (void)threads;
+  p->threads = 1;
+  p->flush = flush;
+}
 static void icl__pool_stop(icl__pool *p) { (void)p; }
 static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
 {
   size_t i;
-  (void)p;
-  for (i = 0; i < n; i++) fn(arg, i, 0);
+  for (i = 0; i < n; i++) icl__pool_task(p, fn, arg, i, 0);
 }
 #endif
 
@@ -3262,7 +3275,7 @@ icl_error icl_threads_new(icl_threads **t, int n)
   if (!t || n < 1 || n > ICL_MAX_THREADS) return ICL_ERR_ARG;
   made = (icl_threads *)ICL_MALLOC(sizeof *made);
   if (!made) return ICL_ERR_MEMORY;
-  icl__pool_start(&made->pool, n);
+  icl__pool_start(&made->pool, n, 0);
   *t = made;
   return ICL_OK;
 }
@@ -4369,7 +4382,7 @@ icl_error icl_trainer_new(icl_trainer **out, const icl_train_options *o, icl_rep
     t->o.task = t->text;
   }
   if (!err) {
-    icl__pool_start(&t->work.pool, t->o.threads);
+    icl__pool_start(&t->work.pool, t->o.threads, 1);
     err = icl__build_trainer(t, r);
     if (err) icl__pool_stop(&t->work.pool);
   }
@@ -5210,7 +5223,7 @@ icl_error icl_batch_new(icl_batch **out, const icl_model *m, int n_pairs, int th
   w = &b->work;
   w->model = m;
   w->max_pairs = (size_t)n_pairs;
-  icl__pool_start(&w->pool, threads);
+  icl__pool_start(&w->pool, threads, 1);
   icl__choose_sizes(w, (size_t)threads * 16, threads);
   w->micro = (size_t)threads * w->group;
   icl__place_work(w, &count);

@@ -512,6 +512,10 @@ ok "train: the same for any number of threads" same "$t/m" "$t/m3"
 run $small --steps 60 -o "$t/m4" --lr 0.01
 ok "train: options matter" eval '! same "$t/m" "$t/m4"'
 refuses "train --from: no model" "$t/none" train --from "$t/none" --task dense --pairs 6 --steps 1 -o "$t/f"
+for o in '--layers 1' '--heads 1' '--width 8' '--positions none' '--n-positions 20' '--activation relu' \
+    '--n-out 1' '--layer-norm-epsilon 1e-5' '--init-sd 0.1' '--dims 99'; do
+  misused "train --from: $o" train --from "$t/m" $o --task dense --pairs 6 --steps 1 -o "$t/f"
+done
 misused "train --from: fewer positions than tokens" train --from "$t/m" --task dense --pairs 99 --steps 1 -o "$t/f"
 run train --from "$t/m" --task 'sparse(nnz=1)' --pairs 6 --steps 3 --batch 4 -o "$t/f"
 ok "train --from: exit 0" exits 0

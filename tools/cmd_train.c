@@ -19,16 +19,13 @@ typedef struct settings {
   int positions, activation, schedule, optimizer;
 } settings;
 
+/* The recipe of Garg et al.; the shape is that of --from, or choose_shape's. */
 static settings default_settings(void)
 {
   settings s;
   memset(&s, 0, sizeof s);
-  s.t.o.model.n_layer = 3;           /* the shape and the recipe of Garg et al.'s tiny model */
-  s.t.o.model.n_head = 2;
-  s.t.o.model.n_embd = 64;
-  s.t.o.model.layer_norm_epsilon = 1e-5f;
+  s.positions = s.activation = -1;
   s.t.o.batch = 64;
-  s.t.o.init_sd = 0.02f;
   s.t.o.lr = 1e-4f;
   s.t.o.momentum = 0.95f;
   s.t.o.beta1 = 0.9f;
@@ -62,22 +59,24 @@ static settings parse_settings(int argc, char **argv)
     OPT_COUNT("--log-every", "N", &s.t.log_every, 0,
               "steps between lines where there is no terminal; otherwise\nthere is one in 5 s"),
     OPT_TEXT("--from", "MODEL", &s.from,
-             "start from the weights of this model and take its shape:\n"
-             "--dims and the options of the shape are not read then"),
+             "start from the weights of this model, which has the shape:\n"
+             "--dims may repeat it, the options from --layers to --init-sd\n"
+             "are not for this"),
     OPT_SEED("--seed", "S", &o->seed, "of weights and prompts"),
     OPT_INT("--threads", "T", &o->threads, 1, ICL_MAX_THREADS, "the result does not depend on it"),
-    OPT_INT("--layers", "L", &m->n_layer, 1, 4096, "decoder blocks"),
-    OPT_INT("--heads", "H", &m->n_head, 1, 4096, "attention heads, a divisor of C"),
-    OPT_INT("--width", "C", &m->n_embd, 1, 1 << 20, "width of the residual stream"),
-    OPT_CHOICE("--positions", POSITION_CHOICES, &s.positions, "position embedding"),
+    OPT_INT("--layers", "L", &m->n_layer, 1, 4096, "decoder blocks; otherwise 3"),
+    OPT_INT("--heads", "H", &m->n_head, 1, 4096, "attention heads, a divisor of C; otherwise 2"),
+    OPT_INT("--width", "C", &m->n_embd, 1, 1 << 20, "width of the residual stream; otherwise 64"),
+    OPT_CHOICE("--positions", POSITION_CHOICES, &s.positions, "position embedding; otherwise learned"),
     OPT_INT("--n-positions", "N", &m->n_positions, 1, INT_MAX / 4,
             "tokens that the model is made for; otherwise 2 P - 1"),
-    OPT_CHOICE("--activation", ACTIVATION_CHOICES, &s.activation, "of the MLP"),
+    OPT_CHOICE("--activation", ACTIVATION_CHOICES, &s.activation, "of the MLP; otherwise gelu_new"),
     OPT_INT("--n-out", "N", &m->n_out, 1, 4096, "rows of the read-out, 1 or d; otherwise 1"),
-    OPT_REAL("--layer-norm-epsilon", "E", &m->layer_norm_epsilon, TINY_REAL, 0.1, "of LayerNorm"),
+    OPT_REAL("--layer-norm-epsilon", "E", &m->layer_norm_epsilon, TINY_REAL, 0.1,
+             "of LayerNorm; otherwise 1e-05"),
     OPT_REAL("--init-sd", "S", &o->init_sd, TINY_REAL, 10,
-             "of the first weights of the blocks; narrow models learn far\n"
-             "sooner with 1 / sqrt(C)"),
+             "of the first weights of the blocks, otherwise 0.02; narrow\n"
+             "models learn far sooner with 1 / sqrt(C)"),
     OPT_INT("--batch", "B", &o->batch, 1, 1 << 24, "prompts a step"),
     OPT_REAL("--lr", "R", &o->lr, TINY_REAL, 10, "learning rate, or its peak"),
     OPT_CHOICE("--schedule", SCHEDULE_CHOICES, &s.schedule, "of the learning rate"),
@@ -105,11 +104,35 @@ static settings parse_settings(int argc, char **argv)
     OPT_END
   };
   parse_options(&cmd_train, table, argc, argv, NULL, 0);
-  m->position_embedding_type = (icl_position)s.positions;
-  m->activation_function = (icl_activation)s.activation;
   o->schedule = (icl_schedule)s.schedule;
   o->optimizer = (icl_optimizer)s.optimizer;
   return s;
+}
+
+/* A model that training starts from has its shape already. */
+static void refuse_shape(const settings *s, const icl_config *of)
+{
+  const icl_config *m = &s->t.o.model;
+  const char *given = m->n_layer ? "--layers" : m->n_head ? "--heads" : m->n_embd ? "--width" :
+                      s->positions >= 0 ? "--positions" : m->n_positions ? "--n-positions" :
+                      s->activation >= 0 ? "--activation" : m->n_out ? "--n-out" :
+                      m->layer_norm_epsilon > 0 ? "--layer-norm-epsilon" :
+                      s->t.o.init_sd > 0 ? "--init-sd" : NULL;
+  if (given)
+    usage_error(&cmd_train, "%s and --from contradict each other: the model has its shape", given);
+  if (m->n_dims && m->n_dims != of->n_dims)
+    usage_error(&cmd_train, "--dims %d, but the model has %d", m->n_dims, of->n_dims);
+}
+
+/* The shape of Garg et al.'s tiny model, where nothing else was asked for. */
+static void choose_shape(settings *s)
+{
+  icl_config *m = &s->t.o.model;
+  if (!m->n_layer) m->n_layer = 3;
+  if (!m->n_head) m->n_head = 2;
+  if (!m->n_embd) m->n_embd = 64;
+  if (s->positions >= 0) m->position_embedding_type = (icl_position)s->positions;
+  if (s->activation >= 0) m->activation_function = (icl_activation)s->activation;
 }
 
 /* Whatever can be said to be wrong with the options before anything is done. */
@@ -139,8 +162,11 @@ static int run(int argc, char **argv)
   icl_model *from = s.from ? load_model(s.from) : NULL;
   int done;
   if (from) {
+    refuse_shape(&s, &from->config);
     s.t.o.from = from;
     s.t.o.model = from->config;
+  } else {
+    choose_shape(&s);
   }
   check_settings(&s.t);
   done = train(&cmd_train, &s.t);

@@ -230,7 +230,7 @@ static void set_option(const command *cmd, const option *o, const char *text)
   }
 }
 
-/* The default in brackets, where there is one worth telling. */
+/* The default in brackets, where there is one worth telling: a value that could be given. */
 static void print_default(const option *o)
 {
   const char *choice;
@@ -239,9 +239,12 @@ static void print_default(const option *o)
   case OPTION_INT: if (*o->value.integer) printf(" [%d]", *o->value.integer); break;
   case OPTION_COUNT: if (*o->value.count) printf(" [%" PRId64 "]", *o->value.count); break;
   case OPTION_SEED: printf(" [%" PRIu64 "]", *o->value.seed); break;
-  case OPTION_REAL: printf(" [%g]", (double)*o->value.real); break;
+  case OPTION_REAL:
+    if ((double)*o->value.real >= o->min) printf(" [%g]", (double)*o->value.real);
+    break;
   case OPTION_TEXT: if (*o->value.text) printf(" [%s]", *o->value.text); break;
   case OPTION_CHOICE:
+    if (*o->value.integer < 0) break;
     choice = choice_name(o->arg, *o->value.integer, &width);
     printf(" [%.*s]", width, choice);
     break;
