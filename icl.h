@@ -495,27 +495,6 @@ ICL_API void icl_unload(icl_model *m);
 #define ICL__KERNEL static
 #endif
 
-/* Subnormal numbers, in far tails of softmax and gelu, cost x86 a hundred cycles each and are nothing
- * beside the sums that they go into.  Between these two, this thread rounds them to zero. */
-static unsigned icl__flush_begin(void)
-{
-#if ICL__X86
-  unsigned before = _mm_getcsr();
-  _mm_setcsr(before | 0x8040u);                          /* FTZ, DAZ */
-  return before;
-#else
-  return 0;
-#endif
-}
-static void icl__flush_end(unsigned before)
-{
-#if ICL__X86
-  _mm_setcsr(before);
-#else
-  (void)before;
-#endif
-}
-
 #ifdef __GNUC__
 #define ICL__UNUSED static __attribute__((unused))
 #else
@@ -1414,12 +1393,13 @@ ICL__F8 icl__f8 icl__f8_next_a(const float **a, size_t p, size_t step)
 #endif
 
 #if ICL__SIMD
-/* exp(x) within 2 ulp for -87 <= x <= 88, and clamped to that range: x = n ln 2 + r, |r| < 0.35,
- * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  NaN stays NaN. */
+/* exp(x) within 2 ulp for -80 <= x <= 87, and clamped to that range: x = n ln 2 + r, |r| < 0.35,
+ * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  NaN stays NaN.  The range
+ * keeps softmax and gelu off subnormal numbers, which many processors take a hundred cycles for. */
 ICL__F8 icl__f8 icl__f8_exp(icl__f8 x)
 {
   icl__f8 n, r, p;
-  x = icl__f8_clamp(x, -87.0f, 88.0f);
+  x = icl__f8_clamp(x, -80.0f, 87.0f);
   n = icl__f8_round(icl__f8_mul1(x, 1.44269504f));
   r = icl__f8_fma1(-0.693359375f, n, x);
   r = icl__f8_fma1(2.12194440e-4f, n, r);
@@ -2164,7 +2144,7 @@ static float icl__exp(float x)
   const float shift = 12582912.0f;
   float n, r, p;
   uint32_t u;
-  x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+  x = x < -80.0f ? -80.0f : x > 87.0f ? 87.0f : x;
   n = x * 1.44269504f + shift;
   memcpy(&u, &n, 4);
   memcpy(&n, &u, 4);                         /* rounded where floats are computed in more bits */
@@ -2807,14 +2787,6 @@ static void icl__attention_head(void *arg, int head)
   icl__attend(w->m, p, &t);
 }
 
-/* The same on a thread that is not the caller's. */
-static void icl__attention_task(void *arg, int head)
-{
-  unsigned before = icl__flush_begin();
-  icl__attention_head(arg, head);
-  icl__flush_end(before);
-}
-
 static void icl__attention(const icl_model *m, const icl__pass *p, size_t layer,
                            const icl__acts *a, int trim)
 {
@@ -2825,7 +2797,7 @@ static void icl__attention(const icl_model *m, const icl__pass *p, size_t layer,
   w.m = m; w.p = p; w.layer = layer; w.a = a; w.trim = trim;
   for (w.seq = 0; w.seq < p->n_seq || w.seq == 0; w.seq++) {
     if (w.seq < p->n_seq) icl__cache_tokens(m, p, layer, a->qkv + w.seq * p->T * 3 * C);
-    if (p->threads > 1) p->run(p->user, H, icl__attention_task, &w);
+    if (p->threads > 1) p->run(p->user, H, icl__attention_head, &w);
     else for (h = 0; h < H; h++) icl__attention_head(&w, h);
   }
 }
@@ -2861,7 +2833,6 @@ static void icl__share(void *arg, int i)
   const icl__shares *w = (const icl__shares *)arg;
   size_t j = (size_t)i * w->columns;
   icl__mm g = *w->g;
-  unsigned before;
   if (j >= g.n) return;
   g.n = icl__min(w->columns, g.n - j);
   if (g.half) g.half += j * g.b_col;
@@ -2874,9 +2845,7 @@ static void icl__share(void *arg, int i)
   if (g.after) { g.out += j; g.in += j; }
   g.pack += (size_t)i * w->n_pack;
   g.n_pack = w->n_pack;
-  before = icl__flush_begin();
   w->m->ops->mm(&g);
-  icl__flush_end(before);
 }
 
 /* The product, by several threads where that is worth waking them up and the room to pack is
@@ -3169,12 +3138,10 @@ static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
                                                      : c->positions;
   icl__acts a = icl__ctx_acts(c);
   size_t l, C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims;
-  unsigned before = icl__flush_begin();
   icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, 1, p->T);
   icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * d, positions, p->pos0 + p->T, 0,
              p->n_query);
   for (l = 0; l < (size_t)m->config.n_layer; l++) icl__block(m, p, l, &a);
-  icl__flush_end(before);
 }
 
 /* Row r of the tokens = x, as the model sees it. */
