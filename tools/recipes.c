@@ -8,9 +8,11 @@
 /* ----- models -------------------------------------------------------------------------------- */
 
 #define TINY 3, 2, 64
+#define MEDIUM 6, 4, 64
 #define SMALL 6, 4, 128
 #define STANDARD 12, 8, 256
 
+#define SPARSE "sparse(nnz=2)"
 #define MIX(a, b) #a "*dense + " #b "*sparse(nnz=2)"
 #define WITH_RELU(a, b) #a "*dense + " #b "*relu(hidden=100)"
 #define WITH_CONVEX(a, b) #a "*dense + " #a "*sine + " #b "*convex(dense, sine)"
@@ -25,39 +27,60 @@
 #define GARG_STEPS 500001
 
 static const recipe recipes[] = {
-  {"dense", "dense", PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}, NULL},
-  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}, NULL},
-  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}, NULL},
-  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 12000}, {STANDARD, MILLION}}, NULL},
-  {"sparse", "sparse(nnz=2)", PROBLEM_LINEAR, {{TINY, 24000}, {STANDARD, MILLION}}, NULL},
-  {"dense-small", "dense", PROBLEM_LINEAR, {{SMALL, 4000}, NONE}, NULL},
-  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 5000}, {SMALL, MILLION}}, NULL},
-  {"mix-tiny", MIX(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {TINY, MILLION}}, NULL},
-  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL},
-  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL},
-  {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL},
-  {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL},
-  {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL},
-  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL},
-  {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 2500}, {SMALL, MILLION}}, NULL},
-  {"relu50-tiny", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 2500}, {TINY, MILLION}}, NULL},
-  {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}, NULL},
-  {"sine", "sine", PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}, "both"},
-  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{TINY, 60000}, {STANDARD, MILLION}}, NULL},
-  {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}, "both"},
-  {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}, "both"},
-  {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE, {{TINY, 8000}, {STANDARD, MILLION}}, "both"},
-  {"garg-linear", "garg(dense)", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL},
-  {"garg-sparse", "garg(sparse(nnz=3))", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL},
-  {"garg-relu", "garg(relu(hidden=100))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}, NULL},
-  {"tree", "tree(depth=2)", PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL},
-  {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}, NULL},
-  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL},
-  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL},
-  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL},
-  {"pool", POOL("dense"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL},
-  {"noises", NOISES, PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL},
-  {"noises", NOISES, PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL}
+  {"dense", "dense", PROBLEM_LINEAR, {{MEDIUM, 10000}, {STANDARD, MILLION}}, NULL, 0.004f},
+  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, {{MEDIUM, 4000}, {STANDARD, MILLION}}, "mix-start",
+   0.001f},
+  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, {{MEDIUM, 10000}, {STANDARD, MILLION}}, "mix-start",
+   0.001f},
+  {"mix-start", MIX(0.5, 0.5), PROBLEM_LINEAR, {{MEDIUM, 15000}, NONE}, "start", 0.001f},
+  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{MEDIUM, 4000}, {STANDARD, MILLION}}, "mix-start",
+   0.001f},
+  {"sparse", SPARSE, PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "start", 0.001f},
+  {"start", SPARSE, PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, NULL, 0.002f},
+  {"dense-tiny", "dense", PROBLEM_LINEAR, {{TINY, 12000}, NONE}, NULL, 0.008f},
+  {"dense-small", "dense", PROBLEM_LINEAR, {{SMALL, 4000}, NONE}, NULL, 0.004f},
+  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 5000}, {SMALL, MILLION}}, NULL, 0.004f},
+  {"mix-tiny", MIX(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {TINY, MILLION}}, NULL, 0.008f},
+  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL, 0.008f},
+  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL, 0.008f},
+  {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL,
+   0.008f},
+  {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL,
+   0.008f},
+  {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL,
+   0.008f},
+  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL, 0.008f},
+  {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 2500}, {SMALL, MILLION}}, NULL,
+   0.004f},
+  {"relu50-tiny", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 2500}, {TINY, MILLION}}, NULL,
+   0.008f},
+  {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}, NULL, 0.004f},
+  {"sine", "sine", PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both", 0.001f},
+  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{MEDIUM, 40000}, {STANDARD, MILLION}}, NULL,
+   0.002f},
+  {"sine-tiny", "sine", PROBLEM_WAVE, {{TINY, 8000}, NONE}, "both-tiny", 0.004f},
+  {"both-tiny", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{TINY, 60000}, NONE}, NULL, 0.004f},
+  {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both",
+   0.001f},
+  {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}},
+   "both",
+   0.001f},
+  {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both",
+   0.001f},
+  {"garg-linear", "garg(dense)", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0},
+  {"garg-sparse", "garg(sparse(nnz=3))", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0},
+  {"garg-relu", "garg(relu(hidden=100))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}},
+   NULL, 0},
+  {"tree", "tree(depth=2)", PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL, 0.008f},
+  {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0},
+  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL, 0.008f},
+  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL,
+   0.008f},
+  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL,
+   0.008f},
+  {"pool", POOL("dense"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL, 0.008f},
+  {"noises", NOISES, PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL, 0.008f},
+  {"noises", NOISES, PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0}
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -80,24 +103,29 @@ const recipe *find_recipe(scale s, const char *name)
 /* ----- training ------------------------------------------------------------------------------ */
 
 static const shape shapes[2][N_PROBLEMS] = {
-  {{8, 17, 6}, {1, 17, 16}, {8, 17, 6}, {8, 17, 6}, {8, 17, 8}},
-  {{20, 41, 16}, {1, 41, 16}, {20, 41, 20}, {20, 101, 50}, {8, 17, 8}}
+  {{8, 17, 6}, {8, 10, 6}, {1, 17, 16}, {8, 17, 6}, {8, 17, 6}, {8, 17, 8}},
+  {{20, 41, 16}, {20, 41, 16}, {1, 41, 16}, {20, 41, 20}, {20, 101, 50}, {8, 17, 8}}
 };
 
 shape problem_shape(scale s, problem p) { return shapes[s][p]; }
 
 /* Muon on the blocks, cosine to 0, first weights of variance 1 / width; inputs one by one over the
- * first steps.  Twice the width takes half the learning rate. */
-static void laptop_training(icl_train_options *o)
+ * first steps.  Short prompts are a first stage: its model has room for long ones, its cosine ends
+ * at a fifth. */
+static void laptop_training(icl_train_options *o, const recipe *r)
 {
   o->batch = 64;
   o->optimizer = ICL_MUON;
-  o->lr = (o->model.n_dims == 1 ? 0.256f : 0.512f) / (float)o->model.n_embd;
+  o->lr = r->lr;
   o->schedule = ICL_LR_COSINE;
   o->warmup = 300;
   o->clip = 1;
   o->init_sd = 1 / sqrtf((float)o->model.n_embd);
-  if (o->model.n_dims == 1) return;
+  if (r->problem == PROBLEM_SHORT) {
+    o->lr_end = 0.2f;
+    o->model.n_positions = 2 * problem_shape(LAPTOP, PROBLEM_LINEAR).pairs - 1;
+  }
+  if (o->model.n_dims == 1 || r->from) return;
   o->dims_start = 2;
   o->dims_every = 300;
 }
@@ -150,7 +178,7 @@ icl_train_options recipe_options(scale s, const recipe *r, uint64_t seed)
   o.pairs = dims.pairs;
   o.steps = r->at[s].steps;
   o.seed = seed;
-  if (s == LAPTOP) laptop_training(&o);
+  if (s == LAPTOP) laptop_training(&o, r);
   else if (r->problem == PROBLEM_GARG || r->problem == PROBLEM_GARG_LONG) garg_training(&o);
   else if (r->problem == PROBLEM_POOL) raventos_training(&o);
   else yadlowsky_training(&o);

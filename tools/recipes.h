@@ -12,6 +12,7 @@ typedef enum scale { LAPTOP, PAPER } scale;
 /* Which problem a model is trained on decides inputs, pairs and schedule. */
 typedef enum problem {
   PROBLEM_LINEAR,                  /* linear and ReLU: d = 8, 17 pairs; d = 20, 41 pairs      */
+  PROBLEM_SHORT,                   /* laptop: the same with 10 pairs, a first stage           */
   PROBLEM_WAVE,                    /* d = 1: 17 pairs; 41 pairs                               */
   PROBLEM_GARG,                    /* as linear; the recipe of Garg et al.                    */
   PROBLEM_GARG_LONG,               /* the same with 101 pairs                                 */
@@ -28,6 +29,7 @@ typedef struct recipe {
   problem problem;
   recipe_size at[2];               /* laptop, paper                                           */
   const char *from;                /* laptop: name of the model it starts from, or NULL       */
+  float lr;                        /* laptop: peak of the learning rate                       */
 } recipe;
 
 /* The i-th recipe of a scale, NULL past the last; the one of that name, NULL where there is none. */

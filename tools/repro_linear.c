@@ -118,12 +118,16 @@ static void make_fig2(repro *r)
 
 static void make_fig7(repro *r)
 {
-  static const char *const models[][2] = {
+  static const char *const laptop[][2] = {
+    {"relu", "w = 0 (ReLU)"}, {"relu25", "w = 0.25"}, {"relu50", "w = 0.5"},
+    {"relu75", "w = 0.75"}, {"dense-tiny", "w = 1 (dense)"}, {NULL, NULL}
+  };
+  static const char *const paper[][2] = {
     {"relu", "w = 0 (ReLU)"}, {"relu25", "w = 0.25"}, {"relu50", "w = 0.5"},
     {"relu75", "w = 0.75"}, {"dense", "w = 1 (dense)"}, {NULL, NULL}
   };
   make_mixtures(r, "fig7", "Fig 7: models of w dense + (1 - w) ReLU networks", "relu(hidden=100)",
-                "(b) on ReLU networks", RELU_MIX_TASK, models);
+                "(b) on ReLU networks", RELU_MIX_TASK, r->scale == LAPTOP ? laptop : paper);
 }
 
 /* Figures 8 and 9: the same mixture at several sizes. */
@@ -151,7 +155,7 @@ static void make_fig8(repro *r)
 {
   static const char *const laptop[][2] = {
     {"mix-tiny", "3 layers, width 64"}, {"dense-small", "6 layers, dense only"},
-    {"mix-small", "6 layers, width 128"}, {NULL, NULL}
+    {"mix", "6 layers, 64, longer"}, {"mix-small", "6 layers, width 128"}, {NULL, NULL}
   };
   static const char *const paper[][2] = {
     {"mix-tiny", "3 layers, width 64"}, {"mix-small", "6 layers, width 128"},
@@ -235,7 +239,7 @@ static void draw_sweep(repro *r, const sweep *w, int n)
     add_series(f, names[i], PLOT_CURVE, n, w->nnz, w->error[order[i]], NULL, NULL);
   p->y_to = 1.1;
   p = add_panel(f, "nonzero coefficients", "normalised squared difference",
-                "(b) mixture to dense (black), to sparse");
+                "(b) to dense (black), to sparse");
   add_series(f, "mixture - dense", PLOT_CURVE, n, w->nnz, w->to_dense, NULL, NULL);
   add_series(f, "mixture - sparse", PLOT_CURVE, n, w->nnz, w->to_sparse, NULL, NULL);
   p->y_to = 1.1;

@@ -234,7 +234,9 @@ static void make_noise(repro *r)
 
 static void make_rare(repro *r)
 {
-  static const char *const models[] = {"mix", "mix90", "mix98"};
+  static const char *const small[] = {"mix-tiny", "mix90", "mix98"};
+  static const char *const large[] = {"mix", "mix90", "mix98"};
+  const char *const *models = r->scale == LAPTOP ? small : large;
   static const char *const names[] = {"sparse 50 %", "sparse 10 %", "sparse 2 %"};
   const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
   static const char *const tasks[] = {"dense", "sparse(nnz=2)"};

@@ -200,7 +200,7 @@ static void alpha_figure(repro *r, const contest *c, const char *name, const cha
   }
   for (j = 0; j < c->n; j++)
     add_series(f, c->names[j], PLOT_CURVE, N_ALPHAS, alpha, e[j], NULL, NULL);
-  p->y_to = 0.6;
+  p->y_to = 0.8;
   finish_figure(r, f);
 }
 

@@ -12,8 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, '..', '..'))
 OUT = os.path.join(ROOT, 'build', 'web')
 LIMIT = 1_500_000
-MODELS = {'curves': 'examples/models', 'line': 'examples/paper/models', 'sine': 'examples/paper/models',
-          'both': 'examples/paper/models'}
+MODELS = {'curves': 'examples/models/curves', 'line': 'examples/paper/models/line',
+          'sine': 'examples/paper/models/sine-tiny', 'both': 'examples/paper/models/both'}   # two large ones do not fit
 
 
 def run(*command):
@@ -45,8 +45,8 @@ def main():
     if not shutil.which(os.environ.get('WASM_CLANG', 'clang-14')):
         raise SystemExit('web: needs clang-14 with wasi-libc and libclang-rt-14-dev-wasm32 (or WASM_CLANG)')
     data = block('engine', engine())
-    for name, folder in MODELS.items():
-        path = os.path.join(ROOT, folder, name + '.safetensors')
+    for name, file in MODELS.items():
+        path = os.path.join(ROOT, file + '.safetensors')
         small = os.path.join(OUT, name + '.safetensors')
         run('build/icl', 'quantize', path, '--dtype', 'i8', '--force', '-o', small)
         small = read(small)
