@@ -506,7 +506,7 @@ static void icl__advise(void *block, size_t bytes)
 }
 
 /* The slopes in far tails of softmax and gelu are subnormal numbers: nothing beside the sums that
- * they go into, and a hundred cycles each on x86.  Between these two, this thread has zeros there. */
+ * they go into, and a hundred cycles each on x86.  Between these two a thread has zeros there. */
 static unsigned icl__flush_begin(void)
 {
 #if ICL__X86
