@@ -36,10 +36,12 @@ static void list_all(scale s)
   int i;
   for (i = 0; (row = figure_at(i)) != NULL; i++) printf("%-12s %s\n", row->name, row->about);
   printf("\nModels (%s scale):\n", s == LAPTOP ? "laptop" : "paper");
-  for (i = 0; (what = recipe_at(s, i)) != NULL; i++)
-    printf("%-13s %2d layers, %d heads, width %3d, %7ld steps: %s\n", what->name,
+  for (i = 0; (what = recipe_at(s, i)) != NULL; i++) {
+    const char *from = s == LAPTOP ? what->from : NULL;
+    printf("%-13s %2d layers, %d heads, width %3d, %7ld steps%s%s: %s\n", what->name,
            what->at[s].n_layer, what->at[s].n_head, what->at[s].n_embd, (long)what->at[s].steps,
-           what->task);
+           from ? " from " : "", from ? from : "", what->task);
+  }
 }
 
 static void train_all(const repro *r)
