@@ -64,7 +64,7 @@ help:
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
 	@echo 'make web        build/icl.html: drag points, see the curve; web-test tests it in Chromium'
-	@echo 'make models     examples/models from scratch (about an hour)'
+	@echo 'make models     examples/models from scratch (some 40 minutes)'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
 .PHONY: all demo test clean golden torch data compile sanitize platforms mcu models web web-test bench help

@@ -12,9 +12,10 @@
  *       icl_run run = {0};
  *       icl_trainer *t = NULL;
  *       icl_report why;
- *       o.task = "0.5*dense + 0.5*sparse(nnz=2)";
- *       o.model.n_dims = 5; o.model.n_layer = 3; o.model.n_head = 2; o.model.n_embd = 64;
- *       o.pairs = 16; o.steps = 2000; o.lr = 1e-3f; o.threads = 2;
+ *       o.task = "0.5*dense + 0.5*sparse(nnz=1)";
+ *       o.model.n_dims = 3; o.model.n_layer = 3; o.model.n_head = 2; o.model.n_embd = 32;
+ *       o.pairs = 16; o.steps = 3000; o.threads = 2;
+ *       o.lr = 3e-3f; o.schedule = ICL_LR_COSINE; o.warmup = 200; o.clip = 1; o.init_sd = 0.18f;
  *       run.model_path = "mine.safetensors";
  *       if (icl_trainer_new(&t, &o, &why) || icl_train_run(t, &run, NULL, &why)) puts(why.text);
  *       icl_trainer_delete(t);
@@ -249,9 +250,11 @@ ICL_API int icl_function_class(const float *f);
  * A.3).  Without pairs all of them say 0, but
  * bayes of a pool the mean of its members.
  *
- *     ols            least squares; of all solutions the one of least norm (any k, any rank)
+ *     ols            least squares; of all solutions the one of least norm.  Any k, any rank;
+ *                    directions below max(k, d) 2^-23 of the largest count as rounding of floats
  *     ridge:L        min |y - X w|^2 + L |w|^2, L > 0
- *     lasso:A        min |y - X w|^2 / (2 k) + A |w|_1, A >= 0, no intercept
+ *     lasso:A        min |y - X w|^2 / (2 k) + A |w|_1, A >= 0, no intercept; at most 100,000
+ *                    sweeps, as in the code of Garg et al.
  *     knn:K          mean of the K nearest y's, of all where there are fewer
  *     avg            w = mean(x_i y_i)
  *     zero           0
@@ -330,8 +333,11 @@ ICL_API icl_error icl_bayes_curve(const icl_task *task, double soft, int n, int 
 /* ----- training ------------------------------------------------------------------------------- */
 
 /* Learning rate at update t of N after W steps of linear warm-up:
- * constant: lr;  inverse square root (Praxis): lr sqrt(W / t);  cosine: from lr to lr_end lr. */
-typedef enum icl_schedule { ICL_LR_CONSTANT, ICL_LR_INVERSE_SQRT, ICL_LR_COSINE } icl_schedule;
+ * constant: lr;  inverse square root (Praxis): lr sqrt(W / t);  cosine, linear: from lr down to
+ * lr_end lr at the last (linear with W = N / 2 is the triangle of Raventos et al.). */
+typedef enum icl_schedule {
+  ICL_LR_CONSTANT, ICL_LR_INVERSE_SQRT, ICL_LR_COSINE, ICL_LR_LINEAR
+} icl_schedule;
 
 /* Adam for all tensors; or Muon for the matrices of the blocks and Adam for the rest (formulas at
  * icl__muon_step): leaves the plateau of in-context learning in fewer steps. */
@@ -350,7 +356,7 @@ typedef struct icl_train_options {
   icl_schedule schedule;   /* (constant)                                                         */
   float lr;                /* (1e-4)                                                             */
   int64_t warmup;          /* steps (0; inverse square root: 5000)                               */
-  float lr_end;            /* cosine: share of lr that is left at the end (0)                    */
+  float lr_end;            /* cosine, linear: share of lr that is left at the end (0)            */
   icl_optimizer optimizer; /* (Adam)                                                             */
   float momentum;          /* Muon's (0.95)                                                      */
   float beta1, beta2;      /* Adam (0.9, 0.999)                                                  */
@@ -414,8 +420,8 @@ ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
 
 /* Training state to a file, whole or not at all (temporary file, fsync, rename, fsync of the
  * folder), and back.  A run that is resumed goes on to the same bits.  STATE: the
- * file is of a run with other options; threads may differ, and steps if the schedule is not
- * cosine.  FORMAT, DIGEST: damaged. */
+ * file is of a run with other options; threads may differ, and steps if the schedule is neither
+ * cosine nor linear.  FORMAT, DIGEST: damaged. */
 ICL_API icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r);
 ICL_API icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r);
 
@@ -1953,11 +1959,11 @@ static void icl__fit_ols(icl__fit *f)
 /* ----- ridge -------------------------------------------------------------------------------- */
 
 /* Row i of A = L D L' and of z = L^-1 rhs.  On entry row i of l holds A's and z[i] holds rhs[i];
- * the rows before it are done.  A pivot that is lost to rounding counts as infinite. */
-static void icl__ldl_row(icl__fit *f, int i)
+ * the rows before it are done.  A is positive semidefinite plus at least `least` on the diagonal,
+ * so no pivot is below that, whatever rounding says. */
+static void icl__ldl_row(icl__fit *f, int i, double least)
 {
   double *row = f->l + i * f->stride, pivot = row[i], z = f->z[i];
-  double least = 1e-14 * row[i];
   int j;
   for (j = 1; j < i; j++) row[j] -= icl__fit_dot(row, f->l + j * f->stride, j);
   for (j = 0; j < i; j++) {
@@ -1966,7 +1972,7 @@ static void icl__ldl_row(icl__fit *f, int i)
     pivot -= u * row[j];
     z -= row[j] * f->z[j];
   }
-  f->inverse[i] = pivot > least ? 1 / pivot : 0;
+  f->inverse[i] = 1 / (pivot > least ? pivot : least);
   f->z[i] = z;
 }
 
@@ -2024,7 +2030,7 @@ static void icl__fit_ridge(icl__fit *f, double lambda)
       f->l[i * n + i] += lambda;
       f->z[i] = icl__moment(f, i);
     }
-    icl__ldl_row(f, i);
+    icl__ldl_row(f, i, lambda);
   }
   icl__ldl_back(f, n);
   if (n < f->d) icl__fit_back(f, f->c, 1);
@@ -2060,13 +2066,12 @@ static double icl__lasso_step(icl__fit *f, int j, double alpha)
   return fabs(change) * sqrt(g[j]);
 }
 
-/* Sweeps over all coordinates until one moves no prediction by more than tolerance, at most
- * 2000 times. */
-static void icl__lasso_sweeps(icl__fit *f, double alpha, double tolerance)
+/* Sweeps over all coordinates until one moves no prediction by more than tolerance. */
+static void icl__lasso_sweeps(icl__fit *f, double alpha, double tolerance, int most)
 {
   double largest = tolerance + 1;
   int sweep, j;
-  for (sweep = 0; sweep < 2000 && largest > tolerance; sweep++)
+  for (sweep = 0; sweep < most && largest > tolerance; sweep++)
     for (j = 0, largest = 0; j < f->d; j++) {
       double moved = icl__lasso_step(f, j, alpha);
       if (moved > largest) largest = moved;
@@ -2083,8 +2088,8 @@ static void icl__fit_lasso(icl__fit *f, double alpha)
   memset(f->w, 0, (size_t)f->d * sizeof *f->w);
   icl__fit_moments(f, 1.0 / f->k);
   for (j = 0; j < f->d; j++) if (fabs(f->xy[j]) > start) start = fabs(f->xy[j]);
-  for (j = 0; j < 40 && (start /= 2) > alpha; j++) icl__lasso_sweeps(f, start, 1e-4 * size);
-  icl__lasso_sweeps(f, alpha, 1e-7 * size);
+  for (j = 0; j < 40 && (start /= 2) > alpha; j++) icl__lasso_sweeps(f, start, 1e-4 * size, 1000);
+  icl__lasso_sweeps(f, alpha, 1e-7 * size, 100000);
 }
 
 /* ----- bayes: the prior --------------------------------------------------------------------- */
@@ -2309,8 +2314,6 @@ static const float *icl__bayes_query(const icl__fit *f, int k, int j)
   return k < f->n && f->m ? f->x + k * f->d : NULL;
 }
 
-static double icl__log_of_inverse(double inverse) { return inverse > 0 ? -log(inverse) : 0; }
-
 /* Covariance of f(a) and f(b): linear a.b, and of a ReLU network of any width
  * |a||b| / (pi d) (sin t + (pi - t) cos t), t the angle between them (Cho and Saul 2009). */
 static double icl__kernel(const icl__fit *f, const icl__prior *p, const float *a, const float *b)
@@ -2359,7 +2362,7 @@ static void icl__bayes_process(icl__fit *f, const icl__prior *p, int to)
   for (i = 0; i <= to; i++) {
     if (i < f->n) {
       icl__process_row(f, p, i);
-      icl__ldl_row(f, i);
+      icl__ldl_row(f, i, p->noise);
     }
     if (i >= f->from) {
       double weight = p->log_weight - 0.5 * (energy + log_det);
@@ -2368,7 +2371,7 @@ static void icl__bayes_process(icl__fit *f, const icl__prior *p, int to)
     }
     if (i == f->n) break;
     energy += f->z[i] * f->z[i] * f->inverse[i];
-    log_det += icl__log_of_inverse(f->inverse[i]);
+    log_det -= log(f->inverse[i]);
   }
 }
 
@@ -2382,9 +2385,9 @@ static void icl__bayes_rows(icl__fit *f, const icl__prior *p, int from)
     for (j = 0; j <= i; j++) row[j] = gram[f->index[j]];
     row[i] += p->noise / p->linear;
     f->z[i] = f->xy[f->index[i]];
-    icl__ldl_row(f, i);
+    icl__ldl_row(f, i, p->noise / p->linear);
     f->energy[i + 1] = f->energy[i] + f->z[i] * f->z[i] * f->inverse[i];
-    f->log_det[i + 1] = f->log_det[i] + icl__log_of_inverse(f->inverse[i]);
+    f->log_det[i + 1] = f->log_det[i] - log(f->inverse[i]);
   }
 }
 
@@ -4226,7 +4229,7 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   if (o->pairs < 1 || o->pairs > ICL__MAX_PAIRS) bad = "pairs";
   else if (o->batch < 1 || o->batch > ICL__MAX_BATCH) bad = "batch";
   else if (o->steps < 1 || o->steps > (int64_t)1 << 40) bad = "steps";
-  else if ((unsigned)o->schedule > ICL_LR_COSINE) bad = "schedule";
+  else if ((unsigned)o->schedule > ICL_LR_LINEAR) bad = "schedule";
   else if (!(o->lr > 0.0f && o->lr < 10.0f)) bad = "lr";
   else if (o->warmup < 0) bad = "warmup";
   else if (!(o->lr_end >= 0.0f && o->lr_end <= 1.0f)) bad = "lr_end";
@@ -4518,7 +4521,7 @@ static float icl__lr_now(const icl_trainer *t)
   if (o->schedule == ICL_LR_CONSTANT) return o->lr;
   x = (double)(s - o->warmup) / (double)(o->steps > o->warmup ? o->steps - o->warmup : 1);
   if (x > 1) x = 1;
-  x = 0.5 * (1 + cos(3.14159265358979 * x));
+  x = o->schedule == ICL_LR_LINEAR ? 1 - x : 0.5 * (1 + cos(3.14159265358979 * x));
   return (float)(lr * ((double)o->lr_end + (1 - (double)o->lr_end) * x));
 }
 
@@ -4933,7 +4936,8 @@ static uint64_t icl__run_identity(const icl_trainer *t)
   h = icl__digest_float(h, o->sampling.y_scale == 1.0f ? 0.0f : o->sampling.y_scale);
   h = icl__digest_int(h, o->pairs);
   h = icl__digest_int(h, o->batch);
-  h = icl__digest_int(h, o->schedule == ICL_LR_COSINE ? o->steps : 0);
+  h = icl__digest_int(h, o->schedule == ICL_LR_COSINE || o->schedule == ICL_LR_LINEAR ? o->steps
+                                                                                        : 0);
   h = icl__digest_int(h, (int64_t)o->schedule);
   h = icl__digest_float(h, o->lr);
   h = icl__digest_int(h, o->warmup);

@@ -351,6 +351,7 @@ ok "eval: --median" says out '^k,model,model_median$'
 run $ask --pairs 2 --baselines ols --plot "$t/p.svg"
 ok "eval: SVG" grep -q '^<svg' "$t/p.svg"
 ok "eval: SVG has its labels" grep -q 'pairs in context' "$t/p.svg"
+misused "eval: --log-y without --plot" $ask --pairs 2 --log-y
 run $ask --pairs 2 --baselines ols --plot "$t/p.png" --log-y
 png_ok() { [ "$(head -c 8 "$t/p.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]; }
 if grep -q 'builds with libstb-dev' "$t/err" 2>/dev/null; then skip "eval: PNG, built without libstb-dev"
@@ -509,6 +510,8 @@ run $small --steps 60 -o "$t/m" --force
 ok "train: --force" exits 0
 run $small --steps 60 -o "$t/m3" --threads 3
 ok "train: the same for any number of threads" same "$t/m" "$t/m3"
+run $small --steps 60 -o "$t/m5" --schedule linear --warmup 30
+ok "train: --schedule linear" eval 'exits 0 && ! same "$t/m" "$t/m5"'
 run $small --steps 60 -o "$t/m4" --lr 0.01
 ok "train: options matter" eval '! same "$t/m" "$t/m4"'
 refuses "train --from: no model" "$t/none" train --from "$t/none" --task dense --pairs 6 --steps 1 -o "$t/f"
@@ -526,6 +529,7 @@ misused "train: no task" train --dims 2 --pairs 3 --steps 1 -o "$t/q"
 misused "train: no output" train --task dense --dims 2 --pairs 3 --steps 1
 misused "train: unknown task" train --task dens --dims 2 --pairs 3 --steps 1 -o "$t/q"
 misused "train: heads" $small --steps 1 -o "$t/q" --heads 3
+misused "train: --lr-end without a schedule that ends" $small --steps 1 -o "$t/q" --lr-end 0.1
 misused "train: operand" $small --steps 1 -o "$t/q" more
 ok "train: bad usage writes nothing" test ! -e "$t/q"
 run $small --steps 1 -o "$t/none/q"

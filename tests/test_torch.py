@@ -374,6 +374,8 @@ def test_schedules():
     assert near(train_torch.learning_rate(r, 0), 0.25) and near(train_torch.learning_rate(r, 3), 1)
     assert near(train_torch.learning_rate(r, 8), 0.1 + 0.9 * 0.5)
     assert near(train_torch.learning_rate(r, 13), 0.1)
+    assert near(train_torch.learning_rate(r | {"schedule": "linear"}, 8), 0.1 + 0.9 * 0.5)
+    assert near(train_torch.learning_rate(r | {"schedule": "linear"}, 13), 0.1)
     assert near(train_torch.learning_rate(r | {"schedule": "inverse-sqrt"}, 15), 0.5)
     assert near(train_torch.learning_rate(r | {"schedule": "constant"}, 15), 1)
     assert [train_torch.curriculum(r, s) for s in (0, 1, 2, 3, 9)] == [(3, 4), (3, 4), (4, 4), (4, 6), (5, 9)]

@@ -1639,12 +1639,13 @@ TEST(clipping_is_scaling)
 /* lr of the update that comes after `done` of them, by its formula. */
 static double lr64(const icl_train_options *o, int64_t done)
 {
-  double s = (double)done + 1, W = (double)o->warmup, N = (double)o->steps, lr = (double)o->lr;
+  double s = (double)done + 1, W = (double)o->warmup, N = (double)o->steps, lr = (double)o->lr, x;
   if (s <= W) return lr * s / W;
   if (o->schedule == ICL_LR_CONSTANT) return lr;
   if (o->schedule == ICL_LR_INVERSE_SQRT) return lr * sqrt(W / s);
-  return lr * ((double)o->lr_end + (1 - (double)o->lr_end) * 0.5
-               * (1 + cos(3.14159265358979323846 * (s - W) / (N - W))));
+  x = o->schedule == ICL_LR_LINEAR ? (N - s) / (N - W)
+                                   : 0.5 * (1 + cos(3.14159265358979323846 * (s - W) / (N - W)));
+  return lr * ((double)o->lr_end + (1 - (double)o->lr_end) * x);
 }
 
 static float lr_at(icl_trainer *t, int64_t done)
@@ -1666,7 +1667,8 @@ TEST(schedules)
     {ICL_LR_INVERSE_SQRT, 1, 100, 0}, {ICL_LR_INVERSE_SQRT, 100, 20000, 0},
     {ICL_LR_COSINE, 0, 100, 0},
     {ICL_LR_COSINE, 10, 1000, 0.1f}, {ICL_LR_COSINE, 500, 20000, 0}, {ICL_LR_COSINE, 100, 100, 0},
-    {ICL_LR_COSINE, 200, 100, 0.5f}, {ICL_LR_COSINE, 0, 1, 0.25f}
+    {ICL_LR_COSINE, 200, 100, 0.5f}, {ICL_LR_COSINE, 0, 1, 0.25f},
+    {ICL_LR_LINEAR, 0, 100, 0}, {ICL_LR_LINEAR, 50, 100, 0.1f}, {ICL_LR_LINEAR, 200, 100, 0}
   };
   size_t i;
   int64_t s;
@@ -1686,7 +1688,7 @@ TEST(schedules)
       CHECK_NEAR(lr_at(t, o.warmup - 1), o.lr, 1e-9);                    /* the peak */
       CHECK_NEAR(lr_at(t, 4 * o.warmup - 1), o.lr / 2, 1e-9);
     }
-    if (o.schedule == ICL_LR_COSINE && o.steps > o.warmup) {
+    if (o.schedule >= ICL_LR_COSINE && o.steps > o.warmup) {
       CHECK_NEAR(lr_at(t, o.steps - 1), o.lr * o.lr_end, 1e-9);
       CHECK_NEAR(lr_at(t, 3 * o.steps), o.lr * o.lr_end, 1e-9);          /* and stays there */
     }
@@ -2511,7 +2513,7 @@ static const char *spoil(icl_train_options *o, int i)
     case 5:  o->batch = INT32_MAX; return "batch";
     case 6:  o->steps = 0; return "steps";
     case 7:  o->steps = -5; return "steps";
-    case 8:  o->schedule = (icl_schedule)3; return "schedule";
+    case 8:  o->schedule = (icl_schedule)4; return "schedule";
     case 9:  o->lr = -1e-3f; return "lr";
     case 10: o->lr = NAN; return "lr";
     case 11: o->lr = INFINITY; return "lr";

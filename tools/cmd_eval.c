@@ -189,6 +189,7 @@ static int run(int argc, char **argv)
   char *list, *others;
   int i;
   memset(&v, 0, sizeof v);
+  v.unit = 1;
   v.prompts = 1280;                /* as in Garg et al. */
   v.sampling.x_scale = v.sampling.y_scale = 1;
   v.threads = processors(ICL_MAX_THREADS);
@@ -196,6 +197,7 @@ static int run(int argc, char **argv)
   models[0] = load_model(q.model);
   add_model(&v, "model", models[0]);
   if (!q.task) q.task = models[0]->task;
+  if (q.log_y && !q.picture) usage_error(&cmd_eval, "--log-y is for --plot");
   set_task(&v, q.task);
   v.pairs = count_pairs(&models[0]->config, v.pairs);
   others = q.others ? join(q.others, "") : NULL;

@@ -1,8 +1,7 @@
 /* icl quantize: a checkpoint with smaller weights, and what that costs.
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
-#include "common.h"
-#include "icl_train.h"
+#include "evaluate.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Prompts come from the stream of random numbers that icl eval reads. */
-#define EVAL_STREAM ((uint64_t)1 << 47)
 
 /* ----- the file ------------------------------------------------------------------------------ */
 

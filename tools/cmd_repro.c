@@ -87,7 +87,7 @@ static int run(int argc, char **argv)
   {
     const option table[] = {
       OPT_CHOICE("--scale", SCALE_CHOICES, &size,
-                 "an evening on two cores, or the papers' recipes to the letter"),
+                 "an evening on two cores, or the papers' recipes"),
       OPT_TEXT("--dir", "DIR", &r.dir,
                "where figures go, and models into DIR/models;\n"
                "examples/paper of the repository has all models"),

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCHEDULE_CHOICES "constant|inverse-sqrt|cosine"
+#define SCHEDULE_CHOICES "constant|inverse-sqrt|cosine|linear"
 #define OPTIMIZER_CHOICES "adam|muon"
 
 /* ----- the command --------------------------------------------------------------------------- */
@@ -52,7 +52,7 @@ static settings parse_settings(int argc, char **argv)
     OPT_INT("--dims", "d", &m->n_dims, 1, 4096, "(required) inputs of a function"),
     OPT_INT("--pairs", "P", &o->pairs, 1, 1 << 20, "(required) pairs of a prompt"),
     OPT_COUNT("--steps", "N", &o->steps, 1, "(required) optimizer steps"),
-    OPT_TEXT("-o", "OUT", &s.t.out, "(required) the checkpoint to write, OUT.safetensors"),
+    OPT_TEXT("-o", "OUT", &s.t.out, "(required) the checkpoint to write, e.g. mine.safetensors"),
     OPT_FLAG("--resume", &s.t.resume, "go on from the training state OUT.state, if it is there"),
     OPT_FLAG("--force", &s.t.force, "overwrite OUT and OUT.state"),
     OPT_COUNT("--save-every", "N", &s.t.save_every, 1, "steps between saves"),
@@ -82,7 +82,7 @@ static settings parse_settings(int argc, char **argv)
     OPT_CHOICE("--schedule", SCHEDULE_CHOICES, &s.schedule, "of the learning rate"),
     OPT_COUNT("--warmup", "N", &o->warmup, 0,
               "steps of linear warm-up; inverse-sqrt has 5000 otherwise"),
-    OPT_REAL("--lr-end", "SHARE", &o->lr_end, 0, 1, "cosine: of R, at the last step"),
+    OPT_REAL("--lr-end", "SHARE", &o->lr_end, 0, 1, "cosine, linear: of R, at the last step"),
     OPT_CHOICE("--optimizer", OPTIMIZER_CHOICES, &s.optimizer,
                "Adam; or Muon for the matrices of the blocks"),
     OPT_REAL("--momentum", "M", &o->momentum, TINY_REAL, 0.999999, "Muon"),
@@ -153,6 +153,8 @@ static void check_settings(const training *s)
     usage_error(&cmd_train, "--pairs-start and --pairs-every go together");
   if (icl_task_parse(&task, o->task, o->model.n_dims, NULL, 0, &r))
     usage_error(&cmd_train, "--task, character %zu: %s", r.offset + 1, r.text);
+  if (o->lr_end > 0 && (o->schedule == ICL_LR_CONSTANT || o->schedule == ICL_LR_INVERSE_SQRT))
+    usage_error(&cmd_train, "--lr-end is for --schedule cosine or linear");
   if (s->resume && s->force) usage_error(&cmd_train, "--resume and --force contradict each other");
 }
 
@@ -176,7 +178,7 @@ static int run(int argc, char **argv)
 
 const command cmd_train = {
   "train", "trains a model",
-  "--task SPEC --dims d --pairs P --steps N -o OUT.safetensors [options]",
+  "--task SPEC --dims d --pairs P --steps N -o OUT [options]",
   "Trains a transformer on prompts of functions, drawn afresh for every step, and writes it to\n"
   "OUT.  The training state goes to OUT.state.  Ctrl-C or SIGTERM finishes the step, saves and\n"
   "exits with 130; the same command with --resume then ends with the same bits as a run without\n"

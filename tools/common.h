@@ -84,7 +84,7 @@ const char *choice_name(const char *choices, int i, int *width);
 #define STORAGE_CHOICES "f32|f16|bf16|i8"     /* icl_storage                                    */
 #define X_CHOICES "normal|uniform"             /* icl_sampling.x_uniform                       */
 #define BASELINE_HELP \
-  "of ols, ridge:L, lasso:A, knn:K, avg, zero, bayes, bayes:S,\nwith commas between"
+  "of ols, ridge:L, lasso:A, knn:K, avg, zero, tree:D, net:H,\nnet:H:N, bayes, bayes:S, with commas between"
 
 /* ----- ways to end --------------------------------------------------------------------------- */
 

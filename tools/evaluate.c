@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Prompts for evaluation and resamples come from streams that no training step reads. */
-#define EVAL_STREAM ((uint64_t)1 << 47)
 #define RESAMPLE_STREAM (EVAL_STREAM + 1)
 
 enum { PROMPTS_AT_ONCE = 256, RESAMPLES = 1000 };
@@ -125,16 +123,15 @@ static void draw_spread(float *xs, int n, const evaluation *v, worker *w, icl_rn
 }
 
 /* Moves query k into the space that is orthogonal to the first k x's, of which basis holds an
- * orthonormal basis of n. */
-static void make_orthogonal(float *q, const double *basis, int n, const evaluation *v)
+ * orthonormal basis of n, at the same distance from 0. */
+static void make_orthogonal(float *q, const double *basis, int n, int d)
 {
-  const int d = v->task.n_dims;
-  double *u = allocate((size_t)d, sizeof *u), length;
+  double *u = allocate((size_t)d, sizeof *u), before, after;
   int j;
   for (j = 0; j < d; j++) u[j] = (double)q[j];
-  length = project_off(u, basis, n, d);
-  for (j = 0; j < d; j++)
-    q[j] = n < d ? (float)(u[j] * sqrt(d) / length) * v->sampling.x_scale : 0.0f;
+  before = sqrt(dot(u, u, d));
+  after = project_off(u, basis, n, d);
+  for (j = 0; j < d; j++) q[j] = n < d ? (float)(u[j] * before / after) : 0.0f;
   free(u);
 }
 
@@ -154,7 +151,7 @@ static void draw_free(float *xs, float *qs, const evaluation *v, worker *w, icl_
     if (v->xs == X_OVERLAPPING && k)
       memcpy(qs + k * d, xs + icl_rng_below(rng, k) * d, (size_t)d * sizeof *qs);
     if (v->xs != X_ORTHOGONAL) continue;
-    make_orthogonal(qs + k * d, w->basis, n, v);
+    make_orthogonal(qs + k * d, w->basis, n, d);
     if (k < P) n += extend_basis(w->basis, n, xs + k * d, d);
   }
 }
@@ -419,7 +416,7 @@ static double square(double x) { return x * x; }
 static double error_of(const evaluation *v, int i, int prompt, int c)
 {
   const size_t at = (size_t)prompt * (size_t)v->n_k + (size_t)c;
-  return square((double)predictions(v, i)[at] - (double)v->labels[at]);
+  return square((double)predictions(v, i)[at] - (double)v->labels[at]) / v->unit;
 }
 
 double mean_error(const evaluation *v, int i, int c)
@@ -446,7 +443,7 @@ double mean_difference(const evaluation *v, int i, int j, int c)
   double sum = 0;
   int p;
   for (p = 0; p < v->prompts; p++, a += v->n_k, b += v->n_k) sum += square((double)*a - (double)*b);
-  return sum / v->prompts;
+  return sum / v->prompts / v->unit;
 }
 
 /* The means of all resamples; thread i does every threads-th of them. */

@@ -6,11 +6,14 @@
 #include "common.h"
 #include "icl_train.h"
 
+/* Prompts for evaluation come from streams that no training step reads: this one and later ones. */
+#define EVAL_STREAM ((uint64_t)1 << 47)
+
 /* Where x's come from.  Those of Garg et al. 2022 (arXiv 2208.01066, section 4 and appendix B), with
  * x ~ N(0, I) where nothing else is said:
  *     standard        context and query alike
  *     quadrants       the context's x's lie in one random orthant, the query anywhere
- *     orthogonal      the query is orthogonal to the context, |x|^2 = d; none from k = d on
+ *     orthogonal      the query is orthogonal to the context, its length kept; none from k = d on
  *     overlapping     the query is one of the context's x's
  *     half-subspace   all x's in a random subspace of ceil(d / 2) dimensions, E |x|^2 = d
  *     skewed          covariance with eigenvalues 1 / i^2 in a random basis, E |x|^2 = d */
@@ -35,6 +38,7 @@ typedef struct evaluation {
   icl_sampling sampling;
   x_distribution xs;
   uint64_t seed;
+  double unit;                     /* errors are divided by it                                */
   int prompts, pairs;              /* pairs in context: k goes from 0 to pairs                */
   int at;                          /* 1: only k = pairs is wanted                             */
   int threads;
@@ -58,11 +62,11 @@ void free_evaluation(evaluation *v);
 /* Where predictor i's prediction with k pairs (column k - first) of a prompt is. */
 const float *predictions(const evaluation *v, int i);
 
-/* Mean squared error of predictor i in column c; NaN where a query was not defined. */
+/* Mean squared error of predictor i in column c, in units; NaN where a query was not defined. */
 double mean_error(const evaluation *v, int i, int c);
 double median_error(const evaluation *v, int i, int c);
 
-/* E (pred_i - pred_j)^2 in column c. */
+/* E (pred_i - pred_j)^2 in column c, in units. */
 double mean_difference(const evaluation *v, int i, int j, int c);
 
 /* 5 % and 95 % quantiles of the means over 1000 resamples of the prompts: low, high [n][n_k]. */

@@ -17,9 +17,11 @@
 #define WITH_RELU(a, b) #a "*dense + " #b "*relu(hidden=100)"
 #define WITH_CONVEX(a, b) #a "*dense + " #a "*sine + " #b "*convex(dense, sine)"
 
-/* Label noise of Raventos et al., variance 0.25 beside w.x of variance 8, in units of variance 1;
- * of Bai et al., four levels in equal parts. */
+/* Label noise of Raventos et al., variance 0.25 beside w.x of variance 8, in units of variance 1
+ * and as they have it; of Bai et al., four levels in equal parts. */
 #define POOL(class) "noisy(" class ", sd=0.1767767)"
+#define THEIR_POOL(class) "garg(" POOL(class) ")"
+#define BASE 8, 2, 128, 500000
 #define NOISES "noisy(sd=0.1) + noisy(sd=0.25) + noisy(sd=0.5) + noisy(sd=1)"
 
 #define NONE {0, 0, 0, 0}
@@ -74,14 +76,18 @@ static const recipe recipes[] = {
    NULL, 0},
   {"tree", "tree(depth=2)", PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL, 0.008f},
   {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0},
-  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL, 0.008f},
-  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL,
-   0.008f},
-  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL,
-   0.008f},
-  {"pool", POOL("dense"), PROBLEM_POOL, {{TINY, 3000}, {8, 2, 128, 500000}}, NULL, 0.008f},
-  {"noises", NOISES, PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL, 0.008f},
-  {"noises", NOISES, PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0}
+  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f},
+  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f},
+  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f},
+  {"pool", POOL("dense"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f},
+  {"pool4", THEIR_POOL("pool(size=16)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
+  {"pool8", THEIR_POOL("pool(size=256)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
+  {"pool12", THEIR_POOL("pool(size=4096)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
+  {"pool14", THEIR_POOL("pool(size=16384)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
+  {"pool16", THEIR_POOL("pool(size=65536)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
+  {"pool20", THEIR_POOL("pool(size=1048576)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
+  {"pool", THEIR_POOL("dense"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
+  {"noises", NOISES, PROBLEM_LEVELS, {{TINY, 12000}, {STANDARD, 500000}}, NULL, 0.008f}
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -104,8 +110,8 @@ const recipe *find_recipe(scale s, const char *name)
 /* ----- training ------------------------------------------------------------------------------ */
 
 static const shape shapes[2][N_PROBLEMS] = {
-  {{8, 17, 6}, {8, 10, 6}, {1, 17, 16}, {8, 17, 6}, {8, 17, 6}, {8, 17, 8}},
-  {{20, 41, 16}, {20, 41, 16}, {1, 41, 16}, {20, 41, 20}, {20, 101, 50}, {8, 17, 8}}
+  {{8, 17, 6}, {8, 10, 6}, {1, 17, 16}, {8, 17, 6}, {8, 17, 6}, {8, 17, 8}, {8, 17, 6}},
+  {{20, 41, 16}, {20, 41, 16}, {1, 41, 16}, {20, 41, 20}, {20, 101, 50}, {8, 16, 8}, {20, 21, 10}}
 };
 
 shape problem_shape(scale s, problem p) { return shapes[s][p]; }
@@ -157,13 +163,21 @@ static void garg_training(icl_train_options *o)
   o->pairs_every = 2000;
 }
 
-/* Raventos et al.: a triangle up to 1e-3 at half of the run; here its second half is a cosine. */
+/* Raventos et al., and their code: a triangle up to 1e-3 at half of the run. */
 static void raventos_training(icl_train_options *o)
 {
   o->batch = 256;
   o->lr = 1e-3f;
-  o->schedule = ICL_LR_COSINE;
+  o->schedule = ICL_LR_LINEAR;
   o->warmup = o->steps / 2;
+}
+
+/* Bai et al., their GPT-2 decoder: no positions, no curriculum. */
+static void bai_training(icl_train_options *o)
+{
+  o->model.position_embedding_type = ICL_POSITION_NONE;
+  o->batch = 64;
+  o->lr = 1e-4f;
 }
 
 icl_train_options recipe_options(scale s, const recipe *r, uint64_t seed)
@@ -182,6 +196,7 @@ icl_train_options recipe_options(scale s, const recipe *r, uint64_t seed)
   if (s == LAPTOP) laptop_training(&o, r);
   else if (r->problem == PROBLEM_GARG || r->problem == PROBLEM_GARG_LONG) garg_training(&o);
   else if (r->problem == PROBLEM_POOL) raventos_training(&o);
+  else if (r->problem == PROBLEM_LEVELS) bai_training(&o);
   else yadlowsky_training(&o);
   return o;
 }

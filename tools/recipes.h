@@ -5,7 +5,7 @@
 
 #include "icl_train.h"
 
-/* laptop: every claim within an evening on two cores.  paper: the papers' recipes to the letter. */
+/* laptop: every claim within an evening on two cores.  paper: the papers' recipes. */
 typedef enum scale { LAPTOP, PAPER } scale;
 #define SCALE_CHOICES "laptop|paper"
 
@@ -16,7 +16,8 @@ typedef enum problem {
   PROBLEM_WAVE,                    /* d = 1: 17 pairs; 41 pairs                               */
   PROBLEM_GARG,                    /* as linear; the recipe of Garg et al.                    */
   PROBLEM_GARG_LONG,               /* the same with 101 pairs                                 */
-  PROBLEM_POOL,                    /* Raventos et al.: d = 8, 17 pairs at both scales         */
+  PROBLEM_POOL,                    /* Raventos et al.: d = 8; 17 pairs; 16 pairs              */
+  PROBLEM_LEVELS,                  /* Bai et al.: as linear; d = 20, 21 pairs                 */
   N_PROBLEMS
 } problem;
 

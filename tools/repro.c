@@ -78,6 +78,7 @@ evaluation new_evaluation(const repro *r, const char *task, problem p)
   v.task = parse_task(task, s.dims);
   v.sampling.x_scale = v.sampling.y_scale = 1;
   v.seed = r->seed;
+  v.unit = 1;
   v.prompts = r->prompts;
   v.pairs = s.pairs - 1;
   v.threads = r->threads;
@@ -121,7 +122,9 @@ void train_model(const repro *r, const recipe *what)
   icl_model *from;
   training t;
   if (!there || begun) {
-    if (r->no_train) fail(path, "is missing or unfinished");
+    if (r->no_train)
+      fail(path, "is missing or unfinished%s",
+           r->scale == LAPTOP ? "; examples/paper has all" : "");
     make_folder(r->dir);
     make_folder(folder);
     memset(&t, 0, sizeof t);
@@ -131,7 +134,8 @@ void train_model(const repro *r, const recipe *what)
     t.out = path;
     t.resume = 1;
     t.save_every = 1000;
-    fprintf(stderr, "training %s: %s\n", what->name, what->task);
+    fprintf(stderr, "training %s: %s%s\n", what->name, what->task,
+            r->scale == LAPTOP ? " (--dir examples/paper has it)" : "");
     if (!train(&cmd_repro, &t)) exit(EXIT_STOPPED);
     remove(state);
     icl_unload(from);

@@ -8,7 +8,7 @@
 #include "plot.h"
 #include "recipes.h"
 
-enum { MAX_MODELS = 40, MAX_PANELS = 12, MAX_SERIES = 12 };
+enum { MAX_MODELS = 40, MAX_PANELS = 16, MAX_SERIES = 12 };
 
 /* One call of the command. */
 typedef struct repro {

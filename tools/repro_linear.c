@@ -55,18 +55,31 @@ static void make_fig1(repro *r)
 
 /* ----- learning curves ------------------------------------------------------------------------ */
 
+/* Of all models over all k, for the axis: those of exact optima are as good as zero. */
+static double least_error(const evaluation *v)
+{
+  double least = INFINITY;
+  int i, c;
+  for (i = 0; i < v->n && v->p[i].model; i++)
+    for (c = 0; c < v->n_k; c++) least = fmin(least, mean_error(v, i, c));
+  return least;
+}
+
 /* One panel: models, named as in the legend, and two optima: that of the class alone, and that of
  * one who also reckons with the mixture. */
 static evaluation curves_panel(repro *r, figure *f, const char *title, const char *task,
                                const char *const (*models)[2], const icl_task *mixture)
 {
   evaluation v = new_evaluation(r, task, PROBLEM_LINEAR);
+  plot *panel;
   int i;
   for (i = 0; models[i][0]; i++) add_model(&v, models[i][1], get_model(r, models[i][0]));
   add_baseline(&v, "optimum, class known", "bayes", NULL);
   add_baseline(&v, "optimum of mixture", "bayes", mixture);
   evaluate(&v);
-  add_panel(f, "pairs in context k", "mean squared error", "%s", title);
+  panel = add_panel(f, "pairs in context k", "mean squared error", "%s", title);
+  panel->log_y = 1;
+  panel->y_from = least_error(&v);
   add_curves(f, &v);
   return v;
 }
@@ -154,8 +167,8 @@ static void make_sizes(repro *r, const char *name, const char *heading, const ch
 static void make_fig8(repro *r)
 {
   static const char *const laptop[][2] = {
-    {"mix-tiny", "3 layers, width 64"}, {"dense-small", "6 layers, dense only"},
-    {"mix", "6 layers, 64, longer"}, {"mix-small", "6 layers, width 128"}, {NULL, NULL}
+    {"mix-tiny", "3 layers, width 64"}, {"dense-small", "6 layers, 128, dense only"},
+    {"mix", "6 layers, width 64, longer"}, {"mix-small", "6 layers, width 128"}, {NULL, NULL}
   };
   static const char *const paper[][2] = {
     {"mix-tiny", "3 layers, width 64"}, {"mix-small", "6 layers, width 128"},
@@ -188,14 +201,15 @@ static const char *const noises[] = {
   "bayes:1e-6", "bayes:1e-5", "bayes:1e-4", "bayes:3e-4", "bayes:1e-3", "bayes:2e-3",
   "bayes:5e-3", "bayes:1e-2", "bayes:2e-2", "bayes:5e-2", "bayes:1e-1", "bayes:2e-1", "bayes:5e-1"
 };
-enum { N_NOISES = sizeof noises / sizeof *noises, MAX_NNZ = 20 };
+enum { N_NOISES = sizeof noises / sizeof *noises, MAX_NNZ = 20, MAX_POINTS = MAX_NNZ + 1 };
 
 /* Columns of the sweep's evaluations. */
 enum { SPARSE, DENSE, MIXED, BAYES_SPARSE, BAYES_MIXED, N_SWEEP };
 
+/* A point for each number of nonzero coefficients, from 0. */
 typedef struct sweep {
-  double nnz[MAX_NNZ], error[N_SWEEP][MAX_NNZ];
-  double to_dense[MAX_NNZ], to_sparse[MAX_NNZ];  /* normalised differences of the mixture     */
+  double nnz[MAX_POINTS], error[N_SWEEP][MAX_POINTS];
+  double to_dense[MAX_POINTS], to_sparse[MAX_POINTS];  /* normalised differences of the mixture */
   double distance[N_NOISES];       /* sum over nnz of E (mixture - Bayes with that noise)^2   */
 } sweep;
 
@@ -217,12 +231,12 @@ static void sweep_point(repro *r, sweep *w, int nnz, const icl_task *sparse, con
   add_baseline(&v, "optimum of mixture", "bayes", mix);
   for (i = 0; i < N_NOISES; i++) add_baseline(&v, noises[i], noises[i], mix);
   evaluate(&v);
-  w->nnz[nnz - 1] = nnz;
-  for (i = 0; i < N_SWEEP; i++) w->error[i][nnz - 1] = mean_error(&v, i, 0);
+  w->nnz[nnz] = nnz;
+  for (i = 0; i < N_SWEEP; i++) w->error[i][nnz] = mean_error(&v, i, 0);
   for (i = 0; i < N_NOISES; i++) w->distance[i] += mean_difference(&v, MIXED, N_SWEEP + i, 0);
   apart = mean_difference(&v, SPARSE, DENSE, 0);
-  w->to_dense[nnz - 1] = mean_difference(&v, MIXED, DENSE, 0) / apart;
-  w->to_sparse[nnz - 1] = mean_difference(&v, MIXED, SPARSE, 0) / apart;
+  w->to_dense[nnz] = mean_difference(&v, MIXED, DENSE, 0) / apart;
+  w->to_sparse[nnz] = mean_difference(&v, MIXED, SPARSE, 0) / apart;
   free_evaluation(&v);
 }
 
@@ -239,9 +253,11 @@ static void draw_sweep(repro *r, const sweep *w, int n)
     add_series(f, names[i], PLOT_CURVE, n, w->nnz, w->error[order[i]], NULL, NULL);
   p->y_to = 1.1;
   p = add_panel(f, "nonzero coefficients", "normalised squared difference",
-                "(b) to dense (black), to sparse");
-  add_series(f, "mixture - dense", PLOT_CURVE, n, w->nnz, w->to_dense, NULL, NULL);
-  add_series(f, "mixture - sparse", PLOT_CURVE, n, w->nnz, w->to_sparse, NULL, NULL);
+                "(b) mixture to each of the others");
+  /* in the colours of (a); the function that is 0 everywhere is no measure */
+  add_series(f, "mixture", PLOT_CURVE, 0, w->nnz, w->to_sparse, NULL, NULL);
+  add_series(f, "mixture - sparse", PLOT_CURVE, n - 1, w->nnz + 1, w->to_sparse + 1, NULL, NULL);
+  add_series(f, "mixture - dense", PLOT_CURVE, n - 1, w->nnz + 1, w->to_dense + 1, NULL, NULL);
   p->y_to = 1.1;
   finish_figure(r, f);
 }
@@ -252,20 +268,20 @@ static void make_fig3(repro *r)
   const icl_task sparse = parse_task("sparse(nnz=2)", s.dims), mix = parse_task(MIX_TASK, s.dims);
   sweep *w = allocate(1, sizeof *w);
   double worst = -INFINITY;
-  int nnz, best = 0, i, crossing = 0;
-  for (nnz = 1; nnz <= s.dims; nnz++) sweep_point(r, w, nnz, &sparse, &mix);
-  draw_sweep(r, w, s.dims);
-  for (i = 0; i < s.dims; i++)
+  int nnz, best = 0, i, crossing = 1;
+  for (nnz = 0; nnz <= s.dims; nnz++) sweep_point(r, w, nnz, &sparse, &mix);
+  draw_sweep(r, w, s.dims + 1);
+  for (i = 0; i <= s.dims; i++)
     worst = fmax(worst, w->error[MIXED][i] - fmin(w->error[SPARSE][i], w->error[DENSE][i]));
   for (i = 1; i < N_NOISES; i++) if (w->distance[i] < w->distance[best]) best = i;
-  while (crossing < s.dims && w->error[SPARSE][crossing] < w->error[DENSE][crossing]) crossing++;
+  while (crossing <= s.dims && w->error[SPARSE][crossing] < w->error[DENSE][crossing]) crossing++;
   verdict(r, "fig3", "between its classes the mixture is as good as the better specialist, and "
           "turns from one into the other near 4 of 20 nonzero coefficients",
           "measured: at worst %.3f above the better specialist, which changes at %d nonzero; the "
           "mixture is most like Bayes with noise variance %s (mean squared difference %.4f)\n"
-          "optimum of the mixture: %.3f at 2 nonzero, %.3f at %d", worst, crossing + 1,
-          noises[best] + strlen("bayes:"), w->distance[best] / s.dims, w->error[BAYES_MIXED][1],
-          w->error[BAYES_MIXED][s.dims - 1], s.dims);
+          "optimum of the mixture: %.3f at 2 nonzero, %.3f at %d", worst, crossing,
+          noises[best] + strlen("bayes:"), w->distance[best] / (s.dims + 1),
+          w->error[BAYES_MIXED][2], w->error[BAYES_MIXED][s.dims], s.dims);
   free(w);
 }
 

@@ -8,50 +8,68 @@
 
 /* ----- Garg et al.: learning curves beside classical predictors -------------------------------- */
 
-/* A model on its own class, in units of variance 1, and baselines with their names in the legend;
- * after so many pairs as the problem says. */
-typedef struct garg_figure {
-  const char *name, *title, *laptop_model, *paper_model;
-  const char *laptop_task, *paper_task;
+/* A model on a class, and baselines with their names in the legend.  Errors are in units of the
+ * class's variance, as Garg et al. have them: that is 1 at laptop scale. */
+typedef struct garg_panel {
+  const char *title, *laptop_task, *paper_task;
   const char *const (*baselines)[2];
+  double paper_variance;
+} garg_panel;
+
+/* One or two panels for a model; numbers for as many pairs as the problem says, and for all. */
+typedef struct garg_figure {
+  const char *name, *heading, *laptop_model, *paper_model;
   problem paper_problem;
-  const char *claim;
+  const char *claim, *optimum;
+  garg_panel panel[2];             /* title NULL: none                                        */
 } garg_figure;
+
+/* Draws a panel, and writes everyone's two numbers to text. */
+static void draw_garg(repro *r, const garg_figure *g, const garg_panel *p, figure *f,
+                      char *text, size_t size)
+{
+  const int small = r->scale == LAPTOP;
+  const problem which = small ? PROBLEM_LINEAR : g->paper_problem;
+  const shape s = problem_shape(r->scale, which);
+  evaluation v = new_evaluation(r, small ? p->laptop_task : p->paper_task, which);
+  size_t n;
+  int i;
+  if (!small) v.unit = p->paper_variance;
+  add_model(&v, "model", get_model(r, small ? g->laptop_model : g->paper_model));
+  for (i = 0; p->baselines[i][0]; i++)
+    add_baseline(&v, p->baselines[i][1], p->baselines[i][0], NULL);
+  evaluate(&v);
+  add_panel(f, "pairs in context k", "mean squared error", "%s", p->title)->log_y = 1;
+  add_curves(f, &v);
+  n = (size_t)snprintf(text, size, "with %d / %d pairs: ", s.at, v.pairs);
+  for (i = 0; i < v.n && n < size; i++)
+    n += (size_t)snprintf(text + n, size - n, "%s%s %.3f / %.4f", i ? ", " : "", v.p[i].name,
+                          mean_error(&v, i, s.at), mean_error(&v, i, v.pairs));
+  free_evaluation(&v);
+}
 
 static void make_garg(repro *r, const garg_figure *g)
 {
-  const int small = r->scale == LAPTOP;
-  const problem p = small ? PROBLEM_LINEAR : g->paper_problem;
-  const shape s = problem_shape(r->scale, p);
-  const char *model = small ? g->laptop_model : g->paper_model;
-  evaluation v = new_evaluation(r, small ? g->laptop_task : g->paper_task, p);
-  figure *f = new_figure(g->name, NULL, 1);
-  char text[512];
-  int i, n = 0;
-  add_model(&v, "model", get_model(r, model));
-  for (i = 0; g->baselines[i][0]; i++)
-    add_baseline(&v, g->baselines[i][1], g->baselines[i][0], NULL);
-  evaluate(&v);
-  add_panel(f, "pairs in context k", "mean squared error", "%s", g->title);
-  add_curves(f, &v);
+  const int both = g->panel[1].title != NULL;
+  figure *f = new_figure(g->name, g->heading, 1 + both);
+  char first[512], second[512];
+  draw_garg(r, g, &g->panel[0], f, first, sizeof first);
+  if (both) draw_garg(r, g, &g->panel[1], f, second, sizeof second);
   finish_figure(r, f);
-  for (i = 0; i < v.n; i++)
-    n += snprintf(text + n, sizeof text - (size_t)n, "%s%s %.3f / %.4f", i ? ", " : "",
-                  v.p[i].name, mean_error(&v, i, s.at), mean_error(&v, i, v.pairs));
-  verdict(r, g->name, g->claim, "measured with %d / %d pairs: %s\noptimum: %s", s.at, v.pairs, text,
-          strstr(g->laptop_task, "tree") ? "not known for trees" : "in that list");
-  free_evaluation(&v);
+  verdict(r, g->name, g->claim, "measured %s%s%s\noptimum: %s", first,
+          both ? "; on linear functions " : "", both ? second : "", g->optimum);
 }
 
 static void make_garg_linear(repro *r)
 {
   static const char *const baselines[][2] = {
-    {"ols", "least squares = optimum"}, {"knn:3", "3 nearest neighbours"}, {"avg", "averaging"},
-    {NULL, NULL}
+    {"ols", "least squares"}, {"knn:3", "3 nearest neighbours"}, {"avg", "averaging"}, {NULL, NULL}
   };
   static const garg_figure g = {
-    "garg-linear", "Linear functions", "dense-small", "garg-linear", "dense", "garg(dense)", baselines,
-    PROBLEM_GARG, "the model does as well as least squares: error 0.02 at k = d, 0.0006 at 2 d"
+    "garg-linear", NULL, "dense-small", "garg-linear", PROBLEM_GARG,
+    "the model does as well as least squares: error 0.02 at k = d, 0.0006 at 2 d",
+    "least squares",
+    {{"Linear functions", "dense", "garg(dense)", baselines, 20}, {NULL, NULL, NULL, NULL, 0}}
   };
   make_garg(r, &g);
 }
@@ -63,9 +81,10 @@ static void make_garg_sparse(repro *r)
     {"ols", "least squares"}, {NULL, NULL}
   };
   static const garg_figure g = {
-    "garg-sparse", "Sparse linear functions", "sparse", "garg-sparse", "sparse(nnz=2)",
-    "garg(sparse(nnz=3))", baselines, PROBLEM_GARG,
-    "the model does as well as Lasso, far better than least squares"
+    "garg-sparse", NULL, "sparse", "garg-sparse", PROBLEM_GARG,
+    "the model does as well as Lasso, far better than least squares", "in that list",
+    {{"Sparse linear functions", "sparse(nnz=2)", "garg(sparse(nnz=3))", baselines, 3},
+     {NULL, NULL, NULL, NULL, 0}}
   };
   make_garg(r, &g);
 }
@@ -73,13 +92,16 @@ static void make_garg_sparse(repro *r)
 static void make_garg_relu(repro *r)
 {
   static const char *const baselines[][2] = {
-    {"bayes", "Gaussian process"}, {"net:100", "network by Adam"}, {"ridge:1", "ridge 1"},
+    {"bayes", "optimum (a: GP)"}, {"net:100", "network by Adam"}, {"ridge:1", "ridge 1"},
     {"knn:3", "3 nearest neighbours"}, {NULL, NULL}
   };
   static const garg_figure g = {
-    "garg-relu", "ReLU networks", "relu", "garg-relu", "relu(hidden=100)",
-    "garg(relu(hidden=100))", baselines, PROBLEM_GARG_LONG,
-    "the model does as well as a two-layer network that Adam fits to the context"
+    "garg-relu", "The model of ReLU networks", "relu", "garg-relu", PROBLEM_GARG_LONG,
+    "the model does as well as a two-layer network that Adam fits to the context, on ReLU networks "
+    "and on linear functions",
+    "in that list: of predictors that are linear in y the Gaussian process; least squares",
+    {{"(a) on ReLU networks", "relu(hidden=100)", "garg(relu(hidden=100))", baselines, 20},
+     {"(b) on linear functions", "dense", "garg(dense)", baselines, 20}}
   };
   make_garg(r, &g);
 }
@@ -91,8 +113,10 @@ static void make_garg_tree(repro *r)
     {"knn:3", "3 nearest neighbours"}, {NULL, NULL}
   };
   static const garg_figure g = {
-    "garg-tree", "Decision trees", "tree", "tree", "tree(depth=2)", "garg(tree(depth=4))",
-    baselines, PROBLEM_GARG_LONG, "the model is far better than greedy tree learning"
+    "garg-tree", NULL, "tree", "tree", PROBLEM_GARG_LONG,
+    "the model is far better than greedy tree learning", "not known for trees",
+    {{"Decision trees", "tree(depth=2)", "garg(tree(depth=4))", baselines, 1},
+     {NULL, NULL, NULL, NULL, 0}}
   };
   make_garg(r, &g);
 }
@@ -103,44 +127,42 @@ typedef struct shift {
   const char *title;
   x_distribution xs;
   float x_scale, y_scale;
-  const char *task;                /* NULL: the model's                                       */
 } shift;
 
+/* The last has label noise: sd 1 beside w ~ N(0, I), here in units of the variance d. */
 static void make_garg_ood(repro *r)
 {
-  static const shift shifts[] = {
-    {"standard", X_STANDARD, 1, 1, NULL},
-    {"random quadrants", X_QUADRANTS, 1, 1, NULL},
-    {"orthogonal query", X_ORTHOGONAL, 1, 1, NULL},
-    {"query from the context", X_OVERLAPPING, 1, 1, NULL},
-    {"half subspace", X_HALF_SUBSPACE, 1, 1, NULL},
-    {"skewed covariance", X_SKEWED, 1, 1, NULL},
-    {"x scaled by 1/3", X_STANDARD, 0.333f, 1, NULL},
-    {"x scaled by 3", X_STANDARD, 3, 1, NULL},
-    {"y scaled by 1/3", X_STANDARD, 1, 0.333f, NULL},
-    {"y scaled by 3", X_STANDARD, 1, 3, NULL},
-    {"label noise, sd 1", X_STANDARD, 1, 1, "noisy(sd=1, renorm=1)"}
+  enum { N_SHIFTS = 15, QUADRANTS = 1, HALF = 4, SKEWED = 5, X_THIRD = 6, X_THRICE = 9,
+         Y_THIRD = 10, Y_THRICE = 13, NOISE = 14 };
+  static const shift shifts[N_SHIFTS] = {
+    {"standard", X_STANDARD, 1, 1}, {"random quadrants", X_QUADRANTS, 1, 1},
+    {"orthogonal query", X_ORTHOGONAL, 1, 1}, {"query from the context", X_OVERLAPPING, 1, 1},
+    {"half subspace", X_HALF_SUBSPACE, 1, 1}, {"skewed covariance", X_SKEWED, 1, 1},
+    {"x scaled by 1/3", X_STANDARD, 1 / 3.0f, 1}, {"x scaled by 1/2", X_STANDARD, 0.5f, 1},
+    {"x scaled by 2", X_STANDARD, 2, 1}, {"x scaled by 3", X_STANDARD, 3, 1},
+    {"y scaled by 1/3", X_STANDARD, 1, 1 / 3.0f}, {"y scaled by 1/2", X_STANDARD, 1, 0.5f},
+    {"y scaled by 2", X_STANDARD, 1, 2}, {"y scaled by 3", X_STANDARD, 1, 3},
+    {"label noise, sd 1", X_STANDARD, 1, 1}
   };
-  enum { N_SHIFTS = sizeof shifts / sizeof *shifts };
   const int small = r->scale == LAPTOP;
   const problem p = small ? PROBLEM_LINEAR : PROBLEM_GARG;
   figure *f = new_figure("garg-ood", "Linear functions, prompts unlike those of training", 4);
   double last[N_SHIFTS];
   int i;
   for (i = 0; i < N_SHIFTS; i++) {
-    const char *task = small ? (shifts[i].task ? shifts[i].task : "dense")
-                             : (shifts[i].task ? "garg(noisy(sd=1, renorm=1))" : "garg(dense)");
-    evaluation v = new_evaluation(r, task, p);
-    plot *panel;
+    const char *clean = small ? "dense" : "garg(dense)";
+    const char *noisy = small ? "noisy(sd=0.3535534, renorm=1)"
+                              : "garg(noisy(sd=0.2236068, renorm=1))";
+    evaluation v = new_evaluation(r, i == NOISE ? noisy : clean, p);
     v.xs = shifts[i].xs;
     v.sampling.x_scale = shifts[i].x_scale;
     v.sampling.y_scale = shifts[i].y_scale;
+    if (!small) v.unit = 20;
     add_model(&v, "model", get_model(r, small ? "dense-small" : "garg-linear"));
     add_baseline(&v, "least squares", "ols", NULL);
-    add_baseline(&v, "ridge d", small ? "ridge:8" : "ridge:20", NULL);
+    add_baseline(&v, "ridge 1", "ridge:1", NULL);
     evaluate(&v);
-    panel = add_panel(f, "pairs k", "squared error", "%s", shifts[i].title);
-    panel->log_y = 1;
+    add_panel(f, "pairs k", "squared error", "%s", shifts[i].title)->log_y = 1;
     add_curves(f, &v);
     last[i] = mean_error(&v, 0, v.pairs);
     free_evaluation(&v);
@@ -148,52 +170,79 @@ static void make_garg_ood(repro *r)
   finish_figure(r, f);
   verdict(r, "garg-ood", "robust where the prompt stays on familiar scales; scaling x by 3 breaks it",
           "measured with all pairs: standard %.4f, quadrants %.3f, half subspace %.4f, skewed %.3f, "
-          "x / 3 %.3f, x * 3 %.2f, y / 3 %.4f, y * 3 %.2f\noptimum: 0 without noise", last[0],
-          last[1], last[4], last[5], last[6], last[7], last[8], last[9]);
+          "x / 3 %.3f, x * 3 %.2f, y / 3 %.4f, y * 3 %.2f, noise %.3f\noptimum: 0 without noise",
+          last[0], last[QUADRANTS], last[HALF], last[SKEWED], last[X_THIRD], last[X_THRICE],
+          last[Y_THIRD], last[Y_THRICE], last[NOISE]);
 }
 
 /* ----- Raventos et al.: how many functions does it take? --------------------------------------- */
 
+/* A model of a pool: its log2, and the model's place on the axis. */
+typedef struct pool_model { const char *model; double size; } pool_model;
+
+enum { MAX_POOLS = 8 };
+
 static void make_raventos(repro *r)
 {
-  static const char *const models[] = {"pool4", "pool8", "pool12", "pool"};
-  static const double size[] = {4, 8, 12, 16};
-  figure *f = new_figure("raventos", NULL, 1);
+  static const pool_model laptop[] = {{"pool4", 4}, {"pool8", 8}, {"pool12", 12}, {NULL, 0}};
+  static const pool_model paper[] = {{"pool4", 4}, {"pool8", 8}, {"pool12", 12}, {"pool14", 14},
+                                     {"pool16", 16}, {"pool20", 20}, {NULL, 0}};
+  const pool_model *pools = r->scale == LAPTOP ? laptop : paper;
+  const char *fresh_task = find_recipe(r->scale, "pool")->task;
   const shape s = problem_shape(r->scale, PROBLEM_POOL);
-  double own[4], fresh[4], discrete[4], ridge[4];
-  int i;
-  for (i = 0; i < 4; i++) {
-    const recipe *what = find_recipe(r->scale, models[i]);
-    const icl_task prior = parse_task(what->task, s.dims);
-    evaluation a = new_evaluation(r, what->task, PROBLEM_POOL);
-    evaluation b = new_evaluation(r, find_recipe(r->scale, "pool")->task, PROBLEM_POOL);
+  figure *f = new_figure("raventos", NULL, 1);
+  plot *panel;
+  double size[MAX_POOLS], own[MAX_POOLS], fresh[MAX_POOLS], discrete[MAX_POOLS], ridge[MAX_POOLS];
+  double best[MAX_POOLS], to_own[MAX_POOLS];
+  char text[512];
+  size_t length = 0;
+  int n = 0, last, i;
+  while (pools[n].model) n++;
+  for (last = n, i = 0; i <= last; i++) {
+    const char *model = i < last ? pools[i].model : "pool";
+    const icl_task prior = parse_task(find_recipe(r->scale, model)->task, s.dims);
+    evaluation a = new_evaluation(r, find_recipe(r->scale, model)->task, PROBLEM_POOL);
+    evaluation b = new_evaluation(r, fresh_task, PROBLEM_POOL);
     a.at = b.at = 1;
-    add_model(&a, "model", get_model(r, models[i]));
-    add_model(&b, "model", get_model(r, models[i]));
+    if (r->scale == PAPER) a.unit = b.unit = s.dims;
+    add_model(&a, "model", get_model(r, model));
+    add_baseline(&a, "optimum", "bayes", NULL);
+    add_model(&b, "model", get_model(r, model));
     add_baseline(&b, "dMMSE", "bayes", &prior);
     add_baseline(&b, "ridge", "bayes", NULL);
     evaluate(&a);
     evaluate(&b);
+    size[i] = i < last ? pools[i].size : pools[last - 1].size + 4;
     own[i] = mean_error(&a, 0, 0);
+    to_own[i] = mean_difference(&a, 0, 1, 0);
     fresh[i] = mean_error(&b, 0, 0);
+    best[i] = mean_error(&b, 2, 0);
     discrete[i] = mean_difference(&b, 0, 1, 0);
     ridge[i] = mean_difference(&b, 0, 2, 0);
     free_evaluation(&a);
     free_evaluation(&b);
+    if (i < last)
+      length += (size_t)snprintf(text + length, sizeof text - length, "2^%g functions %.3f / %.3f, ",
+                                 size[i], discrete[i], ridge[i]);
+    else snprintf(text + length, sizeof text - length, "no limit - / %.3f", ridge[i]);
   }
-  add_panel(f, "log2 of functions in pretraining (16: no limit)", "squared error or difference",
-            "Task diversity, %d pairs, d = %d", s.pairs - 1, s.dims)->log_y = 1;
-  add_series(f, "error, new functions", PLOT_CURVE, 4, size, fresh, NULL, NULL);
-  add_series(f, "error, pretraining's", PLOT_CURVE, 4, size, own, NULL, NULL);
-  add_series(f, "difference to dMMSE", PLOT_CURVE, 4, size, discrete, NULL, NULL);
-  add_series(f, "difference to ridge", PLOT_CURVE, 4, size, ridge, NULL, NULL);
+  panel = add_panel(f, "log2 of functions in pretraining (last: no limit)",
+                    "squared error or difference", "Task diversity, %d pairs, d = %d",
+                    s.pairs - 1, s.dims);
+  panel->log_y = 1;
+  panel->y_from = 0.02;
+  add_series(f, "error, new functions", PLOT_CURVE, last + 1, size, fresh, NULL, NULL);
+  add_series(f, "error of ridge", PLOT_CURVE, last + 1, size, best, NULL, NULL);
+  add_series(f, "difference to ridge", PLOT_CURVE, last + 1, size, ridge, NULL, NULL);
+  add_series(f, "difference to dMMSE", PLOT_CURVE, last, size, discrete, NULL, NULL);
+  add_series(f, "error, pretraining's", PLOT_CURVE, last + 1, size, own, NULL, NULL);
   finish_figure(r, f);
   verdict(r, "raventos", "with few functions the model is the discrete optimum of its pool, with "
           "many it becomes ridge regression",
-          "measured on new functions, 2^4 / 2^8 / 2^12 / unlimited: difference to the pool's optimum "
-          "%.3f / %.3f / %.3f / -, to ridge %.3f / %.3f / %.3f / %.3f\n"
-          "optimum: difference 0 to the one or the other", discrete[0], discrete[1], discrete[2],
-          ridge[0], ridge[1], ridge[2], ridge[3]);
+          "measured on new functions, difference to the pool's optimum (dMMSE) / to ridge: %s; on "
+          "its own %g functions the first has an error of %.3f, %.3f from the pool's optimum\n"
+          "optimum: difference 0 to the one or the other; ridge has an error of %.3f", text,
+          exp2(size[0]), own[0], to_own[0], best[last]);
 }
 
 /* ----- Bai et al.: several levels of noise ----------------------------------------------------- */
@@ -201,7 +250,7 @@ static void make_raventos(repro *r)
 static void make_noise(repro *r)
 {
   static const double sd[] = {0.1, 0.25, 0.5, 1};
-  const problem p = r->scale == LAPTOP ? PROBLEM_LINEAR : PROBLEM_GARG;
+  const problem p = PROBLEM_LEVELS;
   const shape s = problem_shape(r->scale, p);
   const recipe *what = find_recipe(r->scale, "noises");
   const icl_task mixture = parse_task(what->task, s.dims);

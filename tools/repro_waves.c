@@ -11,6 +11,9 @@
 #define SINE_TASK "sine"
 #define BOTH_TASK "0.5*dense + 0.5*sine"
 
+/* Streams of random numbers, beside evaluate()'s: functions that are drawn, and the detector's. */
+enum { SWEEP_STREAM = 2, DETECTOR_STREAM = 3 };
+
 /* Context and sweep of one panel: examples at x ~ N(0, 1), then predictions for a row of x's. */
 enum { SWEEP_POINTS = 201, MAX_PAIRS = 64 };
 
@@ -31,7 +34,7 @@ static prompt draw_prompt(const repro *r, const char *text, double range)
   prompt p;
   int i;
   p.n = problem_shape(r->scale, PROBLEM_WAVE).at;
-  icl_rng_init(&rng, r->seed, 0, 0);
+  icl_rng_init(&rng, r->seed, EVAL_STREAM + SWEEP_STREAM, 0);
   check(icl_prompt_sample(&task, NULL, &rng, p.n, p.x, p.y, NULL, f), text);
   for (i = 0; i < SWEEP_POINTS; i++) {
     p.query[i] = (float)(range * (2.0 * i / (SWEEP_POINTS - 1) - 1));
@@ -114,38 +117,21 @@ static void add_to(contest *c, const char *name, const char *model, const char *
   c->priors[c->n++] = prior;
 }
 
-/* The posterior over frequencies costs milliseconds a prompt, and its error here is as good as
- * none: so many prompts are enough for it. */
-enum { BAYES_PROMPTS = 256 };
-
-static void contest_half(repro *r, const contest *c, const char *task, int bayes, double *e)
+static void run_contest(repro *r, const contest *c, const char *task, double *e)
 {
   evaluation v = new_evaluation(r, task, PROBLEM_WAVE);
   icl_task priors[MAX_SERIES];
-  int which[MAX_SERIES], i;
+  int i;
   v.pairs = problem_shape(r->scale, PROBLEM_WAVE).at;
   v.at = 1;
-  if (bayes && v.prompts > BAYES_PROMPTS) v.prompts = BAYES_PROMPTS;
   for (i = 0; i < c->n; i++) {
-    if ((c->priors[i] != NULL) != bayes) continue;
-    which[v.n] = i;
-    if (c->models[i]) {
-      add_model(&v, c->names[i], get_model(r, c->models[i]));
-    } else {
-      if (bayes) priors[i] = parse_task(c->priors[i], 1);
-      add_baseline(&v, c->names[i], c->baselines[i], bayes ? &priors[i] : NULL);
-    }
+    if (c->priors[i]) priors[i] = parse_task(c->priors[i], 1);
+    if (c->models[i]) add_model(&v, c->names[i], get_model(r, c->models[i]));
+    else add_baseline(&v, c->names[i], c->baselines[i], c->priors[i] ? &priors[i] : NULL);
   }
-  if (!v.n) return;
   evaluate(&v);
-  for (i = 0; i < v.n; i++) e[which[i]] = mean_error(&v, i, 0);
+  for (i = 0; i < v.n; i++) e[i] = mean_error(&v, i, 0);
   free_evaluation(&v);
-}
-
-static void run_contest(repro *r, const contest *c, const char *task, double *e)
-{
-  contest_half(r, c, task, 0, e);
-  contest_half(r, c, task, 1, e);
 }
 
 /* ----- fig4 ---------------------------------------------------------------------------------- */
@@ -157,7 +143,7 @@ static const char *const three_models[][2] = {
 static void make_fig4(repro *r)
 {
   figure *f = new_figure("fig4", "Fig 4: 16 examples (dots), predictions for all x", 3);
-  double e[3][1];
+  double e[3][3];
   contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
   add_sweep(r, f, "slope", 2, "(a) a line", three_models);
   add_sweep(r, f, "cosine", 2, "(b) a cosine", three_models);
@@ -165,13 +151,17 @@ static void make_fig4(repro *r)
             three_models);
   finish_figure(r, f);
   add_to(&c, "both", "both", NULL, NULL);
+  add_to(&c, "optimum of mixture", NULL, "bayes:1e-4", BOTH_TASK);
+  add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
   run_contest(r, &c, "slope", e[0]);
   run_contest(r, &c, "cosine", e[1]);
   run_contest(r, &c, "convex(slope, cosine, alpha=0.5)", e[2]);
   verdict(r, "fig4", "the model of both classes follows lines and cosines, and no convex "
           "combination of them",
           "measured: root mean squared error of `both` %.3f on x, %.3f on cos(2 pi x), %.3f on "
-          "their mean\noptimum: 0 on all three", sqrt(e[0][0]), sqrt(e[1][0]), sqrt(e[2][0]));
+          "their mean\noptimum of the mixture: %.3f, %.3f, %.3f; of convex combinations: %.3f on "
+          "their mean", sqrt(e[0][0]), sqrt(e[1][0]), sqrt(e[2][0]), sqrt(e[0][1]), sqrt(e[1][1]),
+          sqrt(e[2][1]), sqrt(e[2][2]));
 }
 
 /* ----- fig5 and diversity: convex combinations ------------------------------------------------ */
@@ -218,9 +208,9 @@ static void make_fig5(repro *r)
     add_sweep(r, f, text, 2, title, three_models);
   }
   finish_figure(r, f);
-  add_to(&c, "both", "both", NULL, NULL);
-  add_to(&c, "line", "line", NULL, NULL);
-  add_to(&c, "sine", "sine", NULL, NULL);
+  add_to(&c, "model: both", "both", NULL, NULL);
+  add_to(&c, "model: lines", "line", NULL, NULL);
+  add_to(&c, "model: sinusoids", "sine", NULL, NULL);
   add_to(&c, "optimum of mixture", NULL, "bayes:1e-4", BOTH_TASK);
   add_to(&c, "least squares", NULL, "ols", NULL);
   add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
@@ -277,7 +267,7 @@ static void make_diversity(repro *r)
 /* Density of Gamma(6, 1/6): 6^6 w^5 exp(-6 w) / 5!. */
 static double gamma_density(double w) { return 46656 * pow(w, 5) * exp(-6 * w) / 120; }
 
-enum { N_FREQUENCIES = 25, BOTH = 0, SINE = 1, BAYES = 2 };
+enum { N_FREQUENCIES = 26, BOTH = 0, SINE = 1, BAYES = 2 };
 
 static void frequency_figure(repro *r, double *w, double (*e)[N_FREQUENCIES])
 {
@@ -324,9 +314,9 @@ static void make_fig6(repro *r)
   frequency_figure(r, w, e);
   verdict(r, "fig6", "good at frequencies that were frequent in training, degrading dramatically "
           "where they were rare",
-          "measured: error of `both` %.4f at frequency %.1f, %.4f at %.1f, %.3f at %.1f, %.2f at "
-          "%.1f\noptimum: %.4f, %.4f, %.4f; beyond 5 the grid ends", e[BOTH][0], w[0], e[BOTH][5],
-          w[5], e[BOTH][10], w[10], e[BOTH][24], w[24], e[BAYES][0], e[BAYES][5], e[BAYES][10]);
+          "measured: error of `both` %.4f at frequency %g, %.4f at %g, %.3f at %g, %.2f at %g\n"
+          "optimum: %.4f, %.4f, %.4f, %.4f", e[BOTH][0], w[0], e[BOTH][5], w[5], e[BOTH][10],
+          w[10], e[BOTH][25], w[25], e[BAYES][0], e[BAYES][5], e[BAYES][10], e[BAYES][25]);
 }
 
 /* ----- surprise: the detector ----------------------------------------------------------------- */
@@ -341,7 +331,7 @@ static void surprises(repro *r, const char *text, int pairs, uint64_t stream, do
   check(icl_ctx_new(&c, get_model(r, "both"), pairs, 1), "both");
   for (i = 0; i < r->prompts; i++) {
     icl_rng rng;
-    icl_rng_init(&rng, r->seed + 1, stream, (uint64_t)i);
+    icl_rng_init(&rng, r->seed, EVAL_STREAM + DETECTOR_STREAM + stream, (uint64_t)i);
     check(icl_prompt_sample(&task, NULL, &rng, pairs, x, y, NULL, f), text);
     check(icl_rewind(c, 0), "both");
     for (k = 0; k < pairs; k++) check(icl_add(c, &x[k], y[k]), "both");
@@ -359,17 +349,18 @@ static int compare(const void *a, const void *b)
 }
 
 /* Share of alarms among b[n] at each share of false alarms among a[n], both of which are sorted;
- * returns the area under the curve, which is P(b > a). */
+ * returns the area under the curve, which is P(b > a) + P(b = a) / 2. */
 enum { ROC_POINTS = 101 };
 static double roc(double *a, double *b, int n, double *rate)
 {
   double area = 0;
-  int i, j = 0;
+  int i, j = 0, ties = 0;
   qsort(a, (size_t)n, sizeof *a, compare);
   qsort(b, (size_t)n, sizeof *b, compare);
   for (i = 0; i < n; i++) {
     while (j < n && a[j] < b[i]) j++;
-    area += j;
+    for (ties = ties > j ? ties : j; ties < n && a[ties] == b[i];) ties++;
+    area += 0.5 * (j + ties);
   }
   for (i = 0; i < ROC_POINTS; i++) {
     const int above = (int)((double)n * i / (ROC_POINTS - 1));
@@ -390,7 +381,7 @@ static void make_surprise(repro *r)
   const size_t n = (size_t)r->prompts;
   double *in = allocate(n, sizeof *in), *out = allocate(n, sizeof *out);
   double x[ROC_POINTS], y[ROC_POINTS], area[2][3];
-  figure *f = new_figure("surprise", "The surprise figure as a detector, model `both`", 2);
+  figure *f = new_figure("surprise", "The surprise figure of the model of both as a detector", 2);
   int i, j;
   for (i = 0; i < ROC_POINTS; i++) x[i] = i / (ROC_POINTS - 1.0);
   for (i = 0; i < 2; i++) {

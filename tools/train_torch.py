@@ -112,7 +112,8 @@ def learning_rate(r, step):
     if r["schedule"] == "constant":
         return lr
     x = min(1, (s - warmup) / max(1, r["steps"] - warmup))
-    return lr * (r["lr_end"] + (1 - r["lr_end"]) * 0.5 * (1 + math.cos(math.pi * x)))
+    left = 1 - x if r["schedule"] == "linear" else 0.5 * (1 + math.cos(math.pi * x))
+    return lr * (r["lr_end"] + (1 - r["lr_end"]) * left)
 
 def curriculum(r, step):
     """Inputs in use and pairs of the prompts of a step."""
@@ -177,7 +178,7 @@ class Trainer:
         meta, tensors = load_state(folder)
         for key, value in self.r.items():
             was = meta["recipe"].get(key)
-            if was != value and (key != "steps" or self.r["schedule"] == "cosine"):
+            if was != value and (key != "steps" or self.r["schedule"] in ("cosine", "linear")):
                 raise ValueError(f"{folder} is of a run with {key} {was}, not {value}")
         for kind, t in tensors.items():
             getattr(self, kind).copy_(t)
@@ -230,9 +231,10 @@ def options(argv):
     add("--init-sd", float, 0.02, "of the first weights of the blocks", 1e-30, 10)
     add("--batch", int, 64, "prompts a step", 1, 1 << 24)
     add("--lr", float, 1e-4, "learning rate, or its peak", 1e-30, 10)
-    add("--schedule", str, "constant", "of the learning rate", choices=["constant", "inverse-sqrt", "cosine"])
+    add("--schedule", str, "constant", "of the learning rate", 
+        choices=["constant", "inverse-sqrt", "cosine", "linear"])
     add("--warmup", int, 0, "steps of linear warm-up; inverse-sqrt has 5000 otherwise")
-    add("--lr-end", float, 0, "cosine: share of the rate at the last step", 0, 1)
+    add("--lr-end", float, 0, "cosine, linear: share of the rate at the last step", 0, 1)
     add("--beta1", float, 0.9, "Adam", 0, 0.999999)
     add("--beta2", float, 0.999, "Adam", 0, 0.999999)
     add("--epsilon", float, 1e-8, "Adam", 1e-30, 1)

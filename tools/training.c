@@ -183,7 +183,8 @@ int train(const command *cmd, const training *s)
   done = train_to(trainer, s, state);
   stopped = stop && done < s->o.steps;
   if (stopped)
-    fprintf(stderr, "stopped after step %" PRId64 "; --resume goes on from there\n", done);
+    fprintf(stderr, "stopped after step %" PRId64 "; %s goes on from there\n", done,
+            s->resume ? "the same command" : "--resume");
   else
     fprintf(stderr, "wrote %s\n", s->out);
   icl_trainer_delete(trainer);

@@ -18,7 +18,8 @@ MODELS = {'curves': 'examples/models/curves', 'line': 'examples/paper/models/lin
 
 def run(*command):
     print('+', ' '.join(command), flush=True)
-    subprocess.run(command, check=True, cwd=ROOT)
+    if subprocess.run(command, cwd=ROOT).returncode:
+        raise SystemExit('web: failed: ' + ' '.join(command))
 
 
 def engine():
