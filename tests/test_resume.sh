@@ -167,8 +167,8 @@ pid=
 ok "two at once: both end ($first, $second)" [ "$first$second" = 00 ]
 ok "two at once: the same bytes" same twins.safetensors short.safetensors
 
-# Nothing is left but what was asked for, wherever nobody was killed.
-rm -f killed.* struck.*
+# Nothing is left but what was asked for, wherever nobody was killed (a second signal kills).
+rm -f killed.* struck.* twice.*
 ok "no temporary files" sh -c '! ls | grep tmp'
 
 echo "resume: $passed passed, $failed failed, $skipped skipped"

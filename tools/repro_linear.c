@@ -154,12 +154,16 @@ static void make_sizes(repro *r, const char *name, const char *heading, const ch
   evaluation a = curves_panel(r, f, "(a) on dense", "dense", models, &mixture);
   evaluation b = curves_panel(r, f, title, other, models, &mixture);
   const int last = a.n - 2;        /* the optimum of the class */
+  char text[512];
+  size_t length = 0;
+  int i;
   finish_figure(r, f);
-  verdict(r, name, claim,
-          "measured with %d pairs, on dense / on %s: %s %.3f / %.3f, %s %.3f / %.3f\n"
-          "optimum: %.3f / %.3f", s.at, other, a.p[0].name, mean_error(&a, 0, s.at),
-          mean_error(&b, 0, s.at), a.p[last - 1].name, mean_error(&a, last - 1, s.at),
-          mean_error(&b, last - 1, s.at), mean_error(&a, last, s.at), mean_error(&b, last, s.at));
+  for (i = 0; i < last; i++)
+    length += (size_t)snprintf(text + length, sizeof text - length, "%s%s %.3f / %.3f",
+                               i ? "; " : "", a.p[i].name, mean_error(&a, i, s.at),
+                               mean_error(&b, i, s.at));
+  verdict(r, name, claim, "measured with %d pairs, on dense / on %s: %s\noptimum: %.3f / %.3f",
+          s.at, other, text, mean_error(&a, last, s.at), mean_error(&b, last, s.at));
   free_evaluation(&a);
   free_evaluation(&b);
 }
@@ -167,8 +171,8 @@ static void make_sizes(repro *r, const char *name, const char *heading, const ch
 static void make_fig8(repro *r)
 {
   static const char *const laptop[][2] = {
-    {"mix-tiny", "3 layers, width 64"}, {"dense-small", "6 layers, 128, dense only"},
-    {"mix", "6 layers, width 64, longer"}, {"mix-small", "6 layers, width 128"}, {NULL, NULL}
+    {"mix-tiny", "3 layers, 64"}, {"mix-small", "6 layers, 128"},
+    {"mix", "6 layers, 64, longer"}, {"dense-small", "6, 128, dense only"}, {NULL, NULL}
   };
   static const char *const paper[][2] = {
     {"mix-tiny", "3 layers, width 64"}, {"mix-small", "6 layers, width 128"},
