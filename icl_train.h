@@ -254,7 +254,7 @@ ICL_API int icl_function_class(const float *f);
  *                    directions below max(k, d) 2^-23 of the largest count as rounding of floats
  *     ridge:L        min |y - X w|^2 + L |w|^2, L > 0
  *     lasso:A        min |y - X w|^2 / (2 k) + A |w|_1, A >= 0, no intercept; at most 100,000
- *                    sweeps, as in the code of Garg et al.
+ *                    sweeps at A, as in the code of Garg et al.
  *     knn:K          mean of the K nearest y's, of all where there are fewer
  *     avg            w = mean(x_i y_i)
  *     zero           0
@@ -1960,10 +1960,11 @@ static void icl__fit_ols(icl__fit *f)
 
 /* Row i of A = L D L' and of z = L^-1 rhs.  On entry row i of l holds A's and z[i] holds rhs[i];
  * the rows before it are done.  A is positive semidefinite plus at least `least` on the diagonal,
- * so no pivot is below that, whatever rounding says. */
-static void icl__ldl_row(icl__fit *f, int i, double least)
+ * so no pivot is below that, whatever rounding says; returns it.  In solutions a pivot that is lost
+ * to rounding counts as infinite, for z has rounding of the same size. */
+static double icl__ldl_row(icl__fit *f, int i, double least)
 {
-  double *row = f->l + i * f->stride, pivot = row[i], z = f->z[i];
+  double *row = f->l + i * f->stride, pivot = row[i], z = f->z[i], lost = 1e-14 * row[i];
   int j;
   for (j = 1; j < i; j++) row[j] -= icl__fit_dot(row, f->l + j * f->stride, j);
   for (j = 0; j < i; j++) {
@@ -1972,8 +1973,10 @@ static void icl__ldl_row(icl__fit *f, int i, double least)
     pivot -= u * row[j];
     z -= row[j] * f->z[j];
   }
-  f->inverse[i] = 1 / (pivot > least ? pivot : least);
   f->z[i] = z;
+  f->inverse[i] = 0;
+  if (pivot > lost) f->inverse[i] = 1 / (pivot > least ? pivot : least);
+  return pivot > least ? pivot : least;
 }
 
 /* c = L'^-1 D^-1 z: the solution, for n unknowns. */
@@ -2220,6 +2223,7 @@ static icl__prior icl__prior_of(const icl_task *t, int a, int b, int i, double s
   }
   icl__prior_class(&p, t, a, (b < 0 ? 1 : alpha) * one * both);
   if (b >= 0) p.nnz = t->n_dims;
+  if (!(p.noise > 0)) p.noise = soft;                     /* garg of a function that is 0 */
   while (t->node[root].parent >= 0) root = t->node[root].parent;
   while (root-- > 0) p.term += t->node[root].parent < 0;
   return p;
@@ -2357,12 +2361,12 @@ static void icl__process_answer(icl__fit *f, const icl__prior *p, int k, double 
  * with it log N(y; 0, K + noise I) = -1/2 (z'D^-1 z + log det D). */
 static void icl__bayes_process(icl__fit *f, const icl__prior *p, int to)
 {
-  double energy = 0, log_det = 0;
+  double energy = 0, log_det = 0, pivot = 0;
   int i;
   for (i = 0; i <= to; i++) {
     if (i < f->n) {
       icl__process_row(f, p, i);
-      icl__ldl_row(f, i, p->noise);
+      pivot = icl__ldl_row(f, i, p->noise);
     }
     if (i >= f->from) {
       double weight = p->log_weight - 0.5 * (energy + log_det);
@@ -2370,14 +2374,15 @@ static void icl__bayes_process(icl__fit *f, const icl__prior *p, int to)
         icl__process_answer(f, p, i, icl__bayes_weigh(f, i, p->term, weight));
     }
     if (i == f->n) break;
-    energy += f->z[i] * f->z[i] * f->inverse[i];
-    log_det -= log(f->inverse[i]);
+    energy += f->z[i] * f->z[i] / pivot;
+    log_det += log(pivot);
   }
 }
 
 /* Rows from.. of the system of the current support S: A = X_S'X_S + noise / var I, rhs = X_S'y. */
 static void icl__bayes_rows(icl__fit *f, const icl__prior *p, int from)
 {
+  double pivot;
   int i, j;
   for (i = from; i < p->nnz; i++) {
     double *row = f->l + i * f->stride;
@@ -2385,9 +2390,9 @@ static void icl__bayes_rows(icl__fit *f, const icl__prior *p, int from)
     for (j = 0; j <= i; j++) row[j] = gram[f->index[j]];
     row[i] += p->noise / p->linear;
     f->z[i] = f->xy[f->index[i]];
-    icl__ldl_row(f, i, p->noise / p->linear);
+    pivot = icl__ldl_row(f, i, p->noise / p->linear);
     f->energy[i + 1] = f->energy[i] + f->z[i] * f->z[i] * f->inverse[i];
-    f->log_det[i + 1] = f->log_det[i] - log(f->inverse[i]);
+    f->log_det[i + 1] = f->log_det[i] + log(pivot);
   }
 }
 

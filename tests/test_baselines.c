@@ -472,6 +472,28 @@ TEST(ridge_without_rank)
   }
 }
 
+/* Two pairs, again and again, and a penalty that is lost beside them: least squares of least
+ * norm. */
+TEST(ridge_of_repeated_pairs)
+{
+  enum { D = 8 };
+  static const float size[] = {1, 100, 1e5f};
+  float w[D], exact[D];
+  int i, j, k, s;
+  for (s = 0; s < 3; s++)
+    for (k = 2; k < D; k++) {
+      draw_regression((uint64_t)k, 2, D, 0.3f);
+      for (j = 0; j < 2 * D; j++) X[j] *= size[s];
+      for (i = 2; i < k; i++) {
+        memcpy(X + i * D, X + i % 2 * D, D * sizeof *X);
+        y[i] = y[i % 2];
+      }
+      weights_of(exact, "ols", NULL, k, D);
+      weights_of(w, "ridge:1e-12", NULL, k, D);
+      for (j = 0; j < D; j++) CHECK_NEAR(w[j] * size[s], exact[j] * size[s], 1e-3);
+    }
+}
+
 /* w = mean(x_i y_i), with the error (d + 1) / k. */
 TEST(averaging)
 {
@@ -1241,6 +1263,28 @@ TEST(bayes_of_repeated_pairs)
     }
 }
 
+/* The unit of garg for functions that are 0 is 0, and so would be its noise. */
+TEST(bayes_of_nothing)
+{
+  static const char *const priors[] = {
+    "garg(sparse(nnz=0))", "garg(convex(sparse(nnz=0), dense))", "dense + garg(sparse(nnz=0))"};
+  enum { N = 6, D = 4 };
+  int i, k;
+  for (i = 0; i < 3; i++) {
+    icl_task t = task(priors[i], D);
+    float out[N];
+    double weights[(N + 1) * 2], evidence[N + 1];
+    draw_curve(3, "dense", N, D);
+    CHECK(icl_bayes_supported(&t));
+    CHECK_EQ(icl_bayes_curve(&t, 1e-8, N, D, X, y, out, weights, evidence, scratch_block), ICL_OK);
+    for (k = 0; k < N; k++) {
+      CHECK(out[k] - out[k] == 0 && evidence[k] - evidence[k] == 0);
+      if (i == 0) CHECK(out[k] == 0);
+    }
+    if (i == 2) CHECK_NEAR(weights[N * 2], 1, 1e-9);
+  }
+}
+
 int main(void)
 {
   RUN(names);
@@ -1260,6 +1304,7 @@ int main(void)
   RUN(ridge_solves_its_equations);
   RUN(weak_ridge_is_ols);
   RUN(ridge_without_rank);
+  RUN(ridge_of_repeated_pairs);
   RUN(averaging);
   RUN(nearest_neighbours);
   RUN(nearest_of_many);
@@ -1290,5 +1335,6 @@ int main(void)
   RUN(bayes_of_a_pool);
   RUN(bayes_without_rank);
   RUN(bayes_of_repeated_pairs);
+  RUN(bayes_of_nothing);
   return test_report("baselines");
 }

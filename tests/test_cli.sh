@@ -511,7 +511,8 @@ ok "train: --force" exits 0
 run $small --steps 60 -o "$t/m3" --threads 3
 ok "train: the same for any number of threads" same "$t/m" "$t/m3"
 run $small --steps 60 -o "$t/m5" --schedule linear --warmup 30
-ok "train: --schedule linear" eval 'exits 0 && ! same "$t/m" "$t/m5"'
+run $small --steps 60 -o "$t/m6" --schedule cosine --warmup 30
+ok "train: --schedule linear is not cosine" eval 'exits 0 && ! same "$t/m5" "$t/m6"'
 run $small --steps 60 -o "$t/m4" --lr 0.01
 ok "train: options matter" eval '! same "$t/m" "$t/m4"'
 refuses "train --from: no model" "$t/none" train --from "$t/none" --task dense --pairs 6 --steps 1 -o "$t/f"

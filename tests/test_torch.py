@@ -363,7 +363,7 @@ def test_bad_states():
     for args, word in ((["--heads", 3], "--heads"), (["--dims-start", 0], "--dims-start"),
                        (["--lr", "x"], "--lr"), (["--pairs-start", 9], "--pairs-start"),
                        (["--resume", "--force"], "contradict"), (["--device", "nonsense"], "nonsense"),
-                       (["--n-positions", 5], "--n-positions")):
+                       (["--n-positions", 5], "--n-positions"), (["--lr-end", 0.1], "--lr-end")):
         refuses(train_torch, 2, word, *SMALL, "--steps", 2, "--state", state, *args)
 
 def test_schedules():
@@ -374,7 +374,7 @@ def test_schedules():
     assert near(train_torch.learning_rate(r, 0), 0.25) and near(train_torch.learning_rate(r, 3), 1)
     assert near(train_torch.learning_rate(r, 8), 0.1 + 0.9 * 0.5)
     assert near(train_torch.learning_rate(r, 13), 0.1)
-    assert near(train_torch.learning_rate(r | {"schedule": "linear"}, 8), 0.1 + 0.9 * 0.5)
+    assert near(train_torch.learning_rate(r | {"schedule": "linear"}, 6), 0.1 + 0.9 * 0.7)
     assert near(train_torch.learning_rate(r | {"schedule": "linear"}, 13), 0.1)
     assert near(train_torch.learning_rate(r | {"schedule": "inverse-sqrt"}, 15), 0.5)
     assert near(train_torch.learning_rate(r | {"schedule": "constant"}, 15), 1)

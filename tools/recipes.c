@@ -117,8 +117,8 @@ static const shape shapes[2][N_PROBLEMS] = {
 shape problem_shape(scale s, problem p) { return shapes[s][p]; }
 
 /* Muon on the blocks, cosine to 0, first weights of variance 1 / width; inputs one by one over the
- * first steps.  Short prompts are a first stage: its model has room for long ones, its cosine ends
- * at a fifth. */
+ * first steps.  Short prompts are for stages before the last: their models have room for long ones,
+ * their cosine ends at a fifth. */
 static void laptop_training(icl_train_options *o, const recipe *r)
 {
   o->batch = 64;

@@ -12,7 +12,7 @@ typedef enum scale { LAPTOP, PAPER } scale;
 /* Which problem a model is trained on decides inputs, pairs and schedule. */
 typedef enum problem {
   PROBLEM_LINEAR,                  /* linear and ReLU: d = 8, 17 pairs; d = 20, 41 pairs      */
-  PROBLEM_SHORT,                   /* laptop: the same with 10 pairs, a first stage           */
+  PROBLEM_SHORT,                   /* laptop: the same with 10 pairs, a stage before the last */
   PROBLEM_WAVE,                    /* d = 1: 17 pairs; 41 pairs                               */
   PROBLEM_GARG,                    /* as linear; the recipe of Garg et al.                    */
   PROBLEM_GARG_LONG,               /* the same with 101 pairs                                 */

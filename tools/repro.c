@@ -95,6 +95,14 @@ static char *path_of(const repro *r, const char *folder, const char *name, const
   return c;
 }
 
+/* Where the figures of the repository have all models, unless that is where this looks already. */
+static const char *hint(const repro *r)
+{
+  const char *committed = "examples/paper";
+  return r->scale == LAPTOP && strncmp(r->dir, committed, strlen(committed))
+             ? " (--dir examples/paper has it)" : "";
+}
+
 static void make_folder(const char *path)
 {
   if (mkdir(path, 0777) && errno != EEXIST) fail(path, "%s", strerror(errno));
@@ -122,9 +130,7 @@ void train_model(const repro *r, const recipe *what)
   icl_model *from;
   training t;
   if (!there || begun) {
-    if (r->no_train)
-      fail(path, "is missing or unfinished%s",
-           r->scale == LAPTOP ? "; examples/paper has all" : "");
+    if (r->no_train) fail(path, "is missing or unfinished%s", hint(r));
     make_folder(r->dir);
     make_folder(folder);
     memset(&t, 0, sizeof t);
@@ -134,8 +140,7 @@ void train_model(const repro *r, const recipe *what)
     t.out = path;
     t.resume = 1;
     t.save_every = 1000;
-    fprintf(stderr, "training %s: %s%s\n", what->name, what->task,
-            r->scale == LAPTOP ? " (--dir examples/paper has it)" : "");
+    fprintf(stderr, "training %s: %s%s\n", what->name, what->task, hint(r));
     if (!train(&cmd_repro, &t)) exit(EXIT_STOPPED);
     remove(state);
     icl_unload(from);

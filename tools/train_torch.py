@@ -231,7 +231,7 @@ def options(argv):
     add("--init-sd", float, 0.02, "of the first weights of the blocks", 1e-30, 10)
     add("--batch", int, 64, "prompts a step", 1, 1 << 24)
     add("--lr", float, 1e-4, "learning rate, or its peak", 1e-30, 10)
-    add("--schedule", str, "constant", "of the learning rate", 
+    add("--schedule", str, "constant", "of the learning rate",
         choices=["constant", "inverse-sqrt", "cosine", "linear"])
     add("--warmup", int, 0, "steps of linear warm-up; inverse-sqrt has 5000 otherwise")
     add("--lr-end", float, 0, "cosine, linear: share of the rate at the last step", 0, 1)
@@ -265,6 +265,8 @@ def options(argv):
     o.warmup = o.warmup or (5000 if o.schedule == "inverse-sqrt" else 0)
     o.state = o.state or o.o and o.o + ".torch"
     for wrong, text in ((not o.state, "-o or --state is required"),
+                        (o.lr_end and o.schedule not in ("cosine", "linear"),
+                         "--lr-end is for --schedule cosine or linear"),
                         (o.width % o.heads, "--heads does not divide --width"),
                         (o.dims_start > o.dims, "--dims-start is above --dims"),
                         (o.pairs_start > o.pairs, "--pairs-start is above --pairs"),
