@@ -4941,7 +4941,7 @@ static uint64_t icl__run_identity(const icl_trainer *t)
   h = icl__digest_float(h, o->sampling.y_scale == 1.0f ? 0.0f : o->sampling.y_scale);
   h = icl__digest_int(h, o->pairs);
   h = icl__digest_int(h, o->batch);
-  h = icl__digest_int(h, o->schedule >= ICL_LR_COSINE ? o->steps : 0);   /* those that end */
+  h = icl__digest_int(h, o->schedule >= ICL_LR_COSINE ? o->steps : 0);   /* that depend on them */
   h = icl__digest_int(h, (int64_t)o->schedule);
   h = icl__digest_float(h, o->lr);
   h = icl__digest_int(h, o->warmup);

@@ -153,7 +153,7 @@ static void check_settings(const training *s)
     usage_error(&cmd_train, "--pairs-start and --pairs-every go together");
   if (icl_task_parse(&task, o->task, o->model.n_dims, NULL, 0, &r))
     usage_error(&cmd_train, "--task, character %zu: %s", r.offset + 1, r.text);
-  if (o->lr_end > 0 && (o->schedule == ICL_LR_CONSTANT || o->schedule == ICL_LR_INVERSE_SQRT))
+  if (o->lr_end > 0 && o->schedule != ICL_LR_COSINE && o->schedule != ICL_LR_LINEAR)
     usage_error(&cmd_train, "--lr-end is for --schedule cosine or linear");
   if (s->resume && s->force) usage_error(&cmd_train, "--resume and --force contradict each other");
 }

@@ -177,7 +177,7 @@ static void make_garg_ood(repro *r)
 
 /* ----- Raventos et al.: how many functions does it take? --------------------------------------- */
 
-/* A model of a pool: its log2, and the model's place on the axis. */
+/* A model, and the log2 of how many functions its pool has: its place on the axis. */
 typedef struct pool_model { const char *model; double size; } pool_model;
 
 enum { MAX_POOLS = 8 };
@@ -196,9 +196,9 @@ static void make_raventos(repro *r)
   double best[MAX_POOLS], to_own[MAX_POOLS];
   char text[512];
   size_t length = 0;
-  int n = 0, last, i;
-  while (pools[n].model) n++;
-  for (last = n, i = 0; i <= last; i++) {
+  int last = 0, i;                 /* the last is the model of new functions in every prompt  */
+  while (pools[last].model) last++;
+  for (i = 0; i <= last; i++) {
     const char *model = i < last ? pools[i].model : "pool";
     const icl_task prior = parse_task(find_recipe(r->scale, model)->task, s.dims);
     evaluation a = new_evaluation(r, find_recipe(r->scale, model)->task, PROBLEM_POOL);
