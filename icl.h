@@ -145,8 +145,15 @@ typedef struct icl_report {
 } icl_report;
 
 typedef enum icl_position {
-  ICL_POSITION_LEARNED, ICL_POSITION_SINUSOIDAL, ICL_POSITION_NONE
+  ICL_POSITION_LEARNED, ICL_POSITION_SINUSOIDAL, ICL_POSITION_NONE,
+  ICL_POSITION_ALTERNATING         /* two learned rows, for x and for y tokens; no limit on pairs */
 } icl_position;
+
+/* What the token of y_i carries: y_i alone, in slot 0 (Garg et al. 2022); or (x_i, y_i), with an
+ * input of its own for y that is 0 in x tokens, so that no layer must find the x of a y first. */
+typedef enum icl_tokens { ICL_TOKENS_APART, ICL_TOKENS_JOINT } icl_tokens;
+
+#define ICL_MAX_QUANTILES 15
 typedef enum icl_activation { ICL_GELU_TANH, ICL_GELU_ERF, ICL_RELU } icl_activation;
 
 /* The shape of a model, under HF's names. */
@@ -156,10 +163,14 @@ typedef struct icl_config {
   int n_head;                      /* H: attention heads, divides C                           */
   int n_layer;                     /* L: decoder blocks                                       */
   int n_positions;                 /* P: tokens the model was made for, two a pair            */
-  int n_out;                       /* rows of the read-out, 1 or d; row 0 is the prediction   */
+  int n_out;                       /* rows of the read-out: 1, d or 1 + n_quantiles           */
+                                   /*   row 0 is the prediction                               */
   icl_position position_embedding_type;
   icl_activation activation_function;
   float layer_norm_epsilon;
+  icl_tokens tokens;
+  int n_quantiles;                 /* Q: rows 1..Q of the read-out are quantiles of y         */
+  float quantiles[ICL_MAX_QUANTILES];  /* [Q] their levels, rising, between 0 and 1           */
 } icl_config;
 
 /* One row of the tensor table: what the checkpoint calls it and how large it is. */
@@ -176,6 +187,8 @@ typedef struct icl_model {
   size_t n_params;
   int verified;                    /* 1: the file carried icl.digest, and its bytes match it  */
   const char *task;                /* icl.task: the mixture it was trained on, "" if not said */
+  const char *sampling;            /* icl.sampling: how its prompts were drawn, "" likewise   */
+  const char *recipe;              /* icl.recipe: how it was trained, "" likewise             */
   /* private below */
   uint64_t digest;                 /* see >>digest; 0 after icl_model_bind                    */
   const void **weights;            /* [slots] in the order of the tensor table                */
@@ -211,6 +224,7 @@ typedef struct icl_ctx {
   size_t n_pack;                   /* floats of pack                                          */
   float *x_mean, *x_std;           /* [d] the model sees (x - x_mean) / x_std                 */
   float *y_scale;                  /* [2] y_mean, y_std                                       */
+  float *inputs;                   /* [max_pairs][d] x, in the caller's units                 */
   float *outputs;                  /* [max_pairs] y, in the caller's units                    */
   float *residuals;                /* [max_pairs] y - prediction, in the caller's units       */
   icl_storage kv;                  /* how keys and values are stored                          */
@@ -218,7 +232,8 @@ typedef struct icl_ctx {
   void *values;                    /* [L][2 max_pairs][C]                                     */
   float *key_scales, *value_scales;    /* [L][H][key_row] one a token and head, I8 only; NULL */
   float *positions;                /* [2 max_pairs + 1][C], sinusoidal positions only         */
-  float *tokens;                   /* [rows][d]                                               */
+  float *tokens;                   /* [rows][d], or d + 1 where tokens are joint              */
+  float *quantiles;                /* [rows][1 + Q] answers of a pass; NULL where Q is 0      */
   float *stream;                   /* [rows][C] the residual stream                           */
   float *normed;                   /* [rows][C]                                               */
   float *hidden;                   /* [rows][4C]                                              */
@@ -233,6 +248,8 @@ typedef struct icl_metadata {
   const char *typical;             /* icl.typical, see >>surprise                             */
   icl_storage storage;             /* rounded to nearest; I8: a column's scale is its largest
                                       magnitude / 127                                         */
+  const char *sampling;            /* icl.sampling: how the prompts of the task were drawn    */
+  const char *recipe;              /* icl.recipe: how it was trained                          */
 } icl_metadata;
 
 /* ===== >>api ================================================================================ */
@@ -271,11 +288,14 @@ ICL_API void icl_force_plain(icl_model *m);
 
 /* ----- a context ----------------------------------------------------------------------------- */
 
+/* The most pairs that a context of m can hold: (n_positions - 1) / 2 with learned positions, 2^22
+ * with others; 0 for NULL. */
+ICL_API int icl_max_pairs(const icl_model *m);
+
 /* Bytes for a context of max_pairs pairs that sends up to max_batch token rows through the network
  * at once: that many queries, or half as many pairs (never less than one pair); longer batches go
  * through in several passes.  Exact: icl_ctx_init takes this many and refuses one less.  0 where an
- * argument is out of range: max_pairs and max_batch from 1 to 2^22, and with learned positions
- * 2 max_pairs + 1 <= n_positions. */
+ * argument is out of range: max_pairs from 1 to icl_max_pairs, max_batch from 1 to 2^22. */
 ICL_API size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch);
 
 /* An empty context in mem[bytes], any alignment.  ARG, MEMORY. */
@@ -299,6 +319,13 @@ ICL_API icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs,
  * pairs, ARG if a standard deviation is not above 0, NONFINITE. */
 ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std,
                                 float y_mean, float y_std);
+
+/* Scales by the data: mean and standard deviation of xs[n][d] and ys[n], computed in double; an
+ * input or output that is constant gets 1.  NULL xs and ys: of the pairs in the context.  Pairs
+ * that the context holds are added anew under the new scale, so a stream may begin with a guess
+ * and be scaled once its first pairs are there.  ARG where n < 1, NONFINITE; where pairs cannot be
+ * added again the context is empty. */
+ICL_API icl_error icl_standardize(icl_ctx *c, int n, const float *xs, const float *ys);
 
 /* Calls on c use up to n >= 1 threads from now on, by way of run(user, ..): icl_threads_run of
  * icl_train.h, OpenMP, whatever the program has.  n = 1: the calling thread alone.  The answers
@@ -326,11 +353,43 @@ ICL_API icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *y
 ICL_API icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
                           const float *queries, float *answers);
 
-/* Forgets all but the first n_pairs pairs. */
+/* Forgets all but the first n_pairs pairs; 0 empties the context. */
 ICL_API icl_error icl_rewind(icl_ctx *c, int n_pairs);
+
+/* Drops the n oldest pairs, for a sliding window.  The other pairs are added anew, since each was
+ * read in the light of those before it: the cost of icl_add_batch of them, so drop a quarter at a
+ * time rather than one.  ARG where n is above icl_count.  Where the others cannot be added again
+ * (NONFINITE) the context is empty. */
+ICL_API icl_error icl_forget(icl_ctx *c, int n);
+
+/* The pairs in the context, in the caller's units: x[icl_count][d] and y[icl_count].  Valid until
+ * the context changes. */
+ICL_API const float *icl_inputs(const icl_ctx *c);
+ICL_API const float *icl_outputs(const icl_ctx *c);
 
 /* Pairs in the context; 0 for NULL. */
 ICL_API int icl_count(const icl_ctx *c);
+
+/* ----- how sure is the model? ----------------------------------------------------------------- */
+
+/* Levels of the quantiles that m tells of each query, m->config.n_quantiles of them: only models
+ * with icl.quantiles have any. */
+
+/* qs[n][Q] = quantiles of y at xs[n][d] given the pairs so far, rising.  CONFIG where Q is 0. */
+ICL_API icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs);
+
+/* ys[n] = predictions, and the interval lo[n] to hi[n] that y should fall into with probability
+ * level: between the quantiles (1 - level) / 2 and (1 + level) / 2, interpolated between the
+ * trained levels.  ARG where the model's levels do not reach that far; CONFIG where it has none. */
+ICL_API icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, float *ys,
+                                       float *lo, float *hi);
+
+/* *rmse = root mean squared error, in the units of y, of each pair in the context when it is
+ * predicted from all the others: an honest figure of merit on the caller's own data (the scale
+ * alone has seen the pair).  Costs about n / 2 times icl_add_batch of n pairs.  Afterwards the
+ * context holds the same pairs.  STATE where it holds fewer than 2; NONFINITE, and then it is
+ * empty. */
+ICL_API icl_error icl_check(icl_ctx *c, float *rmse);
 
 /* ----- is the model out of its depth? --------------------------------------------------------- */
 
@@ -2438,9 +2497,9 @@ enum {  /* the table's order: rows before the blocks, rows of a block, rows behi
 
 typedef struct icl__tensor_row { const char *name, *rows, *cols; } icl__tensor_row;
 
-/* Sizes: 1, d inputs, C width, P positions, O outputs, q 3C, f 4C. */
+/* Sizes: 1, t inputs of a token, C width, P positions, O outputs, q 3C, f 4C. */
 static const icl__tensor_row icl__rows_before[] = {
-  {"_read_in.weight", "C", "d"}, {"_read_in.bias", "1", "C"}, {"_backbone.wpe.weight", "P", "C"}
+  {"_read_in.weight", "C", "t"}, {"_read_in.bias", "1", "C"}, {"_backbone.wpe.weight", "P", "C"}
 };
 static const icl__tensor_row icl__rows_block[] = {
   {"ln_1.weight", "1", "C"},        {"ln_1.bias", "1", "C"},
@@ -2457,12 +2516,23 @@ static const icl__tensor_row icl__rows_behind[] = {
 static const char icl__block_prefix[] = "_backbone.h.";
 static const char icl__scale_suffix[] = ".scale";
 
+/* Numbers of a token: x, and y after it where tokens are joint. */
+static int icl__token_size(const icl_config *cfg)
+{
+  return cfg->n_dims + (cfg->tokens == ICL_TOKENS_JOINT);
+}
+
+static int icl__alternates(const icl_config *cfg)
+{
+  return cfg->position_embedding_type == ICL_POSITION_ALTERNATING;
+}
+
 static int icl__tensor_size(const icl_config *cfg, char what)
 {
   switch (what) {
-    case 'd': return cfg->n_dims;
+    case 't': return icl__token_size(cfg);
     case 'C': return cfg->n_embd;
-    case 'P': return cfg->n_positions;
+    case 'P': return icl__alternates(cfg) ? 2 : cfg->n_positions;
     case 'O': return cfg->n_out;
     case 'q': return 3 * cfg->n_embd;
     case 'f': return 4 * cfg->n_embd;
@@ -2472,7 +2542,7 @@ static int icl__tensor_size(const icl_config *cfg, char what)
 
 static int icl__has_wpe(const icl_config *cfg)
 {
-  return cfg->position_embedding_type == ICL_POSITION_LEARNED;
+  return cfg->position_embedding_type == ICL_POSITION_LEARNED || icl__alternates(cfg);
 }
 
 /* Where the block of layer l starts in model->weights; a model without wpe keeps its slot, NULL. */
@@ -2541,6 +2611,17 @@ static size_t icl__tensor_floats(const icl_tensor *t) { return (size_t)t->rows *
 /* Largest sizes this build accepts; products of two of them stay far from overflowing 64 bits. */
 enum { ICL__MAX_WIDTH = 1 << 16, ICL__MAX_LAYERS = 512, ICL__MAX_POSITIONS = 1 << 24 };
 
+/* 1 if the levels of the quantiles rise and lie between 0 and 1. */
+static int icl__quantiles_ok(const icl_config *cfg)
+{
+  int i;
+  if (cfg->n_quantiles < 0 || cfg->n_quantiles > ICL_MAX_QUANTILES) return 0;
+  for (i = 0; i < cfg->n_quantiles; i++)
+    if (!(cfg->quantiles[i] > (i ? cfg->quantiles[i - 1] : 0.0f) && cfg->quantiles[i] < 1.0f))
+      return 0;
+  return 1;
+}
+
 icl_error icl_config_check(const icl_config *cfg, icl_report *r)
 {
   if (!cfg) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "config");
@@ -2552,9 +2633,15 @@ icl_error icl_config_check(const icl_config *cfg, icl_report *r)
     return icl__fail(r, ICL_ERR_LIMIT, 0, "dims, width, layers or positions", NULL);
   if (cfg->n_embd % cfg->n_head)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "does not divide the width:", "n_head");
-  if (cfg->n_out != 1 && cfg->n_out != cfg->n_dims)
+  if (!icl__quantiles_ok(cfg))
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "not rising levels between 0 and 1:", "quantiles");
+  if (cfg->n_quantiles && cfg->n_out != 1 + cfg->n_quantiles)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "read-out width is not 1 + quantiles", NULL);
+  if (!cfg->n_quantiles && cfg->n_out != 1 && cfg->n_out != cfg->n_dims)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "read-out width is neither 1 nor n_dims", NULL);
-  if ((unsigned)cfg->position_embedding_type > ICL_POSITION_NONE)
+  if ((unsigned)cfg->tokens > ICL_TOKENS_JOINT)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "unknown", "tokens");
+  if ((unsigned)cfg->position_embedding_type > ICL_POSITION_ALTERNATING)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "unknown", "position_embedding_type");
   if (cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL && cfg->n_embd % 2)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "sinusoidal positions need an even width", NULL);
@@ -2921,28 +3008,40 @@ static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const i
   icl__multiply(m, p, &g);
 }
 
-/* x[rows][C] = positions[first ..] + tokens[rows][d] W^T + b.  step 1: consecutive positions; 0:
- * all at the first.  positions may be NULL. */
+/* x[rows][C] = positions[first ..] + tokens[rows][t] W^T + b.  step 1: consecutive positions, or
+ * x and y in turn where positions alternate; 0: all at the first.  positions may be NULL. */
 static void icl__embed(const icl_model *m, const icl__pass *p, float *x, const float *tokens,
                        const float *positions, size_t first, size_t step, size_t rows)
 {
-  size_t C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims;
-  icl__mm g = icl__linear(p, x, positions ? positions + first * C : NULL, tokens,
-                          icl__floats(m, ICL__READ_IN_W), icl__floats(m, ICL__READ_IN_B), rows, d,
-                          C);
-  g.init_row = step * C;
-  g.b_row = 1; g.b_col = d;
-  m->ops->mm(&g);
+  size_t C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config), r;
+  int alternates = icl__alternates(&m->config);
+  size_t every = alternates && step ? 2 : 1;
+  for (r = 0; r < every && r < rows; r++) {
+    const float *init = positions ? positions + (alternates ? r : first) * C : NULL;
+    icl__mm g = icl__linear(p, x + r * C, init, tokens + r * t, icl__floats(m, ICL__READ_IN_W),
+                            icl__floats(m, ICL__READ_IN_B), (rows - r + every - 1) / every, t, C);
+    g.a_row = every * t;
+    g.init_row = alternates ? 0 : step * C;
+    g.b_row = 1; g.b_col = t;
+    g.c_row = every * C;
+    m->ops->mm(&g);
+  }
 }
 
-/* The prediction: coordinate 0 of the read-out of the final LayerNorm.  ln[C] is scratch. */
-static float icl__read_out(const icl_model *m, float *ln, float *stats, const float *x)
+/* Numbers that the read-out tells of a query: the prediction, and Q quantiles. */
+static size_t icl__answer_size(const icl_config *cfg) { return 1 + (size_t)cfg->n_quantiles; }
+
+/* out[n] = the first n rows of the read-out of the final LayerNorm; row 0 is the prediction.
+ * ln[C] is scratch. */
+static void icl__read_out(const icl_model *m, float *out, size_t n, float *ln, float *stats,
+                          const float *x)
 {
-  size_t C = (size_t)m->config.n_embd;
+  size_t C = (size_t)m->config.n_embd, i;
   m->ops->layernorm(ln, stats, x, icl__weight_behind(m, ICL__LNF_W),
                     icl__weight_behind(m, ICL__LNF_B), 1, C, m->config.layer_norm_epsilon);
-  return m->ops->dot(ln, icl__weight_behind(m, ICL__OUT_W), C)
-       + icl__weight_behind(m, ICL__OUT_B)[0];
+  for (i = 0; i < n; i++)
+    out[i] = m->ops->dot(ln, icl__weight_behind(m, ICL__OUT_W) + i * C, C)
+           + icl__weight_behind(m, ICL__OUT_B)[i];
 }
 
 /* Praxis's sinusoidal positions, out[n][C]: channel j is sin(p t_j), channel C/2 + j is cos(p t_j),
@@ -2971,19 +3070,21 @@ static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
 {
   const icl_config *cfg = &c->model->config;
   size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
+  size_t t = (size_t)icl__token_size(cfg);
   size_t tokens = 2 * (size_t)c->max_pairs, rows = (size_t)c->max_batch, k, n;
   size_t H = (size_t)cfg->n_head, kv = icl__width(icl__kv_type(c));
   c->rows = rows < 2 ? 2 : rows;
   c->key_row = icl__round_up(tokens + 1);
   /* one panel for the read-in; with more rows, panels of the widest layer */
-  k = icl__min(c->rows > 2 ? 4 * C : d, ICL__KC);
-  if (k < d) k = icl__min(d, ICL__KC);
+  k = icl__min(c->rows > 2 ? 4 * C : t, ICL__KC);
+  if (k < t) k = icl__min(t, ICL__KC);
   n = c->rows > 2 ? icl__min(icl__round_up(4 * C), ICL__NC) : (size_t)ICL__NR;
   c->n_pack = k * n;
 
   c->x_mean = icl__take_floats(mem, d);
   c->x_std = icl__take_floats(mem, d);
   c->y_scale = icl__take_floats(mem, 2);
+  c->inputs = icl__take_floats(mem, icl__times((size_t)c->max_pairs, d));
   c->outputs = icl__take_floats(mem, (size_t)c->max_pairs);
   c->residuals = icl__take_floats(mem, (size_t)c->max_pairs);
   c->keys = icl__take(mem, icl__times(L * C, c->key_row), kv);
@@ -2996,7 +3097,9 @@ static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
   }
   c->positions = cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL
                ? icl__take_floats(mem, icl__times(C, tokens + 1)) : NULL;
-  c->tokens = icl__take_floats(mem, icl__times(c->rows, d));
+  c->tokens = icl__take_floats(mem, icl__times(c->rows, t));
+  c->quantiles = cfg->n_quantiles ? icl__take_floats(mem, icl__times(c->rows,
+                                                                     icl__answer_size(cfg))) : NULL;
   c->stream = icl__take_floats(mem, icl__times(c->rows, C));
   c->normed = icl__take_floats(mem, icl__times(c->rows, C));
   c->hidden = icl__take_floats(mem, icl__times(c->rows, 4 * C));
@@ -3006,11 +3109,18 @@ static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
 
 enum { ICL__MAX_PAIRS = 1 << 22, ICL__MAX_BATCH = 1 << 22 };
 
+int icl_max_pairs(const icl_model *m)
+{
+  if (!m) return 0;
+  return m->config.position_embedding_type == ICL_POSITION_LEARNED
+       ? (m->config.n_positions - 1) / 2 : ICL__MAX_PAIRS;
+}
+
 static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
 {
   return m && m->weights && max_pairs >= 1 && max_batch >= 1 && (unsigned)kv <= ICL_STORE_I8
       && max_pairs <= ICL__MAX_PAIRS && max_batch <= ICL__MAX_BATCH
-      && !(icl__has_wpe(&m->config) && max_pairs > (m->config.n_positions - 1) / 2);
+      && max_pairs <= icl_max_pairs(m);
 }
 
 size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
@@ -3137,9 +3247,9 @@ static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
   const float *positions = icl__has_wpe(&m->config) ? icl__floats(m, ICL__WPE)
                                                      : c->positions;
   icl__acts a = icl__ctx_acts(c);
-  size_t l, C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims;
+  size_t l, C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config);
   icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, 1, p->T);
-  icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * d, positions, p->pos0 + p->T, 0,
+  icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * t, positions, p->pos0 + p->T, 0,
              p->n_query);
   for (l = 0; l < (size_t)m->config.n_layer; l++) icl__block(m, p, l, &a);
 }
@@ -3147,23 +3257,28 @@ static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
 /* Row r of the tokens = x, as the model sees it. */
 static void icl__put_x(icl_ctx *c, size_t r, const float *x)
 {
-  size_t d = (size_t)c->model->config.n_dims, j;
-  for (j = 0; j < d; j++) c->tokens[r * d + j] = (x[j] - c->x_mean[j]) / c->x_std[j];
+  size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config), j;
+  float *token = c->tokens + r * t;
+  for (j = 0; j < d; j++) token[j] = (x[j] - c->x_mean[j]) / c->x_std[j];
+  if (t > d) token[d] = 0.0f;
 }
 
+/* Row r of the tokens = y of the x in row r - 1: in slot 0, or in slot d after that x. */
 static void icl__put_y(icl_ctx *c, size_t r, float y)
 {
-  size_t d = (size_t)c->model->config.n_dims;
-  memset(c->tokens + r * d, 0, d * sizeof(float));
-  c->tokens[r * d] = (y - c->y_scale[0]) / c->y_scale[1];
+  size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config);
+  float *token = c->tokens + r * t;
+  if (t > d) memcpy(token, token - t, d * sizeof(float));
+  else memset(token, 0, d * sizeof(float));
+  token[t > d ? d : 0] = (y - c->y_scale[0]) / c->y_scale[1];
 }
 
-/* The prediction in row r of the stream, in the caller's units. */
-static float icl__answer(icl_ctx *c, size_t r)
+/* out[n] = the answer in row r of the stream, in the caller's units. */
+static void icl__answer(icl_ctx *c, size_t r, float *out, size_t n)
 {
-  size_t C = (size_t)c->model->config.n_embd;
-  return c->y_scale[0] + c->y_scale[1] * icl__read_out(c->model, c->normed, NULL,
-                                                       c->stream + r * C);
+  size_t C = (size_t)c->model->config.n_embd, i;
+  icl__read_out(c->model, out, n, c->normed, NULL, c->stream + r * C);
+  for (i = 0; i < n; i++) out[i] = c->y_scale[0] + c->y_scale[1] * out[i];
 }
 
 /* 1 if n numbers of each row of a block are finite, as all I8 are; the first starts at number `at`,
@@ -3206,27 +3321,40 @@ static int icl__put_tokens_of(icl_ctx *c, size_t n, const float *xs, const float
     icl__put_y(c, 2 * i + 1, ys[i]);
   }
   for (i = 0; i < q; i++) icl__put_x(c, 2 * n + i, queries + i * d);
-  return icl__finite(c->tokens, (2 * n + q) * d);
+  return icl__finite(c->tokens, (2 * n + q) * (size_t)icl__token_size(&c->model->config));
 }
 
-/* These tokens in one pass, 2 n + q <= rows.  The predictions of the pairs' y come with it. */
-static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *ys, size_t q, float *answers)
+/* Keeps pair i of the context; x and y may be the kept ones themselves. */
+static void icl__keep_pair(icl_ctx *c, size_t i, const float *x, float y)
 {
-  size_t i;
+  size_t d = (size_t)c->model->config.n_dims;
+  memmove(c->inputs + i * d, x, d * sizeof(float));
+  c->outputs[i] = y;
+}
+
+/* These tokens in one pass, 2 n + q <= rows.  The predictions of the pairs' y come with it.
+ * answers[q][width], 1 or all of the read-out. */
+static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
+                               float *answers, size_t width)
+{
+  size_t d = (size_t)c->model->config.n_dims, at = (size_t)c->n_pairs, i;
+  float answer[1 + ICL_MAX_QUANTILES];
   icl__pass p = icl__ctx_pass(c, 2 * n, q);
   icl__ctx_forward(c, &p);
   for (i = 0; i < n; i++) {
-    float residual = ys[i] - icl__answer(c, i);
+    float y, residual;
+    icl__answer(c, i, &y, 1);
+    residual = ys[i] - y;
     if (!icl__finite(&residual, 1)) return ICL_ERR_NONFINITE;
-    c->outputs[(size_t)c->n_pairs + i] = ys[i];
-    c->residuals[(size_t)c->n_pairs + i] = residual;
+    c->residuals[at + i] = residual;
   }
   if (!icl__cache_finite(c, &p)) return ICL_ERR_NONFINITE;
   for (i = 0; i < q; i++) {
-    float y = icl__answer(c, n + i);
-    if (!icl__finite(&y, 1)) return ICL_ERR_NONFINITE;
-    answers[i] = y;
+    icl__answer(c, n + i, answer, width);
+    if (!icl__finite(answer, width)) return ICL_ERR_NONFINITE;
+    memcpy(answers + i * width, answer, width * sizeof(float));
   }
+  for (i = 0; i < n; i++) icl__keep_pair(c, at + i, xs + i * d, ys[i]);
   c->n_pairs += (int)n;
   return ICL_OK;
 }
@@ -3235,47 +3363,51 @@ static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *ys, size_t q, 
 typedef struct icl__query_shares {
   const icl_ctx *c;
   size_t rows, n_pack, q;                    /* of a share, of a share, in all                   */
-  float *answers;
+  float *answers;                            /* [q][width]                                       */
+  size_t width;
 } icl__query_shares;
 
 static void icl__query_share(void *arg, int i)
 {
   const icl__query_shares *w = (const icl__query_shares *)arg;
-  size_t C = (size_t)w->c->model->config.n_embd, d = (size_t)w->c->model->config.n_dims;
+  size_t C = (size_t)w->c->model->config.n_embd;
   size_t first = (size_t)i * w->rows;
   icl_ctx c = *w->c;
   if (first >= w->q) return;
   c.threads = 1;
-  c.tokens += first * d;
+  c.tokens += first * (size_t)icl__token_size(&c.model->config);
   c.stream += first * C;
   c.normed += first * C;
   c.hidden += first * 4 * C;
   c.scores += (size_t)i * ICL__MR * c.key_row;
   c.pack += (size_t)i * w->n_pack;
   c.n_pack = w->n_pack;
-  if (icl__ask_pass(&c, 0, NULL, icl__min(w->rows, w->q - first), w->answers + first))
-    w->answers[first] = NAN;                                 /* found below */
+  if (icl__ask_pass(&c, 0, NULL, NULL, icl__min(w->rows, w->q - first),
+                    w->answers + first * w->width, w->width))
+    w->answers[first * w->width] = NAN;            /* icl__query_pass finds it */
 }
 
 /* The q <= rows queries that are in the tokens already. */
-static icl_error icl__query_pass(icl_ctx *c, size_t q, float *answers)
+static icl_error icl__query_pass(icl_ctx *c, size_t q, float *answers, size_t width)
 {
   enum { WORTH = 24 };                                       /* rows a thread                    */
   size_t parts = icl__min((size_t)c->threads, (size_t)c->model->config.n_head);
   icl__query_shares w;
   parts = icl__min(parts, icl__min(q / WORTH, c->n_pack / (ICL__NR * ICL__KC)));
-  if (parts < 2) return icl__ask_pass(c, 0, NULL, q, answers);
+  if (parts < 2) return icl__ask_pass(c, 0, NULL, NULL, q, answers, width);
   w.c = c;
   w.rows = (q + parts - 1) / parts;
   w.n_pack = c->n_pack / parts / ICL__NR * ICL__NR;
   w.q = q;
   w.answers = answers;
+  w.width = width;
   c->run(c->run_user, (int)parts, icl__query_share, &w);
-  return icl__finite(answers, q) ? ICL_OK : ICL_ERR_NONFINITE;
+  return icl__finite(answers, q * width) ? ICL_OK : ICL_ERR_NONFINITE;
 }
 
-icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
-                  const float *queries, float *answers)
+/* icl_ask with answers[n_query][width]. */
+static icl_error icl__ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
+                          const float *queries, float *answers, size_t width)
 {
   size_t d, at = 0, done = 0, pairs = (size_t)n, q = (size_t)n_query;
   int before;
@@ -3293,13 +3425,20 @@ icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_que
     size_t ask = at + step < pairs ? 0 : icl__min(c->rows - 2 * step, q - done);
     if (!icl__put_tokens_of(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
                             ask ? queries + done * d : NULL)) err = ICL_ERR_NONFINITE;
-    else if (!step) err = icl__query_pass(c, ask, answers + done);
-    else err = icl__ask_pass(c, step, ys + at, ask, ask ? answers + done : NULL);
+    else if (!step) err = icl__query_pass(c, ask, answers + done * width, width);
+    else err = icl__ask_pass(c, step, xs + at * d, ys + at, ask,
+                             ask ? answers + done * width : NULL, width);
     at += step;
     done += ask;
   }
   if (err) c->n_pairs = before;
   return err;
+}
+
+icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
+                  const float *queries, float *answers)
+{
+  return icl__ask(c, n, xs, ys, n_query, queries, answers, 1);
 }
 
 icl_error icl_add_batch(icl_ctx *c, int n, const float *xs, const float *ys)
@@ -3327,6 +3466,195 @@ icl_error icl_rewind(icl_ctx *c, int n_pairs)
 }
 
 int icl_count(const icl_ctx *c) { return c ? c->n_pairs : 0; }
+const float *icl_inputs(const icl_ctx *c) { return c ? c->inputs : NULL; }
+const float *icl_outputs(const icl_ctx *c) { return c ? c->outputs : NULL; }
+
+/* Adds the kept pairs from number c->n_pairs up to number n to the context once more. */
+static icl_error icl__add_kept(icl_ctx *c, int n)
+{
+  size_t at = (size_t)c->n_pairs, d = (size_t)c->model->config.n_dims;
+  return icl_add_batch(c, n - c->n_pairs, c->inputs + at * d, c->outputs + at);
+}
+
+icl_error icl_forget(icl_ctx *c, int n)
+{
+  int rest;
+  size_t d;
+  if (!c || !c->model || n < 0 || n > c->n_pairs) return ICL_ERR_ARG;
+  if (!n) return ICL_OK;
+  rest = c->n_pairs - n;
+  d = (size_t)c->model->config.n_dims;
+  memmove(c->inputs, c->inputs + (size_t)n * d, (size_t)rest * d * sizeof(float));
+  memmove(c->outputs, c->outputs + n, (size_t)rest * sizeof(float));
+  c->n_pairs = 0;
+  return icl__add_kept(c, rest);
+}
+
+/* Mean and standard deviation (over n, not n - 1) of v[0], v[stride], ..; 1 where all are equal. */
+static void icl__mean_std(float *mean, float *std, const float *v, size_t n, size_t stride)
+{
+  double sum = 0, squares = 0, m;
+  size_t i;
+  int varies = 0;
+  for (i = 0; i < n; i++) {
+    sum += (double)v[i * stride];
+    varies |= v[i * stride] < v[0] || v[i * stride] > v[0];
+  }
+  m = varies ? sum / (double)n : (double)v[0];
+  for (i = 0; i < n; i++)
+    squares += ((double)v[i * stride] - m) * ((double)v[i * stride] - m);
+  *mean = (float)m;
+  *std = varies ? (float)sqrt(squares / (double)n) : 1.0f;
+  if (!(*std >= 1e-37f)) *std = 1.0f;
+}
+
+icl_error icl_standardize(icl_ctx *c, int n, const float *xs, const float *ys)
+{
+  int pairs, j;
+  size_t d;
+  if (!c || !c->model || !xs != !ys) return ICL_ERR_ARG;
+  d = (size_t)c->model->config.n_dims;
+  pairs = c->n_pairs;
+  if (!xs) { xs = c->inputs; ys = c->outputs; n = pairs; }
+  if (n < 1) return ICL_ERR_ARG;
+  if (!icl__finite(xs, (size_t)n * d) || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
+  for (j = 0; j < c->model->config.n_dims; j++)
+    icl__mean_std(&c->x_mean[j], &c->x_std[j], xs + j, (size_t)n, d);
+  icl__mean_std(&c->y_scale[0], &c->y_scale[1], ys, (size_t)n, 1);
+  c->n_pairs = 0;
+  return icl__add_kept(c, pairs);
+}
+
+/* ----- quantiles ------------------------------------------------------------------------------ */
+
+/* Sorts q[n], which is nearly sorted: quantiles of a network may cross. */
+static void icl__sort(float *q, size_t n)
+{
+  size_t i, j;
+  for (i = 1; i < n; i++) {
+    float v = q[i];
+    for (j = i; j > 0 && q[j - 1] > v; j--) q[j] = q[j - 1];
+    q[j] = v;
+  }
+}
+
+/* The predictions and sorted quantiles of up to c->rows queries, in c->quantiles[n][1 + Q]. */
+static icl_error icl__ask_quantiles(icl_ctx *c, int n, const float *xs)
+{
+  size_t width = icl__answer_size(&c->model->config), i;
+  icl_error err = icl__ask(c, 0, NULL, NULL, n, xs, c->quantiles, width);
+  for (i = 0; i < (size_t)n && !err; i++) icl__sort(c->quantiles + i * width + 1, width - 1);
+  return err;
+}
+
+/* The quantile p of sorted q[Q], between the two trained levels around it. */
+static float icl__quantile(const icl_config *cfg, const float *q, float p)
+{
+  const float *level = cfg->quantiles;
+  int i = 1;
+  while (i < cfg->n_quantiles - 1 && level[i] < p) i++;
+  if (cfg->n_quantiles < 2) return q[0];
+  return q[i - 1] + (q[i] - q[i - 1]) * ((p - level[i - 1]) / (level[i] - level[i - 1]));
+}
+
+/* 1 if p is one of the trained levels or between two of them, to rounding. */
+static int icl__level_ok(const icl_config *cfg, float p)
+{
+  return p > cfg->quantiles[0] - 1e-6f && p < cfg->quantiles[cfg->n_quantiles - 1] + 1e-6f;
+}
+
+icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs)
+{
+  size_t Q, d, i;
+  int at, step;
+  if (!c || !c->model || n < 0 || (n && (!xs || !qs))) return ICL_ERR_ARG;
+  if (!(Q = (size_t)c->model->config.n_quantiles)) return ICL_ERR_CONFIG;
+  d = (size_t)c->model->config.n_dims;
+  for (at = 0; at < n; at += step) {
+    icl_error err;
+    step = n - at < (int)c->rows ? n - at : (int)c->rows;
+    if ((err = icl__ask_quantiles(c, step, xs + (size_t)at * d))) return err;
+    for (i = 0; i < (size_t)step; i++)
+      memcpy(qs + ((size_t)at + i) * Q, c->quantiles + i * (1 + Q) + 1, Q * sizeof(float));
+  }
+  return ICL_OK;
+}
+
+icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, float *ys,
+                               float *lo, float *hi)
+{
+  const icl_config *cfg;
+  int at, step, i;
+  float low = (1.0f - level) / 2, high = (1.0f + level) / 2;
+  if (!c || !c->model || n < 0 || (n && (!xs || !ys || !lo || !hi))) return ICL_ERR_ARG;
+  cfg = &c->model->config;
+  if (!cfg->n_quantiles) return ICL_ERR_CONFIG;
+  if (!(level >= 0.0f) || !icl__level_ok(cfg, low) || !icl__level_ok(cfg, high))
+    return ICL_ERR_ARG;
+  for (at = 0; at < n; at += step) {
+    icl_error err;
+    step = n - at < (int)c->rows ? n - at : (int)c->rows;
+    if ((err = icl__ask_quantiles(c, step, xs + (size_t)at * (size_t)cfg->n_dims))) return err;
+    for (i = 0; i < step; i++) {
+      const float *q = c->quantiles + (size_t)i * icl__answer_size(cfg);
+      ys[at + i] = q[0];
+      lo[at + i] = icl__quantile(cfg, q + 1, low);
+      hi[at + i] = icl__quantile(cfg, q + 1, high);
+    }
+  }
+  return ICL_OK;
+}
+
+/* ----- leave one out -------------------------------------------------------------------------- */
+
+/* Moves kept pair `from` to number `to`; those between move up or down by one. */
+static void icl__move_pair(icl_ctx *c, size_t from, size_t to)
+{
+  size_t d = (size_t)c->model->config.n_dims, j;
+  while (from != to) {
+    size_t next = from < to ? from + 1 : from - 1;
+    float y = c->outputs[from];
+    c->outputs[from] = c->outputs[next];
+    c->outputs[next] = y;
+    for (j = 0; j < d; j++) {
+      float x = c->inputs[from * d + j];
+      c->inputs[from * d + j] = c->inputs[next * d + j];
+      c->inputs[next * d + j] = x;
+    }
+    from = next;
+  }
+}
+
+/* Pair i of n is predicted from the others.  The context holds the i pairs before it, and with it
+ * in the end. */
+static icl_error icl__leave_out(icl_ctx *c, int i, int n, double *squares)
+{
+  size_t d = (size_t)c->model->config.n_dims, last = (size_t)n - 1;
+  float y = 0, e;
+  icl_error err;
+  icl__move_pair(c, (size_t)i, last);
+  err = icl__add_kept(c, n - 1);
+  if (!err) err = icl_predict(c, c->inputs + last * d, &y);
+  e = c->outputs[last] - y;
+  *squares += (double)e * (double)e;
+  icl__move_pair(c, last, (size_t)i);
+  c->n_pairs = i;
+  return err ? err : icl__add_kept(c, i + 1);
+}
+
+icl_error icl_check(icl_ctx *c, float *rmse)
+{
+  double squares = 0;
+  icl_error err = ICL_OK;
+  int i, n;
+  if (!c || !c->model || !rmse) return ICL_ERR_ARG;
+  if ((n = c->n_pairs) < 2) return ICL_ERR_STATE;
+  c->n_pairs = 0;
+  for (i = 0; i < n && !err; i++) err = icl__leave_out(c, i, n, &squares);
+  if (err) c->n_pairs = 0;
+  else *rmse = (float)sqrt(squares / n);
+  return err;
+}
 
 /* ---------------------------------------------------------------------------------------------
  * >>surprise
@@ -3410,7 +3738,7 @@ typedef struct icl__file {
   int has_position_type, has_i8;
   unsigned seen;                             /* bits: metadata keys                             */
   uint64_t digest;
-  icl__string task, typical;
+  icl__string task, typical, sampling, recipe, quantiles;
   int n_typical;
 } icl__file;
 
@@ -3729,16 +4057,35 @@ static int icl__parse_typical(icl__string s, float *out, int *n)
   return *n > 0;
 }
 
+/* icl.quantiles: levels with commas between them, rising. */
+static int icl__parse_quantiles(icl__string s, icl_config *cfg)
+{
+  icl__string one = s;
+  size_t i;
+  cfg->n_quantiles = 0;
+  for (i = 0; i <= s.n; i++) {
+    if (i < s.n && s.s[i] != ',') continue;
+    one.n = (size_t)(s.s + i - one.s);
+    if (cfg->n_quantiles == ICL_MAX_QUANTILES
+        || !icl__parse_float(one, &cfg->quantiles[cfg->n_quantiles++])) return 0;
+    one.s = s.s + i + 1;
+  }
+  return icl__quantiles_ok(cfg);
+}
+
 enum {
   ICL__KEY_HEAD, ICL__KEY_ACTIVATION, ICL__KEY_EPSILON, ICL__KEY_POSITION, ICL__KEY_POSITIONS,
-  ICL__KEY_TASK, ICL__KEY_DIGEST, ICL__KEY_VERSION, ICL__KEY_TYPICAL, ICL__KEYS
+  ICL__KEY_TASK, ICL__KEY_DIGEST, ICL__KEY_VERSION, ICL__KEY_TYPICAL, ICL__KEY_QUANTILES,
+  ICL__KEY_TOKENS, ICL__KEY_SAMPLING, ICL__KEY_RECIPE, ICL__KEYS
 };
 static const char *const icl__keys[] = {
   "n_head", "activation_function", "layer_norm_epsilon", "position_embedding_type", "n_positions",
-  "icl.task", "icl.digest", "icl.version", "icl.typical"
+  "icl.task", "icl.digest", "icl.version", "icl.typical", "icl.quantiles", "icl.tokens",
+  "icl.sampling", "icl.recipe"
 };
 static const char *const icl__activations[] = {"gelu_new", "gelu", "relu"};
-static const char *const icl__position_types[] = {"absolute", "sinusoidal", "none"};
+static const char *const icl__position_types[] = {"absolute", "sinusoidal", "none", "alternating"};
+static const char *const icl__token_types[] = {"apart", "joint"};
 
 /* Index of s in names[n], or n. */
 static int icl__index(icl__string s, const char *const *names, int n)
@@ -3764,10 +4111,16 @@ static int icl__take_metadata(icl__file *f, int key, icl__string v)
       return icl__parse_float(v, &cfg->layer_norm_epsilon);
     case ICL__KEY_POSITION:
       f->has_position_type = 1;
-      cfg->position_embedding_type = (icl_position)(i = icl__index(v, icl__position_types, 3));
-      return i < 3;
+      cfg->position_embedding_type = (icl_position)(i = icl__index(v, icl__position_types, 4));
+      return i < 4;
     case ICL__KEY_POSITIONS:
       return icl__parse_int(v, ICL__MAX_POSITIONS, &f->n_positions) && f->n_positions > 0;
+    case ICL__KEY_TOKENS:
+      cfg->tokens = (icl_tokens)(i = icl__index(v, icl__token_types, 2));
+      return i < 2;
+    case ICL__KEY_QUANTILES: f->quantiles = v; return icl__parse_quantiles(v, cfg);
+    case ICL__KEY_SAMPLING: f->sampling = v; return 1;
+    case ICL__KEY_RECIPE:  f->recipe = v; return 1;
     case ICL__KEY_TASK:    f->task = v; return 1;
     case ICL__KEY_DIGEST:  f->has_digest = 1; return icl__parse_hex64(v, &f->digest);
     case ICL__KEY_TYPICAL: f->typical = v; return icl__parse_typical(v, NULL, &f->n_typical);
@@ -3910,6 +4263,7 @@ static icl_error icl__read_config(icl__file *f, icl_report *r)
 static icl_error icl__check_config(icl__file *f, icl_report *r)
 {
   icl_config *cfg = &f->cfg;
+  cfg->n_dims -= cfg->tokens == ICL_TOKENS_JOINT;
   if (!f->has_n_head) return icl__fail(r, ICL_ERR_CONFIG, 8, "metadata lack", "n_head");
   if (!cfg->n_embd) return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_read_in.weight");
   if (!cfg->n_layer)
@@ -3919,10 +4273,12 @@ static icl_error icl__check_config(icl__file *f, icl_report *r)
     if (!f->has_position_type)
       return icl__fail(r, ICL_ERR_CONFIG, 8, "no wpe tensor, and metadata lack",
                        "position_embedding_type");
-    if (cfg->position_embedding_type == ICL_POSITION_LEARNED)
+    if (icl__has_wpe(cfg))
       return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_backbone.wpe.weight");
     if (!f->n_positions) return icl__fail(r, ICL_ERR_CONFIG, 8, "metadata lack", "n_positions");
     cfg->n_positions = f->n_positions;
+  } else if (icl__alternates(cfg)) {
+    cfg->n_positions = f->n_positions ? f->n_positions : ICL__MAX_POSITIONS;
   } else {
     if (cfg->position_embedding_type != ICL_POSITION_LEARNED)
       return icl__fail(r, ICL_ERR_CONFIG, 8, "there is a wpe tensor in spite of",
@@ -4172,7 +4528,9 @@ static uint64_t icl__digest(uint64_t h, const void *data, size_t n)
 static uint64_t icl__digest_config(const icl_config *c)
 {
   unsigned char b[36];
+  uint64_t h;
   uint32_t eps;
+  int i;
   memcpy(&eps, &c->layer_norm_epsilon, 4);
   icl__put_le(b, (uint64_t)c->n_dims, 4);
   icl__put_le(b + 4, (uint64_t)c->n_embd, 4);
@@ -4183,7 +4541,29 @@ static uint64_t icl__digest_config(const icl_config *c)
   icl__put_le(b + 24, (uint64_t)c->position_embedding_type, 4);
   icl__put_le(b + 28, (uint64_t)c->activation_function, 4);
   icl__put_le(b + 32, eps, 4);
-  return icl__digest(0x69636c2e68000001u, b, sizeof b);
+  h = icl__digest(0x69636c2e68000001u, b, sizeof b);
+  if (c->tokens) h = icl__digest(h, "joint", 5);
+  for (i = 0; i < c->n_quantiles; i++) {
+    memcpy(&eps, &c->quantiles[i], 4);
+    icl__put_le(b, eps, 4);
+    h = icl__digest(h, b, 4);
+  }
+  return h;
+}
+
+/* The digest goes on over icl.task, icl.typical, icl.sampling and icl.recipe; each of the last two,
+ * where it is there, with its length before it. */
+static uint64_t icl__digest_texts(uint64_t h, icl__string task, icl__string typical,
+                                  icl__string sampling, icl__string recipe)
+{
+  unsigned char b[8];
+  h = icl__digest(h, task.s, task.n);
+  h = icl__digest(h, typical.s, typical.n);
+  icl__put_le(b, sampling.n, 8);
+  if (sampling.n) h = icl__digest(icl__digest(h, b, 8), sampling.s, sampling.n);
+  icl__put_le(b, recipe.n, 8);
+  if (recipe.n) h = icl__digest(icl__digest(h, b, 8), recipe.s, recipe.n);
+  return h;
 }
 
 /* ----- the model ------------------------------------------------------------------------------ */
@@ -4251,6 +4631,8 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
   const float **scales = (const float **)icl__take(mem, f->has_i8 ? slots : 0, sizeof *scales);
   float *typical = icl__take_floats(mem, 2 * (size_t)f->n_typical), *out;
   char *task = (char *)icl__take(mem, f->task.n + 1, 1);
+  char *sampling = (char *)icl__take(mem, f->sampling.n + 1, 1);
+  char *recipe = (char *)icl__take(mem, f->recipe.n + 1, 1);
   icl__json j;
   icl__entry e;
   icl__place p;
@@ -4259,7 +4641,11 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
   if (m && f->n_typical) icl__parse_typical(f->typical, typical, &m->n_typical);
   if (m) {
     icl__append(task, f->task.n + 1, 0, f->task.s, f->task.n);
+    icl__append(sampling, f->sampling.n + 1, 0, f->sampling.s, f->sampling.n);
+    icl__append(recipe, f->recipe.n + 1, 0, f->recipe.s, f->recipe.n);
     m->task = task;
+    m->sampling = sampling;
+    m->recipe = recipe;
     m->weights = weights;
     m->types = types;
     m->scales = f->has_i8 ? scales : NULL;
@@ -4323,8 +4709,7 @@ icl_error icl_model_init(icl_model *m, const void *data, size_t size, void *mem,
   if ((err = icl__place_model(&out, &a, &f, r))) return err;
   out.digest = icl__digest(icl__digest_config(&f.cfg), f.header + f.header_size,
                            (size_t)f.data_size);
-  out.digest = icl__digest(out.digest, f.task.s, f.task.n);
-  out.digest = icl__digest(out.digest, f.typical.s, f.typical.n);
+  out.digest = icl__digest_texts(out.digest, f.task, f.typical, f.sampling, f.recipe);
 #ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
   if (f.has_digest && f.digest != out.digest)
     return icl__fail(r, ICL_ERR_DIGEST, 8, "data or configuration changed since", "icl.digest");
@@ -4359,7 +4744,7 @@ icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *param
   m->config = *cfg;
   m->n_params = icl_param_count(cfg);
   m->ops = icl__ops_best();
-  m->task = "";
+  m->task = m->sampling = m->recipe = "";
   a = icl__arena_on(mem);
   m->weights = (const void **)icl__take(&a, icl__slot_count(cfg), sizeof(void *));
   m->weights[ICL__WPE] = NULL;
@@ -4457,6 +4842,41 @@ static int icl__put_epsilon(char *out, float x)
   return 0;
 }
 
+/* The shortest "0.DIGITS" that reads back as x, 0 < x < 1; the nearest one where none does. */
+static void icl__put_fraction(icl__text *t, float x)
+{
+  char out[16];
+  icl__string s;
+  float back = 0;
+  double limit = 1;
+  int digits, i;
+  for (digits = 1; digits <= 9 && back != x; digits++) {
+    uint64_t v;
+    limit *= 10;
+    v = (uint64_t)((double)x * limit + 0.5);
+    memcpy(out, "0.", 2);
+    for (i = digits; i > 0; i--, v /= 10) out[1 + i] = (char)('0' + v % 10);
+    out[2 + digits] = 0;
+    s.s = out;
+    s.n = 2 + (size_t)digits;
+    icl__parse_float(s, &back);
+  }
+  icl__put(t, out);
+}
+
+static void icl__put_quantiles(icl__text *t, const icl_config *cfg)
+{
+  int i;
+  if (!cfg->n_quantiles) return;
+  icl__put_pair(t, "icl.quantiles", "");
+  t->n--;                                                    /* into the quotes */
+  for (i = 0; i < cfg->n_quantiles; i++) {
+    if (i) icl__put(t, ",");
+    icl__put_fraction(t, cfg->quantiles[i]);
+  }
+  icl__put(t, "\"");
+}
+
 /* A value that can stand between quotes: printable ASCII without quote and backslash. */
 static int icl__plain(const char *s)
 {
@@ -4472,6 +4892,8 @@ static int icl__metadata_ok(const icl_metadata *md)
   if (!md) return 1;
   if ((unsigned)md->storage > ICL_STORE_I8) return 0;
   if (md->task && !icl__plain(md->task)) return 0;
+  if (md->sampling && !icl__plain(md->sampling)) return 0;
+  if (md->recipe && !icl__plain(md->recipe)) return 0;
   if (!md->typical) return 1;
   s.s = md->typical;
   s.n = strlen(md->typical);
@@ -4525,9 +4947,13 @@ static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metada
   icl__put_pair(&t, "layer_norm_epsilon", eps);
   icl__put_pair(&t, "position_embedding_type", icl__position_types[cfg->position_embedding_type]);
   icl__put_int_pair(&t, "n_positions", cfg->n_positions);
+  if (cfg->tokens) icl__put_pair(&t, "icl.tokens", icl__token_types[cfg->tokens]);
+  icl__put_quantiles(&t, cfg);
   icl__put_pair(&t, "icl.version", ICL_VERSION);
   icl__put_pair(&t, "icl.digest", hex);
   if (md && md->task) icl__put_pair(&t, "icl.task", md->task);
+  if (md && md->sampling) icl__put_pair(&t, "icl.sampling", md->sampling);
+  if (md && md->recipe) icl__put_pair(&t, "icl.recipe", md->recipe);
   if (md && md->typical) icl__put_pair(&t, "icl.typical", md->typical);
   icl__put(&t, "}");
   for (i = 0; i < icl_tensor_count(cfg); i++) {
@@ -4617,6 +5043,15 @@ static int icl__put_data(unsigned char *out, const icl_config *cfg, const float 
   return 1;
 }
 
+static icl__string icl__text_of(const char *s)
+{
+  icl__string t;
+  memset(&t, 0, sizeof t);
+  t.s = s;
+  t.n = s ? strlen(s) : 0;
+  return t;
+}
+
 icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
                     const icl_metadata *md)
 {
@@ -4630,21 +5065,23 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
   header = bytes - data;
   if (!icl__put_data(out + header, cfg, params, md)) return ICL_ERR_NONFINITE;
   digest = icl__digest(icl__digest_config(cfg), out + header, data);
-  if (md && md->task) digest = icl__digest(digest, md->task, strlen(md->task));
-  if (md && md->typical) digest = icl__digest(digest, md->typical, strlen(md->typical));
+  digest = icl__digest_texts(digest, icl__text_of(md ? md->task : NULL),
+                             icl__text_of(md ? md->typical : NULL),
+                             icl__text_of(md ? md->sampling : NULL),
+                             icl__text_of(md ? md->recipe : NULL));
   icl__put_header((char *)buf, cfg, md, digest);
   return ICL_OK;
 }
 
 /* ---------------------------------------------------------------------------------------------
  * >>snapshot
- * "ICLCTX02", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
- * y_mean y_std outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs] values[L][2 pairs][C] in
- * the type that kv says, an icl_storage; with I8 F32 scales of keys and of values, [L][H][2 pairs]
+ * "ICLCTX03", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
+ * y_mean y_std inputs[pairs][d] outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs]
+ * values[L][2 pairs][C] in the type that kv says, an icl_storage; with I8 F32 scales of keys and of values, [L][H][2 pairs]
  * each; at the end the digest of all that.  Everything little-endian.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__SNAPSHOT_HEAD = 24 };
-static const char icl__snapshot_magic[] = "ICLCTX02";
+static const char icl__snapshot_magic[] = "ICLCTX03";
 
 /* What is done with the bytes of a snapshot. */
 typedef enum icl__walk { ICL__SAVE, ICL__RESTORE, ICL__CHECK } icl__walk;
@@ -4652,7 +5089,7 @@ typedef enum icl__walk { ICL__SAVE, ICL__RESTORE, ICL__CHECK } icl__walk;
 static size_t icl__snapshot_bytes(const icl_ctx *c, size_t pairs)
 {
   size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + 2 * pairs;
+  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + (2 + d) * pairs;
   if (c->kv == ICL_STORE_I8) floats += pairs * 4 * L * (size_t)c->model->config.n_head;
   return ICL__SNAPSHOT_HEAD + 4 * floats + pairs * 4 * L * C * icl__width(icl__kv_type(c)) + 8;
 }
@@ -4694,6 +5131,7 @@ static int icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p, 
   p = icl__copy_run(c->x_mean, ICL__F32, 0, d, p, walk);
   p = icl__copy_run(c->x_std, ICL__F32, 0, d, p, walk);
   p = icl__copy_run(c->y_scale, ICL__F32, 0, 2, p, walk);
+  p = icl__copy_run(c->inputs, ICL__F32, 0, d * pairs, p, walk);
   p = icl__copy_run(c->outputs, ICL__F32, 0, pairs, p, walk);
   p = icl__copy_run(c->residuals, ICL__F32, 0, pairs, p, walk);
   for (i = 0; i < L * C; i++)

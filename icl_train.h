@@ -116,20 +116,41 @@ ICL_API int icl_rng_below(icl_rng *r, int n);
  *     poly(degree=2)                       polynomial in z, Hermite coefficients N(0, 1)
  *     wave(fmin=0.1, fmax=1, offset=1)     offset c + A cos(2 pi w z + phase), w ~ U(fmin, fmax)
  *     saturate(tmin=0.3, tmax=3, x0=-2)    a + b (1 - exp(-max(0, z - x0) / t)), t log-uniform
+ *     gp(length=1, nu=0, ard=0)            a Gaussian process by 32 random features (Rahimi and
+ *                                          Recht 2007): kernel RBF (nu=0) or Matern nu=1.5, 2.5;
+ *                                          ard=1: a length for each input, half of them off
+ *     logistic(smin=0.5, smax=12)          sigmoids and steps: 1 / (1 + exp(-s (z - c)))
+ *     decay(rmin=0.3, rmax=3)              exp(-r z), in 3 of 10 with a second rate
+ *     peak(wmin=0.1, wmax=1)               Gaussian or Lorentzian, in 3 of 10 two of them
+ *     power(amin=0.3, amax=3)              Hill, power law or logarithm of z - c, 0 below c
+ *     hinge(max=3)                         piecewise linear with 1 to max bends
+ *     monotone(parts=4)                    rising or falling: a sum of that many sigmoids
+ *     decaying(keep=0.6, rate=0.4)         linear; each weight is kept with probability keep and
+ *                                          times q^j in random order, q ~ U(rate, 1)
+ *     products(terms=3)                    sum of products x_i x_j
+ *     additive(terms=4)                    sum of bends and saturations of single inputs
+ *     link(rate=0.2)                       exp(s b.x), log s ~ U(log rate, 0)
+ *     splits(depth=3)                      a tree with thresholds N(0, 0.7^2)
  *     pool(size=1024, seed=0)              one of size fixed dense functions, all equally likely
  *                                          (Raventos et al. 2306.15063): member i is a function
  *                                          of seed, i and d
  *
  * z is x for d = 1 and otherwise x along a random direction.  With x ~ N(0, I), E f(x)^2 over x
- * and functions is 1 for each (sine: 0.5001; pool: over pools).  These change a class, and nest:
+ * and functions is 1 for each (sine: 0.5001; pool: over pools; those from logistic to monotone and
+ * from products to splits: nearly).  An argument may be a range, "sd=0.01..2": each function draws
+ * it anew, log-uniform where the range starts above 0, otherwise uniform.  These change a class,
+ * and nest:
  *
  *     noisy(A, sd=0.5, renorm=0)    label noise N(0, sd^2); A is dense where none is given;
- *                                   renorm=1 divides by sqrt(1 + sd^2)
+ *                                   renorm=1 divides by sqrt(1 + sd^2).  Further arguments, each
+ *                                   a probability that a prompt has it: share=1 noise at all,
+ *                                   tails=0 Student's t of 3 degrees instead, hetero=0 noise that
+ *                                   grows with |f|, outliers=0 one label in 20 off by 3 to 10 sd
  *     convex(A, B, alpha=)          alpha A(x) + (1 - alpha) B(x); without alpha it is U(0, 1),
  *                                   drawn anew for each function
  *     garg(A)                       in the units of Garg et al.: times sqrt(d), for sparse
  *                                   sqrt(nnz), for tree and the curves in z 1 */
-#define ICL_MAX_ARGS 4
+#define ICL_MAX_ARGS 6
 #define ICL_AT_MOST_DIMS (-1.0f)   /* as the maximum of an argument: n_dims                   */
 
 typedef struct icl_class_arg {
@@ -164,7 +185,7 @@ ICL_API const icl_class *icl_class_at(int i);
 
 /* ----- tasks: mixtures of classes, from text ------------------------------------------------ */
 
-#define ICL_MAX_TASK_NODES 32
+#define ICL_MAX_TASK_NODES 96
 
 /* One name of the text.  Nodes that share parent and operand are the terms of one mixture. */
 typedef struct icl_task_node {
@@ -174,6 +195,8 @@ typedef struct icl_task_node {
   int first;                       /* 1: the first term of its mixture                        */
   float weight, total;             /* weight as written, and the sum over the mixture         */
   float arg[ICL_MAX_ARGS];
+  float high[ICL_MAX_ARGS];        /* end of a range that starts at arg                       */
+  unsigned ranged;                 /* bit i: argument i is a range, drawn for each function   */
   unsigned given;                  /* bit i: the text gave argument i                         */
   size_t at;                       /* place in the text                                       */
   size_t theta;                    /* place in a drawn function                               */
@@ -193,10 +216,10 @@ typedef struct icl_task {
  * term without a weight counts 1.  Spaces are free:
  *     task  = term { "+" term }
  *     term  = [ number "*" ] name [ "(" item { "," item } ")" ]
- *     item  = task | argument "=" number
+ *     item  = task | argument "=" number [ ".." number ]
  * own[n_own] (or NULL, 0) must outlive the task.  n_dims from 1 to 4096.  On an error t is
  * untouched, r->offset is the place in the text and r->text names the word: CONFIG (the text),
- * LIMIT (more than 32 names, or functions of more than 2^26 floats), ARG (NULL, n_dims, a bad row
+ * LIMIT (more than 96 names, or functions of more than 2^26 floats), ARG (NULL, n_dims, a bad row
  * of own). */
 ICL_API icl_error icl_task_parse(icl_task *t, const char *text, int n_dims, const icl_class *own,
                                  int n_own, icl_report *r);
@@ -211,13 +234,31 @@ ICL_API float icl_task_weight(const icl_task *t, int i);
 
 /* ----- prompts ------------------------------------------------------------------------------ */
 
+/* Where x comes from: N(0, I); U[-sqrt 3, sqrt 3]; or as people's data have it: normal, uniform,
+ * grid, lognormal, clusters, few tied levels, and of several inputs from 1 to all of them, moved by
+ * common factors, some of them skewed, binary, ordinal or constant. */
+typedef enum icl_input_kind {
+  ICL_INPUTS_NORMAL, ICL_INPUTS_UNIFORM, ICL_INPUTS_DATA
+} icl_input_kind;
+
 /* How to draw prompts.  Zeros are the default. */
 typedef struct icl_sampling {
   int dims_active;                 /* curriculum: x beyond is 0, classes choose within; 0: all */
-  int x_uniform;                   /* 1: x ~ U[-sqrt 3, sqrt 3] instead of N(0, 1)            */
+  icl_input_kind inputs;
   float x_scale;                   /* x is multiplied by this, before f; 0: 1                 */
   float y_scale;                   /* y is multiplied by this; 0: 1                           */
+  int order;                       /* 1: pairs in any order that data come in: random, rising,
+                                      falling, in blocks, nearest first; the last ones inside
+                                      the range of the others or beyond it                    */
+  int standardize;                 /* 1: x and y scaled by the first k pairs as icl_standardize
+                                      does, k at random; f has variance 1 on the prompt before
+                                      noise is added; x is cut off at +-8, y at +-6           */
 } icl_sampling;
+
+/* Writes opt as "inputs=data order=1", only what is not the default; and reads it back.  print
+ * returns the length, buf[size] gets what fits.  parse: CONFIG. */
+ICL_API size_t icl_sampling_print(const icl_sampling *opt, char *buf, size_t size);
+ICL_API icl_error icl_sampling_parse(icl_sampling *opt, const char *text);
 
 /* Floats of one drawn function, which is also all the scratch that the functions below want. */
 ICL_API size_t icl_prompt_scratch(const icl_task *t);
@@ -225,7 +266,9 @@ ICL_API size_t icl_prompt_scratch(const icl_task *t);
 /* Draws a prompt: a function f (one term of each mixture), then pair by pair x_i and, for noisy
  * tasks, the noise of y_i = f(x_i).  Hence the first pairs of a longer prompt are those of a
  * shorter one.  xs[n_pairs][d], ys[n_pairs]; *class_drawn (NULL is fine) is the term of the
- * outermost sum; scratch[icl_prompt_scratch] keeps f for icl_function_eval.  opt may be NULL.
+ * outermost sum; scratch[icl_prompt_scratch] keeps f for icl_function_eval.  opt may be NULL; with
+ * inputs of data, order or standardize a longer prompt is another prompt, and f is only right up to
+ * the scale of the labels.
  * Errors: ARG; NONFINITE where f yields NaN or infinity, and then xs and ys are of no use. */
 ICL_API icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng *rng,
                                     int n_pairs, float *xs, float *ys, int *class_drawn,
@@ -927,10 +970,324 @@ static void icl__member_draw(float *theta, const icl_class_call *c, icl_rng *rng
   icl__pool_member(theta, c, icl_rng_below(rng, (int)c->arg[0]));
 }
 
+/* gp: f(x) = sqrt(2 / M) sum over m of a_m cos(w_m.x + b_m), a ~ N(0, 1), b ~ U(0, 2 pi), w_m ~
+ * N(0, I) / length, which is the spectrum of RBF; of Matern nu it is divided by sqrt(g / 2 nu), g ~
+ * chi^2 of 2 nu degrees.   theta = [M][2 + d]: a sqrt(2 / M), b, w */
+enum { ICL__FEATURES = 32 };
+
+static int icl__gp_size(const icl_class_call *c) { return ICL__FEATURES * (2 + c->n_dims); }
+
+/* scale[d]: 1 / length of each input; with ard half of them are 0, but never all. */
+static void icl__gp_scales(float *scale, const icl_class_call *c, icl_rng *rng)
+{
+  int j, on = 0;
+  for (j = 0; j < c->n_dims; j++) {
+    scale[j] = j < c->dims_active ? 1 / c->arg[0] : 0;
+    if (c->arg[2] <= 0 || scale[j] <= 0) continue;
+    if (icl_rng_below(rng, 2)) scale[j] = 0;
+    else scale[j] *= expf(1.4f * (icl_rng_uniform(rng) - 0.5f));
+    on |= scale[j] > 0;
+  }
+  if (c->arg[2] > 0 && !on) scale[icl_rng_below(rng, c->dims_active)] = 1 / c->arg[0];
+}
+
+static void icl__gp_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  int m, j, i, degrees = (int)(2 * c->arg[1] + 0.5f), d = c->n_dims;
+  float *scale = theta + (ICL__FEATURES - 1) * (2 + d) + 2;  /* the last w, drawn last */
+  icl__gp_scales(scale, c, rng);
+  for (m = 0; m < ICL__FEATURES; m++, theta += 2 + d) {
+    float g = 0, n;
+    theta[0] = icl_rng_normal(rng) * 0.25f;                  /* sqrt(2 / 32) */
+    theta[1] = 6.28318531f * icl_rng_uniform(rng);
+    for (i = 0; i < degrees; i++) { n = icl_rng_normal(rng); g += n * n; }
+    g = degrees ? sqrtf((float)degrees / (g + 1e-6f)) : 1;
+    for (j = 0; j < d; j++) theta[2 + j] = icl_rng_normal(rng) * scale[j] * g;
+  }
+}
+
+static float icl__gp_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  int m, d = c->n_dims;
+  float y = 0;
+  for (m = 0; m < ICL__FEATURES; m++, theta += 2 + d)
+    y += theta[0] * cosf(icl__class_dot(theta + 2, x, d) + theta[1]);
+  return y;
+}
+
+/* ----- shapes ---------------------------------------------------------------------------------
+ * f(x) = (a + b (g(z) - m) / s) / sqrt(2), a and b ~ N(0, 1), for a shape g of one variable with up
+ * to 12 numbers p; m and s are the mean and standard deviation of g at 32 quantiles of N(0, 1).
+ * The sign of z is random.   theta = u[d], m sqrt(1/2) b / s .. level, rise, p[12] */
+enum { ICL__SHAPE_ARGS = 12 };
+typedef enum icl__shape {
+  ICL__LOGISTIC_SHAPE, ICL__DECAY_SHAPE, ICL__PEAK_SHAPE, ICL__POWER_SHAPE, ICL__HINGE_SHAPE,
+  ICL__MONOTONE_SHAPE
+} icl__shape;
+
+static int icl__shape_size(const icl_class_call *c) { return c->n_dims + 2 + ICL__SHAPE_ARGS; }
+
+static float icl__log_uniform(icl_rng *rng, float low, float high)
+{
+  return low * expf(icl_rng_uniform(rng) * logf(high / low));
+}
+
+static float icl__sigmoid(float x) { return 1 / (1 + expf(-x)); }
+
+static int icl__chance(icl_rng *rng, float p) { return icl_rng_uniform(rng) < p; }
+
+/* p[] of a shape: see icl__shape_at. */
+static void icl__shape_draw_args(float *p, icl__shape shape, const icl_class_call *c, icl_rng *rng)
+{
+  float low = c->arg[0], high = c->arg[1];
+  int i, n;
+  memset(p, 0, ICL__SHAPE_ARGS * sizeof *p);
+  switch (shape) {
+    case ICL__LOGISTIC_SHAPE:
+      p[0] = icl__log_uniform(rng, low, high);
+      p[1] = icl_rng_normal(rng);
+      break;
+    case ICL__DECAY_SHAPE:
+      p[0] = icl__log_uniform(rng, low, high);
+      p[1] = icl__log_uniform(rng, low, high);
+      p[2] = icl__chance(rng, 0.3f) ? icl_rng_normal(rng) * 0.7f : 0;
+      break;
+    case ICL__PEAK_SHAPE:
+      for (i = 0; i < 2; i++) {
+        p[3 * i] = icl_rng_normal(rng);
+        p[3 * i + 1] = 1 / icl__log_uniform(rng, low, high);
+        p[3 * i + 2] = !i ? 1 : icl__chance(rng, 0.3f) ? icl_rng_normal(rng) : 0;
+      }
+      p[6] = (float)icl__chance(rng, 0.3f);
+      break;
+    case ICL__POWER_SHAPE:
+      p[0] = icl__log_uniform(rng, low, high);
+      p[1] = icl__log_uniform(rng, 0.1f, 3);
+      p[2] = -0.7f - 2 * icl_rng_uniform(rng);
+      p[3] = (float)icl_rng_below(rng, 3);
+      break;
+    case ICL__HINGE_SHAPE:
+      n = 1 + icl_rng_below(rng, (int)low);
+      p[0] = icl_rng_normal(rng);
+      for (i = 0; i < n && i < 5; i++) {
+        p[1 + 2 * i] = icl_rng_normal(rng);
+        p[2 + 2 * i] = icl_rng_normal(rng) * (i ? 1.0f : 1.5f);
+      }
+      break;
+    default:
+      n = (int)low;
+      for (i = 0; i < n && i < 4; i++) {
+        p[3 * i] = icl__log_uniform(rng, 0.5f, 12);
+        p[3 * i + 1] = 1.2f * icl_rng_normal(rng);
+        p[3 * i + 2] = expf(icl_rng_normal(rng));
+      }
+  }
+}
+
+/* g(z). */
+static float icl__shape_at(const float *p, icl__shape shape, float z)
+{
+  float y = 0, u;
+  int i;
+  switch (shape) {
+    case ICL__LOGISTIC_SHAPE: return icl__sigmoid(p[0] * (z - p[1]));
+    case ICL__DECAY_SHAPE:
+      u = -p[0] * (z + 2);
+      y = expf(u < 5 ? u : 5);
+      u = -p[1] * (z + 2);
+      return p[2] < 0 || p[2] > 0 ? y + p[2] * expf(u < 5 ? u : 5) : y;
+    case ICL__PEAK_SHAPE:
+      for (i = 0; i < 2; i++, p += 3) {
+        u = (z - p[0]) * p[1];
+        y += p[2] * (p[6 - 3 * i] > 0 ? 1 / (1 + u * u) : expf(-0.5f * u * u));
+      }
+      return y;
+    case ICL__POWER_SHAPE:
+      u = z > p[2] ? z - p[2] : 0;
+      if (p[3] > 1) return logf(u + p[1]);
+      y = powf(u, p[0]);
+      return p[3] > 0 ? y : y / (y + powf(p[1], p[0]));
+    case ICL__HINGE_SHAPE:
+      for (y = p[0] * z, i = 0; i < 5; i++)
+        if (z > p[1 + 2 * i]) y += p[2 + 2 * i] * (z - p[1 + 2 * i]);
+      return y;
+    default:
+      for (i = 0; i < 4; i++) y += p[3 * i + 2] * icl__sigmoid(p[3 * i] * (z - p[3 * i + 1]));
+      return y;
+  }
+}
+
+/* Quantiles (i + 1/2) / 32 of N(0, 1), the upper half. */
+static const float icl__normal_quantiles[16] = {
+  0.0392f, 0.1178f, 0.1971f, 0.2777f, 0.3601f, 0.4450f, 0.5334f, 0.6261f, 0.7245f, 0.8305f,
+  0.9467f, 1.0775f, 1.2299f, 1.4178f, 1.6757f, 2.1539f
+};
+
+static void icl__shape_draw(float *theta, icl__shape shape, const icl_class_call *c, icl_rng *rng)
+{
+  float *level = theta + c->n_dims, *p = level + 2;
+  double sum = 0, squares = 0, a, b;
+  int i, flip;
+  icl__draw_direction(theta, c, rng);
+  flip = icl_rng_below(rng, 2);
+  for (i = 0; i < c->n_dims && flip; i++) theta[i] = -theta[i];
+  icl__shape_draw_args(p, shape, c, rng);
+  for (i = 0; i < 32; i++) {
+    float q = icl__normal_quantiles[i / 2];
+    double g = (double)icl__shape_at(p, shape, i % 2 ? q : -q);
+    sum += g;
+    squares += g * g;
+  }
+  sum /= 32;
+  squares = squares / 32 - sum * sum;
+  a = (double)icl_rng_normal(rng) * 0.7071067811865476;
+  b = (double)icl_rng_normal(rng) * 0.7071067811865476 / sqrt(squares > 1e-6 ? squares : 1e-6);
+  level[0] = (float)(a - b * sum);
+  level[1] = (float)b;
+}
+
+static float icl__shape_eval(const float *theta, icl__shape shape, const float *x,
+                             const icl_class_call *c)
+{
+  const float *level = theta + c->n_dims;
+  return level[0] + level[1] * icl__shape_at(level + 2, shape,
+                                             icl__class_dot(theta, x, c->n_dims));
+}
+
+/* The functions of a row: name_draw and name_eval. */
+#define ICL__SHAPE(name, shape)                                                                   \
+  static void icl__##name##_draw(float *theta, const icl_class_call *c, icl_rng *rng)             \
+  { icl__shape_draw(theta, shape, c, rng); }                                                      \
+  static float icl__##name##_eval(const float *theta, const float *x, const icl_class_call *c)    \
+  { return icl__shape_eval(theta, shape, x, c); }
+ICL__SHAPE(logistic, ICL__LOGISTIC_SHAPE)
+ICL__SHAPE(decay, ICL__DECAY_SHAPE)
+ICL__SHAPE(peak, ICL__PEAK_SHAPE)
+ICL__SHAPE(power, ICL__POWER_SHAPE)
+ICL__SHAPE(hinge, ICL__HINGE_SHAPE)
+ICL__SHAPE(monotone, ICL__MONOTONE_SHAPE)
+#undef ICL__SHAPE
+
+static int icl__range_size(const icl_class_call *c)
+{
+  return c->arg[0] <= c->arg[1] ? icl__shape_size(c) : -1;
+}
+
+/* ----- several inputs ------------------------------------------------------------------------- */
+
+/* decaying: weights b_j q^r, r the place of input j in a random order, each kept with probability
+ * keep, scaled so that the sum of their squares is 1 times a normal number.   theta[d] */
+static void icl__decaying_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  float q = c->arg[1] + (1 - c->arg[1]) * icl_rng_uniform(rng), w = 1, norm = 0;
+  int i, n = c->dims_active;
+  memset(theta, 0, (size_t)c->n_dims * sizeof *theta);
+  for (i = 0; i < n; i++, w *= q)
+    theta[i] = i == 0 || icl__chance(rng, c->arg[0]) ? w * icl_rng_normal(rng) : 0;
+  for (i = n - 1; i > 0; i--) {
+    int j = icl_rng_below(rng, i + 1);
+    float t = theta[i];
+    theta[i] = theta[j];
+    theta[j] = t;
+  }
+  for (i = 0; i < n; i++) norm += theta[i] * theta[i];
+  w = icl_rng_normal(rng) / sqrtf(norm + 1e-12f);
+  for (i = 0; i < n; i++) theta[i] *= w;
+}
+
+/* products: sum of a_m x_i x_j / sqrt(terms).   theta[terms][3] = i, j, a / sqrt(terms) */
+static int icl__terms_size(const icl_class_call *c) { return 4 * (int)c->arg[0]; }
+
+static void icl__products_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  int m, n = (int)c->arg[0];
+  for (m = 0; m < n; m++, theta += 4) {
+    theta[0] = (float)icl_rng_below(rng, c->dims_active);
+    theta[1] = (float)icl_rng_below(rng, c->dims_active);
+    theta[2] = icl_rng_normal(rng) / sqrtf((float)n);
+  }
+}
+
+static float icl__products_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  float y = 0;
+  int m;
+  for (m = 0; m < (int)c->arg[0]; m++, theta += 4)
+    y += theta[2] * x[(int)theta[0]] * x[(int)theta[1]];
+  return y;
+}
+
+/* additive: terms of one input x_j each, in turn a bend a max(0, x_j - c) and a saturation
+ * a tanh(s (x_j - c)).   theta[terms][4] = j, a / sqrt(terms), c, s (0: bend) */
+static void icl__additive_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  int m, n = (int)c->arg[0];
+  for (m = 0; m < n; m++, theta += 4) {
+    theta[0] = (float)icl_rng_below(rng, c->dims_active);
+    theta[1] = icl_rng_normal(rng) / sqrtf((float)n) * (m % 2 ? 1.2f : 1.6f);
+    theta[2] = icl_rng_normal(rng);
+    theta[3] = m % 2 ? icl__log_uniform(rng, 0.5f, 4) : 0;
+  }
+}
+
+static float icl__additive_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  float y = 0;
+  int m;
+  for (m = 0; m < (int)c->arg[0]; m++, theta += 4) {
+    float u = x[(int)theta[0]] - theta[2];
+    y += theta[1] * (theta[3] > 0 ? tanhf(theta[3] * u) : u > 0 ? u : 0);
+  }
+  return y;
+}
+
+/* link: f(x) = b (exp(s z) - exp(s^2 / 2)) / sd, z along a random direction of all inputs.
+ * theta = u[d], s, level, rise */
+static int icl__link_size(const icl_class_call *c) { return c->n_dims + 3; }
+
+static void icl__link_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  float *p = theta + c->n_dims;
+  double s = (double)icl__log_uniform(rng, c->arg[0], 1), mean = exp(s * s / 2);
+  double b = (double)icl_rng_normal(rng) / sqrt(exp(2 * s * s) - exp(s * s));
+  icl__draw_direction(theta, c, rng);
+  p[0] = (float)s;
+  p[1] = (float)(-b * mean);
+  p[2] = (float)b;
+}
+
+static float icl__link_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  const float *p = theta + c->n_dims;
+  float u = p[0] * icl__class_dot(theta, x, c->n_dims);
+  return p[1] + p[2] * expf(u < 4 ? u : 4);
+}
+
+/* splits: a tree whose node i asks x_j > t, t ~ N(0, 0.7^2).
+ * theta = j [2^depth - 1], t [2^depth - 1], leaves [2^depth] */
+static int icl__splits_size(const icl_class_call *c) { return 3 * (1 << (int)c->arg[0]) - 2; }
+
+static void icl__splits_draw(float *theta, const icl_class_call *c, icl_rng *rng)
+{
+  int i, nodes = (1 << (int)c->arg[0]) - 1;
+  for (i = 0; i < nodes; i++) theta[i] = (float)icl_rng_below(rng, c->dims_active);
+  icl__draw_normals(theta + nodes, nodes, 0.7, rng);
+  icl__draw_normals(theta + 2 * nodes, nodes + 1, 1, rng);
+}
+
+static float icl__splits_eval(const float *theta, const float *x, const icl_class_call *c)
+{
+  int level, i = 0, depth = (int)c->arg[0], nodes = (1 << depth) - 1;
+  for (level = 0; level < depth; level++) i = 2 * i + 1 + (x[(int)theta[i]] > theta[nodes + i]);
+  return theta[nodes + i];
+}
+
 /* Rows of the table, by name.  From ICL__NOISY on they change the classes inside of them. */
 enum {
   ICL__DENSE, ICL__SPARSE, ICL__RELU, ICL__SINE, ICL__TREE, ICL__QUADRATIC, ICL__AFFINE, ICL__POLY,
-  ICL__WAVE, ICL__SATURATE, ICL__POOL, ICL__NOISY, ICL__CONVEX, ICL__GARG, ICL__N_CLASSES
+  ICL__WAVE, ICL__SATURATE, ICL__GP, ICL__LOGISTIC, ICL__DECAY, ICL__PEAK, ICL__POWER, ICL__HINGE,
+  ICL__MONOTONE, ICL__DECAYING, ICL__PRODUCTS, ICL__ADDITIVE, ICL__LINK, ICL__SPLITS, ICL__POOL,
+  ICL__NOISY, ICL__CONVEX, ICL__GARG, ICL__N_CLASSES
 };
 
 #define ICL__NO_ARG {NULL, 0, 0, 0, 0}
@@ -951,9 +1308,32 @@ static const icl_class icl__classes[ICL__N_CLASSES] = {
    ICL__ROW(wave, NULL)},
   {"saturate", {{"tmin", 0.3f, 0.1f, 100, 0}, {"tmax", 3, 0.1f, 100, 0}, {"x0", -2, -4, 0, 0}},
    ICL__ROW(saturate, NULL)},
+  {"gp", {{"length", 1, 0.01f, 100, 0}, {"nu", 0, 0, 2.5f, 0}, {"ard", 0, 0, 1, 1}},
+   ICL__ROW(gp, NULL)},
+  {"logistic", {{"smin", 0.5f, 0.01f, 100, 0}, {"smax", 12, 0.01f, 100, 0}}, icl__range_size,
+   icl__logistic_draw, icl__logistic_eval, NULL, NULL},
+  {"decay", {{"rmin", 0.3f, 0.01f, 100, 0}, {"rmax", 3, 0.01f, 100, 0}}, icl__range_size,
+   icl__decay_draw, icl__decay_eval, NULL, NULL},
+  {"peak", {{"wmin", 0.1f, 0.01f, 100, 0}, {"wmax", 1, 0.01f, 100, 0}}, icl__range_size,
+   icl__peak_draw, icl__peak_eval, NULL, NULL},
+  {"power", {{"amin", 0.3f, 0.01f, 10, 0}, {"amax", 3, 0.01f, 10, 0}}, icl__range_size,
+   icl__power_draw, icl__power_eval, NULL, NULL},
+  {"hinge", {{"max", 3, 1, 5, 1}}, icl__shape_size, icl__hinge_draw, icl__hinge_eval, NULL, NULL},
+  {"monotone", {{"parts", 4, 1, 4, 1}}, icl__shape_size, icl__monotone_draw, icl__monotone_eval,
+   NULL, NULL},
+  {"decaying", {{"keep", 0.6f, 0, 1, 0}, {"rate", 0.4f, 0, 1, 0}}, icl__dense_size,
+   icl__decaying_draw, icl__dense_eval, NULL, NULL},
+  {"products", {{"terms", 3, 1, 64, 1}}, icl__terms_size, icl__products_draw, icl__products_eval,
+   NULL, NULL},
+  {"additive", {{"terms", 4, 1, 64, 1}}, icl__terms_size, icl__additive_draw, icl__additive_eval,
+   NULL, NULL},
+  {"link", {{"rate", 0.2f, 0.01f, 1, 0}}, ICL__ROW(link, NULL)},
+  {"splits", {{"depth", 3, 0, 12, 1}}, ICL__ROW(splits, NULL)},
   {"pool", {{"size", 1024, 1, 1048576, 1}, {"seed", 0, 0, 16777215, 1}}, icl__dense_size,
    icl__member_draw, icl__dense_eval, icl__garg_root_d, NULL},
-  {"noisy", {{"sd", 0.5f, 0, 1000, 0}, {"renorm", 0, 0, 1, 1}}, ICL__NO_FUNCTIONS},
+  {"noisy", {{"sd", 0.5f, 0, 1000, 0}, {"renorm", 0, 0, 1, 1}, {"share", 1, 0, 1, 0},
+             {"tails", 0, 0, 1, 0}, {"hetero", 0, 0, 1, 0}, {"outliers", 0, 0, 1, 0}},
+   ICL__NO_FUNCTIONS},
   {"convex", {{"alpha", 0, 0, 1, 0}}, ICL__NO_FUNCTIONS},
   {"garg", {ICL__NO_ARG}, ICL__NO_FUNCTIONS}
 };
@@ -1013,7 +1393,7 @@ static size_t icl__read_number(double *v, const char *p)
   double m = 0;
   size_t i = p[0] == '-' || p[0] == '+', digits = 0;
   int x = 0, fraction = 0;
-  for (; icl__is_digit(p[i]) || (p[i] == '.' && !fraction); i++) {
+  for (; icl__is_digit(p[i]) || (p[i] == '.' && !fraction && p[i + 1] != '.'); i++) {
     if (p[i] == '.') { fraction = 1; continue; }
     m = 10 * m + (p[i] - '0');
     x -= fraction;
@@ -1162,7 +1542,7 @@ static int icl__name_distance(const char *a, size_t n, const char *b)
   return row[n];
 }
 
-/* An unknown class: names the one that is probably meant, or else all. */
+/* An unknown class: names the one that is probably meant. */
 static icl_error icl__spec_unknown(const icl__spec *s, size_t n)
 {
   char what[96];
@@ -1172,13 +1552,12 @@ static icl_error icl__spec_unknown(const icl__spec *s, size_t n)
     int e = icl__name_distance(s->text + s->at, n, icl__task_class(s->t, i)->name);
     if (e < distance && 2 * e < (int)n) { distance = e; best = i; }
   }
-  icl__line_put(&text, best < 0 ? "not one of" : "unknown class; perhaps ");
-  for (i = 0; i < ICL__NOISY && best < 0; i++) {
-    icl__line_char(&text, ' ');
-    icl__line_put(&text, icl__classes[i].name);
+  icl__line_put(&text, best < 0 ? "unknown class (icl tasks lists them):"
+                                : "unknown class; perhaps ");
+  if (best >= 0) {
+    icl__line_put(&text, icl__task_class(s->t, best)->name);
+    icl__line_put(&text, ", not");
   }
-  if (best >= 0) icl__line_put(&text, icl__task_class(s->t, best)->name);
-  icl__line_put(&text, best < 0 ? ":" : ", not");
   return icl__spec_fail(s, s->at, what);
 }
 
@@ -1197,7 +1576,7 @@ static icl_error icl__spec_add(icl__spec *s, int kind, float weight, size_t at)
   icl_task_node *n = &s->t->node[s->t->n_nodes];
   int i;
   if (s->t->n_nodes == ICL_MAX_TASK_NODES)
-    return icl__fail(s->report, ICL_ERR_LIMIT, at, "a task of more than 32 names", NULL);
+    return icl__fail(s->report, ICL_ERR_LIMIT, at, "a task of more than 96 names", NULL);
   memset(n, 0, sizeof *n);
   n->kind = kind;
   n->parent = s->open;
@@ -1270,7 +1649,27 @@ static icl_error icl__spec_no_arg(const icl__spec *s)
   return icl__spec_fail(s, s->at, what);
 }
 
-/* item = name[n] "=" number, an argument of the open node. */
+/* [ ".." number ] after argument i of a node: a range, which must rise. */
+static icl_error icl__spec_range_end(icl__spec *s, icl_task_node *node, int i)
+{
+  const icl_class_arg *a = &icl__task_class(s->t, node->kind)->arg[i];
+  float max = icl__arg_max(a, s->t->n_dims);
+  double v = 0;
+  size_t n;
+  if (strncmp(s->text + s->at, "..", 2)) return ICL_OK;
+  if (node->kind == ICL__CONVEX)
+    return icl__spec_fail(s, s->at, "alpha cannot be a range; leave it out:");
+  s->at += 2;
+  n = icl__read_number(&v, s->text + s->at);
+  if (!n || !icl__arg_ok(a, (float)v, max)) return icl__spec_range(s, a, max);
+  if (!((float)v > node->arg[i])) return icl__spec_fail(s, s->at, "a range must rise:");
+  s->at += n;
+  node->high[i] = (float)v;
+  node->ranged |= 1u << i;
+  return ICL_OK;
+}
+
+/* item = name[n] "=" number [ ".." number ], an argument of the open node. */
 static icl_error icl__spec_arg(icl__spec *s, size_t n)
 {
   icl_task_node *node = &s->t->node[s->open];
@@ -1293,7 +1692,7 @@ static icl_error icl__spec_arg(icl__spec *s, size_t n)
   node->given |= 1u << i;
   s->last = -1;
   s->bare = 0;
-  return ICL_OK;
+  return icl__spec_range_end(s, node, i);
 }
 
 /* item: an argument if a name and "=" come next, otherwise a term. */
@@ -1406,12 +1805,23 @@ static icl_class_call icl__node_call(const icl_task *t, const icl_task_node *n, 
 }
 
 /* A drawn function is f[0] = term of the outermost sum, f[1] = standard deviation of the noise,
- * f[2 + i] = factor of node i, and then the thetas: places them. */
+ * f[2], f[3], f[4] = 1 for heavy tails, for noise that grows with |f|, for outliers,
+ * f[ICL__F_HEAD + i] = factor of node i, and then the thetas; of a node with ranges its arguments
+ * stand before its theta. */
+enum { ICL__F_TAILS = 2, ICL__F_HETERO, ICL__F_OUTLIERS, ICL__F_HEAD };
+
+/* The arguments of node i in a drawn function. */
+static const float *icl__drawn_args(const float *f, const icl_task_node *n)
+{
+  return n->ranged ? f + n->theta - ICL_MAX_ARGS : n->arg;
+}
+
+/* Places the parts of a drawn function. */
 static icl_error icl__task_place(icl__spec *s)
 {
   icl_task *t = s->t;
   int i, j;
-  t->n_floats = 2 + (size_t)t->n_nodes;
+  t->n_floats = ICL__F_HEAD + (size_t)t->n_nodes;
   for (i = 0; i < t->n_nodes; i++) {
     icl_task_node *n = &t->node[i];
     const icl_class *c = icl__task_class(t, n->kind);
@@ -1420,6 +1830,8 @@ static icl_error icl__task_place(icl__spec *s)
     for (j = 0; j < ICL_MAX_ARGS && c->arg[j].name; j++)
       if (!icl__arg_ok(&c->arg[j], n->arg[j], icl__arg_max(&c->arg[j], t->n_dims)))
         return icl__spec_fail(s, n->at, "too few inputs for the defaults of");
+    for (j = 0; j < ICL_MAX_ARGS; j++) if (n->ranged >> j & 1) call.arg[j] = n->high[j];
+    if (n->ranged) t->n_floats += ICL_MAX_ARGS;
     if (c->n_theta) size = c->n_theta(&call);
     if (size < 0) return icl__spec_fail(s, n->at, "the arguments contradict each other:");
     if ((size_t)size > ((size_t)1 << 26) - t->n_floats)
@@ -1485,10 +1897,12 @@ static void icl__print_close(icl__line *text, const icl_task *t, int i, int empt
   int j;
   for (j = 0; j < ICL_MAX_ARGS && c->arg[j].name; j++) {
     if (n->kind == ICL__CONVEX && !n->given) continue;
+    if (n->kind == ICL__NOISY && j > 1 && !(n->given >> j & 1)) continue;
     icl__line_put(text, empty ? "(" : ", ");
     icl__line_put(text, c->arg[j].name);
     icl__line_char(text, '=');
     icl__line_number(text, n->arg[j]);
+    if (n->ranged >> j & 1) { icl__line_put(text, ".."); icl__line_number(text, n->high[j]); }
     empty = 0;
   }
   if (!empty) icl__line_char(text, ')');
@@ -1585,6 +1999,27 @@ typedef struct icl__drawn {
   float scale;                     /* Garg's, of the first class drawn inside                 */
 } icl__drawn;
 
+/* Draws the ranged arguments of node n into f; returns the call of its class. */
+static icl_class_call icl__draw_args(float *f, const icl_task *t, const icl_task_node *n,
+                                     int dims_active, icl_rng *rng)
+{
+  icl_class_call call = icl__node_call(t, n, dims_active);
+  const icl_class_arg *a = icl__task_class(t, n->kind)->arg;
+  int j;
+  if (!n->ranged) return call;
+  for (j = 0; j < ICL_MAX_ARGS; j++) {
+    float low = n->arg[j], high = n->high[j], u;
+    if (!(n->ranged >> j & 1)) continue;
+    u = icl_rng_uniform(rng);
+    if (a[j].whole) call.arg[j] = low + floorf(u * (high - low + 1));
+    else if (low > 0) call.arg[j] = low * expf(u * logf(high / low));
+    else call.arg[j] = low + u * (high - low);
+    if (call.arg[j] > high) call.arg[j] = high;
+  }
+  memcpy(f + n->theta - ICL_MAX_ARGS, call.arg, sizeof call.arg);
+  return call;
+}
+
 /* Chooses terms and draws their numbers, from the outside in. */
 static void icl__draw_nodes(float *f, icl__drawn *w, const icl_task *t, int dims_active,
                             icl_rng *rng)
@@ -1593,9 +2028,10 @@ static void icl__draw_nodes(float *f, icl__drawn *w, const icl_task *t, int dims
   for (i = 0; i < t->n_nodes; i++) {
     const icl_task_node *n = &t->node[i];
     const icl_class *c = icl__task_class(t, n->kind);
-    icl_class_call call = icl__node_call(t, n, dims_active);
+    icl_class_call call;
     if (n->first && (n->parent < 0 || w[n->parent].chosen)) w[icl__choose(t, i, rng)].chosen = 1;
     if (!w[i].chosen) continue;
+    call = icl__draw_args(f, t, n, dims_active, rng);
     w[i].alpha = n->arg[0];
     if (n->kind == ICL__CONVEX && !n->given) w[i].alpha = icl_rng_uniform(rng);
     if (c->draw) c->draw(f + n->theta, &call, rng);
@@ -1605,35 +2041,48 @@ static void icl__draw_nodes(float *f, icl__drawn *w, const icl_task *t, int dims
     if (w[i].chosen && t->node[i].parent >= 0) w[t->node[i].parent].scale = w[i].scale;
 }
 
-/* noisy: the factor on what is inside. */
-static float icl__noisy_factor(const icl_task_node *n)
+/* noisy: the factor on what is inside, of its arguments. */
+static float icl__noisy_factor(const float *arg)
 {
-  return n->arg[1] > 0 ? 1 / sqrtf(1 + n->arg[0] * n->arg[0]) : 1.0f;
+  return arg[1] > 0 ? 1 / sqrtf(1 + arg[0] * arg[0]) : 1.0f;
 }
 
 /* The factor that node i's parent puts on it. */
-static float icl__factor_inside(const icl_task *t, const icl__drawn *w, int i)
+static float icl__factor_inside(const float *f, const icl_task *t, const icl__drawn *w, int i)
 {
   int p = t->node[i].parent;
   switch (t->node[p].kind) {
-    case ICL__NOISY:  return icl__noisy_factor(&t->node[p]);
+    case ICL__NOISY:  return icl__noisy_factor(icl__drawn_args(f, &t->node[p]));
     case ICL__CONVEX: return t->node[i].operand ? 1 - w[p].alpha : w[p].alpha;
     default:          return w[p].scale;
   }
 }
 
-/* f[2 + i] = factor on node i; f[1], the standard deviation of the noises together. */
-static void icl__draw_factors(float *f, const icl__drawn *w, const icl_task *t, float y_scale)
+/* The standard deviation of the noise of a noisy node, and in f what kind of noise it is. */
+static float icl__draw_noise(float *f, const icl_task_node *n, icl_rng *rng)
+{
+  const float *arg = icl__drawn_args(f, n);
+  int j;
+  for (j = 0; j < 3; j++)
+    if (arg[3 + j] > 0 && icl__chance(rng, arg[3 + j])) f[ICL__F_TAILS + j] = 1;
+  return arg[2] < 1 && !icl__chance(rng, arg[2]) ? 0 : arg[0];
+}
+
+/* f[ICL__F_HEAD + i] = factor on node i; f[1], the standard deviation of the noises together. */
+static void icl__draw_factors(float *f, const icl__drawn *w, const icl_task *t, float y_scale,
+                              icl_rng *rng)
 {
   float variance = 0;
   int i;
+  memset(f + ICL__F_TAILS, 0, 3 * sizeof *f);
   for (i = 0; i < t->n_nodes; i++) {
     const icl_task_node *n = &t->node[i];
-    float *factor = &f[2 + i];
-    *factor = n->parent < 0 ? y_scale : f[2 + n->parent] * icl__factor_inside(t, w, i);
+    float *factor = &f[ICL__F_HEAD + i];
+    *factor = n->parent < 0 ? y_scale
+                            : f[ICL__F_HEAD + n->parent] * icl__factor_inside(f, t, w, i);
     if (!w[i].chosen) *factor = 0;
-    if (n->kind == ICL__NOISY) {
-      float sd = *factor * icl__noisy_factor(n) * n->arg[0];
+    if (n->kind == ICL__NOISY && w[i].chosen) {
+      float sd = *factor * icl__noisy_factor(icl__drawn_args(f, n)) * icl__draw_noise(f, n, rng);
       variance += sd * sd;
     }
   }
@@ -1648,7 +2097,7 @@ icl_error icl_function_draw(float *f, const icl_task *t, const icl_sampling *opt
   if (!f || !rng || icl__sampling_of(&s, t, opt)) return ICL_ERR_ARG;
   memset(w, 0, sizeof w);
   icl__draw_nodes(f, w, t, s.dims_active, rng);
-  icl__draw_factors(f, w, t, s.y_scale);
+  icl__draw_factors(f, w, t, s.y_scale, rng);
   for (i = 0; i < t->n_nodes; i++) {
     if (t->node[i].parent >= 0) continue;
     if (w[i].chosen) f[0] = (float)term;
@@ -1664,9 +2113,10 @@ float icl_function_eval(const float *f, const float *x, const icl_task *t)
   for (i = 0; i < t->n_nodes; i++) {
     const icl_task_node *n = &t->node[i];
     const icl_class *c = icl__task_class(t, n->kind);
-    if (c->eval && f[2 + i] != 0) {
+    if (c->eval && f[ICL__F_HEAD + i] != 0) {
       icl_class_call call = icl__node_call(t, n, t->n_dims);
-      y += f[2 + i] * c->eval(f + n->theta, x, &call);
+      if (n->ranged) memcpy(call.arg, icl__drawn_args(f, n), sizeof call.arg);
+      y += f[ICL__F_HEAD + i] * c->eval(f + n->theta, x, &call);
     }
   }
   return y;
@@ -1675,11 +2125,30 @@ float icl_function_eval(const float *f, const float *x, const icl_task *t)
 float icl_function_noise(const float *f) { return f[1]; }
 int icl_function_class(const float *f) { return (int)f[0]; }
 
-/* f(x) and its noise. */
+/* A number of variance 1 (1/2 to 2 for heavy tails, whose own is 3): Student's t of 3 degrees. */
+static float icl__tailed(icl_rng *rng)
+{
+  float n = icl_rng_normal(rng), g = 0, v;
+  int i;
+  for (i = 0; i < 3; i++) { v = icl_rng_normal(rng); g += v * v; }
+  return n / sqrtf(g / 3 + 1e-3f);
+}
+
+/* y = f(x) with its noise. */
+static float icl__noise(const float *f, float y, icl_rng *rng)
+{
+  float sd = f[1], e;
+  if (!(sd > 0)) return y;
+  e = f[ICL__F_TAILS] > 0 ? icl__tailed(rng) : icl_rng_normal(rng);
+  if (f[ICL__F_HETERO] > 0) e *= fabsf(y) + 0.1f;
+  if (f[ICL__F_OUTLIERS] > 0 && icl__chance(rng, 0.05f))
+    e += (icl_rng_below(rng, 2) ? 1.0f : -1.0f) * (3 + 7 * icl_rng_uniform(rng));
+  return y + sd * e;
+}
+
 static float icl__label(const float *f, const float *x, const icl_task *t, icl_rng *rng)
 {
-  float y = icl_function_eval(f, x, t);
-  return f[1] > 0 ? y + f[1] * icl_rng_normal(rng) : y;
+  return icl__noise(f, icl_function_eval(f, x, t), rng);
 }
 
 /* x[d]: the active inputs, and zeros. */
@@ -1687,9 +2156,210 @@ static void icl__draw_x(float *x, const icl_sampling *s, int d, icl_rng *rng)
 {
   int i;
   for (i = 0; i < s->dims_active; i++)
-    x[i] = s->x_scale * (s->x_uniform ? 3.46410162f * (icl_rng_uniform(rng) - 0.5f)
-                                      : icl_rng_normal(rng));
+    x[i] = s->x_scale * (s->inputs ? 3.46410162f * (icl_rng_uniform(rng) - 0.5f)
+                                   : icl_rng_normal(rng));
   for (; i < d; i++) x[i] = 0;
+}
+
+/* ----- prompts as people's data are ----------------------------------------------------------- */
+
+/* One input, xs[n] `stride` apart, from a distribution that data have. */
+static void icl__draw_column(float *xs, size_t stride, int n, icl_rng *rng)
+{
+  float q = icl_rng_uniform(rng), centre[8], s;
+  int i, m, sign = icl_rng_below(rng, 2) ? 1 : -1;
+  if (q < 0.55f) {                                           /* normal, uniform */
+    for (i = 0; i < n; i++)
+      xs[(size_t)i * stride] = q < 0.25f ? icl_rng_normal(rng) : icl_rng_uniform(rng);
+  } else if (q < 0.65f) {                                    /* a grid */
+    for (i = 0; i < n; i++) xs[(size_t)i * stride] = (float)i;
+    for (i = n - 1; i > 0; i--) {
+      size_t j = (size_t)icl_rng_below(rng, i + 1);
+      float t = xs[(size_t)i * stride];
+      xs[(size_t)i * stride] = xs[j * stride];
+      xs[j * stride] = t;
+    }
+  } else if (q < 0.8f) {                                     /* lognormal, either way round */
+    s = 0.3f + icl_rng_uniform(rng);
+    for (i = 0; i < n; i++) xs[(size_t)i * stride] = (float)sign * expf(s * icl_rng_normal(rng));
+  } else if (q < 0.9f) {                                     /* clusters */
+    m = 2 + icl_rng_below(rng, 4);
+    s = icl__log_uniform(rng, 0.02f, 0.3f);
+    icl__draw_normals(centre, m, 1, rng);
+    for (i = 0; i < n; i++)
+      xs[(size_t)i * stride] = centre[icl_rng_below(rng, m)] + s * icl_rng_normal(rng);
+  } else {                                                   /* levels, even or in a ratio */
+    m = 4 + icl_rng_below(rng, 5);
+    s = icl_rng_below(rng, 2) ? 0.6f : 0;
+    for (i = 0; i < m; i++) centre[i] = s > 0 ? expf(s * (float)i) : (float)i;
+    for (i = 0; i < n; i++) xs[(size_t)i * stride] = centre[icl_rng_below(rng, m)];
+  }
+}
+
+enum { ICL__FACTORS = 4 };
+
+/* How one of several inputs is made from the common factors. */
+typedef struct icl__column {
+  int kind;                        /* 0 as it is, 1 skewed, 2 binary, 3 ordinal, 4 bounded,   */
+                                   /*   5 constant                                            */
+  float load[ICL__FACTORS], own;   /* weights of the factors and of noise of its own; norm 1   */
+  float at, skew;                  /* threshold; spread of the logarithm, with a sign          */
+} icl__column;
+
+static icl__column icl__draw_column_kind(int factors, float load, icl_rng *rng)
+{
+  icl__column c;
+  float q = icl_rng_uniform(rng), norm;
+  int i;
+  memset(&c, 0, sizeof c);
+  c.kind = q < 0.48f ? 0 : q < 0.7f ? 1 : q < 0.82f ? 2 : q < 0.89f ? 3 : q < 0.98f ? 4 : 5;
+  c.own = icl__log_uniform(rng, 0.3f, 1);
+  c.at = 0.7f * icl_rng_normal(rng);
+  c.skew = (icl__chance(rng, 0.8f) ? 1.0f : -1.0f) * (0.3f + 0.7f * icl_rng_uniform(rng));
+  for (norm = c.own * c.own, i = 0; i < factors; i++) {
+    c.load[i] = load * icl_rng_normal(rng) / sqrtf((float)factors);
+    norm += c.load[i] * c.load[i];
+  }
+  norm = 1 / sqrtf(norm);
+  c.own *= norm;
+  for (i = 0; i < factors; i++) c.load[i] *= norm;
+  return c;
+}
+
+/* One value of the input, from z[ICL__FACTORS]. */
+static float icl__column_value(const icl__column *c, const float *z, icl_rng *rng)
+{
+  float v = c->own * icl_rng_normal(rng) + icl__class_dot(c->load, z, ICL__FACTORS);
+  switch (c->kind) {
+    case 0:  return v;
+    case 1:  return (c->skew < 0 ? -1.0f : 1.0f) * expf(fabsf(c->skew) * v);
+    case 2:  return v > c->at ? 1.0f : 0.0f;
+    case 3:  return floorf(1.2f * v + c->at);
+    case 4:  return tanhf(1.2f * v);
+    default: return 1;
+  }
+}
+
+/* xs[n][d] as data have it; returns how many inputs there are, the others being 0.  Each column has
+ * a generator of its own, so that columns can be drawn one by one. */
+static int icl__draw_data_inputs(float *xs, int n, int d, int most, icl_rng *rng)
+{
+  int i, j, f, present = icl__chance(rng, 0.25f) ? most : 1 + icl_rng_below(rng, most);
+  int factors = icl_rng_below(rng, ICL__FACTORS + 1);
+  float load = icl__log_uniform(rng, 0.3f, 3), z[ICL__FACTORS];
+  uint32_t key[2];
+  memset(xs, 0, (size_t)n * (size_t)d * sizeof *xs);
+  if (present == 1) { icl__draw_column(xs, (size_t)d, n, rng); return 1; }
+  key[0] = icl_rng_u32(rng);
+  key[1] = icl_rng_u32(rng);
+  for (j = 0; j < present; j++) {
+    icl__column c = icl__draw_column_kind(factors, load, rng);
+    icl_rng common;
+    icl_rng_init(&common, key[0] | (uint64_t)key[1] << 32, 0, 0);   /* the same factors */
+    for (i = 0; i < n; i++) {
+      for (f = 0; f < ICL__FACTORS; f++) z[f] = icl_rng_normal(&common);
+      xs[i * d + j] = icl__column_value(&c, z, rng);
+    }
+  }
+  return present;
+}
+
+static void icl__swap_rows(float *xs, int d, int a, int b)
+{
+  int j;
+  for (j = 0; j < d; j++) {
+    float t = xs[a * d + j];
+    xs[a * d + j] = xs[b * d + j];
+    xs[b * d + j] = t;
+  }
+}
+
+static void icl__shuffle_rows(float *xs, int d, int from, int to, icl_rng *rng)
+{
+  int i;
+  for (i = to - 1; i > from; i--) icl__swap_rows(xs, d, i, from + icl_rng_below(rng, i - from + 1));
+}
+
+/* Sorts rows from .. to by x_j or, where centre is given, |x_j - *centre|; sign -1: falling. */
+static void icl__sort_rows(float *xs, int d, int from, int to, int j, const float *centre,
+                           float sign)
+{
+  float at = centre ? *centre : 0;
+  int i, k, best;
+  for (i = from; i < to; i++) {
+    for (best = i, k = i + 1; k < to; k++) {
+      float u = xs[k * d + j] - at, v = xs[best * d + j] - at;
+      if (centre) { u = fabsf(u); v = fabsf(v); }
+      if (sign * u < sign * v) best = k;
+    }
+    if (best != i) icl__swap_rows(xs, d, i, best);
+  }
+}
+
+/* Orders rows from .. to by input j as somebody's file has them. */
+static void icl__order_part(float *xs, int d, int from, int to, int j, icl_rng *rng)
+{
+  float q = icl_rng_uniform(rng);
+  int n = to - from, i, cut;
+  if (q < 0.45f || n < 2) return;                            /* as drawn */
+  if (q < 0.75f) {                                           /* rising, falling */
+    icl__sort_rows(xs, d, from, to, j, NULL, q < 0.63f ? 1.0f : -1.0f);
+  } else if (q < 0.9f) {                                     /* sorted blocks, in another order */
+    icl__sort_rows(xs, d, from, to, j, NULL, 1);
+    cut = 1 + icl_rng_below(rng, n - 1);
+    for (i = 0; i < cut && i < n - cut; i++) icl__swap_rows(xs, d, from + i, from + cut + i);
+  } else {                                                   /* nearest to one of them first */
+    icl__sort_rows(xs, d, from, to, j, &xs[(from + icl_rng_below(rng, n)) * d + j], 1);
+  }
+}
+
+/* The order of a prompt whose first k pairs are the context: the others lie inside of its range or,
+ * in 3 of 10, beyond it. */
+static void icl__order_rows(float *xs, int n, int d, int k, int present, icl_rng *rng)
+{
+  int j = icl_rng_below(rng, present), beyond = icl__chance(rng, 0.3f);
+  if (beyond) {
+    icl__sort_rows(xs, d, 0, n, j, NULL, icl_rng_below(rng, 2) ? 1.0f : -1.0f);
+    if (icl__chance(rng, 0.6f)) icl__shuffle_rows(xs, d, 0, k, rng);
+    if (icl__chance(rng, 0.5f)) icl__shuffle_rows(xs, d, k, n, rng);
+  }
+  icl__order_part(xs, d, 0, k, j, rng);
+  if (!beyond && icl__chance(rng, 0.2f)) icl__order_part(xs, d, k, n, j, rng);
+}
+
+/* v[n], `stride` apart: minus mean, over standard deviation of the first k, within +-most. */
+static void icl__standardize_by(float *v, size_t stride, int n, int k, float most)
+{
+  float mean, std;
+  int i;
+  icl__mean_std(&mean, &std, v, (size_t)k, stride);
+  if (std < 1e-6f * fabsf(mean) || std < 1e-12f) std = 1;
+  for (i = 0; i < n; i++, v += stride) {
+    *v = (*v - mean) / std;
+    *v = *v < -most ? -most : *v > most ? most : *v;
+  }
+}
+
+/* A prompt of n pairs with inputs, order or scale of data: all of x first, then f, then noise. */
+static icl_error icl__sample_data(const icl_task *t, const icl_sampling *s, icl_rng *rng, int n,
+                                  float *xs, float *ys, float *f)
+{
+  int i, j, d = t->n_dims, present = s->dims_active;
+  int least = n < 8 ? (n + 1) / 2 : 4, k = least + icl_rng_below(rng, n - least);
+  icl_sampling opt = *s;
+  if (k < 1) k = 1;
+  if (s->inputs == ICL_INPUTS_DATA) present = icl__draw_data_inputs(xs, n, d, present, rng);
+  else for (i = 0; i < n; i++) icl__draw_x(xs + i * d, s, d, rng);
+  if (s->order) icl__order_rows(xs, n, d, k, present, rng);
+  for (j = 0; j < present && (s->standardize || s->inputs == ICL_INPUTS_DATA); j++)
+    icl__standardize_by(xs + j, (size_t)d, n, s->standardize ? k : n, 8);
+  opt.dims_active = present;
+  if (icl_function_draw(f, t, &opt, rng)) return ICL_ERR_ARG;
+  for (i = 0; i < n; i++) ys[i] = icl_function_eval(f, xs + i * d, t);
+  if (s->standardize) icl__standardize_by(ys, 1, n, n, 1e6f);
+  for (i = 0; i < n; i++) ys[i] = icl__noise(f, ys[i], rng);
+  if (s->standardize) icl__standardize_by(ys, 1, n, k, 6);
+  return ICL_OK;
 }
 
 icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n_pairs,
@@ -1698,13 +2368,82 @@ icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng 
   icl_sampling s;
   size_t i, n = (size_t)n_pairs;
   if (n_pairs < 0 || !xs || !ys || icl__sampling_of(&s, t, opt)) return ICL_ERR_ARG;
-  if (icl_function_draw(scratch, t, opt, rng)) return ICL_ERR_ARG;
-  for (i = 0; i < n; i++, xs += t->n_dims) {
-    icl__draw_x(xs, &s, t->n_dims, rng);
-    ys[i] = icl__label(scratch, xs, t, rng);
+  if (s.inputs == ICL_INPUTS_DATA || s.order || s.standardize) {
+    if (n_pairs && icl__sample_data(t, &s, rng, n_pairs, xs, ys, scratch)) return ICL_ERR_ARG;
+  } else {
+    if (icl_function_draw(scratch, t, opt, rng)) return ICL_ERR_ARG;
+    for (i = 0; i < n; i++, xs += t->n_dims) {
+      icl__draw_x(xs, &s, t->n_dims, rng);
+      ys[i] = icl__label(scratch, xs, t, rng);
+    }
   }
   if (class_drawn) *class_drawn = icl_function_class(scratch);
   return icl__finite(ys, n) ? ICL_OK : ICL_ERR_NONFINITE;
+}
+
+/* ----- sampling as text ----------------------------------------------------------------------- */
+
+static const char *const icl__input_names[] = {"normal", "uniform", "data"};
+
+size_t icl_sampling_print(const icl_sampling *opt, char *buf, size_t size)
+{
+  icl__line text = icl__line_on(buf, size);
+  if (!opt) return 0;
+  if (opt->inputs) {
+    icl__line_put(&text, "inputs=");
+    icl__line_put(&text, icl__input_names[opt->inputs]);
+  }
+  if (opt->x_scale > 0 && (opt->x_scale < 1 || opt->x_scale > 1)) {
+    icl__line_put(&text, text.len ? " x_scale=" : "x_scale=");
+    icl__line_number(&text, opt->x_scale);
+  }
+  if (opt->y_scale > 0 && (opt->y_scale < 1 || opt->y_scale > 1)) {
+    icl__line_put(&text, text.len ? " y_scale=" : "y_scale=");
+    icl__line_number(&text, opt->y_scale);
+  }
+  if (opt->order) icl__line_put(&text, text.len ? " order=1" : "order=1");
+  if (opt->standardize) icl__line_put(&text, text.len ? " standardize=1" : "standardize=1");
+  return text.len;
+}
+
+/* One "key=value" of n characters. */
+static int icl__sampling_word(icl_sampling *s, const char *word, size_t n)
+{
+  static const char *const keys[] = {"inputs=", "x_scale=", "y_scale=", "order=", "standardize="};
+  size_t k = 0, at, i;
+  double v = 0;
+  while (k < 5 && strncmp(word, keys[k], strlen(keys[k]))) k++;
+  if (k == 5) return 0;
+  at = strlen(keys[k]);
+  if (k == 0) {
+    for (i = 0; i < 3; i++)
+      if (icl__same_name(icl__input_names[i], word + at, n - at)) {
+        s->inputs = (icl_input_kind)i;
+        return 1;
+      }
+    return 0;
+  }
+  if (icl__read_number(&v, word + at) != n - at || !(v >= 0 && v <= 1e6)) return 0;
+  if (k == 1) s->x_scale = (float)v;
+  else if (k == 2) s->y_scale = (float)v;
+  else if (v > 1 || (v > 0 && v < 1)) return 0;
+  else if (k == 3) s->order = (int)v;
+  else s->standardize = (int)v;
+  return 1;
+}
+
+icl_error icl_sampling_parse(icl_sampling *opt, const char *text)
+{
+  icl_sampling s;
+  if (!opt || !text) return ICL_ERR_ARG;
+  memset(&s, 0, sizeof s);
+  while (*text) {
+    size_t n = strcspn(text, " ");
+    if (n && !icl__sampling_word(&s, text, n)) return ICL_ERR_CONFIG;
+    text += n + (text[n] == ' ');
+  }
+  *opt = s;
+  return ICL_OK;
 }
 
 icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n,
@@ -2169,7 +2908,7 @@ static void icl__prior_way(icl__prior *p, double *factor, const icl_task *t, int
   for (i = n->parent; i != end; i = n->parent) {
     double f = own, sd = 0;
     n = &t->node[i];
-    if (n->kind == ICL__NOISY) { f = (double)icl__noisy_factor(n); sd = (double)n->arg[0]; }
+    if (n->kind == ICL__NOISY) { f = (double)icl__noisy_factor(n->arg); sd = (double)n->arg[0]; }
     *factor *= f;
     p->noise = f * f * (p->noise + sd * sd);
     p->log_weight += log((double)n->weight / (double)n->total);
@@ -3648,13 +4387,15 @@ typedef struct icl__work {
   size_t pairs, T, prompts;                  /* now                                              */
   icl__thread *thread;                       /* [threads]                                        */
   float *positions;                          /* [T][C] sinusoidal                                */
-  float *xs, *ys, *preds;                    /* [micro][pairs][d], [micro][pairs]                */
-  float *tokens;                             /* [micro][T][d]                                    */
+  float *xs, *ys;                            /* [micro][pairs][d], [micro][pairs]                */
+  float *preds;                              /* [micro][pairs][n_answer]                         */
+  size_t n_answer;                           /* 1 + quantiles                                    */
+  float *tokens;                             /* [micro][T][d], or d + 1: joint                   */
   icl__acts *acts;                           /* [L]                                              */
   float *lnf, *stats_f;                      /* [K][C], [K][2]                                   */
   /* training: gradients of one layer's activations, K or R rows */
   float *d_out, *d_in, *d_mid, *d_fc, *d_ln2, *d_att, *d_qkv, *d_ln1;
-  float *d_pred, *d_lnf;                     /* [K], [K][C]                                      */
+  float *d_pred, *d_lnf;                     /* [K][n_answer], [K][C]                            */
   float **panels, **panels_t;                /* by slot: a block's weights, and their transposes */
   float **grads;                             /* by slot                                          */
   size_t layer;                              /* of the phase that runs                           */
@@ -3719,7 +4460,7 @@ static void icl__place_gradients(icl__work *w, icl__arena *mem, size_t R)
   w->d_att = icl__take_floats(mem, icl__times(R, C) + icl__gap(w->micro));
   w->d_qkv = icl__take_floats(mem, icl__times(R, 3 * C) + ICL__NR);
   w->d_ln1 = icl__take_floats(mem, icl__times(R, C));
-  w->d_pred = icl__take_floats(mem, R);
+  w->d_pred = icl__take_floats(mem, icl__times(R, w->n_answer));
   w->d_lnf = icl__take_floats(mem, icl__times(R, C));
   w->grads = (float **)icl__take(mem, icl__slot_count(&w->model->config), sizeof(float *));
 }
@@ -3750,15 +4491,17 @@ static void icl__place_work(icl__work *w, icl__arena *mem)
   const icl_config *cfg = &w->model->config;
   size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
   size_t T = 2 * w->max_pairs - 1, R, l, n = (size_t)w->pool.threads;
+  size_t token = (size_t)icl__token_size(cfg);
   icl__acts none;
   icl__thread no_thread;
   w->key_row = icl__round_up(T + 1);
   w->n_pack = (size_t)ICL__KC * ICL__NC;
+  w->n_answer = icl__answer_size(cfg);
   R = icl__times(w->micro, T);
   w->xs = icl__take_floats(mem, icl__times(icl__times(w->micro, w->max_pairs), d));
   w->ys = icl__take_floats(mem, icl__times(w->micro, w->max_pairs));
-  w->preds = icl__take_floats(mem, icl__times(w->micro, w->max_pairs));
-  w->tokens = icl__take_floats(mem, icl__times(R, d));
+  w->preds = icl__take_floats(mem, icl__times(icl__times(w->micro, w->max_pairs), w->n_answer));
+  w->tokens = icl__take_floats(mem, icl__times(R, token));
   w->positions = cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL
                ? icl__take_floats(mem, icl__times(T, C)) : NULL;
   w->lnf = icl__take_floats(mem, icl__times(R, C));
@@ -3850,18 +4593,17 @@ static void icl__pack_weights(icl__work *w)
     icl__pool_run(&w->pool, 4 * (size_t)w->model->config.n_layer, icl__pack_weight, w);
 }
 
-/* tokens[T][d] of a prompt: x_1, (y_1, 0, ..), x_2, ... */
+/* Tokens of a prompt: x_1, (y_1, 0, ..), x_2, ..; joint: (x_1, 0), (x_1, y_1), (x_2, 0), .. */
 static void icl__put_tokens(const icl__work *w, size_t prompt)
 {
-  size_t d = (size_t)w->model->config.n_dims, i;
-  float *token = w->tokens + prompt * w->T * d;
+  const icl_config *cfg = &w->model->config;
+  size_t d = (size_t)cfg->n_dims, t = (size_t)icl__token_size(cfg), i;
+  float *token = w->tokens + prompt * w->T * t;
   const float *x = w->xs + prompt * w->pairs * d, *y = w->ys + prompt * w->pairs;
-  for (i = 0; i < w->pairs; i++, x += d, token += d) {
-    memcpy(token, x, d * sizeof(float));
-    if (i + 1 == w->pairs) break;
-    token += d;
-    memset(token, 0, d * sizeof(float));
-    token[0] = y[i];
+  for (i = 0; i < w->T; i++, token += t) {
+    memset(token, 0, t * sizeof(float));
+    if (i % 2 == 0 || t > d) memcpy(token, x + i / 2 * d, d * sizeof(float));
+    if (i % 2) token[t > d ? d : 0] = y[i / 2];
   }
 }
 
@@ -3869,16 +4611,16 @@ static void icl__put_tokens(const icl__work *w, size_t prompt)
 static void icl__forward_group(icl__work *w, size_t first, size_t n, int thread)
 {
   const icl_model *m = w->model;
-  size_t C = (size_t)m->config.n_embd, d = (size_t)m->config.n_dims, L = (size_t)m->config.n_layer;
-  size_t i, l, K = first * w->pairs;
+  size_t C = (size_t)m->config.n_embd, L = (size_t)m->config.n_layer;
+  size_t token = (size_t)icl__token_size(&m->config), i, l, K = first * w->pairs;
   const float *positions = icl__has_wpe(&m->config) ? icl__floats(m, ICL__WPE)
                                                          : w->positions, *x;
   icl__pass p = icl__work_pass(w, n, thread);
   icl__acts a = icl__acts_from(w, 0, first);
   for (i = 0; i < n; i++) {
     icl__put_tokens(w, first + i);
-    icl__embed(m, &p, a.x + i * w->T * C, w->tokens + (first + i) * w->T * d, positions, 0, 1,
-               w->T);
+    icl__embed(m, &p, a.x + i * w->T * C, w->tokens + (first + i) * w->T * token, positions, 0,
+               1, w->T);
   }
   for (l = 0; l < L; l++) {
     a = icl__acts_from(w, l, first);
@@ -3886,7 +4628,8 @@ static void icl__forward_group(icl__work *w, size_t first, size_t n, int thread)
   }
   x = a.out;
   for (i = 0; i < n * w->pairs; i++, K++)
-    w->preds[K] = icl__read_out(m, w->lnf + K * C, w->stats_f + 2 * K, x + i * C);
+    icl__read_out(m, w->preds + K * w->n_answer, w->n_answer, w->lnf + K * C, w->stats_f + 2 * K,
+                  x + i * C);
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -4042,16 +4785,18 @@ static void icl__backward_group(void *arg, size_t group, int thread)
   o->layernorm(d_in, d_ln1, a.x, a.stats1, icl__floats(m, icl__slot(l, ICL__LN1_W)), R, C);
 }
 
-/* Forward, loss gradient d_pred (already there: 2 (pred - y) / count) and the head's data phase. */
+/* Backward through read-out and final LayerNorm of n prompts: d_pred[K][n_answer] to d_out. */
 static void icl__head_group(icl__work *w, size_t first, size_t n)
 {
   const icl_model *m = w->model;
   size_t C = (size_t)m->config.n_embd, L = (size_t)m->config.n_layer, i, c;
-  size_t K0 = first * w->pairs, K = n * w->pairs;
-  const float *out_w = icl__weight_behind(m, ICL__OUT_W);
+  size_t K0 = first * w->pairs, K = n * w->pairs, A = w->n_answer, a;
+  const float *out_w = icl__weight_behind(m, ICL__OUT_W), *d_pred = w->d_pred + K0 * A;
   float *d = w->d_lnf + K0 * C;
-  for (i = 0; i < K; i++)
-    for (c = 0; c < C; c++) d[i * C + c] = w->d_pred[K0 + i] * out_w[c];
+  for (i = 0; i < K; i++) {
+    for (c = 0; c < C; c++) d[i * C + c] = d_pred[i * A] * out_w[c];
+    for (a = 1; a < A; a++) m->ops->axpy(d + i * C, d_pred[i * A + a], out_w + a * C, C);
+  }
   memset(w->d_out + K0 * C, 0, K * C * sizeof(float));
   icl__train_ops_of(m)->layernorm(w->d_out + K0 * C, d, w->acts[L - 1].out + K0 * C,
                                   w->stats_f + 2 * K0, icl__weight_behind(m, ICL__LNF_W), K, C);
@@ -4138,29 +4883,32 @@ static void icl__outer_task(void *arg, size_t i, int thread)
 {
   icl__work *w = (icl__work *)arg;
   const icl__train_ops *o = icl__train_ops_of(w->model);
-  size_t C = (size_t)w->model->config.n_embd, d = (size_t)w->model->config.n_dims,
-    L = (size_t)w->model->config.n_layer;
+  size_t C = (size_t)w->model->config.n_embd, t = (size_t)icl__token_size(&w->model->config);
+  size_t L = (size_t)w->model->config.n_layer, A = w->n_answer, a;
   size_t K = w->prompts * w->pairs, R = w->prompts * w->T, k;
   float **behind = w->grads + icl__slot(L, 0);
   if (i == 0) {
-    for (k = 0; k < K; k++) {
-      w->model->ops->axpy(behind[ICL__OUT_W], w->d_pred[k], w->lnf + k * C, C);
-      behind[ICL__OUT_B][0] += w->d_pred[k];
-    }
+    for (k = 0; k < K; k++)
+      for (a = 0; a < A; a++) {
+        w->model->ops->axpy(behind[ICL__OUT_W] + a * C, w->d_pred[k * A + a], w->lnf + k * C, C);
+        behind[ICL__OUT_B][a] += w->d_pred[k * A + a];
+      }
     o->layernorm_params(behind[ICL__LNF_W], behind[ICL__LNF_B], w->d_lnf, w->acts[L - 1].out,
                         w->stats_f, K, C);
   } else if (i == 1) {
     icl__pass p = icl__work_pass(w, 0, thread);
     icl__mm g = icl__linear(&p, w->grads[ICL__READ_IN_W], w->grads[ICL__READ_IN_W], w->d_out,
                             w->tokens,
-                            NULL, C, R, d);
+                            NULL, C, R, t);
     g.a_row = 1; g.a_col = C;
     g.pack_a = w->thread[thread].pack_a;
     w->model->ops->mm(&g);
     o->column_sum(w->grads[ICL__READ_IN_B], w->d_out, R, C, C);
   } else {
-    for (k = 0; k < w->prompts; k++)
+    for (k = 0; k < w->prompts && !icl__alternates(&w->model->config); k++)
       w->model->ops->axpy(w->grads[ICL__WPE], 1.0f, w->d_out + k * w->T * C, w->T * C);
+    for (k = 0; k < R && icl__alternates(&w->model->config); k++)
+      w->model->ops->axpy(w->grads[ICL__WPE] + k % w->T % 2 * C, 1.0f, w->d_out + k * C, C);
   }
 }
 
@@ -4198,14 +4946,15 @@ struct icl_trainer {
   const float *given_x, *given_y;            /* prompts brought by the caller, or NULL           */
   int failed;                                /* a function class gave NaN                        */
   uint64_t from;                             /* digest of the first weights, 0 if they were drawn */
-  char text[1024];                           /* the task, every argument spelled out             */
+  char text[4096];                           /* the task, every argument spelled out             */
+  char sampling[96];                         /* icl_sampling_print                               */
   void *block;
 };
 
 static void icl__default_options(icl_train_options *o)
 {
   icl_config *c = &o->model;
-  if (!c->n_out) c->n_out = 1;
+  if (!c->n_out) c->n_out = 1 + (c->n_quantiles > 0 ? c->n_quantiles : 0);
   if (!c->n_positions && o->pairs > 0 && o->pairs <= ICL__MAX_PAIRS)
     c->n_positions = 2 * o->pairs - 1;
   if (c->layer_norm_epsilon == 0.0f) c->layer_norm_epsilon = 1e-5f;
@@ -4259,7 +5008,8 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   else if (!(o->sampling.x_scale >= 0.0f && icl__finite(&o->sampling.x_scale, 1))) bad = "x_scale";
   else if (!(o->sampling.y_scale >= 0.0f && icl__finite(&o->sampling.y_scale, 1))) bad = "y_scale";
   if (bad) return icl__fail(r, ICL_ERR_CONFIG, 0, "out of range:", bad);
-  if (icl__has_wpe(&o->model) && o->model.n_positions < 2 * o->pairs - 1)
+  if (o->model.position_embedding_type == ICL_POSITION_LEARNED
+      && o->model.n_positions < 2 * o->pairs - 1)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "fewer positions than tokens:", "n_positions");
   return icl_config_check(&o->model, r);
 }
@@ -4328,7 +5078,7 @@ static void icl__init_params(icl_trainer *t)
     gain = x.rank == 1 && !bias;
     icl_rng_init(&rng, t->o.seed, ICL__STREAM_INIT, (uint64_t)i);
     for (k = 0; k < size; k++) {
-      float fan_in = (float)(x.name[6] == 'o' ? c->n_embd : c->n_dims);
+      float fan_in = (float)(x.name[6] == 'o' ? c->n_embd : icl__token_size(c));
       if (gain) p[k] = 1.0f;
       else if (outer) p[k] = (2.0f * icl_rng_uniform(&rng) - 1.0f) / sqrtf(fan_in);
       else if (bias) p[k] = 0.0f;
@@ -4409,6 +5159,7 @@ icl_error icl_trainer_new(icl_trainer **out, const icl_train_options *o, icl_rep
     if (icl_task_print(&t->task, t->text, sizeof t->text) >= sizeof t->text)
       err = icl__fail(r, ICL_ERR_LIMIT, 0, "the task's text is too long", NULL);
     t->o.task = t->text;
+    icl_sampling_print(&o->sampling, t->sampling, sizeof t->sampling);
   }
   if (!err) {
     icl__pool_start(&t->work.pool, t->o.threads, 1);
@@ -4465,6 +5216,21 @@ static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
                            w->thread[thread].function) == ICL_OK;
 }
 
+/* Returns the squared error of one answer, and its share of the gradient in d[n_answer].  The loss
+ * of a prediction p of y with quantiles q_1 .. q_Q of levels a_i is
+ *     (p - y)^2 + 2/Q sum over i of max(a_i (y - q_i), (a_i - 1) (y - q_i)),
+ * the second part being the pinball loss (Koenker and Bassett 1978). */
+static float icl__answer_loss(const icl_config *cfg, float *d, const float *answer, float y,
+                              float scale)
+{
+  float e = answer[0] - y, share = scale / (float)(cfg->n_quantiles ? cfg->n_quantiles : 1);
+  int i;
+  d[0] = scale * e;
+  for (i = 0; i < cfg->n_quantiles; i++)
+    d[1 + i] = share * ((answer[1 + i] > y ? 1.0f : 0.0f) - cfg->quantiles[i]);
+  return e * e;
+}
+
 /* A group of prompts: draw, forward, squared errors, and the gradient down to the last block. */
 static void icl__train_group(void *arg, size_t group, int thread)
 {
@@ -4477,11 +5243,9 @@ static void icl__train_group(void *arg, size_t group, int thread)
   icl__forward_group(w, first, n, thread);
   for (i = first; i < first + n; i++) {
     float sum = ok ? 0.0f : NAN;
-    for (j = i * w->pairs; j < (i + 1) * w->pairs; j++) {
-      float e = w->preds[j] - w->ys[j];
-      sum += e * e;
-      w->d_pred[j] = scale * e;
-    }
+    for (j = i * w->pairs; j < (i + 1) * w->pairs; j++)
+      sum += icl__answer_loss(&t->o.model, w->d_pred + j * w->n_answer,
+                              w->preds + j * w->n_answer, w->ys[j], scale);
     t->loss[t->first + i] = sum;
   }
   icl__head_group(w, first, n);
@@ -4936,7 +5700,8 @@ static uint64_t icl__run_identity(const icl_trainer *t)
   const icl_train_options *o = &t->o;
   uint64_t h = icl__digest_config(&o->model);
   h = icl__digest(h, t->text, strlen(t->text));
-  h = icl__digest_int(h, o->sampling.x_uniform);
+  h = icl__digest_int(h, (int64_t)o->sampling.inputs);
+  h = icl__digest_int(h, o->sampling.order + 2 * o->sampling.standardize);
   h = icl__digest_float(h, o->sampling.x_scale == 1.0f ? 0.0f : o->sampling.x_scale);
   h = icl__digest_float(h, o->sampling.y_scale == 1.0f ? 0.0f : o->sampling.y_scale);
   h = icl__digest_int(h, o->pairs);
@@ -5117,7 +5882,7 @@ static void icl__typical_figures(icl_trainer *t, float *figures, float *residual
     icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__typical_group, t);
     for (i = 0; i < w->prompts; i++) {
       const float *ys = w->ys + i * P;
-      for (k = 0; k < P; k++) residuals[k] = ys[k] - w->preds[i * P + k];
+      for (k = 0; k < P; k++) residuals[k] = ys[k] - w->preds[(i * P + k) * w->n_answer];
       for (k = 0; k < P; k++)
         figures[k * ICL__TYPICAL_PROMPTS + t->first + i] = icl__surprise_log(ys, residuals, k + 1,
                                                                              0, 1);
@@ -5160,11 +5925,37 @@ static icl_error icl__write_model(icl_trainer *t, const char *path, const icl_me
   return err;
 }
 
+static void icl__line_pair(icl__line *text, const char *key, double v)
+{
+  icl__line_put(text, text->len ? " " : "");
+  icl__line_put(text, key);
+  icl__line_number(text, (float)v);
+}
+
+/* icl.recipe: how the model was trained, as "key=value" with blanks between. */
+static void icl__recipe_text(const icl_trainer *t, char *buf, size_t size)
+{
+  static const char *const schedules[] = {"constant", "inverse-sqrt", "cosine", "linear"};
+  const icl_train_options *o = &t->o;
+  icl__line text = icl__line_on(buf, size);
+  icl__line_pair(&text, "steps=", (double)t->step);
+  icl__line_pair(&text, "batch=", o->batch);
+  icl__line_pair(&text, "pairs=", o->pairs);
+  icl__line_put(&text, o->optimizer == ICL_MUON ? " optimizer=muon" : " optimizer=adam");
+  icl__line_pair(&text, "lr=", (double)o->lr);
+  icl__line_put(&text, " schedule=");
+  icl__line_put(&text, schedules[o->schedule]);
+  icl__line_pair(&text, "warmup=", (double)o->warmup);
+  icl__line_pair(&text, "init_sd=", (double)o->init_sd);
+  icl__line_pair(&text, "seed=", (double)o->seed);
+  if (t->from) icl__line_put(&text, " from=another-model");
+}
+
 icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
 {
   size_t P, N = ICL__TYPICAL_PROMPTS;
   float *figures;
-  char *text;
+  char *text, recipe[256];
   icl_metadata md;
   icl__text typical;
   icl_error err;
@@ -5184,6 +5975,9 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
     md.typical = icl__finite(figures, N * P) ? text : NULL;
     icl__typical_text(&typical, figures, P);
     md.task = t->text;
+    md.sampling = t->sampling[0] ? t->sampling : NULL;
+    icl__recipe_text(t, recipe, sizeof recipe);
+    md.recipe = recipe;
     err = icl__write_model(t, path, &md, r);
   }
   ICL_FREE(text);
@@ -5245,7 +6039,8 @@ icl_error icl_batch_new(icl_batch **out, const icl_model *m, int n_pairs, int th
   if (!out || !m || n_pairs < 1 || n_pairs > ICL__MAX_PAIRS || threads < 1
       || threads > ICL_MAX_THREADS)
     return ICL_ERR_ARG;
-  if (icl__has_wpe(&m->config) && 2 * n_pairs - 1 > m->config.n_positions) return ICL_ERR_ARG;
+  if (m->config.position_embedding_type == ICL_POSITION_LEARNED
+      && 2 * n_pairs - 1 > m->config.n_positions) return ICL_ERR_ARG;
   b = (icl_batch *)ICL_MALLOC(sizeof *b);
   if (!b) return ICL_ERR_MEMORY;
   memset(b, 0, sizeof *b);
@@ -5289,7 +6084,7 @@ static void icl__batch_group(void *arg, size_t group, int thread)
 icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *ys, float *preds)
 {
   icl__work *w;
-  size_t P, d, at;
+  size_t P, d, at, i;
   if (!b || n < 0 || (n && (!xs || !ys || !preds))) return ICL_ERR_ARG;
   w = &b->work;
   P = w->pairs;
@@ -5303,8 +6098,8 @@ icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *y
     memcpy(w->xs, xs + at * P * d, w->prompts * P * d * sizeof(float));
     memcpy(w->ys, ys + at * P, w->prompts * P * sizeof(float));
     icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__batch_group, w);
-    if (!icl__finite(w->preds, w->prompts * P)) return ICL_ERR_NONFINITE;
-    memcpy(preds + at * P, w->preds, w->prompts * P * sizeof(float));
+    if (!icl__finite(w->preds, w->prompts * P * w->n_answer)) return ICL_ERR_NONFINITE;
+    for (i = 0; i < w->prompts * P; i++) preds[at * P + i] = w->preds[i * w->n_answer];
   }
   return ICL_OK;
 }

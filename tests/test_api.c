@@ -1232,7 +1232,7 @@ TEST(too_large_for_f16)
 /* ----- surprise -------------------------------------------------------------------------------------- */
 
 static const icl_metadata typical = {
-  "dense", "-900 2000 -1100 1500 -1200 300", ICL_STORE_F32
+  "dense", "-900 2000 -1100 1500 -1200 300", ICL_STORE_F32, NULL, NULL
 };
 /* The figure comes from the residuals, whatever they come from. */
 TEST(surprise_of_rounded_caches)

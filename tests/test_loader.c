@@ -435,7 +435,7 @@ static void expect_error(const trial *t, icl_error code, const char *content, si
 
 /* ----- the file that most tests start from ------------------------------------------------------- */
 
-static const icl_config small = {2, 4, 2, 2, 5, 1, ICL_POSITION_LEARNED, ICL_GELU_ERF, 1e-5f};
+static const icl_config small = {2, 4, 2, 2, 5, 1, ICL_POSITION_LEARNED, ICL_GELU_ERF, 1e-5f, ICL_TOKENS_APART, 0, {0}};
 static const char small_metadata[] = "\"n_head\":\"2\",\"activation_function\":\"gelu\"";
 
 static void small_file(file *f)
@@ -1410,7 +1410,7 @@ TEST(values_of_scales)
 /* A model of 12 layers: more tensors than fit into two walks of the check. */
 static void large_plan(plan *p)
 {
-  static const icl_config cfg = {1, 2, 1, 12, 9, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f};
+  static const icl_config cfg = {1, 2, 1, 12, 9, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}};
   plan_model(p, &cfg, "\"n_head\":\"1\",\"activation_function\":\"relu\",\"position_embedding_type\":\"none\",\"n_positions\":\"9\"", "F32");
 }
 
@@ -1509,7 +1509,7 @@ TEST(counts_of_tensors)
   static plan p;
   int more, n, i;
   for (n = 60; n < 200; n++) {
-    static const icl_config cfg = {1, 2, 1, 3, 9, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f};
+    static const icl_config cfg = {1, 2, 1, 3, 9, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}};
     uint64_t size = 0;
     plan_model(&p, &cfg, "\"n_head\":\"1\",\"position_embedding_type\":\"none\",\"n_positions\":\"9\"", "F32");
     if (n > p.n + 7) { large_plan(&p); }
@@ -1757,7 +1757,7 @@ TEST(many_tensors_are_not_quadratic)
 /* The largest file that loads in earnest: 512 layers, 6148 tensors, backwards. */
 TEST(the_deepest_model)
 {
-  icl_config cfg = {1, 1, 1, 512, 3, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f};
+  icl_config cfg = {1, 1, 1, 512, 3, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}};
   text t = {NULL, 0, 0};
   icl_error code;
   double s;
@@ -1800,11 +1800,11 @@ static unsigned char *written(size_t *n, void **block, const icl_metadata *md)
 }
 
 static const icl_metadata full_metadata = {
-  "0.5*dense + 0.5*sparse(nnz=2)", "-900 2000 -1100 1500", ICL_STORE_F32
+  "0.5*dense + 0.5*sparse(nnz=2)", "-900 2000 -1100 1500", ICL_STORE_F32, NULL, NULL
 };
 
 static const icl_metadata i8_metadata = {
-  "0.5*dense + 0.5*sparse(nnz=2)", "-900 2000 -1100 1500", ICL_STORE_I8
+  "0.5*dense + 0.5*sparse(nnz=2)", "-900 2000 -1100 1500", ICL_STORE_I8, NULL, NULL
 };
 
 static void check_cuts(const icl_metadata *md)
@@ -2217,11 +2217,11 @@ static void check_round_trip(const icl_config *cfg, const icl_metadata *md)
 TEST(round_trips)
 {
   static const icl_metadata mds[] = {
-    {NULL, NULL, ICL_STORE_F32}, {"dense", NULL, ICL_STORE_F32}, {"", NULL, ICL_STORE_F16},
-    {"sine ~!#$%&'()*+,-./:;<=>?@[]^_`{|}", "0 1", ICL_STORE_BF16}, {NULL, "-1000000 -5 -3 1000000", ICL_STORE_F32},
-    {"dense", "0 1", ICL_STORE_I8}
+    {NULL, NULL, ICL_STORE_F32, NULL, NULL}, {"dense", NULL, ICL_STORE_F32, NULL, NULL}, {"", NULL, ICL_STORE_F16, NULL, NULL},
+    {"sine ~!#$%&'()*+,-./:;<=>?@[]^_`{|}", "0 1", ICL_STORE_BF16, NULL, NULL}, {NULL, "-1000000 -5 -3 1000000", ICL_STORE_F32, NULL, NULL},
+    {"dense", "0 1", ICL_STORE_I8, NULL, NULL}
   };
-  icl_config cfg = {3, 4, 2, 1, 8, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f};
+  icl_config cfg = {3, 4, 2, 1, 8, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f, ICL_TOKENS_APART, 0, {0}};
   int position, activation, wide;
   size_t e, k;
   for (position = 0; position < 3; position++)
@@ -2271,13 +2271,13 @@ TEST(halves)
 /* What is finite as F32 and not as F16 is refused. */
 TEST(weights_too_large_for_their_type)
 {
-  static const icl_metadata f16 = {NULL, NULL, ICL_STORE_F16}, bf16 = {NULL, NULL, ICL_STORE_BF16};
-  static const icl_metadata f32 = {NULL, NULL, ICL_STORE_F32};
-  icl_config cfg = {1, 2, 1, 1, 3, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f};
+  static const icl_metadata f16 = {NULL, NULL, ICL_STORE_F16, NULL, NULL}, bf16 = {NULL, NULL, ICL_STORE_BF16, NULL, NULL};
+  static const icl_metadata f32 = {NULL, NULL, ICL_STORE_F32, NULL, NULL};
+  icl_config cfg = {1, 2, 1, 1, 3, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}};
   static float params[200];
   static unsigned char buf[8192];
-  static const icl_metadata i8 = {NULL, NULL, ICL_STORE_I8};
-  icl_metadata odd = {NULL, NULL, (icl_storage)4};
+  static const icl_metadata i8 = {NULL, NULL, ICL_STORE_I8, NULL, NULL};
+  icl_metadata odd = {NULL, NULL, (icl_storage)4, NULL, NULL};
   size_t i, k = 2 + 2 + 2 + 2;                                /* read-in, ln_1: then c_attn.weight */
   for (i = 0; i < COUNT(params); i++) params[i] = 0.5f;
   CHECK_EQ(icl_write_bytes(&cfg, &odd), 0);
@@ -2299,7 +2299,7 @@ TEST(weights_too_large_for_their_type)
 /* Any epsilon between 0 and 1 can be written, and comes back to the bit. */
 TEST(every_epsilon_can_be_written)
 {
-  icl_config cfg = {1, 1, 1, 1, 3, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f};
+  icl_config cfg = {1, 1, 1, 1, 3, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}};
   unsigned char *buf = (unsigned char *)malloc(1 << 14);
   float *params = (float *)calloc(icl_param_count(&cfg), sizeof(float));
   int i, bad = 0;
@@ -2333,7 +2333,7 @@ TEST(configurations_that_are_refused)
     {2, 3, ICL_ERR_CONFIG, "does not divide the width: 'n_head'"}, {2, INT32_MAX, ICL_ERR_CONFIG, "does not divide the width: 'n_head'"},
     {5, 0, ICL_ERR_CONFIG, "read-out width is neither 1 nor n_dims"}, {5, 3, ICL_ERR_CONFIG, "read-out width is neither 1 nor n_dims"},
     {5, -1, ICL_ERR_CONFIG, "read-out width is neither 1 nor n_dims"},
-    {6, 3, ICL_ERR_CONFIG, "unknown 'position_embedding_type'"}, {6, -1, ICL_ERR_CONFIG, "unknown 'position_embedding_type'"},
+    {6, 4, ICL_ERR_CONFIG, "unknown 'position_embedding_type'"}, {6, -1, ICL_ERR_CONFIG, "unknown 'position_embedding_type'"},
     {7, 3, ICL_ERR_CONFIG, "unknown 'activation_function'"}, {7, -1, ICL_ERR_CONFIG, "unknown 'activation_function'"}
   };
   static const uint32_t eps[] = {0, 0x80000000u, 0xb727c5acu, 0x3f800000u, 0x7f800000u, 0xff800000u, 0x7fc00000u, 0x40000000u};
@@ -2442,8 +2442,8 @@ TEST(weights_that_are_not_written)
 TEST(tensor_table)
 {
   static const struct { icl_config cfg; int rows; } cases[] = {
-    {{2, 4, 2, 2, 5, 1, ICL_POSITION_LEARNED, ICL_RELU, 1e-5f}, 31}, {{2, 4, 2, 2, 5, 2, ICL_POSITION_NONE, ICL_RELU, 1e-5f}, 30},
-    {{1, 1, 1, 1, 1, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f}, 18}, {{20, 64, 2, 512, 9, 20, ICL_POSITION_SINUSOIDAL, ICL_RELU, 1e-5f}, 6150}
+    {{2, 4, 2, 2, 5, 1, ICL_POSITION_LEARNED, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}}, 31}, {{2, 4, 2, 2, 5, 2, ICL_POSITION_NONE, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}}, 30},
+    {{1, 1, 1, 1, 1, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}}, 18}, {{20, 64, 2, 512, 9, 20, ICL_POSITION_SINUSOIDAL, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}}, 6150}
   };
   size_t k;
   for (k = 0; k < COUNT(cases); k++) {
@@ -2486,7 +2486,7 @@ TEST(tensor_table)
 /* The largest configuration that is accepted has a count that did not wrap. */
 TEST(the_largest_model)
 {
-  icl_config cfg = {65536, 65536, 1, 512, 1 << 24, 65536, ICL_POSITION_LEARNED, ICL_RELU, 1e-5f};
+  icl_config cfg = {65536, 65536, 1, 512, 1 << 24, 65536, ICL_POSITION_LEARNED, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}};
   CHECK_EQ(icl_config_check(&cfg, NULL), ICL_OK);
   CHECK_EQ(icl_tensor_count(&cfg), 7 + 12 * 512);
   if (sizeof(size_t) == 8) {
@@ -2504,13 +2504,13 @@ TEST(the_largest_model)
 TEST(what_pytorch_wrote)
 {
   static const struct { const char *name; icl_config cfg; } golden[] = {
-    {"gpt2", {5, 32, 4, 2, 0, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f}},
-    {"gpt2_erf", {3, 24, 4, 1, 0, 3, ICL_POSITION_LEARNED, ICL_GELU_ERF, 1e-3f}},
-    {"gpt2_relu", {1, 30, 5, 1, 0, 1, ICL_POSITION_LEARNED, ICL_RELU, 1e-5f}},
-    {"sinusoidal", {4, 36, 2, 1, 0, 4, ICL_POSITION_SINUSOIDAL, ICL_RELU, 1e-5f}},
-    {"none", {2, 20, 2, 2, 0, 1, ICL_POSITION_NONE, ICL_GELU_TANH, 1e-5f}},
-    {"f16", {5, 32, 4, 2, 0, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f}},
-    {"bf16", {5, 32, 4, 2, 0, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f}}
+    {"gpt2", {5, 32, 4, 2, 0, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f, ICL_TOKENS_APART, 0, {0}}},
+    {"gpt2_erf", {3, 24, 4, 1, 0, 3, ICL_POSITION_LEARNED, ICL_GELU_ERF, 1e-3f, ICL_TOKENS_APART, 0, {0}}},
+    {"gpt2_relu", {1, 30, 5, 1, 0, 1, ICL_POSITION_LEARNED, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}}},
+    {"sinusoidal", {4, 36, 2, 1, 0, 4, ICL_POSITION_SINUSOIDAL, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}}},
+    {"none", {2, 20, 2, 2, 0, 1, ICL_POSITION_NONE, ICL_GELU_TANH, 1e-5f, ICL_TOKENS_APART, 0, {0}}},
+    {"f16", {5, 32, 4, 2, 0, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f, ICL_TOKENS_APART, 0, {0}}},
+    {"bf16", {5, 32, 4, 2, 0, 1, ICL_POSITION_LEARNED, ICL_GELU_TANH, 1e-5f, ICL_TOKENS_APART, 0, {0}}}
   };
   size_t i;
   for (i = 0; i < COUNT(golden); i++) {

@@ -366,7 +366,7 @@ TEST(relu_formula)
     if (s > 0) y += (double)beta[i] * s;
   }
   CHECK_NEAR(ys[0], y, 1e-6);
-  CHECK_EQ(icl_prompt_scratch(&t), 3 + H + H * D);
+  CHECK_EQ(icl_prompt_scratch(&t), ICL__F_HEAD + 1 + H + H * D);
 }
 
 /* x_j > 0 goes right.  Depth 2: node 0, then 1 or 2; leaves 3, 4 or 5, 6. */
@@ -685,7 +685,7 @@ TEST(inputs)
   int i, j, uniform;
   memset(&opt, 0, sizeof opt);
   for (uniform = 0; uniform < 2; uniform++) {
-    opt.x_uniform = uniform;
+    opt.inputs = uniform ? ICL_INPUTS_UNIFORM : ICL_INPUTS_NORMAL;
     for (i = 0; i < 1000; i++) {
       icl_rng r = rng_at((uint64_t)i);
       icl_prompt_sample(&t, &opt, &r, 10, xs, ys, NULL, scratch);
@@ -811,7 +811,7 @@ static const struct { const char *text; int d; int at; const char *report; } ref
   {"Dense", 5, 0, "unknown class; perhaps dense, not 'Dense'"},
   {"dense + spars(nnz=2)", 5, 8, "unknown class; perhaps sparse, not 'spars'"},
   {"linear", 5, 0,
-   "not one of dense sparse relu sine tree quadratic affine poly wave saturate pool: 'linear'"},
+   "unknown class (icl tasks lists them): 'linear'"},
   {"dense sparse", 5, 6, "expected +, not 'sparse'"},
   {"dense +", 5, 7, "expected a class, not 'the end'"},
   {"+ dense", 5, 0, "expected a class, not '+'"},
@@ -826,11 +826,11 @@ static const struct { const char *text; int d; int at; const char *report; } ref
   {"dense + -1*sine", 5, 8, "a weight must be above 0 and at most 1e9, not '-1'"},
   {"1e10*dense", 5, 0, "a weight must be above 0 and at most 1e9, not '1e10'"},
   {"1e99*dense", 5, 0, "expected a class, not '1e99'"},
-  {"inf*dense", 5, 0, "not one of"},
+  {"inf*dense", 5, 0, "unknown class"},
   {"1,5*dense", 5, 1, "expected * after a weight, not ','"},
   {"sparse(nnz=2", 5, 12, "expected , or ), not 'the end'"},
   {"sparse(", 5, 7, "expected a class, not 'the end'"},
-  {"sparse(nnz)", 5, 7, "not one of"},
+  {"sparse(nnz)", 5, 7, "unknown class"},
   {"sparse(2)", 5, 8, "expected * after a weight, not ')'"},
   {"sparse(nnz=)", 5, 11, "nnz must be a whole number from 0 to 5, not ')'"},
   {"sparse(nnz=x)", 5, 11, "nnz must be a whole number from 0 to 5, not 'x'"},
@@ -896,9 +896,9 @@ TEST(grammar_limits)
   icl_task t;
   icl_report r;
   int i;
-  for (i = 1; i < 32; i++) strcat(text, "+ dense");
+  for (i = 1; i < ICL_MAX_TASK_NODES; i++) strcat(text, "+ dense");
   CHECK_EQ(icl_task_parse(&t, text, 1, NULL, 0, &r), ICL_OK);
-  CHECK_EQ(icl_task_terms(&t), 32);
+  CHECK_EQ(icl_task_terms(&t), ICL_MAX_TASK_NODES);
   strcat(text, "+ dense");
   CHECK_EQ(icl_task_parse(&t, text, 1, NULL, 0, &r), ICL_ERR_LIMIT);
   CHECK_EQ(r.offset, strlen(text) - 5);

@@ -1161,7 +1161,7 @@ static const char *change_run(icl_train_options *o, int i)
     case 9:  o->model.layer_norm_epsilon = 1e-6f; return "layer_norm_epsilon";
     case 10: o->task = "0.5*noisy(dense, sd=0.2) + tree(depth=2)"; return "task's argument";
     case 11: o->task = "0.6*noisy(dense, sd=0.1) + tree(depth=2)"; return "task's weight";
-    case 12: o->sampling.x_uniform = 1; return "x_uniform";
+    case 12: o->sampling.inputs = 1; return "x_uniform";
     case 13: o->sampling.x_scale = 2; return "x_scale";
     case 14: o->sampling.y_scale = 2; return "y_scale";
     case 15: o->pairs = 12; o->model.n_positions = 25; return "pairs";

@@ -121,12 +121,12 @@ static int count_pairs(const icl_config *c, int wanted)
 /* What the options say beside the evaluation itself; NULL where they say nothing. */
 typedef struct request {
   const char *model, *task, *baselines, *others, *picture;
-  int medians, band, log_y, xs;
+  int medians, band, log_y, xs, inputs;   /* inputs: -1 where not given */
 } request;
 
 static request parse_request(evaluation *v, int argc, char **argv)
 {
-  request q = {NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0};
+  request q = {NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, -1};
   const option table[] = {
     OPT_TEXT("--task", "SPEC", &q.task,
              "what to draw functions from; otherwise what it was trained on"),
@@ -145,7 +145,11 @@ static request parse_request(evaluation *v, int argc, char **argv)
     OPT_CHOICE("--distribution", DISTRIBUTION_CHOICES, &q.xs,
                "of x, as in Garg et al.: the context's and the query's;\n"
                "tools/evaluate.h explains all"),
-    OPT_CHOICE("--x", X_CHOICES, &v->sampling.x_uniform, "distribution of inputs, variance 1"),
+    OPT_CHOICE("--x", X_CHOICES, &q.inputs,
+               "distribution of inputs; this and the next ones otherwise as in\n"
+               "training, where --task is left out"),
+    OPT_FLAG("--order", &v->sampling.order, "pairs in the orders that data come in"),
+    OPT_FLAG("--standardize", &v->sampling.standardize, "scale prompts by their first pairs"),
     OPT_REAL("--x-scale", "F", &v->sampling.x_scale, TINY_REAL, 1e6, "inputs times F"),
     OPT_REAL("--y-scale", "F", &v->sampling.y_scale, TINY_REAL, 1e6, "outputs times F"),
     OPT_INT("--threads", "T", &v->threads, 1, ICL_MAX_THREADS, "the result does not depend on it"),
@@ -156,8 +160,9 @@ static request parse_request(evaluation *v, int argc, char **argv)
     usage_error(&cmd_eval, "--plot wants FILE.svg or, in builds with libstb-dev, FILE.png");
   if (q.picture && v->at) usage_error(&cmd_eval, "--plot wants all k, --last only one");
   v->xs = (x_distribution)q.xs;
-  if (v->xs != X_STANDARD && v->sampling.x_uniform)
-    usage_error(&cmd_eval, "--x uniform and --distribution contradict each other");
+  if (q.inputs >= 0) v->sampling.inputs = (icl_input_kind)q.inputs;
+  if (v->xs != X_STANDARD && v->sampling.inputs)
+    usage_error(&cmd_eval, "--x and --distribution contradict each other");
   return q;
 }
 
@@ -167,6 +172,20 @@ static void set_task(evaluation *v, const char *spec)
   if (!*spec) usage_error(&cmd_eval, "--task is required: the model does not say what it learned");
   if (icl_task_parse(&v->task, spec, v->p[0].model->config.n_dims, NULL, 0, &r))
     usage_error(&cmd_eval, "task '%s', character %zu: %s", spec, r.offset + 1, r.text);
+}
+
+/* Draws prompts as the model was trained on, where the task is the model's and no option says
+ * otherwise. */
+static void sample_as_trained(evaluation *v, const request *q)
+{
+  const char *text = v->p[0].model->sampling;
+  const icl_sampling *s = &v->sampling;
+  if (q->task || q->inputs >= 0 || s->order || s->standardize || v->xs != X_STANDARD || !*text)
+    return;
+  if (s->x_scale < 1 || s->x_scale > 1 || s->y_scale < 1 || s->y_scale > 1) return;
+  if (icl_sampling_parse(&v->sampling, text))
+    fail(q->model, "icl.sampling is not one that this version knows: '%s'", text);
+  fprintf(stderr, "icl eval: prompts drawn as in training: %s\n", text);
 }
 
 static void report(const evaluation *v, const request *q)
@@ -196,6 +215,7 @@ static int run(int argc, char **argv)
   q = parse_request(&v, argc, argv);
   models[0] = load_model(q.model);
   add_model(&v, "model", models[0]);
+  sample_as_trained(&v, &q);
   if (!q.task) q.task = models[0]->task;
   if (q.log_y && !q.picture) usage_error(&cmd_eval, "--log-y is for --plot");
   set_task(&v, q.task);

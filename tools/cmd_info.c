@@ -7,7 +7,7 @@
 
 static void print_config(const icl_config *c)
 {
-  int width;
+  int width, i;
   const char *name;
   printf("n_dims              %d\n", c->n_dims);
   printf("n_embd              %d\n", c->n_embd);
@@ -19,6 +19,11 @@ static void print_config(const icl_config *c)
   printf("positions           %.*s\n", width, name);
   name = choice_name(ACTIVATION_CHOICES, (int)c->activation_function, &width);
   printf("activation          %.*s\n", width, name);
+  name = choice_name(TOKEN_CHOICES, (int)c->tokens, &width);
+  printf("tokens              %.*s\n", width, name);
+  if (c->n_quantiles) printf("quantiles           ");
+  for (i = 0; i < c->n_quantiles; i++)
+    printf("%g%c", (double)c->quantiles[i], i + 1 < c->n_quantiles ? ',' : '\n');
   printf("layer_norm_epsilon  %g\n", (double)c->layer_norm_epsilon);
 }
 
@@ -54,6 +59,8 @@ static int run(int argc, char **argv)
   print_config(&m->config);
   print_sizes(path, m);
   printf("task                %s\n", m->task[0] ? m->task : "(not said)");
+  if (m->sampling[0]) printf("sampling            %s\n", m->sampling);
+  if (m->recipe[0]) printf("recipe              %s\n", m->recipe);
   printf("digest              %s\n", m->verified ? "verified" : "none: unverified");
   printf("surprise            %s\n", m->n_typical ? "available" : "not available");
   printf("isa                 %s\n", icl_isa_name(m));

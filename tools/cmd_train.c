@@ -16,7 +16,8 @@
 typedef struct settings {
   training t;
   const char *from;
-  int positions, activation, schedule, optimizer;
+  const char *quantiles;
+  int positions, activation, schedule, optimizer, tokens, inputs;
 } settings;
 
 /* The recipe of Garg et al.; the shape is that of --from, or choose_shape's. */
@@ -68,6 +69,10 @@ static settings parse_settings(int argc, char **argv)
     OPT_INT("--heads", "H", &m->n_head, 1, 4096, "attention heads, a divisor of C; otherwise 2"),
     OPT_INT("--width", "C", &m->n_embd, 1, 1 << 20, "width of the residual stream; otherwise 64"),
     OPT_CHOICE("--positions", POSITION_CHOICES, &s.positions, "position embedding; otherwise learned"),
+    OPT_CHOICE("--tokens", TOKEN_CHOICES, &s.tokens,
+               "the token of y carries y alone, or x and y"),
+    OPT_TEXT("--quantiles", "LIST", &s.quantiles,
+             "learn these quantiles of y too, for intervals:\n0.05,0.25,0.5,0.75,0.95"),
     OPT_INT("--n-positions", "N", &m->n_positions, 1, INT_MAX / 4,
             "tokens that the model is made for; otherwise 2 P - 1"),
     OPT_CHOICE("--activation", ACTIVATION_CHOICES, &s.activation, "of the MLP; otherwise gelu_new"),
@@ -98,7 +103,14 @@ static settings parse_settings(int argc, char **argv)
     OPT_INT("--pairs-start", "P", &o->pairs_start, 1, 1 << 20, "curriculum: pairs at first"),
     OPT_INT("--pairs-add", "P", &o->pairs_add, 1, 1 << 20, "... and so many more"),
     OPT_COUNT("--pairs-every", "N", &o->pairs_every, 1, "... every N steps"),
-    OPT_CHOICE("--x", X_CHOICES, &o->sampling.x_uniform, "distribution of inputs, variance 1"),
+    OPT_CHOICE("--x", X_CHOICES, &s.inputs,
+               "distribution of inputs: N(0, 1), uniform of variance 1, or the\n"
+               "many that data have"),
+    OPT_FLAG("--order", &o->sampling.order,
+             "pairs in the orders that data come in: random, rising, falling,\n"
+             "in blocks; the last ones inside the range of the others or beyond"),
+    OPT_FLAG("--standardize", &o->sampling.standardize,
+             "scale each prompt by its first pairs, as icl predict scales data"),
     OPT_REAL("--x-scale", "F", &o->sampling.x_scale, TINY_REAL, 1e6, "inputs times F"),
     OPT_REAL("--y-scale", "F", &o->sampling.y_scale, TINY_REAL, 1e6, "outputs times F"),
     OPT_END
@@ -106,6 +118,7 @@ static settings parse_settings(int argc, char **argv)
   parse_options(&cmd_train, table, argc, argv, NULL, 0);
   o->schedule = (icl_schedule)s.schedule;
   o->optimizer = (icl_optimizer)s.optimizer;
+  o->sampling.inputs = (icl_input_kind)s.inputs;
   return s;
 }
 
@@ -124,6 +137,22 @@ static void refuse_shape(const settings *s, const icl_config *of)
     usage_error(&cmd_train, "--dims %d, but the model has %d", m->n_dims, of->n_dims);
 }
 
+/* Levels of quantiles, with commas between them. */
+static void read_quantiles(icl_config *m, const char *list)
+{
+  char *text, *rest, *field;
+  if (!list) return;
+  text = rest = join(list, "");
+  for (field = next_field(&rest, ','); field; field = next_field(&rest, ',')) {
+    double v = 0;
+    if (m->n_quantiles == ICL_MAX_QUANTILES || parse_number(field, &v) != NUMBER_OK)
+      usage_error(&cmd_train, "--quantiles wants up to %d numbers with commas between them",
+                  ICL_MAX_QUANTILES);
+    m->quantiles[m->n_quantiles++] = (float)v;
+  }
+  free(text);
+}
+
 /* The shape of Garg et al.'s tiny model, where nothing else was asked for. */
 static void choose_shape(settings *s)
 {
@@ -133,6 +162,8 @@ static void choose_shape(settings *s)
   if (!m->n_embd) m->n_embd = 64;
   if (s->positions >= 0) m->position_embedding_type = (icl_position)s->positions;
   if (s->activation >= 0) m->activation_function = (icl_activation)s->activation;
+  m->tokens = (icl_tokens)s->tokens;
+  read_quantiles(m, s->quantiles);
 }
 
 /* Whatever can be said to be wrong with the options before anything is done. */

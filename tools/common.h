@@ -79,10 +79,11 @@ int parse_options(const command *cmd, const option *table, int argc, char **argv
 const char *choice_name(const char *choices, int i, int *width);
 
 /* The values of icl_position and icl_activation, in their order. */
-#define POSITION_CHOICES "learned|sinusoidal|none"
+#define POSITION_CHOICES "learned|sinusoidal|none|alternating"
+#define TOKEN_CHOICES "apart|joint"
 #define ACTIVATION_CHOICES "gelu_new|gelu|relu"
 #define STORAGE_CHOICES "f32|f16|bf16|i8"     /* icl_storage                                    */
-#define X_CHOICES "normal|uniform"             /* icl_sampling.x_uniform                       */
+#define X_CHOICES "normal|uniform|data"        /* icl_input_kind                                 */
 #define BASELINE_HELP \
   "of ols, ridge:L, lasso:A, knn:K, avg, zero, tree:D, net:H,\nnet:H:N, bayes, bayes:S, with commas between"
 
