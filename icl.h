@@ -5077,7 +5077,8 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
  * >>snapshot
  * "ICLCTX03", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
  * y_mean y_std inputs[pairs][d] outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs]
- * values[L][2 pairs][C] in the type that kv says, an icl_storage; with I8 F32 scales of keys and of values, [L][H][2 pairs]
+ * values[L][2 pairs][C] in the type that kv says, an icl_storage; with I8 F32 scales of keys and of
+ * values, [L][H][2 pairs]
  * each; at the end the digest of all that.  Everything little-endian.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__SNAPSHOT_HEAD = 24 };
