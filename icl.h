@@ -391,6 +391,17 @@ ICL_API icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float
  * empty. */
 ICL_API icl_error icl_check(icl_ctx *c, float *rmse);
 
+/* Refinement: a second look.  r, another context of the same model with room for as many pairs,
+ * becomes a context of residuals: c is asked at its own inputs, and its errors there, in r's own
+ * scale, are the pairs of r.  icl_predict_refined adds both answers: ys[n] = c's + r's, and with
+ * lo and hi (NULL: not wanted) c's interval moved along.  A smooth rest is learned once more, noise
+ * is answered with about 0.  Costs as much again as c did; see examples/models/README.md for the
+ * gain.  Refine anew when c has changed.  ARG, STATE where c is empty, FULL where r is too small,
+ * NONFINITE; CONFIG as icl_predict_interval. */
+ICL_API icl_error icl_refine(icl_ctx *r, icl_ctx *c);
+ICL_API icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
+                                      float *ys, float *lo, float *hi);
+
 /* ----- is the model out of its depth? --------------------------------------------------------- */
 
 /* [icl_count] y - (prediction of y from the pairs before it), in the caller's units: what icl_add
@@ -3603,6 +3614,55 @@ icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, 
     }
   }
   return ICL_OK;
+}
+
+/* ----- refinement ----------------------------------------------------------------------------- */
+
+/* The scale of r: x as c has it, y by the mean and deviation of the n residuals in r->outputs; not
+ * finer than a millionth of the deviation of c's own y, where residuals are rounding. */
+static void icl__scale_residuals(icl_ctx *r, const icl_ctx *c, size_t n)
+{
+  float mean, std, least = 1e-6f * c->y_scale[1];
+  icl__mean_std(&mean, &std, r->outputs, n, 1);
+  icl__scale(r, c->x_mean, c->x_std, mean, std > least ? std : least);
+}
+
+icl_error icl_refine(icl_ctx *r, icl_ctx *c)
+{
+  size_t d, n, i;
+  icl_error err;
+  if (!r || !c || r == c || !c->model || r->model != c->model) return ICL_ERR_ARG;
+  if (!c->n_pairs) return ICL_ERR_STATE;
+  if (c->n_pairs > r->max_pairs) return ICL_ERR_FULL;
+  n = (size_t)c->n_pairs;
+  d = (size_t)c->model->config.n_dims;
+  r->n_pairs = 0;
+  if ((err = icl_predict_batch(c, c->n_pairs, c->inputs, r->outputs))) return err;
+  for (i = 0; i < n; i++) r->outputs[i] = c->outputs[i] - r->outputs[i];
+  memcpy(r->inputs, c->inputs, n * d * sizeof(float));
+  icl__scale_residuals(r, c, n);
+  return icl__add_kept(r, c->n_pairs);
+}
+
+icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
+                              float *ys, float *lo, float *hi)
+{
+  enum { CHUNK = 64 };
+  float rest[CHUNK];
+  int at, step, i;
+  icl_error err;
+  if (!c || !r || !c->model || r->model != c->model || n < 0 || !lo != !hi || (n && !xs)
+      || (n && !ys)) return ICL_ERR_ARG;
+  err = lo ? icl_predict_interval(c, n, xs, level, ys, lo, hi) : icl_predict_batch(c, n, xs, ys);
+  for (at = 0; at < n && !err; at += step) {
+    step = n - at < CHUNK ? n - at : CHUNK;
+    err = icl_predict_batch(r, step, xs + (size_t)at * (size_t)c->model->config.n_dims, rest);
+    for (i = 0; i < step && !err; i++) {
+      ys[at + i] += rest[i];
+      if (lo) { lo[at + i] += rest[i]; hi[at + i] += rest[i]; }
+    }
+  }
+  return err;
 }
 
 /* ----- leave one out -------------------------------------------------------------------------- */
