@@ -624,7 +624,7 @@ static icl_error icl__ok(icl_report *r)
   return ICL_OK;
 }
 
-/* 1 if all of x[n] are finite.  A test of bits in memory, so that no compiler flag can remove it. */
+/* 1 if all of x[n] are finite.  A test of bits in memory, which no compiler flag can remove. */
 static int icl__finite(const float *x, size_t n)
 {
   uint32_t u;
@@ -2934,6 +2934,7 @@ static void icl__share(void *arg, int i)
   const icl__shares *w = (const icl__shares *)arg;
   size_t j = (size_t)i * w->columns;
   icl__mm g = *w->g;
+  ICL_ASSERT(!g.panels && !g.pack_a);
   if (j >= g.n) return;
   g.n = icl__min(w->columns, g.n - j);
   if (g.half) g.half += j * g.b_col;
@@ -4223,6 +4224,7 @@ static int icl__next_range(const icl__file *f, size_t *at, icl__range *x)
 static int icl__add_range(icl__range *ranges, size_t room, size_t *n, icl__range x, uint64_t *limit)
 {
   size_t i = *n, low = 0, after, left, right;
+  ICL_ASSERT(*n <= room && x.begin < x.end);
   while (low < i) {                          /* i: the first that begins after x                 */
     size_t mid = (low + i) / 2;
     if (ranges[mid].begin > x.begin) i = mid;
