@@ -57,10 +57,6 @@
 #include "icl.h"
 #include <signal.h>
 
-#if defined ICL_TRAIN_IMPLEMENTATION && defined ICL_NO_MALLOC
-#error "icl_train.h needs malloc: build it without ICL_NO_MALLOC"
-#endif
-
 #ifndef ICL_MAX_THREADS
 #define ICL_MAX_THREADS 64
 #endif
@@ -515,14 +511,20 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #ifdef __cplusplus
 }
 #endif
+#endif /* ICL_TRAIN_H */
 
 /* ============================================================================================= */
 /* Stop here if you only use the library.                                                        */
 /* ============================================================================================= */
 
+#include "icl.h"     /* its implementation, where the first include brought declarations alone */
+
 #if defined ICL_TRAIN_IMPLEMENTATION && !defined ICL__TRAIN_IMPLEMENTED
 #define ICL__TRAIN_IMPLEMENTED
 
+#ifdef ICL_NO_MALLOC
+#error "icl_train.h needs malloc: build it without ICL_NO_MALLOC"
+#endif
 #ifndef ICL__IMPLEMENTED
 #error "define ICL_IMPLEMENTATION too, in the file that defines ICL_TRAIN_IMPLEMENTATION"
 #endif
@@ -542,6 +544,9 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #endif
 #ifdef ICL_TRAIN_THREADS
 #include <pthread.h>
+#endif
+#if defined __GLIBC__ && !defined __USE_XOPEN2K8
+#error "icl_train.h needs POSIX 2008: include it first, or define _POSIX_C_SOURCE=200809L"
 #endif
 /* Asks for large pages under a block that the products go through again and again. */
 static void icl__advise(void *block, size_t bytes)
@@ -577,14 +582,14 @@ static void icl__flush_end(unsigned before)
 
 /* Whether to go on waiting awake: *p is still `old`; a short pause.  And *p = v, for those who look
  * at it that way. */
-#if defined __GNUC__ && (defined __x86_64__ || defined __i386__)
+#if ICL__GNU && (defined __x86_64__ || defined __i386__)
 #define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
-#elif defined __GNUC__
+#elif ICL__GNU
 #define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
 #else
 #define ICL__STILL(p, old) 0
 #endif
-#ifdef __GNUC__
+#if ICL__GNU
 #define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
 #else
 #define ICL__SET(p, v) (*(p) = (v))
@@ -6061,7 +6066,7 @@ icl_error icl_batch_new(icl_batch **out, const icl_model *m, int n_pairs, int th
   mem = icl__arena_on(b->block);
   icl__place_work(w, &mem);
   icl__set_pairs(w, (size_t)n_pairs);
-  if (m->digest) icl__pack_weights(w);
+  if (m->types) icl__pack_weights(w);
   *out = b;
   return ICL_OK;
 }
@@ -6092,7 +6097,7 @@ icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *y
   if (!icl__finite(xs, (size_t)n * P * d)) return ICL_ERR_NONFINITE;
   for (at = 0; at < (size_t)n; at++)
     if (!icl__finite(ys + at * P, P - 1)) return ICL_ERR_NONFINITE;
-  if (!w->model->digest) icl__pack_weights(w);               /* bound weights may have changed */
+  if (!w->model->types) icl__pack_weights(w);                /* bound weights may have changed */
   for (at = 0; at < (size_t)n; at += w->prompts) {
     w->prompts = icl__min(w->micro, (size_t)n - at);
     memcpy(w->xs, xs + at * P * d, w->prompts * P * d * sizeof(float));
@@ -6104,4 +6109,3 @@ icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *y
   return ICL_OK;
 }
 #endif /* ICL_TRAIN_IMPLEMENTATION */
-#endif /* ICL_TRAIN_H */

@@ -906,7 +906,7 @@ TEST(softmax)
     }
 }
 
-/* One NaN or +infinity anywhere makes all weights NaN; -infinity is a weight of nothing. */
+/* One NaN or infinity anywhere makes all weights NaN: a score of -infinity is an overflow, too. */
 TEST(softmax_passes_nan_on)
 {
   size_t n, at, i;
@@ -914,17 +914,12 @@ TEST(softmax_passes_nan_on)
   for (t = 0; t < n_tables; t++)
     for (n = 1; n <= 70; n++)
       for (at = 0; at < n; at++)
-        for (kind = 0; kind < 2; kind++) {
+        for (kind = 0; kind < 3; kind++) {
           float *s = at_end(&room_c, n);
           for (i = 0; i < n; i++) s[i] = uniform();
-          s[at] = kind ? infinity_float() : nan_float();
+          s[at] = kind == 0 ? nan_float() : kind == 1 ? infinity_float() : -infinity_float();
           tables[t]->softmax(s, n, 0.5f);
           for (i = 0; i < n; i++) CHECK(s[i] != s[i]);
-          if (n == 1) continue;
-          for (i = 0; i < n; i++) s[i] = uniform();
-          s[at] = -infinity_float();
-          tables[t]->softmax(s, n, 0.5f);
-          for (i = 0; i < n; i++) CHECK(i == at ? s[i] < 1e-34f && s[i] >= 0 : s[i] > 0 && s[i] <= 1);
         }
 }
 
@@ -1012,6 +1007,24 @@ TEST(activations_pass_nan_on)
         tables[t]->activate(y, x, 20, (icl_activation)kind);
         for (i = 0; i < 20; i++) CHECK_EQ(icl__finite(&y[i], 1), i != at);
       }
+}
+
+/* What overflowed stays visible in its row; relu alone would make 0 of -infinity. */
+TEST(activations_do_not_hide_overflow)
+{
+  static float x[40], y[40];
+  size_t n, at, i;
+  int t, kind, sign;
+  for (t = 0; t < n_tables; t++)
+    for (kind = 0; kind < 3; kind++)
+      for (sign = 0; sign < 2; sign++)
+        for (n = 1; n <= 40; n++)
+          for (at = 0; at < n; at++) {
+            for (i = 0; i < n; i++) x[i] = uniform();
+            x[at] = sign ? -infinity_float() : infinity_float();
+            tables[t]->activate(y, x, n, (icl_activation)kind);
+            CHECK(!icl__finite(y, n));
+          }
 }
 
 /* Far out: x on the right, nothing on the left, and finite everywhere. */
@@ -1379,6 +1392,161 @@ TEST(arena)
   }
 }
 
+/* ----- what overflows on the way ---------------------------------------------------------------- */
+
+/* A bound model of one layer, two channels, all weights 0 but the LayerNorms' gains; the read-in sends
+ * x to (x, -x), so that LayerNorm leaves the sign. */
+typedef struct small_model { icl_config cfg; icl_model m; float params[200]; void *table[64]; } small_model;
+
+static float *tensor_of(small_model *s, const char *name)
+{
+  icl_tensor t;
+  size_t at = 0;
+  int i;
+  for (i = 0; i < icl_tensor_count(&s->cfg); i++) {
+    icl_tensor_at(&s->cfg, i, &t);
+    if (strstr(t.name, name)) return s->params + at;
+    at += (size_t)t.rows * (size_t)t.cols;
+  }
+  CHECK(!"no such tensor");
+  return s->params;
+}
+
+static void new_small_model(small_model *s, int plain)
+{
+  static const icl_config cfg = {1, 2, 1, 1, 99, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}};
+  static const char *const gains[] = {"ln_1.weight", "ln_2.weight", "ln_f.weight", "_read_out.weight", "_read_in.weight"};
+  size_t i;
+  memset(s, 0, sizeof *s);
+  s->cfg = cfg;
+  CHECK(icl_param_count(&cfg) <= sizeof s->params / sizeof *s->params);
+  CHECK(icl_bind_bytes(&cfg) <= sizeof s->table);
+  CHECK_EQ(icl_model_bind(&s->m, &cfg, s->params, s->table, sizeof s->table), ICL_OK);
+  if (plain) icl_force_plain(&s->m);
+  for (i = 0; i < 5; i++) tensor_of(s, gains[i])[0] = 1;
+  for (i = 0; i < 3; i++) tensor_of(s, gains[i])[1] = 1;
+  tensor_of(s, "_read_in.weight")[1] = -1;
+}
+
+/* Units of the MLP overflow to -infinity, in exact arithmetic they would be 5. */
+TEST(relu_hides_no_overflow)
+{
+  small_model s;
+  icl_ctx *c = NULL;
+  int plain;
+  for (plain = 0; plain < 2; plain++) {
+    float x = 1, y = -7, *fc;
+    new_small_model(&s, plain);
+    fc = tensor_of(&s, "c_fc.weight");
+    tensor_of(&s, "c_fc.bias")[0] = 5;
+    tensor_of(&s, "mlp.c_proj.weight")[0] = -1;
+    CHECK_EQ(icl_ctx_new(&c, &s.m, 4, 1), ICL_OK);
+    CHECK_EQ(icl_add(c, &x, 0.5f), ICL_OK);
+    tensor_of(&s, "ln_2.weight")[0] = tensor_of(&s, "ln_2.weight")[1] = 1e20f;
+    fc[0] = fc[8] = -1e25f;
+    CHECK_EQ(icl_add(c, &x, 0.5f), ICL_ERR_NONFINITE);
+    CHECK_EQ(icl_predict(c, &x, &y), ICL_ERR_NONFINITE);
+    CHECK_EQ(icl_count(c), 1);
+    icl_ctx_delete(c);
+  }
+}
+
+/* Scores of negative tokens against positive ones overflow to -infinity, all others are finite. */
+TEST(softmax_hides_no_overflow)
+{
+  small_model s;
+  icl_ctx *c = NULL;
+  int plain, n, i;
+  for (plain = 0; plain < 2; plain++)
+    for (n = 1; n <= 20; n++) {
+      float x = 1, y = -7, *w, *b;
+      new_small_model(&s, plain);
+      w = tensor_of(&s, "c_attn.weight");
+      b = tensor_of(&s, "c_attn.bias");
+      w[0] = 0.5e20f;                                       /* q = 0.5e20 (sign - 1)                  */
+      b[0] = -0.5e20f;
+      w[2] = 0.5e20f;                                       /* k = 0.5e20 (sign + 1)                  */
+      b[2] = 0.5e20f;
+      CHECK_EQ(icl_ctx_new(&c, &s.m, 40, 1), ICL_OK);
+      for (i = 0; i < n; i++) CHECK_EQ(icl_add(c, &x, 1), ICL_OK);
+      CHECK_EQ(icl_predict(c, &x, &y), ICL_OK);
+      x = -1;
+      CHECK_EQ(icl_predict(c, &x, &y), ICL_ERR_NONFINITE);
+      CHECK_EQ(icl_add(c, &x, 1), ICL_ERR_NONFINITE);
+      CHECK_EQ(icl_count(c), n);
+      icl_ctx_delete(c);
+    }
+}
+
+/* ----- threads and room ------------------------------------------------------------------------- */
+
+static int tasks_run;
+
+static void run_in_turn(void *user, int n, void (*task)(void *arg, int i), void *arg)
+{
+  int i;
+  (void)user;
+  for (i = 0; i < n; i++, tasks_run++) task(arg, i);
+}
+
+/* Panels of B that were laid out before, and several threads: the same bits as without. */
+TEST(panels_and_threads)
+{
+  enum { M = 40, N = 96, K = 64 };
+  static float a[M * K], b[K * N], c0[M * N], c1[M * N], pack[1 << 15], panels[K * N];
+  icl_model m;
+  icl__pass p;
+  icl__mm g;
+  size_t i;
+  memset(&m, 0, sizeof m);
+  memset(&p, 0, sizeof p);
+  m.ops = icl__ops_best();
+  if (!m.ops->panels) SKIP("kernels without panels");
+  p.pack = pack; p.n_pack = 1 << 14; p.threads = 2; p.run = run_in_turn;
+  for (i = 0; i < M * K; i++) a[i] = uniform();
+  for (i = 0; i < K * N; i++) b[i] = uniform();
+  g = icl__linear(&p, c0, NULL, a, b, NULL, M, K, N);
+  m.ops->mm(&g);
+  g = icl__linear(&p, c1, NULL, a, b, NULL, M, K, N);
+  m.ops->panels(panels, &g);
+  g.panels = panels;
+  icl__multiply(&m, &p, &g);
+  CHECK(same(c0, c1, M * N));
+}
+
+/* Kernels that pack nothing need no room for it, and threads all the same. */
+TEST(plain_kernels_reserve_no_room_to_pack)
+{
+  static const icl_config cfg = {1, 64, 4, 1, 99, 1, ICL_POSITION_NONE, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}};
+  size_t n = icl_param_count(&cfg), bytes, i;
+  float *params = (float *)malloc(n * sizeof *params), x[64], one[64], two[64];
+  void *table[64];
+  icl_model m;
+  icl_ctx *c = NULL;
+  for (i = 0; i < n; i++) params[i] = 0.2f * uniform();
+  for (i = 0; i < 64; i++) x[i] = uniform();
+  CHECK_EQ(icl_model_bind(&m, &cfg, params, table, sizeof table), ICL_OK);
+  bytes = icl_ctx_bytes(&m, 16, 64);
+  icl_force_plain(&m);
+  if (icl__ops_best()->panels) CHECK_EQ(bytes - icl_ctx_bytes(&m, 16, 64), 4 * 256 * 256);
+  else CHECK_EQ(bytes, icl_ctx_bytes(&m, 16, 64));
+  CHECK_EQ(icl_ctx_new(&c, &m, 16, 64), ICL_OK);
+  CHECK_EQ(c->n_pack, 0);
+  CHECK_EQ(icl_add_batch(c, 16, x, x + 16), ICL_OK);
+  CHECK_EQ(icl_predict_batch(c, 64, x, one), ICL_OK);
+  CHECK_EQ(icl_rewind(c, 0), ICL_OK);
+  CHECK_EQ(icl_ctx_threads(c, 4, run_in_turn, NULL), ICL_OK);
+  tasks_run = 0;
+  CHECK_EQ(icl_add_batch(c, 16, x, x + 16), ICL_OK);
+  CHECK(tasks_run > 4);                                    /* products, not only heads               */
+  tasks_run = 0;
+  CHECK_EQ(icl_predict_batch(c, 64, x, two), ICL_OK);
+  CHECK_EQ(tasks_run, 2);                                  /* queries in shares                      */
+  CHECK(same(one, two, 64));
+  icl_ctx_delete(c);
+  free(params);
+}
+
 int main(void)
 {
 #if ICL__SIMD
@@ -1405,7 +1573,9 @@ int main(void)
   RUN(product_passes_nan_on);
   RUN(layernorm); RUN(layernorm_of_each_row); RUN(layernorm_does_not_hide_overflow);
   RUN(softmax); RUN(softmax_passes_nan_on); RUN(no_subnormal_numbers);
-  RUN(activations); RUN(activations_of_every_length); RUN(activations_pass_nan_on); RUN(activations_far_out);
+  RUN(activations); RUN(activations_of_every_length); RUN(activations_pass_nan_on); RUN(activations_do_not_hide_overflow);
+  RUN(activations_far_out); RUN(relu_hides_no_overflow); RUN(softmax_hides_no_overflow);
+  RUN(panels_and_threads); RUN(plain_kernels_reserve_no_room_to_pack);
   RUN(sums_of_products); RUN(axpy_goes_on_with_the_chain);
 #if ICL__SIMD
   RUN(exponential); RUN(exponential_at_its_limits); RUN(normal_tail_and_sigmoid); RUN(parts_of_a_vector);
