@@ -198,6 +198,20 @@ static float *normals(size_t n, double sd)
   return x;
 }
 
+static uint64_t digest_int(uint64_t h, int64_t v)
+{
+  unsigned char b[8];
+  icl__put_le(b, (uint64_t)v, 8);
+  return icl__digest(h, b, 8);
+}
+
+static uint64_t digest_float(uint64_t h, float v)
+{
+  uint32_t u;
+  memcpy(&u, &v, 4);
+  return digest_int(h, (int64_t)u);
+}
+
 static int same(const void *a, const void *b, size_t floats)
 {
   return !memcmp(a, b, floats * sizeof(float));
@@ -346,10 +360,10 @@ static uint64_t state_of(const icl_trainer *t)
   uint64_t h = icl__digest(1, t->params, t->n * sizeof(float));
   h = icl__digest(h, t->m, t->n * sizeof(float));
   h = icl__digest(h, t->v, t->n * sizeof(float));
-  h = icl__digest_int(h, t->step);
-  h = icl__digest_int(h, t->updates);
-  h = icl__digest_int(h, t->skipped);
-  return icl__digest_int(h, t->bad);
+  h = digest_int(h, t->step);
+  h = digest_int(h, t->updates);
+  h = digest_int(h, t->skipped);
+  return digest_int(h, t->bad);
 }
 
 /* ----- the model in double precision ---------------------------------------------------------- */
@@ -984,9 +998,9 @@ static uint64_t train_bits(icl_train_options o, int steps, int threads, size_t g
   for (h = 0, s = 0; s < steps; s++) {
     icl_train_info info;
     CHECK_EQ(icl_train_step(t, &info), ICL_OK);
-    h = icl__digest_float(icl__digest_float(h, info.loss), info.grad_norm);
+    h = digest_float(digest_float(h, info.loss), info.grad_norm);
   }
-  h = icl__digest_int(h, (int64_t)state_of(t));
+  h = digest_int(h, (int64_t)state_of(t));
   icl_trainer_delete(t);
   return h;
 }
@@ -1270,6 +1284,12 @@ static icl_train_options tiny(void)
   return o;
 }
 
+/* Where the weights begin in a state: after the head, the options' text and a digest of both. */
+static size_t weights_at(bytes b)
+{
+  return 56 + (size_t)icl__get64((unsigned char *)b.p + 8) + 8;
+}
+
 /* Resumes from the bytes and sees that it is refused, with nothing changed. */
 static void check_refused(icl_trainer *t, const char *p, size_t n, icl_error expected)
 {
@@ -1293,7 +1313,7 @@ static bytes tiny_state(void)
   for (s = 0; s < 5; s++) icl_train_step(t, NULL);
   CHECK_EQ(icl_train_save(t, at("good.state"), NULL), ICL_OK);
   b = slurp(at("good.state"));
-  CHECK_EQ(b.n, 56 + 12 * t->n + 8);
+  CHECK_EQ(b.n, weights_at(b) + 12 * t->n + 8);
   icl_trainer_delete(t);
   return b;
 }
@@ -1313,10 +1333,9 @@ TEST(damaged_state)
   check_refused(t, longer, b.n + 1, ICL_ERR_DIGEST);
   check_refused(t, longer, b.n + 9, ICL_ERR_DIGEST);
   free(longer);
-  for (i = 0; i < b.n; i += i < 64 || i + 16 > b.n ? 1 : 7)
+  for (i = 0; i < b.n; i += i < weights_at(b) || i + 16 > b.n ? 1 : 7)
     for (bit = 0; bit < 8; bit++) {
-      int of_run = (i >= 8 && i < 16) || (i >= 48 && i < 56);
-      icl_error expected = i < 8 ? ICL_ERR_FORMAT : of_run ? ICL_ERR_STATE : ICL_ERR_DIGEST;
+      icl_error expected = i < 8 ? ICL_ERR_FORMAT : ICL_ERR_DIGEST;
       b.p[i] = (char)(b.p[i] ^ 1 << bit);
       check_refused(t, b.p, b.n, expected);
       b.p[i] = (char)(b.p[i] ^ 1 << bit);
@@ -1332,9 +1351,11 @@ TEST(damaged_state)
  * produced may be believed then. */
 static void seal(bytes b)
 {
-  size_t n = (size_t)icl__get64((unsigned char *)b.p + 48), i;
-  uint64_t h = icl__digest(0, b.p, 56);
-  for (i = 0; i < 3; i++) h = icl__digest(h, b.p + 56 + 4 * n * i, 4 * n);
+  size_t n = (b.n - weights_at(b) - 8) / 12, at = weights_at(b), i;
+  uint64_t h = icl__digest(icl__digest(0, b.p, 56), b.p + 56, at - 64);
+  icl__put_le((unsigned char *)b.p + at - 8, h, 8);
+  h = icl__digest(h, b.p + at - 8, 8);
+  for (i = 0; i < 3; i++) h = icl__digest(h, b.p + at + 4 * n * i, 4 * n);
   icl__put_le((unsigned char *)b.p + b.n - 8, h, 8);
 }
 
@@ -1345,13 +1366,14 @@ TEST(hostile_state)
     {16, ((uint64_t)1 << 63) - 1},
     {24, (uint64_t)-1}, {24, 6}, {24, (uint64_t)1 << 63}, {32, (uint64_t)-1}, {32, 6},
     {32, (uint64_t)1 << 62},
-    {40, (uint64_t)-1}, {40, 6}, {40, (uint64_t)1 << 31}, {40, (uint64_t)1 << 32}
+    {40, (uint64_t)-1}, {40, 6}, {40, (uint64_t)1 << 31}, {40, (uint64_t)1 << 32},
+    {48, 0}, {48, 1}, {48, (uint64_t)-1}
   };
   static const uint32_t numbers[] = {0x7fc00000u, 0x7f800001u, 0x7f800000u, 0xff800000u};
   icl_train_options o = tiny();
   bytes b = tiny_state();
   icl_trainer *t = begin(&o);
-  size_t i, k, n = t->n;
+  size_t i, k, n = t->n, at_weights = weights_at(b);
   for (i = 0; i < COUNT(lies); i++) {
     char old[8];
     memcpy(old, b.p + lies[i].at, 8);
@@ -1363,13 +1385,13 @@ TEST(hostile_state)
   for (i = 0; i < COUNT(numbers); i++)
     for (k = 0; k < 3 * n; k += n - 1) {
       char old[4];
-      memcpy(old, b.p + 56 + 4 * k, 4);
-      icl__put_le((unsigned char *)b.p + 56 + 4 * k, numbers[i], 4);
+      memcpy(old, b.p + at_weights + 4 * k, 4);
+      icl__put_le((unsigned char *)b.p + at_weights + 4 * k, numbers[i], 4);
       seal(b);
       check_refused(t, b.p, b.n, ICL_OK);
-      memcpy(b.p + 56 + 4 * k, old, 4);
+      memcpy(b.p + at_weights + 4 * k, old, 4);
     }
-  icl__put_le((unsigned char *)b.p + 56 + 8 * n, 0xbf800000u, 4);      /* v = -1 has no root */
+  icl__put_le((unsigned char *)b.p + at_weights + 8 * n, 0xbf800000u, 4);      /* v = -1 has no root */
   seal(b);
   check_refused(t, b.p, b.n, ICL_OK);
   CHECK_FILES(2);
@@ -1626,7 +1648,7 @@ TEST(clipping_is_scaling)
     give_gradient(clipped, g, size);
     CHECK_EQ(icl_train_update(clipped, &info), ICL_OK);
     CHECK_NEAR(info.grad_norm, (double)size * norm, 1e-6 * norm);
-    give_gradient(scaled, g, s < 2 ? (float)(0.25 / (icl__grad_norm(clipped) + 1e-6)) : size);
+    give_gradient(scaled, g, s < 2 ? (float)(0.25 / (icl__norm(clipped, clipped->grad) + 1e-6)) : size);
     CHECK_EQ(icl_train_update(scaled, NULL), ICL_OK);
     CHECK(same(clipped->params, scaled->params, scaled->n));
     CHECK(same(clipped->m, scaled->m, scaled->n) && same(clipped->v, scaled->v, scaled->n));
@@ -2019,7 +2041,8 @@ TEST(curriculum)
     CHECK_EQ(zeros, 0);
   }
   icl_trainer_delete(t);
-  o.dims_every = o.pairs_every = 0;                          /* none */
+  o.dims_start = o.pairs_start = 0;                          /* none */
+  o.dims_every = o.pairs_every = 0;
   t = begin(&o);
   CHECK_EQ(icl__dims_now(t), 5);
   CHECK_EQ(icl__pairs_now(t), 9);
@@ -3261,30 +3284,82 @@ TEST(short_writes)
   icl_trainer_delete(t);
 }
 
-/* A save that fails in the middle of a run ends the call, not the run: called again, it goes on. */
+/* Which calls a save makes while it fails: from the first one after steps 3 and 6 on. */
+typedef struct full_disk { int saves, failures, last; char text[96]; } full_disk;
+
+static int fill_disk(void *user, const icl_train_info *info)
+{
+  full_disk *d = (full_disk *)user;
+  d->last = (int)info->step;
+  call_errno = ENOSPC;
+  call_fails = -1;
+  if (info->step == 3 || info->step == 6) { n_calls = 0; call_fails = d->saves; }
+  return 0;
+}
+
+static void note_failure(void *user, const icl_report *r)
+{
+  full_disk *d = (full_disk *)user;
+  d->failures++;
+  CHECK_EQ(d->last % 3, 0);
+  CHECK_EQ(r->code, ICL_ERR_IO);
+  strcpy(d->text, r->text);
+}
+
+/* A save that fails on the way does not end the run: the next one tries again, and the files are
+ * those of a run without faults.  The last save's failure is the run's. */
 TEST(run_goes_on_after_a_failed_save)
 {
   icl_train_options o = small();
-  icl_trainer *t = begin(&o), *u = begin(&o);
+  bytes model, state;
+  int k;
+  reference_run(&o, &model, &state);
+  for (k = 0; k < 12; k++) {
+    icl_trainer *t = begin(&o);
+    watcher w;
+    icl_run run = new_run(&w);
+    full_disk d;
+    icl_report r;
+    memset(&d, 0, sizeof d);
+    d.saves = k;
+    run.progress = fill_disk;
+    run.save_failed = note_failure;
+    run.user = &d;
+    run.save_every = 3;
+    CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_OK);
+    if (k > 2 && k < 5) CHECK(d.failures == 2 && strstr(d.text, "No space left") != NULL);
+    CHECK(holds(at("r.safetensors"), model) && holds(at("r.state"), state));
+    CHECK_FILES(2);
+    icl_trainer_delete(t);
+  }
+  free(model.p);
+  free(state.p);
+}
+
+static int full_at_the_end(void *user, const icl_train_info *info)
+{
+  (void)user;
+  if (info->step == 20) { n_calls = 0; call_fails = 3; call_errno = ENOSPC; }
+  return 0;
+}
+
+TEST(last_save_fails)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o);
   watcher w;
   icl_run run = new_run(&w);
   icl_report r;
-  int s;
-  run.save_every = 3;
-  n_calls = 0;
-  call_fails = 2;
-  call_errno = ENOSPC;
+  run.progress = full_at_the_end;
   CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_IO);
-  CHECK(r.code == ICL_ERR_IO && r.text[0]);
-  CHECK_EQ(t->step, 3);
-  CHECK_FILES(0);
   call_fails = -1;
-  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_OK);
-  for (s = 0; s < 20; s++) icl_train_step(u, NULL);
-  CHECK(state_of(t) == state_of(u));
-  CHECK_FILES(2);
+  CHECK(strstr(r.text, "r.state") && strstr(r.text, "No space left"));
+  CHECK_EQ(t->step, 20);
+  CHECK(is_there(at("r.safetensors")) && !is_there(at("r.state")));
+  CHECK_FILES(1);                                            /* neither temporary file nor lock */
+  CHECK_EQ(icl_train_save(t, at("r.state"), &r), ICL_OK);
+  CHECK_FILES(1);
   icl_trainer_delete(t);
-  icl_trainer_delete(u);
 }
 
 /* No more file descriptors: nothing is read, nothing is written, and a state that could not be
@@ -3436,17 +3511,21 @@ TEST(permissions_are_kept)
   icl_trainer_delete(t);
 }
 
-/* A temporary file of a process with this number that died: no obstacle. */
+/* A temporary file with this process's number is no obstacle, and none of its business. */
 TEST(left_over_temporary_file)
 {
   icl_train_options o = tiny();
   icl_trainer *t = begin(&o);
+  bytes junk;
   char name[80];
   sprintf(name, "a.state.tmp.%ld", (long)getpid());
   spill(at(name), "junk", 4);
+  junk = slurp(at(name));
   CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
   CHECK_EQ(icl_train_resume(t, at("a.state"), NULL), ICL_OK);
-  CHECK_FILES(1);
+  CHECK(holds(at(name), junk));
+  CHECK_FILES(2);
+  free(junk.p);
   icl_trainer_delete(t);
 }
 #endif
@@ -3478,7 +3557,7 @@ int main(void)
   RUN(paths_that_do_not_work); RUN(odd_names);
 #ifdef ICL__POSIX
   RUN(target_is_a_folder); RUN(each_system_call_fails); RUN(flushed_in_the_right_order);
-  RUN(short_writes); RUN(run_goes_on_after_a_failed_save); RUN(disk_full);
+  RUN(short_writes); RUN(run_goes_on_after_a_failed_save); RUN(last_save_fails); RUN(disk_full);
   RUN(no_descriptors_left); RUN(never_a_standard_descriptor); RUN(folder_without_permission);
   RUN(devices_stay_what_they_are); RUN(links_are_followed); RUN(permissions_are_kept);
   RUN(left_over_temporary_file);
