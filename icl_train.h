@@ -31,9 +31,9 @@
  * prompts at once.
  *
  * REPRODUCIBLE.  In one build on one kind of processor the result of a run is a function of its
- * options: the same bits for any number of threads, and for a run that was stopped anywhere, kill -9
- * included, and resumed.  Prompt i of step s is a function of (seed, s, i); every sum has a fixed
- * order.  Another compiler, -std or instruction set may round otherwise.
+ * options: the same bits for any number of threads, and for a run that was stopped anywhere,
+ * kill -9 included, and resumed.  Prompt i of step s is a function of (seed, s, i); every sum has a
+ * fixed order.  Another compiler, -std or instruction set may round otherwise.
  *
  * SAFE.  A step whose loss, gradient or new weights are not finite is skipped and counted; too many
  * in a row end the run.  Weights that are not finite are never saved, and good ones are, whatever
@@ -392,9 +392,9 @@ typedef struct icl_train_options {
   int complete;            /* 1: zeros are meant; icl_train_defaults sets it                      */
 } icl_train_options;
 
-/* All defaults, spelled out.  What is zero afterwards means zero (beta1 = 0), except in n_positions,
- * the curriculum, world, the scales of sampling and, for the inverse square root, warmup, which
- * still stand for their defaults. */
+/* All defaults, spelled out.  What is zero afterwards means zero (beta1 = 0), except in
+ * n_positions, the curriculum, the scales of sampling and, for the inverse square root, warmup,
+ * where it still stands for the default. */
 ICL_API void icl_train_defaults(icl_train_options *o);
 
 /* What a step did. */
@@ -429,13 +429,13 @@ ICL_API const icl_train_options *icl_trainer_options(const icl_trainer *t);
 ICL_API float *icl_trainer_params(icl_trainer *t);
 ICL_API const float *icl_trainer_grads(const icl_trainer *t);
 
-/* Where the next step stands: info (NULL is fine) gets step (those done), lr, dims, pairs and skipped.
- * Returns the number of prompts that this process brings to it: batch, or its share of that. */
+/* Where the next step stands: info (NULL is fine) gets step (those done), lr, dims, pairs and
+ * skipped.  Returns the prompts that this process brings to it: batch, or its share of that. */
 ICL_API int icl_trainer_next(const icl_trainer *t, icl_train_info *info);
 
 /* Loss and gradient of prompts that the caller brings: xs[n][pairs][d], ys[n][pairs], where n and
- * pairs are icl_trainer_next's: the share of this process, and the pairs that the curriculum has come
- * to.  *loss (NULL is fine) is the share's part of the mean over the whole batch: all of it in a run
+ * pairs are icl_trainer_next's: the share of this process, and the pairs that the curriculum has
+ * come to.  *loss (NULL is fine) is the share's part of the mean over the whole batch: all of it in a run
  * of one process.  And the update that icl_train_step makes of the gradient. */
 ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss);
 ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
@@ -4266,8 +4266,8 @@ typedef struct icl__field {
 
 #define ICL__FLOAT_MAX 3.4028234663852886e38
 #define ICL__FIELD(name, member, kind, usual, least, most, open, role, words) \
-  {name, ICL__##kind, offsetof(icl_train_options, member), usual, least, most, open, ICL__OF_##role, \
-   words}
+  {name, ICL__##kind, offsetof(icl_train_options, member), usual, least, most, open, \
+   ICL__OF_##role, words}
 #define ICL__SHAPE(name, words) \
   ICL__FIELD(#name, model.name, INT, 0, -2147483648.0, 2147483647.0, 0, ALL, words)
 static const icl__field icl__fields[] = {
@@ -4279,7 +4279,7 @@ static const icl__field icl__fields[] = {
   ICL__SHAPE(n_out, NULL),
   ICL__SHAPE(position_embedding_type, "learned|sinusoidal|none|alternating"),
   ICL__SHAPE(activation_function, "gelu_new|gelu|relu"),
-  ICL__FIELD("layer_norm_epsilon", model.layer_norm_epsilon, REAL, 0, -ICL__FLOAT_MAX, ICL__FLOAT_MAX, 0, ALL,
+  ICL__FIELD("layer_norm_epsilon", model.layer_norm_epsilon, REAL, 0, 0, ICL__FLOAT_MAX, 0, ALL,
              NULL),
   ICL__FIELD("x_uniform", sampling.x_uniform, INT, 0, -2147483648.0, 2147483647.0, 0, ALL, NULL),
   ICL__FIELD("x_scale", sampling.x_scale, REAL, 1, 0, ICL__FLOAT_MAX, 0, ALL, NULL),
@@ -4399,11 +4399,16 @@ static icl_error icl__out_of_range(icl_report *r, const icl__field *f, double mo
   char what[sizeof r->text];
   icl__line t = icl__line_on(what, sizeof what);
   icl__line_put(&t, f->name);
-  icl__line_put(&t, f->open & ICL__ABOVE ? " must be above " : " must be from ");
-  icl__line_value(&t, f, f->least);
-  icl__line_put(&t, f->open & ICL__BELOW ? f->open & ICL__ABOVE ? " and below " : " to below "
-                                         : " to ");
-  icl__line_value(&t, f, most);
+  if (most >= ICL__FLOAT_MAX) {
+    icl__line_put(&t, " must be finite and at least ");
+    icl__line_value(&t, f, f->least);
+  } else {
+    icl__line_put(&t, f->open & ICL__ABOVE ? " must be above " : " must be from ");
+    icl__line_value(&t, f, f->least);
+    icl__line_put(&t, !(f->open & ICL__BELOW) ? " to " : f->open & ICL__ABOVE ? " and below "
+                                                                              : " to below ");
+    icl__line_value(&t, f, most);
+  }
   icl__line_put(&t, ", not ");
   icl__line_value(&t, f, value);
   return icl__fail(r, ICL_ERR_CONFIG, 0, what, NULL);
@@ -5461,8 +5466,8 @@ static void icl__put_versions(icl__line *t, const icl_trainer *tr)
   }
 }
 
-/* Everything that decides what training computes, as lines "name value": two runs with the same text
- * do the same.  Returns its length. */
+/* Everything that decides what training computes, as lines "name value": two runs with the same
+ * text do the same.  Returns its length. */
 static size_t icl__run_text(const icl_trainer *t, char text[ICL__RUN_TEXT])
 {
   const icl_train_options *o = &t->o;
@@ -5874,7 +5879,8 @@ icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last
   icl_train_info info;
   icl_error err = ICL_OK;
   if (!t || !run) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "run" : "t");
-  if (!t->o.task) return icl__fail(r, ICL_ERR_ARG, 0, "there is no task to draw prompts from", NULL);
+  if (!t->o.task)
+    return icl__fail(r, ICL_ERR_ARG, 0, "there is no task to draw prompts from", NULL);
   memset(&info, 0, sizeof info);
   info.step = t->step;
   if (run->state_path && !run->lock) err = icl_lock_new(&lock, run->state_path, r);

@@ -426,7 +426,7 @@ if have_models; then
     ok "repro: $f" figure_is_whole $f
   done
   cp "$t/paper/fig3.csv" "$t/fig3.csv"
-  run repro fig3 --dir "$t/paper" --no-train --prompts 16 --threads 1
+  run repro fig3 --dir "$t/paper" --no-train --prompts 16 --threads 1 --force
   ok "repro: the same for any number of threads" same "$t/paper/fig3.csv" "$t/fig3.csv"
   rm "$t/paper/models"
   mkdir "$t/paper/models"

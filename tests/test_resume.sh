@@ -157,15 +157,27 @@ fi
 
 # ----- two at once -------------------------------------------------------------------------------
 
-# Two processes that write the same files: neither sees half of what the other wrote.
-start 40 twins.safetensors --force --threads 1
-train 40 twins.safetensors --force --threads 2
-first=$?
+# Two processes on the same files: the second one says who has them, and touches nothing.
+start 500 twins.safetensors --force --threads 1
+i=0
+while [ ! -f twins.safetensors.state ] && [ $i -lt 6000 ]; do sleep 0.01; i=$((i + 1)); done
+kill -STOP $pid
+for how_again in --resume --force; do
+  cp twins.safetensors.state seen.state
+  train 500 twins.safetensors $how_again --threads 2
+  second=$?
+  ok "two at once: the second one is refused, $how_again" [ $second = 1 ]
+  ok "two at once: it names the first, $how_again" grep -q "in use by process $pid on " err
+  ok "two at once: the state is as it was, $how_again" cmp -s twins.safetensors.state seen.state
+done
+kill -CONT $pid
 wait $pid
-second=$?
+first=$?
 pid=
-ok "two at once: both end ($first, $second)" [ "$first$second" = 00 ]
-ok "two at once: the same bytes" same twins.safetensors short.safetensors
+ok "two at once: the first one ends" [ $first = 0 ]
+ok "two at once: the same bytes" same twins.safetensors whole.safetensors
+ok "two at once: no lock is left" [ ! -e twins.safetensors.state.lock ]
+rm -f seen.state
 
 # Nothing is left but what was asked for, wherever nobody was killed (a second signal kills).
 rm -f killed.* struck.* twice.*
