@@ -70,8 +70,8 @@ static int no_such_command(const char *typed)
 /* "help" is the summary, "help train" is "train --help". */
 static int help(int argc, char **argv)
 {
-  char option[] = "--help";
-  char *line[3] = {NULL, option, NULL};
+  char flag[] = "--help";
+  char *line[3] = {NULL, flag, NULL};
   const command *cmd = argc > 2 ? find_command(argv[2]) : NULL;
   if (argc > 3) return usage("help is for one command: ", argv[3]);
   if (argc > 2 && !cmd) return no_such_command(argv[2]);

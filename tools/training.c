@@ -132,11 +132,12 @@ static void drop_lock(void)
 static void protect_files(const command *cmd, const training *s, const char *state)
 {
   const int there = file_exists(s->out), begun = file_exists(state);
+  protect_output(cmd, s->out, s->from, 1);
   if (s->resume && there && !begun)
     fail(s->out, "is there, but %s is not: --force starts over", state);
-  if (!s->resume && !s->force && begun)
-    fail(state, "is there already: --resume goes on from it, --force starts over");
-  protect_output(cmd, s->out, s->from, s->resume || s->force);
+  if (s->resume || s->force) return;
+  if (begun) fail(state, "is there already: --resume goes on from it, --force starts over");
+  if (there) fail(s->out, "is there already: --force overwrites it");
 }
 
 /* ----- the run ------------------------------------------------------------------------------- */
