@@ -5598,6 +5598,8 @@ static icl_error icl__read_file(FILE *file, unsigned char **buf, icl__file *f, i
   f->header = (const char *)*buf + 8;                    /* the block may have moved */
   f->task.s = f->header + f->task.at;
   f->typical.s = f->header + f->typical.at;
+  f->sampling.s = f->header + f->sampling.at;
+  f->recipe.s = f->header + f->recipe.at;
   return ICL_OK;
 }
 

@@ -30,13 +30,14 @@
  * both papers; classical predictors and the Bayes optimum to compare with; prediction of many
  * prompts at once.
  *
- * REPRODUCIBLE.  The result of a run is a function of its options: the same bits for any number of
- * threads, and for a run that was stopped anywhere, kill -9 included, and resumed.  Prompt i of
- * step s is a function of (seed, s, i); every sum has a fixed order.
+ * REPRODUCIBLE.  In one build on one kind of processor the result of a run is a function of its
+ * options: the same bits for any number of threads, and for a run that was stopped anywhere,
+ * kill -9 included, and resumed.  Prompt i of step s is a function of (seed, s, i); every sum has a
+ * fixed order.  Another compiler, -std or instruction set may round otherwise.
  *
- * SAFE.  A step whose loss or gradient is not finite is skipped and counted; too many in a row end
- * the run, and weights that are not finite are never saved.  Files are replaced whole or not at
- * all.
+ * SAFE.  A step whose loss, gradient or new weights are not finite is skipped and counted; too many
+ * in a row end the run.  Weights that are not finite are never saved, and good ones are, whatever
+ * ends a run.  Files are replaced whole or not at all, by one process at a time.
  *
  * MANY MACHINES.  The gradient is one block of floats with the loss behind it: options.reduce is
  * called once a step to add it up over processes (MPI_Allreduce will do), each of which draws its
@@ -47,8 +48,8 @@
  * descriptors and fsync: with -std=c99 include this before the system's headers, or define
  * _POSIX_C_SOURCE=200809L.  They print nothing.
  *
- * CONTENTS (search for >>name): config api | rng classes tasks prompts baselines threads gradients
- * work backward trainer files typical run batch
+ * CONTENTS (search for >>name): config api | platform rng classes numbers tasks prompts baselines
+ * threads gradients work backward trainer files typical run batch
  */
 #ifndef ICL_TRAIN_H
 #define ICL_TRAIN_H
@@ -64,6 +65,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ===== >>api ================================================================================ */
 
 /* ----- random numbers ----------------------------------------------------------------------- */
 
@@ -174,6 +177,8 @@ typedef struct icl_class {
   float (*eval)(const float *theta, const float *x, const icl_class_call *c);    /* x[d] */
   float (*garg_scale)(const icl_class_call *c);  /* factor under garg(); NULL: 1               */
   const void *user;
+  uint64_t version;                /* of the functions and of what user points to: another one
+                                      is another run, and does not resume this one's state     */
 } icl_class;
 
 /* Built-in class i, for listings: NULL past the last. */
@@ -382,10 +387,11 @@ typedef enum icl_schedule {
  * icl__muon_step): leaves the plateau of in-context learning in fewer steps. */
 typedef enum icl_optimizer { ICL_ADAM, ICL_MUON } icl_optimizer;
 
-/* How to train.  A field that is zero takes the default in parentheses. */
+/* How to train.  A field that is zero takes the default in parentheses; where zero itself is to be
+ * had, begin with icl_train_defaults. */
 typedef struct icl_train_options {
   icl_config model;        /* shape; n_positions (2 pairs - 1), n_out (1), epsilon (1e-5)         */
-  const char *task;        /* mixture of function classes; required                              */
+  const char *task;        /* mixture of function classes; required but with own_prompts         */
   const icl_class *own;    /* [n_own] classes of the caller's                                    */
   int n_own;
   icl_sampling sampling;   /* how prompts are drawn; dims_active is the curriculum's             */
@@ -412,14 +418,23 @@ typedef struct icl_train_options {
   const icl_model *from;   /* the first weights, of a model of the same shape, read by           */
                            /*   icl_trainer_new only (NULL: drawn)                               */
   uint64_t seed;
-  int threads;             /* (1)  the result is the same bits for any number                    */
+  int threads;             /* (1)  the result is the same bits for any number; without           */
+                           /*   ICL_TRAIN_THREADS the trainer's options say 1                    */
   int max_bad;             /* non-finite steps in a row after which training fails (10)          */
   /* this process draws prompts rank, rank + world, .. of each batch (0, 1) */
   int rank, world;
   /* adds sum[n] up over all processes; 0: done */
   int (*reduce)(void *user, float *sum, size_t n);
   void *user;
+  int own_prompts;         /* 1: all prompts come by icl_train_gradient; task is NULL, and the   */
+                           /*   checkpoint has neither icl.task nor icl.typical                  */
+  int complete;            /* 1: zeros are meant; icl_train_defaults sets it                      */
 } icl_train_options;
+
+/* All defaults, spelled out.  What is zero afterwards means zero (beta1 = 0), except in
+ * n_positions, the curriculum, the scales of sampling and, for the inverse square root, warmup,
+ * where it still stands for the default. */
+ICL_API void icl_train_defaults(icl_train_options *o);
 
 /* What a step did. */
 typedef struct icl_train_info {
@@ -428,7 +443,7 @@ typedef struct icl_train_info {
   float grad_norm;         /* before clipping                                                    */
   float lr;
   int dims, pairs;         /* where the curriculum stood                                         */
-  int64_t skipped;         /* steps without an update so far: loss or gradient was not finite    */
+  int64_t skipped;         /* steps without an update so far: something was not finite           */
 } icl_train_info;
 
 typedef struct icl_trainer icl_trainer;
@@ -439,8 +454,9 @@ typedef struct icl_trainer icl_trainer;
 ICL_API icl_error icl_trainer_new(icl_trainer **t, const icl_train_options *o, icl_report *r);
 ICL_API void icl_trainer_delete(icl_trainer *t);
 
-/* One step: a batch, its gradient, an update.  NONFINITE after max_bad bad steps in a row; IO if
- * reduce fails.  info may be NULL. */
+/* One step: a batch, its gradient, an update.  A step whose loss, gradient or new weights are not
+ * finite is skipped: weights and moments stay as they are.  NONFINITE after max_bad of these in a
+ * row; IO if reduce fails; ARG without a task.  info may be NULL. */
 ICL_API icl_error icl_train_step(icl_trainer *t, icl_train_info *info);
 
 /* The model as it is now; changes with the next step.  The options, with their defaults. */
@@ -452,21 +468,41 @@ ICL_API const icl_train_options *icl_trainer_options(const icl_trainer *t);
 ICL_API float *icl_trainer_params(icl_trainer *t);
 ICL_API const float *icl_trainer_grads(const icl_trainer *t);
 
-/* Loss and gradient of prompts that the caller brings: xs[batch][pairs][d], ys[batch][pairs]; and
- * the update that icl_train_step makes of them. */
+/* Where the next step stands: info (NULL is fine) gets step (those done), lr, dims, pairs and
+ * skipped.  Returns the prompts that this process brings to it: batch, or its share of that. */
+ICL_API int icl_trainer_next(const icl_trainer *t, icl_train_info *info);
+
+/* Loss and gradient of prompts that the caller brings: xs[n][pairs][d], ys[n][pairs], where n and
+ * pairs are icl_trainer_next's: the share of this process, and the pairs that the curriculum has
+ * come to.  *loss (NULL is fine) is the share's part of the mean over the whole batch: all of it in a run
+ * of one process.  And the update that icl_train_step makes of the gradient. */
 ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss);
 ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
 
 /* Training state to a file, whole or not at all (temporary file, fsync, rename, fsync of the
- * folder), and back.  A run that is resumed goes on to the same bits.  STATE: the
- * file is of a run with other options; threads may differ, and steps if the schedule is neither
- * cosine nor linear.  FORMAT, DIGEST: damaged. */
+ * folder), and back.  A run that is resumed goes on to the same bits.  STATE: the file is of a run
+ * with other options, and r->text says which; threads may differ, and steps if the schedule is
+ * neither cosine nor linear.  FORMAT, DIGEST: damaged. */
 ICL_API icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r);
 ICL_API icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r);
 
 /* The model as a checkpoint, written in the same way, with icl.typical measured on 2048 new
  * prompts. */
 ICL_API icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r);
+
+/* Replaces a file, or makes it, as all files here are written: whole or not at all.  Symbolic links
+ * are followed and permissions kept; folders, devices and pipes are refused.  IO says why in r. */
+ICL_API icl_error icl_replace_file(const char *path, const void *data, size_t size, icl_report *r);
+
+/* ICL_OK if icl_replace_file(path) can be expected to work.  Nothing is changed. */
+ICL_API icl_error icl_probe_file(const char *path, icl_report *r);
+
+/* The right to write path, held through PATH.lock until delete or the end of the process, killed or
+ * not.  IO if another process has it, which r->text names.  Where the file system has no locks, or
+ * there is no POSIX, everybody gets it. */
+typedef struct icl_lock icl_lock;
+ICL_API icl_error icl_lock_new(icl_lock **l, const char *path, icl_report *r);
+ICL_API void icl_lock_delete(icl_lock *l);
 
 /* The whole loop.  Zero means none, where no default is given. */
 typedef struct icl_run {
@@ -477,9 +513,15 @@ typedef struct icl_run {
   int (*progress)(void *user, const icl_train_info *info);   /* after each step; nonzero: stop   */
   void *user;
   const volatile sig_atomic_t *stop;                         /* set by a signal handler: stop    */
+  const icl_lock *lock;    /* of state_path, if the caller has it already (NULL: taken here)     */
+  void (*save_failed)(void *user, const icl_report *r);      /* a save on the way failed         */
 } icl_run;
 
-/* Steps until options.steps are done, or until told to stop.  last (NULL ok) is the last step's. */
+/* Steps until options.steps are done, or until told to stop.  last (NULL ok) is the last step's.
+ * A save on the way that fails does not end the run: the next save tries again, and only the last
+ * one's failure is an error.  After NONFINITE the last good weights are saved like those of a run
+ * that was stopped.  IO at once if another process runs on state_path, or model_path cannot be
+ * written. */
 ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last,
                                 icl_report *r);
 
@@ -487,7 +529,7 @@ ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_in
 
 typedef struct icl_threads icl_threads;
 
-/* n threads, the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t).  Between two
+/* n threads (1 without ICL_TRAIN_THREADS), the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t).  Between two
  * calls they stay awake for some microseconds, then sleep.  One context at a time may use them. */
 ICL_API icl_error icl_threads_new(icl_threads **t, int n);
 ICL_API void icl_threads_delete(icl_threads *t);
@@ -537,9 +579,12 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #include <stdlib.h>
 #if defined __unix__ || defined __APPLE__
 #define ICL__POSIX
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #endif
 #ifdef ICL_TRAIN_THREADS
@@ -1296,8 +1341,8 @@ enum {
 };
 
 #define ICL__NO_ARG {NULL, 0, 0, 0, 0}
-#define ICL__ROW(f, scale) icl__##f##_size, icl__##f##_draw, icl__##f##_eval, scale, NULL
-#define ICL__NO_FUNCTIONS NULL, NULL, NULL, NULL, NULL
+#define ICL__ROW(f, scale) icl__##f##_size, icl__##f##_draw, icl__##f##_eval, scale, NULL, 0
+#define ICL__NO_FUNCTIONS NULL, NULL, NULL, NULL, NULL, 0
 static const icl_class icl__classes[ICL__N_CLASSES] = {
   {"dense", {ICL__NO_ARG}, ICL__ROW(dense, icl__garg_root_d)},
   {"sparse", {{"nnz", 2, 0, ICL_AT_MOST_DIMS, 1}}, ICL__ROW(sparse, icl__garg_root_nnz)},
@@ -1305,7 +1350,7 @@ static const icl_class icl__classes[ICL__N_CLASSES] = {
   {"sine", {{"norm", 0, 0, 1, 1}}, ICL__ROW(sine, NULL)},
   {"tree", {{"depth", 4, 0, 16, 1}}, ICL__ROW(tree, NULL)},
   {"quadratic", {ICL__NO_ARG}, icl__dense_size, icl__quadratic_draw, icl__quadratic_eval,
-   icl__garg_root_d, NULL},
+   icl__garg_root_d, NULL, 0},
   {"affine", {{"slope", 1, 0, 1000, 0}, {"intercept", 1, 0, 1000, 0}},
    ICL__ROW(affine, icl__garg_root_d)},
   {"poly", {{"degree", 2, 0, 12, 1}}, ICL__ROW(poly, NULL)},
@@ -1316,26 +1361,26 @@ static const icl_class icl__classes[ICL__N_CLASSES] = {
   {"gp", {{"length", 1, 0.01f, 100, 0}, {"nu", 0, 0, 2.5f, 0}, {"ard", 0, 0, 1, 1}},
    ICL__ROW(gp, NULL)},
   {"logistic", {{"smin", 0.5f, 0.01f, 100, 0}, {"smax", 12, 0.01f, 100, 0}}, icl__range_size,
-   icl__logistic_draw, icl__logistic_eval, NULL, NULL},
+   icl__logistic_draw, icl__logistic_eval, NULL, NULL, 0},
   {"decay", {{"rmin", 0.3f, 0.01f, 100, 0}, {"rmax", 3, 0.01f, 100, 0}}, icl__range_size,
-   icl__decay_draw, icl__decay_eval, NULL, NULL},
+   icl__decay_draw, icl__decay_eval, NULL, NULL, 0},
   {"peak", {{"wmin", 0.1f, 0.01f, 100, 0}, {"wmax", 1, 0.01f, 100, 0}}, icl__range_size,
-   icl__peak_draw, icl__peak_eval, NULL, NULL},
+   icl__peak_draw, icl__peak_eval, NULL, NULL, 0},
   {"power", {{"amin", 0.3f, 0.01f, 10, 0}, {"amax", 3, 0.01f, 10, 0}}, icl__range_size,
-   icl__power_draw, icl__power_eval, NULL, NULL},
-  {"hinge", {{"max", 3, 1, 5, 1}}, icl__shape_size, icl__hinge_draw, icl__hinge_eval, NULL, NULL},
+   icl__power_draw, icl__power_eval, NULL, NULL, 0},
+  {"hinge", {{"max", 3, 1, 5, 1}}, icl__shape_size, icl__hinge_draw, icl__hinge_eval, NULL, NULL, 0},
   {"monotone", {{"parts", 4, 1, 4, 1}}, icl__shape_size, icl__monotone_draw, icl__monotone_eval,
-   NULL, NULL},
+   NULL, NULL, 0},
   {"decaying", {{"keep", 0.6f, 0, 1, 0}, {"rate", 0.4f, 0, 1, 0}}, icl__dense_size,
-   icl__decaying_draw, icl__dense_eval, NULL, NULL},
+   icl__decaying_draw, icl__dense_eval, NULL, NULL, 0},
   {"products", {{"terms", 3, 1, 64, 1}}, icl__terms_size, icl__products_draw, icl__products_eval,
-   NULL, NULL},
+   NULL, NULL, 0},
   {"additive", {{"terms", 4, 1, 64, 1}}, icl__terms_size, icl__additive_draw, icl__additive_eval,
-   NULL, NULL},
+   NULL, NULL, 0},
   {"link", {{"rate", 0.2f, 0.01f, 1, 0}}, ICL__ROW(link, NULL)},
   {"splits", {{"depth", 3, 0, 12, 1}}, ICL__ROW(splits, NULL)},
   {"pool", {{"size", 1024, 1, 1048576, 1}, {"seed", 0, 0, 16777215, 1}}, icl__dense_size,
-   icl__member_draw, icl__dense_eval, icl__garg_root_d, NULL},
+   icl__member_draw, icl__dense_eval, icl__garg_root_d, NULL, 0},
   {"noisy", {{"sd", 0.5f, 0, 1000, 0}, {"renorm", 0, 0, 1, 1}, {"share", 1, 0, 1, 0},
              {"tails", 0, 0, 1, 0}, {"hetero", 0, 0, 1, 0}, {"outliers", 0, 0, 1, 0}},
    ICL__NO_FUNCTIONS},
@@ -1463,7 +1508,9 @@ static void icl__line_number(icl__line *t, float v)
 {
   double a = (double)(v < 0 ? -v : v), m;
   int top = 0, n = 0, x;
+  if (v != v) { icl__line_put(t, "NaN"); return; }
   if (v < 0) icl__line_char(t, '-');
+  if (a > 3.5e38) { icl__line_put(t, "infinity"); return; }
   if (!(a > 0)) { icl__line_char(t, '0'); return; }
   while (a >= icl__scale10(1, top + 1)) top++;
   while (a < icl__scale10(1, top)) top--;
@@ -4949,70 +4996,212 @@ struct icl_trainer {
   int bad;                                   /* skipped steps in a row                           */
   size_t first;                              /* of the microbatch: its first prompt of the batch */
   const float *given_x, *given_y;            /* prompts brought by the caller, or NULL           */
-  int failed;                                /* a function class gave NaN                        */
   uint64_t from;                             /* digest of the first weights, 0 if they were drawn */
   char text[4096];                           /* the task, every argument spelled out             */
   char sampling[96];                         /* icl_sampling_print                               */
   void *block;
 };
 
+/* The options that are numbers: what they are by default, from where to where they go, without the
+ * ends that `open` names, and in which runs they decide what is computed.  Ranges that depend on
+ * other options are in icl__check_options. */
+enum { ICL__INT, ICL__LONG, ICL__REAL };
+enum { ICL__ABOVE = 1, ICL__BELOW = 2 };
+enum { ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON };
+
+typedef struct icl__field {
+  const char *name;
+  int kind;
+  size_t at;                       /* in icl_train_options                                    */
+  double usual, least, most;
+  int open, role;
+  const char *words;               /* of a choice: "a|b|c"                                    */
+} icl__field;
+
+#define ICL__FLOAT_MAX 3.4028234663852886e38
+#define ICL__FIELD(name, member, kind, usual, least, most, open, role, words) \
+  {name, ICL__##kind, offsetof(icl_train_options, member), usual, least, most, open, \
+   ICL__OF_##role, words}
+#define ICL__SHAPE(name, words) \
+  ICL__FIELD(#name, model.name, INT, 0, -2147483648.0, 2147483647.0, 0, ALL, words)
+static const icl__field icl__fields[] = {
+  ICL__SHAPE(n_dims, NULL),
+  ICL__SHAPE(n_embd, NULL),
+  ICL__SHAPE(n_head, NULL),
+  ICL__SHAPE(n_layer, NULL),
+  ICL__SHAPE(n_positions, NULL),
+  ICL__SHAPE(n_out, NULL),
+  ICL__SHAPE(position_embedding_type, "learned|sinusoidal|none|alternating"),
+  ICL__SHAPE(activation_function, "gelu_new|gelu|relu"),
+  ICL__FIELD("layer_norm_epsilon", model.layer_norm_epsilon, REAL, 0, 0, ICL__FLOAT_MAX, 0, ALL,
+             NULL),
+  ICL__SHAPE(tokens, "apart|joint"),
+  ICL__FIELD("inputs", sampling.inputs, INT, 0, 0, ICL_INPUTS_DATA, 0, ALL, "normal|uniform|data"),
+  ICL__FIELD("order", sampling.order, INT, 0, 0, 1, 0, ALL, NULL),
+  ICL__FIELD("standardize", sampling.standardize, INT, 0, 0, 1, 0, ALL, NULL),
+  ICL__FIELD("x_scale", sampling.x_scale, REAL, 1, 0, ICL__FLOAT_MAX, 0, ALL, NULL),
+  ICL__FIELD("y_scale", sampling.y_scale, REAL, 1, 0, ICL__FLOAT_MAX, 0, ALL, NULL),
+  ICL__FIELD("pairs", pairs, INT, 0, 1, ICL__MAX_PAIRS, 0, ALL, NULL),
+  ICL__FIELD("batch", batch, INT, 64, 1, ICL__MAX_BATCH, 0, ALL, NULL),
+  ICL__FIELD("steps", steps, LONG, 0, 1, 1099511627776.0, 0, AN_END, NULL),
+  ICL__FIELD("schedule", schedule, INT, 0, 0, ICL_LR_LINEAR, 0, ALL,
+             "constant|inverse-sqrt|cosine|linear"),
+  ICL__FIELD("lr", lr, REAL, 1e-4, 0, 10, ICL__ABOVE | ICL__BELOW, ALL, NULL),
+  ICL__FIELD("warmup", warmup, LONG, 0, 0, 1099511627776.0, 0, ALL, NULL),
+  ICL__FIELD("lr_end", lr_end, REAL, 0, 0, 1, 0, ALL, NULL),
+  ICL__FIELD("optimizer", optimizer, INT, 0, 0, ICL_MUON, 0, ALL, "adam|muon"),
+  ICL__FIELD("momentum", momentum, REAL, 0.95, 0, 1, ICL__BELOW, MUON, NULL),
+  ICL__FIELD("beta1", beta1, REAL, 0.9, 0, 1, ICL__BELOW, ALL, NULL),
+  ICL__FIELD("beta2", beta2, REAL, 0.999, 0, 1, ICL__BELOW, ALL, NULL),
+  ICL__FIELD("epsilon", epsilon, REAL, 1e-8, 0, 1, ICL__ABOVE | ICL__BELOW, ALL, NULL),
+  ICL__FIELD("weight_decay", weight_decay, REAL, 0, 0, 10, ICL__BELOW, ALL, NULL),
+  ICL__FIELD("clip", clip, REAL, 0, 0, ICL__FLOAT_MAX, 0, ALL, NULL),
+  ICL__FIELD("init_sd", init_sd, REAL, 0.02, 0, 10, ICL__ABOVE | ICL__BELOW, ALL, NULL),
+  ICL__FIELD("dims_start", dims_start, INT, 0, 1, 4096, 0, ALL, NULL),
+  ICL__FIELD("dims_every", dims_every, LONG, 0, 1, 9007199254740992.0, 0, ALL, NULL),
+  ICL__FIELD("pairs_start", pairs_start, INT, 0, 1, ICL__MAX_PAIRS, 0, ALL, NULL),
+  ICL__FIELD("pairs_add", pairs_add, INT, 2, 1, 2147483647.0, 0, ALL, NULL),
+  ICL__FIELD("pairs_every", pairs_every, LONG, 0, 1, 9007199254740992.0, 0, ALL, NULL),
+  ICL__FIELD("threads", threads, INT, 1, 1, ICL_MAX_THREADS, 0, NONE, NULL),
+  ICL__FIELD("max_bad", max_bad, INT, 10, 1, 2147483647.0, 0, NONE, NULL),
+  ICL__FIELD("rank", rank, INT, 0, 0, 2147483647.0, 0, ALL, NULL),
+  ICL__FIELD("world", world, INT, 1, 1, ICL__MAX_BATCH, 0, ALL, NULL)
+};
+#undef ICL__SHAPE
+#undef ICL__FIELD
+#define ICL__N_FIELDS (sizeof icl__fields / sizeof *icl__fields)
+
+/* An enumeration has the size of an int in every ABI that is asked for none other. */
+static double icl__field_value(const icl_train_options *o, const icl__field *f)
+{
+  const char *p = (const char *)o + f->at;
+  int64_t l;
+  float x;
+  int i;
+  switch (f->kind) {
+    case ICL__LONG: memcpy(&l, p, sizeof l); return (double)l;
+    case ICL__REAL: memcpy(&x, p, sizeof x); return (double)x;
+    default: memcpy(&i, p, sizeof i); return i;
+  }
+}
+
+static void icl__set_field(icl_train_options *o, const icl__field *f, double v)
+{
+  char *p = (char *)o + f->at;
+  int64_t l = f->kind == ICL__LONG ? (int64_t)v : 0;
+  int i = f->kind == ICL__INT ? (int)v : 0;
+  float x = (float)v;
+  if (f->kind == ICL__LONG) memcpy(p, &l, sizeof l);
+  else if (f->kind == ICL__REAL) memcpy(p, &x, sizeof x);
+  else memcpy(p, &i, sizeof i);
+}
+
+/* Gives the options that are zero their defaults. */
+static void icl__set_defaults(icl_train_options *o)
+{
+  size_t i;
+  for (i = 0; i < ICL__N_FIELDS; i++) {
+    const icl__field *f = &icl__fields[i];
+    if (f->usual > 0 && icl__field_value(o, f) == 0) icl__set_field(o, f, f->usual);
+  }
+  if (!o->model.n_out) o->model.n_out = 1;
+  if (o->model.layer_norm_epsilon == 0.0f) o->model.layer_norm_epsilon = 1e-5f;
+}
+
+void icl_train_defaults(icl_train_options *o)
+{
+  if (!o) return;
+  memset(o, 0, sizeof *o);
+  icl__set_defaults(o);
+  o->complete = 1;
+}
+
+/* Whatever is not given and has no default of its own. */
 static void icl__default_options(icl_train_options *o)
 {
   icl_config *c = &o->model;
   if (!c->n_out) c->n_out = 1 + (c->n_quantiles > 0 ? c->n_quantiles : 0);
+  if (!o->complete) icl__set_defaults(o);
   if (!c->n_positions && o->pairs > 0 && o->pairs <= ICL__MAX_PAIRS)
     c->n_positions = 2 * o->pairs - 1;
-  if (c->layer_norm_epsilon == 0.0f) c->layer_norm_epsilon = 1e-5f;
-  if (!o->batch) o->batch = 64;
-  if (o->lr == 0.0f) o->lr = 1e-4f;
+  if (o->sampling.x_scale == 0.0f) o->sampling.x_scale = 1;
+  if (o->sampling.y_scale == 0.0f) o->sampling.y_scale = 1;
   if (o->schedule == ICL_LR_INVERSE_SQRT && !o->warmup) o->warmup = 5000;
-  if (o->beta1 == 0.0f) o->beta1 = 0.9f;
-  if (o->beta2 == 0.0f) o->beta2 = 0.999f;
-  if (o->momentum == 0.0f) o->momentum = 0.95f;
-  if (o->epsilon == 0.0f) o->epsilon = 1e-8f;
-  if (!o->dims_every || !o->dims_start) { o->dims_start = c->n_dims; o->dims_every = 1; }
-  if (!o->pairs_every || !o->pairs_start) { o->pairs_start = o->pairs; o->pairs_every = 1; }
-  if (!o->pairs_add) o->pairs_add = 2;
-  if (o->init_sd == 0.0f) o->init_sd = 0.02f;
-  if (!o->threads) o->threads = 1;
-  if (!o->max_bad) o->max_bad = 10;
-  if (!o->world) o->world = 1;
+  if (!o->dims_every && !o->dims_start) { o->dims_start = c->n_dims; o->dims_every = 1; }
+  if (!o->pairs_every && !o->pairs_start) { o->pairs_start = o->pairs; o->pairs_every = 1; }
 }
 
-static int icl__in_unit(float x) { return x >= 0.0f && x < 1.0f; }
+static void icl__line_long(icl__line *t, int64_t v)
+{
+  char digits[24];
+  if (v < 0) icl__line_char(t, '-');
+  digits[icl__put_uint(digits, v < 0 ? (uint64_t)-v : (uint64_t)v)] = 0;
+  icl__line_put(t, digits);
+}
+
+
+/* A value of the table's, as people write it. */
+static void icl__line_value(icl__line *t, const icl__field *f, double v)
+{
+  const char *word = f->words;
+  int i;
+  if (!word && f->kind == ICL__REAL) icl__line_number(t, (float)v);
+  if (!word && f->kind != ICL__REAL) icl__line_long(t, (int64_t)v);
+  for (i = 0; word && i < (int)v && *word; word++) i += *word == '|';
+  for (; word && *word && *word != '|'; word++) icl__line_char(t, *word);
+}
+
+/* Reports "lr must be from 0 to 10, not 11". */
+static icl_error icl__out_of_range(icl_report *r, const icl__field *f, double most, double value)
+{
+  char what[sizeof r->text];
+  icl__line t = icl__line_on(what, sizeof what);
+  icl__line_put(&t, f->name);
+  if (most >= ICL__FLOAT_MAX) {
+    icl__line_put(&t, " must be finite and at least ");
+    icl__line_value(&t, f, f->least);
+  } else {
+    icl__line_put(&t, f->open & ICL__ABOVE ? " must be above " : " must be from ");
+    icl__line_value(&t, f, f->least);
+    icl__line_put(&t, !(f->open & ICL__BELOW) ? " to " : f->open & ICL__ABOVE ? " and below "
+                                                                              : " to below ");
+    icl__line_value(&t, f, most);
+  }
+  icl__line_put(&t, ", not ");
+  icl__line_value(&t, f, value);
+  return icl__fail(r, ICL_ERR_CONFIG, 0, what, NULL);
+}
+
+static icl_error icl__check_field(const icl_train_options *o, const icl__field *f, icl_report *r)
+{
+  double v = icl__field_value(o, f), most = f->most;
+  if (!strcmp(f->name, "dims_start") && o->model.n_dims > 0) most = o->model.n_dims;
+  if (!strcmp(f->name, "pairs_start")) most = o->pairs;
+  if (v >= f->least && v <= most && !(f->open & ICL__ABOVE && v <= f->least)
+      && !(f->open & ICL__BELOW && v >= most))
+    return ICL_OK;
+  if (f->words) return icl__fail(r, ICL_ERR_CONFIG, 0, "unknown", f->name);
+  return icl__out_of_range(r, f, most, v);
+}
 
 /* The options after their defaults; names the first that is out of range. */
 static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
 {
-  const char *bad = NULL;
-  if (o->pairs < 1 || o->pairs > ICL__MAX_PAIRS) bad = "pairs";
-  else if (o->batch < 1 || o->batch > ICL__MAX_BATCH) bad = "batch";
-  else if (o->steps < 1 || o->steps > (int64_t)1 << 40) bad = "steps";
-  else if ((unsigned)o->schedule > ICL_LR_LINEAR) bad = "schedule";
-  else if (!(o->lr > 0.0f && o->lr < 10.0f)) bad = "lr";
-  else if (o->warmup < 0) bad = "warmup";
-  else if (!(o->lr_end >= 0.0f && o->lr_end <= 1.0f)) bad = "lr_end";
-  else if ((unsigned)o->optimizer > ICL_MUON) bad = "optimizer";
-  else if (!icl__in_unit(o->momentum)) bad = "momentum";
-  else if (!icl__in_unit(o->beta1)) bad = "beta1";
-  else if (!icl__in_unit(o->beta2)) bad = "beta2";
-  else if (!(o->epsilon > 0.0f && o->epsilon < 1.0f)) bad = "epsilon";
-  else if (!(o->weight_decay >= 0.0f && o->weight_decay < 10.0f)) bad = "weight_decay";
-  else if (!(o->clip >= 0.0f && icl__finite(&o->clip, 1))) bad = "clip";
-  else if (!(o->init_sd > 0.0f && o->init_sd < 10.0f)) bad = "init_sd";
-  else if (o->dims_start < 1 || o->dims_start > o->model.n_dims || o->dims_every < 1)
-    bad = "dims_start";
-  else if (o->pairs_start < 1 || o->pairs_start > o->pairs || o->pairs_every < 1
-           || o->pairs_add < 1)
-    bad = "pairs_start";
-  else if (o->threads < 1 || o->threads > ICL_MAX_THREADS) bad = "threads";
-  else if (o->max_bad < 1) bad = "max_bad";
-  else if (o->world < 1 || o->rank < 0 || o->rank >= o->world || o->world > o->batch)
-    bad = "rank or world";
-  else if (o->world > 1 && !o->reduce) bad = "reduce";
-  else if (!(o->sampling.x_scale >= 0.0f && icl__finite(&o->sampling.x_scale, 1))) bad = "x_scale";
-  else if (!(o->sampling.y_scale >= 0.0f && icl__finite(&o->sampling.y_scale, 1))) bad = "y_scale";
-  if (bad) return icl__fail(r, ICL_ERR_CONFIG, 0, "out of range:", bad);
+  size_t i;
+  if (!o->dims_start != !o->dims_every)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "dims_start and dims_every go together", NULL);
+  if (!o->pairs_start != !o->pairs_every)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "pairs_start and pairs_every go together", NULL);
+  if (o->model.n_dims > 0)                   /* else icl_config_check has a better word for it */
+    for (i = 0; i < ICL__N_FIELDS; i++) {
+      icl_error err = icl__check_field(o, &icl__fields[i], r);
+      if (err) return err;
+    }
+  if (o->rank >= o->world || o->world > o->batch)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "rank must be below world, and world at most batch",
+                     NULL);
+  if (o->world > 1 && !o->reduce)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "reduce is needed where world is above 1", NULL);
   if (o->model.position_embedding_type == ICL_POSITION_LEARNED
       && o->model.n_positions < 2 * o->pairs - 1)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "fewer positions than tokens:", "n_positions");
@@ -5152,15 +5341,22 @@ icl_error icl_trainer_new(icl_trainer **out, const icl_train_options *o, icl_rep
 {
   icl_trainer *t;
   icl_error err;
-  if (!out || !o || !o->task) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "options or task");
+  if (!out || !o || (!o->task && !o->own_prompts))
+    return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "options or task");
+  if (o->task && o->own_prompts)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "task and own_prompts contradict each other", NULL);
   t = (icl_trainer *)ICL_MALLOC(sizeof *t);
   if (!t) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for training", NULL);
   memset(t, 0, sizeof *t);
   t->o = *o;
   icl__default_options(&t->o);
   err = icl__check_options(&t->o, r);
-  if (!err) err = icl_task_parse(&t->task, o->task, o->model.n_dims, o->own, o->n_own, r);
-  if (!err) {
+#ifndef ICL_TRAIN_THREADS
+  t->o.threads = 1;
+#endif
+  if (!err && o->task)
+    err = icl_task_parse(&t->task, o->task, o->model.n_dims, o->own, o->n_own, r);
+  if (!err && o->task) {
     if (icl_task_print(&t->task, t->text, sizeof t->text) >= sizeof t->text)
       err = icl__fail(r, ICL_ERR_LIMIT, 0, "the task's text is too long", NULL);
     t->o.task = t->text;
@@ -5429,23 +5625,51 @@ static void icl__muon_piece(void *arg, size_t i, int thread)
                                        p.rows * p.cols, &u->k);
 }
 
-static double icl__grad_norm(const icl_trainer *t)
+/* |x| of x[t->n].  Infinity where a sum of 1024 squares overflows a float, from 1.8e19 on. */
+static double icl__norm(const icl_trainer *t, const float *x)
 {
   double sum = 0;
   size_t at, n;
   for (at = 0; at < t->n; at += n) {
     n = icl__min(1024, t->n - at);
-    sum += (double)t->model.ops->dot(t->grad + at, t->grad + at, n);
+    sum += (double)t->model.ops->dot(x + at, x + at, n);
   }
   return sqrt(sum);
 }
 
+/* 1 if an update of Adam's leaves every weight and moment finite, as computed for each. */
+static int icl__adam_fits(const icl_trainer *t, const icl__adam *k)
+{
+  size_t i;
+  for (i = 0; i < t->n; i++) {
+    float g = t->grad[i] * k->grad_scale, x[3];
+    x[0] = k->beta1 * t->m[i] + (1 - k->beta1) * g;
+    x[1] = k->beta2 * t->v[i] + (1 - k->beta2) * g * g;
+    x[2] = k->decay * t->params[i] - k->rate * x[0] / (k->root_v * sqrtf(x[1]) + k->eps);
+    x[2] *= 1.001f;                                        /* the kernel may round otherwise */
+    if (!icl__finite(x, 3)) return 0;
+  }
+  return 1;
+}
+
+/* 1 if the update leaves every weight finite.  Norms bound what it can do, and are far from that
+ * limit in any ordinary run.  Beyond, Adam's update is looked at weight by weight; Muon's, whose
+ * products would overflow, is not made. */
+static int icl__update_fits(const icl_trainer *t, const icl__adam *k, double grad_norm)
+{
+  double p = icl__norm(t, t->params), m = icl__norm(t, t->m);
+  double step = (double)k->rate * (m > grad_norm ? m : grad_norm) / (double)k->eps;
+  if (p * fabs((double)k->decay) + step < 1e38 && m + grad_norm < 1e18) return 1;
+  return t->o.optimizer == ICL_ADAM && icl__adam_fits(t, k);
+}
+
 /* Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), as PyTorch counts
- * it: p -= lr wd p;  p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps). */
-static void icl__apply(icl_trainer *t, double norm, float lr)
+ * it: p -= lr wd p;  p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps).
+ * 0, with nothing changed, if a weight would not be finite. */
+static int icl__apply(icl_trainer *t, double norm, float lr)
 {
   icl__update u;
-  double k = (double)++t->updates, c1, c2;
+  double k = (double)t->updates + 1, c1, c2;
   c1 = 1 - pow((double)t->o.beta1, k);
   c2 = 1 - pow((double)t->o.beta2, k);
   u.t = t;
@@ -5459,11 +5683,28 @@ static void icl__apply(icl_trainer *t, double norm, float lr)
   u.k.grad_scale = 1.0f;
   if (t->o.clip > 0.0f && norm > (double)t->o.clip)
     u.k.grad_scale = (float)((double)t->o.clip / (norm + 1e-6));
+  if (!icl__update_fits(t, &u.k, norm)) return 0;
+  t->updates++;
   if (t->o.optimizer == ICL_MUON)
     icl__pool_run(&t->work.pool, icl__piece_count(t), icl__muon_piece, &u);
   else
     icl__pool_run(&t->work.pool, (t->n + ICL__ADAM_CHUNK - 1) / ICL__ADAM_CHUNK, icl__adam_chunk,
                   &u);
+  return 1;
+}
+
+int icl_trainer_next(const icl_trainer *t, icl_train_info *info)
+{
+  if (!t) return 0;
+  if (info) {
+    memset(info, 0, sizeof *info);
+    info->step = t->step;
+    info->lr = icl__lr_now(t);
+    info->dims = icl__dims_now(t);
+    info->pairs = icl__pairs_now(t);
+    info->skipped = t->skipped;
+  }
+  return (int)icl__local_batch(&t->o);
 }
 
 icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
@@ -5473,7 +5714,7 @@ icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
   int ok;
   if (!t) return ICL_ERR_ARG;
   if (t->o.reduce && t->o.reduce(t->o.user, t->grad, t->n + 1)) return ICL_ERR_IO;
-  norm = icl__grad_norm(t);
+  norm = icl__norm(t, t->grad);
   loss = t->grad[t->n];
   lr = icl__lr_now(t);
   ok = icl__finite(&loss, 1) && norm <= 1e30;              /* false for NaN too */
@@ -5484,8 +5725,8 @@ icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
     info->dims = icl__dims_now(t);
     info->pairs = icl__pairs_now(t);
   }
-  if (ok) icl__apply(t, norm, lr);
-  else t->skipped++;
+  ok = ok && icl__apply(t, norm, lr);
+  t->skipped += !ok;
   t->bad = ok ? 0 : t->bad + 1;
   t->step++;
   if (info) { info->step = t->step; info->skipped = t->skipped; }
@@ -5494,7 +5735,7 @@ icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
 
 icl_error icl_train_step(icl_trainer *t, icl_train_info *info)
 {
-  if (!t) return ICL_ERR_ARG;
+  if (!t || !t->o.task) return ICL_ERR_ARG;
   icl__gradient(t);
   return icl_train_update(t, info);
 }
@@ -5504,7 +5745,7 @@ icl_error icl_train_step(icl_trainer *t, icl_train_info *info)
  * A file is replaced whole: a temporary one beside it is written, flushed to the disk and renamed
  * over it, and the folder is flushed.  A crash leaves the old file or the new one.
  * ------------------------------------------------------------------------------------------- */
-enum { ICL__MAX_PATH = 1068 };
+enum { ICL__MAX_PATH = 1068, ICL__TMP_DIGITS = 16 };     /* PATH.tmp.0123456789abcdef */
 
 typedef struct icl__out {
 #ifdef ICL__POSIX
@@ -5517,21 +5758,42 @@ typedef struct icl__out {
   icl_report *r;
 } icl__out;
 
-#ifdef ICL__POSIX
-static icl_error icl__write_all(icl__out *out, const void *data, size_t n)
+/* Reports "what 'path': why"; why may be NULL.  A path too long for the report keeps both its ends,
+ * so that the reason is always there. */
+static icl_error icl__fail_path(icl_report *r, icl_error code, const char *what, const char *path,
+                                const char *why)
 {
-  const char *p = (const char *)data;
-  out->digest = icl__digest(out->digest, data, n);
-  while (n) {
-    ssize_t k = write(out->fd, p, n < (1 << 20) ? n : (1 << 20));
-    if (k < 0 && errno == EINTR) continue;
-    if (k <= 0) return icl__fail_io(out->r, 0, "cannot write", out->path, strerror(errno));
-    p += k;
-    n -= (size_t)k;
+  const size_t size = sizeof r->text, n = strlen(path);
+  size_t fixed = strlen(what) + 4 + (why ? strlen(why) + 2 : 0), at, room, head;
+  if (!r) return code;
+  room = fixed + 16 < size ? size - fixed : 16;
+  head = n <= room ? n : (room - 3) / 3;
+  at = icl__append(r->text, size, 0, what, strlen(what));
+  at = icl__append(r->text, size, at, " '", 2);
+  at = icl__append(r->text, size, at, path, head);
+  if (n > room) {
+    at = icl__append(r->text, size, at, "...", 3);
+    at = icl__append(r->text, size, at, path + n - (room - 3 - head), room - 3 - head);
   }
-  return ICL_OK;
+  at = icl__append(r->text, size, at, "'", 1);
+  if (why) at = icl__append(r->text, size, at, ": ", 2);
+  if (why) icl__append(r->text, size, at, why, strlen(why));
+  r->code = code;
+  r->offset = 0;
+  return code;
 }
 
+/* A path of which a file can be made: not empty, not a folder's, not too long. */
+static icl_error icl__check_path(const char *path, icl_report *r)
+{
+  size_t n = strlen(path);
+  if (n > ICL__MAX_PATH) return icl__fail_path(r, ICL_ERR_LIMIT, "path too long:", path, NULL);
+  if (n && path[n - 1] != '/') return ICL_OK;
+  return icl__fail_path(r, ICL_ERR_IO, n ? "the name of a folder:" : "no name of a file:", path,
+                        NULL);
+}
+
+#ifdef ICL__POSIX
 /* A descriptor above the standard three, so that no message ends up in a checkpoint. */
 static int icl__above_standard(int fd)
 {
@@ -5540,6 +5802,61 @@ static int icl__above_standard(int fd)
   high = fcntl(fd, F_DUPFD, 3);
   close(fd);
   return high;
+}
+
+/* open, fsync and rename that a signal does not end. */
+static int icl__open(const char *path, int flags, mode_t mode)
+{
+  int fd;
+  do fd = open(path, flags, mode); while (fd < 0 && errno == EINTR);
+  return fd < 0 ? fd : icl__above_standard(fd);
+}
+
+static int icl__fsync(int fd)
+{
+  int bad;
+  do bad = fsync(fd); while (bad && errno == EINTR);
+  return bad;
+}
+
+static int icl__rename(const char *from, const char *to)
+{
+  int bad;
+  do bad = rename(from, to); while (bad && errno == EINTR);
+  return bad;
+}
+
+/* 64 bits that differ between processes, those with one number on two machines included. */
+static uint64_t icl__random_bits(void)
+{
+  struct { uint64_t drawn[2]; time_t now; clock_t used; pid_t pid; const void *here; } s;
+  int fd;
+  memset(&s, 0, sizeof s);
+  s.now = time(NULL);
+  s.used = clock();
+  s.pid = getpid();
+  s.here = &s;
+  fd = icl__open("/dev/urandom", O_RDONLY, 0);
+  if (fd >= 0) {
+    if (read(fd, s.drawn, sizeof s.drawn) < 0) s.drawn[0] = 0;
+    close(fd);
+  }
+  return icl__digest(0, &s, sizeof s);
+}
+
+static icl_error icl__write_all(icl__out *out, const void *data, size_t n)
+{
+  const char *p = (const char *)data;
+  out->digest = icl__digest(out->digest, data, n);
+  while (n) {
+    ssize_t k = write(out->fd, p, n < (1 << 20) ? n : (1 << 20));
+    if (k < 0 && errno == EINTR) continue;
+    if (k <= 0)
+      return icl__fail_path(out->r, ICL_ERR_IO, "cannot write", out->path, strerror(errno));
+    p += k;
+    n -= (size_t)k;
+  }
+  return ICL_OK;
 }
 
 /* Replaces path[ICL__MAX_PATH + 1] by what its symbolic links lead to.  0: too long, or in a
@@ -5561,70 +5878,120 @@ static int icl__follow_links(char *path)
   return 0;
 }
 
-/* Opens the temporary file beside what path leads to through links.  The new file gets the old
- * one's permissions; what is there and no regular file is left alone. */
-static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
+/* real[ICL__MAX_PATH + 1] = the file that path leads to. */
+static icl_error icl__real_path(char *real, const char *path, icl_report *r)
 {
-  struct stat old;
-  int there;
-  size_t n = strlen(path);
-  out->r = r;
-  out->digest = 0;
-  if (n > ICL__MAX_PATH) return icl__fail(r, ICL_ERR_LIMIT, 0, "path too long", NULL);
-  memcpy(out->path, path, n + 1);
-  if (!icl__follow_links(out->path)) return icl__fail(r, ICL_ERR_LIMIT, 0, "too many links:", path);
-  there = stat(out->path, &old) == 0;
-  if (there && !S_ISREG(old.st_mode))
-    return icl__fail(r, ICL_ERR_IO, 0, "not a regular file:", path);
-  n = strlen(out->path);
+  icl_error err = icl__check_path(path, r);
+  if (err) return err;
+  strcpy(real, path);
+  if (icl__follow_links(real)) return ICL_OK;
+  return icl__fail_path(r, ICL_ERR_LIMIT, "too many links:", path, NULL);
+}
+
+/* Creates out->tmp, a name that nobody has, beside out->path.  Returns its descriptor or -1. */
+static int icl__create_tmp(icl__out *out, mode_t mode)
+{
+  size_t n = strlen(out->path);
+  int tries, i, fd = -1;
   memcpy(out->tmp, out->path, n);
   memcpy(out->tmp + n, ".tmp.", 5);
-  n += 5;
-  out->tmp[n + icl__put_uint(out->tmp + n, (uint64_t)getpid())] = 0;
-  unlink(out->tmp);                                        /* left behind by a process that died */
-  out->fd = open(out->tmp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-  if (out->fd < 0) return icl__fail_io(r, 0, "cannot create", out->tmp, strerror(errno));
-  out->fd = icl__above_standard(out->fd);
-  if (out->fd < 0 || (there && fchmod(out->fd, old.st_mode & 07777))) {
-    icl__fail_io(r, 0, "cannot create", out->tmp, strerror(errno));
-    if (out->fd >= 0) close(out->fd);
-    unlink(out->tmp);
-    return ICL_ERR_IO;
+  out->tmp[n + 5 + ICL__TMP_DIGITS] = 0;
+  for (tries = 0; tries < 8 && fd < 0; tries++) {
+    uint64_t bits = icl__random_bits();
+    for (i = 0; i < ICL__TMP_DIGITS; i++, bits >>= 4)
+      out->tmp[n + 5 + (size_t)i] = "0123456789abcdef"[bits & 15];
+    fd = icl__open(out->tmp, O_WRONLY | O_CREAT | O_EXCL, mode);
+    if (fd < 0 && errno != EEXIST) break;
   }
+  return fd;
+}
+
+/* Opens the temporary file beside what path leads to through links.  The new file gets the old
+ * one's permissions, where the file system lets it; what is there and no regular file is left
+ * alone. */
+static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
+{
+  struct stat old, made;
+  icl_error err = icl__real_path(out->path, path, r);
+  int there;
+  if (err) return err;
+  out->r = r;
+  out->digest = 0;
+  there = stat(out->path, &old) == 0;
+  if (there && !S_ISREG(old.st_mode))
+    return icl__fail_path(r, ICL_ERR_IO, "not a regular file:", path, NULL);
+  out->fd = icl__create_tmp(out, there ? old.st_mode & 0777 : 0666);
+  if (out->fd < 0) {
+    int why = errno;
+    if (why != EEXIST) unlink(out->tmp);                   /* made, but no descriptor above 2 */
+    return icl__fail_path(r, ICL_ERR_IO, "cannot create", out->path, strerror(why));
+  }
+  if (there && !fstat(out->fd, &made) && (made.st_mode ^ old.st_mode) & 07777
+      && fchmod(out->fd, old.st_mode & 07777) && errno == EINTR)
+    fchmod(out->fd, old.st_mode & 07777);
   return ICL_OK;
 }
 
-/* Flushes the folder of path. */
+/* folder[ICL__MAX_PATH + 1] = the folder of path; returns where its name begins in path. */
+static size_t icl__folder_of(char *folder, const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+  memcpy(folder, n ? path : ".", n ? n : 1);
+  folder[n ? n : 1] = 0;
+  return n;
+}
+
+/* Flushes the folder of path.  A folder that cannot be flushed or read (network file systems, FUSE,
+ * folders without permission to list) is no failure: the file is whole and in its place. */
 static int icl__sync_folder(const char *path)
 {
   char folder[ICL__MAX_PATH + 1];
-  const char *slash = strrchr(path, '/');
-  size_t n = slash ? (size_t)(slash - path) + 1 : 0;
   int fd, ok;
-  if (n >= sizeof folder) return 0;
-  memcpy(folder, n ? path : ".", n ? n : 1);
-  folder[n ? n : 1] = 0;
-  fd = open(folder, O_RDONLY);
-  if (fd < 0) return 0;
-  ok = fsync(fd) == 0;
-  close(fd);
+  icl__folder_of(folder, path);
+  fd = icl__open(folder, O_RDONLY, 0);
+  ok = fd >= 0 && icl__fsync(fd) == 0;
+  ok = ok || errno == EINVAL || errno == ENOTSUP || errno == EOPNOTSUPP || errno == EACCES
+       || errno == EPERM || errno == ENOSYS;
+  if (fd >= 0) {
+    int why = errno;
+    close(fd);
+    errno = why;
+  }
   return ok;
 }
 
 /* Puts the file in its place if err is ICL_OK, and removes it otherwise. */
 static icl_error icl__close_out(icl__out *out, icl_error err)
 {
-  if (!err && fsync(out->fd))
-    err = icl__fail_io(out->r, 0, "cannot flush", out->path, strerror(errno));
-  if (close(out->fd) && !err)
-    err = icl__fail_io(out->r, 0, "cannot close", out->path, strerror(errno));
-  if (!err && rename(out->tmp, out->path))
-    err = icl__fail_io(out->r, 0, "cannot replace", out->path, strerror(errno));
+  if (!err && icl__fsync(out->fd))
+    err = icl__fail_path(out->r, ICL_ERR_IO, "cannot flush", out->path, strerror(errno));
+  if (close(out->fd) && !err && errno != EINTR)            /* flushed, and closed all the same */
+    err = icl__fail_path(out->r, ICL_ERR_IO, "cannot close", out->path, strerror(errno));
+  if (!err && icl__rename(out->tmp, out->path))
+    err = icl__fail_path(out->r, ICL_ERR_IO, "cannot replace", out->path, strerror(errno));
   if (err) { unlink(out->tmp); return err; }
   if (!icl__sync_folder(out->path))
-    return icl__fail_io(out->r, 0, "written, but its folder cannot be flushed:", out->path,
-                        strerror(errno));
+    return icl__fail_path(out->r, ICL_ERR_IO, "written, but its folder cannot be flushed:",
+                          out->path, strerror(errno));
   return ICL_OK;
+}
+
+/* Opens a regular file to read.  Nothing else: a pipe would wait for its writer. */
+static FILE *icl__open_in(const char *path)
+{
+  struct stat st;
+  int fd = icl__open(path, O_RDONLY | O_NONBLOCK, 0);
+  FILE *f = NULL;
+  if (fd < 0) return NULL;
+  if (fstat(fd, &st) || !S_ISREG(st.st_mode)) errno = EINVAL;
+  else f = fdopen(fd, "rb");
+  if (!f) {
+    int why = errno;
+    close(fd);
+    errno = why;
+  }
+  return f;
 }
 #else
 /* Plain stdio, where there is no POSIX: whole, but a crash between the two last calls leaves only
@@ -5632,36 +5999,197 @@ static icl_error icl__close_out(icl__out *out, icl_error err)
 static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
 {
   size_t n = strlen(path);
+  icl_error err = icl__check_path(path, r);
+  if (err) return err;
   out->r = r;
   out->digest = 0;
-  if (n > ICL__MAX_PATH) return icl__fail(r, ICL_ERR_LIMIT, 0, "path too long", NULL);
   memcpy(out->path, path, n + 1);
   memcpy(out->tmp, path, n);
   memcpy(out->tmp + n, ".tmp", 5);
   out->file = fopen(out->tmp, "wb");
-  return out->file ? ICL_OK : icl__fail_io(r, 0, "cannot create", out->tmp, strerror(errno));
+  if (out->file) return ICL_OK;
+  return icl__fail_path(r, ICL_ERR_IO, "cannot create", path, strerror(errno));
 }
 
 static icl_error icl__write_all(icl__out *out, const void *data, size_t n)
 {
   out->digest = icl__digest(out->digest, data, n);
   if (fwrite(data, 1, n, out->file) == n) return ICL_OK;
-  return icl__fail_io(out->r, 0, "cannot write", out->path, strerror(errno));
+  return icl__fail_path(out->r, ICL_ERR_IO, "cannot write", out->path, strerror(errno));
 }
 
 static icl_error icl__close_out(icl__out *out, icl_error err)
 {
   if (fclose(out->file) && !err)
-    err = icl__fail_io(out->r, 0, "cannot close", out->path, strerror(errno));
+    err = icl__fail_path(out->r, ICL_ERR_IO, "cannot close", out->path, strerror(errno));
   if (!err) {
     remove(out->path);
     if (rename(out->tmp, out->path))
-      return icl__fail_io(out->r, 0, "cannot replace", out->path, strerror(errno));
+      return icl__fail_path(out->r, ICL_ERR_IO, "cannot replace", out->path, strerror(errno));
   }
   if (err) remove(out->tmp);
   return err;
 }
+
+static FILE *icl__open_in(const char *path) { return fopen(path, "rb"); }
 #endif
+
+icl_error icl_replace_file(const char *path, const void *data, size_t size, icl_report *r)
+{
+  icl__out out;
+  icl_error err;
+  if (!path || (size && !data)) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", path ? "data" : "path");
+  if ((err = icl__open_out(&out, path, r))) return err;
+  err = icl__close_out(&out, icl__write_all(&out, data, size));
+  return err ? err : icl__ok(r);
+}
+
+icl_error icl_probe_file(const char *path, icl_report *r)
+{
+  icl__out out;
+  icl_error err;
+  if (!path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "path");
+  if ((err = icl__open_out(&out, path, r))) return err;
+  icl__close_out(&out, ICL_ERR_IO);                        /* which removes it */
+  return icl__ok(r);
+}
+
+/* ----- one run at a time ---------------------------------------------------------------------- */
+
+struct icl_lock {
+  int fd;
+  char path[ICL__MAX_PATH + 6];    /* the file that is locked: PATH.lock                      */
+};
+
+#ifdef ICL__POSIX
+/* 1: locked, or a file system that has no locks.  0: somebody else's. */
+static int icl__flock(int fd)
+{
+#ifdef LOCK_EX
+  int bad;
+  do bad = flock(fd, LOCK_EX | LOCK_NB); while (bad && errno == EINTR);
+  return !bad || errno != EWOULDBLOCK;
+#else
+  (void)fd;
+  return 1;
+#endif
+}
+
+/* Names the process whose text is in the lock file. */
+static icl_error icl__fail_locked(int fd, const char *path, icl_report *r)
+{
+  char what[72] = "in use by another process:", holder[41];
+  ssize_t n = read(fd, holder, sizeof holder - 1), i;
+  icl__line text = icl__line_on(what, sizeof what);
+  icl__line_put(&text, "in use by ");
+  for (i = 0; i < n && holder[i] != '\n'; i++) icl__line_char(&text, holder[i]);
+  if (i < 1) icl__line_put(&text, "another process");
+  icl__line_put(&text, ":");
+  return icl__fail_path(r, ICL_ERR_IO, what, path, NULL);
+}
+
+/* "process 1234 on host", for those who find it locked. */
+static void icl__sign_lock(int fd)
+{
+  char text[128], host[65];
+  icl__line line = icl__line_on(text, sizeof text);
+  if (gethostname(host, sizeof host)) host[0] = 0;
+  host[sizeof host - 1] = 0;
+  icl__line_put(&line, "process ");
+  icl__line_digits(&line, (unsigned long)getpid());
+  icl__line_put(&line, " on ");
+  icl__line_put(&line, host);
+  icl__line_put(&line, "\n");
+  if (ftruncate(fd, 0) || write(fd, text, line.len) < 0) return;      /* only a name is missing */
+}
+
+/* Opens and locks l->path.  A holder removes it in the end, so the file that was locked must be the
+ * one that is there now. */
+static icl_error icl__take_lock(icl_lock *l, const char *path, icl_report *r)
+{
+  struct stat mine, now;
+  int tries;
+  for (tries = 0; tries < 100; tries++) {
+    l->fd = icl__open(l->path, O_RDWR | O_CREAT | O_NONBLOCK | O_NOFOLLOW, 0666);
+    if (l->fd < 0) return icl__fail_path(r, ICL_ERR_IO, "cannot lock", path, strerror(errno));
+    if (fstat(l->fd, &mine) || !S_ISREG(mine.st_mode)) break;
+    if (!icl__flock(l->fd)) {
+      icl_error err = icl__fail_locked(l->fd, path, r);
+      close(l->fd);
+      return err;
+    }
+    if (!stat(l->path, &now) && now.st_ino == mine.st_ino && now.st_dev == mine.st_dev) {
+      icl__sign_lock(l->fd);
+      return ICL_OK;
+    }
+    close(l->fd);
+    l->fd = -1;
+  }
+  if (l->fd >= 0) close(l->fd);
+  return icl__fail_path(r, ICL_ERR_IO, "cannot lock", path, "not a lock file");
+}
+
+/* 1 if name is base[n] followed by .tmp. and the digits of a temporary file. */
+static int icl__is_tmp(const char *name, const char *base, size_t n)
+{
+  if (strncmp(name, base, n) || strncmp(name + n, ".tmp.", 5)) return 0;
+  name += n + 5;
+  return strlen(name) == ICL__TMP_DIGITS && strspn(name, "0123456789abcdef") == ICL__TMP_DIGITS;
+}
+
+/* Removes the temporary files that writers of path left when they were killed.  For the holder of
+ * the lock. */
+static void icl__sweep(const char *path)
+{
+  char real[ICL__MAX_PATH + 1], folder[ICL__MAX_PATH + 1], name[ICL__MAX_PATH + 33];
+  struct dirent *e;
+  size_t n, base;
+  DIR *d;
+  if (!path || icl__real_path(real, path, NULL)) return;
+  n = icl__folder_of(folder, real);
+  base = strlen(real + n);
+  if ((d = opendir(folder)) == NULL) return;
+  memcpy(name, real, n);
+  while ((e = readdir(d)) != NULL)
+    if (icl__is_tmp(e->d_name, real + n, base)) {
+      strcpy(name + n, e->d_name);
+      unlink(name);
+    }
+  closedir(d);
+}
+#else
+static void icl__sweep(const char *path) { (void)path; }
+#endif
+
+icl_error icl_lock_new(icl_lock **out, const char *path, icl_report *r)
+{
+  icl_lock *l;
+  icl_error err = ICL_OK;
+  if (!out || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", out ? "path" : "lock");
+  l = (icl_lock *)ICL_MALLOC(sizeof *l);
+  if (!l) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for a lock", NULL);
+#ifdef ICL__POSIX
+  err = icl__real_path(l->path, path, r);
+  if (!err) {
+    strcat(l->path, ".lock");
+    err = icl__take_lock(l, path, r);
+  }
+#endif
+  if (err) { ICL_FREE(l); return err; }
+  *out = l;
+  return icl__ok(r);
+}
+
+void icl_lock_delete(icl_lock *l)
+{
+#ifdef ICL__POSIX
+  if (l) {
+    unlink(l->path);
+    close(l->fd);
+  }
+#endif
+  ICL_FREE(l);
+}
 
 /* x[n] as little-endian bytes. */
 static icl_error icl__write_floats(icl__out *out, const float *x, size_t n)
@@ -5681,63 +6209,121 @@ static icl_error icl__write_floats(icl__out *out, const float *x, size_t n)
   return err;
 }
 
-/* "ICLTRN01", identity of the run, step, updates, skipped, bad, n; then weights, m, v, digest. */
-enum { ICL__STATE_HEAD = 56 };
-static const char icl__state_magic[] = "ICLTRN01";
+/* "ICLTRN02", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all that;
+ * then weights, m, v, digest of everything. */
+enum { ICL__STATE_HEAD = 56, ICL__RUN_TEXT = 6144 };
+static const char icl__state_magic[] = "ICLTRN02";
 
-static uint64_t icl__digest_int(uint64_t h, int64_t v)
+/* 1 if the field decides what training computes. */
+static int icl__decides(const icl_train_options *o, const icl__field *f)
 {
-  unsigned char b[8];
-  icl__put_le(b, (uint64_t)v, 8);
-  return icl__digest(h, b, 8);
+  switch (f->role) {
+    case ICL__OF_ALL: return 1;
+    case ICL__OF_AN_END: return o->schedule >= ICL_LR_COSINE;
+    case ICL__OF_MUON: return o->optimizer == ICL_MUON;
+    default: return 0;
+  }
 }
 
-static uint64_t icl__digest_float(uint64_t h, float v)
+/* The versions of the caller's classes that the task names. */
+static void icl__put_versions(icl__line *t, const icl_trainer *tr)
 {
-  uint32_t u;
-  memcpy(&u, &v, 4);
-  return icl__digest_int(h, (int64_t)u);
+  int i, k;
+  for (k = 0; k < tr->task.n_own; k++) {
+    for (i = 0; i < tr->task.n_nodes; i++) if (tr->task.node[i].kind == ICL__N_CLASSES + k) break;
+    if (i == tr->task.n_nodes || !tr->task.own[k].version) continue;
+    icl__line_put(t, tr->task.own[k].name);
+    icl__line_put(t, "'s_version ");
+    icl__line_long(t, (int64_t)tr->task.own[k].version);
+    icl__line_char(t, '\n');
+  }
 }
 
-/* Everything that decides what training computes: two runs with the same identity do the same. */
-static uint64_t icl__run_identity(const icl_trainer *t)
+/* Everything that decides what training computes, as lines "name value": two runs with the same
+ * text do the same.  Returns its length. */
+static size_t icl__run_text(const icl_trainer *t, char text[ICL__RUN_TEXT])
 {
   const icl_train_options *o = &t->o;
-  uint64_t h = icl__digest_config(&o->model);
-  h = icl__digest(h, t->text, strlen(t->text));
-  h = icl__digest_int(h, (int64_t)o->sampling.inputs);
-  h = icl__digest_int(h, o->sampling.order + 2 * o->sampling.standardize);
-  h = icl__digest_float(h, o->sampling.x_scale == 1.0f ? 0.0f : o->sampling.x_scale);
-  h = icl__digest_float(h, o->sampling.y_scale == 1.0f ? 0.0f : o->sampling.y_scale);
-  h = icl__digest_int(h, o->pairs);
-  h = icl__digest_int(h, o->batch);
-  h = icl__digest_int(h, o->schedule >= ICL_LR_COSINE ? o->steps : 0);   /* that depend on them */
-  h = icl__digest_int(h, (int64_t)o->schedule);
-  h = icl__digest_float(h, o->lr);
-  h = icl__digest_int(h, o->warmup);
-  h = icl__digest_float(h, o->lr_end);
-  if (o->optimizer == ICL_MUON) h = icl__digest_float(icl__digest_int(h, 1), o->momentum);
-  h = icl__digest_float(h, o->beta1);
-  h = icl__digest_float(h, o->beta2);
-  h = icl__digest_float(h, o->epsilon);
-  h = icl__digest_float(h, o->weight_decay);
-  h = icl__digest_float(h, o->clip);
-  h = icl__digest_float(h, o->init_sd);
-  h = icl__digest_int(h, o->dims_start);
-  h = icl__digest_int(h, o->dims_every);
-  h = icl__digest_int(h, o->pairs_start);
-  h = icl__digest_int(h, o->pairs_add);
-  h = icl__digest_int(h, o->pairs_every);
-  if (t->from) h = icl__digest_int(h, (int64_t)t->from);
-  h = icl__digest_int(h, (int64_t)o->seed);
-  h = icl__digest_int(h, o->rank);
-  return icl__digest_int(h, o->world);
+  icl__line l = icl__line_on(text, ICL__RUN_TEXT);
+  char digits[24];
+  size_t i;
+  for (i = 0; i < ICL__N_FIELDS; i++) {
+    if (!icl__decides(o, &icl__fields[i])) continue;
+    icl__line_put(&l, icl__fields[i].name);
+    icl__line_char(&l, ' ');
+    icl__line_value(&l, &icl__fields[i], icl__field_value(o, &icl__fields[i]));
+    icl__line_char(&l, '\n');
+  }
+  for (i = 0; i < (size_t)o->model.n_quantiles; i++) {
+    icl__line_put(&l, i ? "," : "quantiles ");
+    icl__line_number(&l, o->model.quantiles[i]);
+  }
+  icl__line_put(&l, i ? "\ntask " : "task ");
+  icl__line_put(&l, t->text);
+  icl__line_put(&l, "\nseed ");
+  digits[icl__put_uint(digits, o->seed)] = 0;
+  icl__line_put(&l, digits);
+  icl__line_put(&l, "\nfirst_weights ");
+  digits[icl__put_uint(digits, t->from)] = 0;
+  icl__line_put(&l, t->from ? digits : "drawn");
+  icl__line_char(&l, '\n');
+  icl__put_versions(&l, t);
+  return l.len;
 }
 
-static void icl__put_state_head(const icl_trainer *t, unsigned char head[ICL__STATE_HEAD])
+/* The value of a line of text whose name is name[n], *len long; NULL where there is none. */
+static const char *icl__run_value(const char *text, const char *name, size_t n, size_t *len)
+{
+  while (*text) {
+    *len = strcspn(text, "\n");
+    if (*len > n && text[n] == ' ' && !memcmp(text, name, n)) {
+      *len -= n + 1;
+      return text + n + 1;
+    }
+    text += *len + (text[*len] != 0);
+  }
+  return NULL;
+}
+
+/* Appends "name was .., is .." for each line of a that b has otherwise or, with only_new, not at
+ * all.  was: a is the old text. */
+static void icl__list_changes(icl__line *t, const char *a, const char *b, int was, int only_new)
+{
+  while (*a) {
+    size_t width = strcspn(a, "\n"), n = strcspn(a, " "), here, there;
+    const char *mine = icl__run_value(a, a, n, &here), *other = icl__run_value(b, a, n, &there);
+    const char *old = was ? mine : other, *now = was ? other : mine;
+    size_t old_n = was ? here : there, now_n = was ? there : here;
+    if (mine && (other ? !only_new && (here != there || memcmp(mine, other, here)) : 1)) {
+      if (t->len) icl__line_put(t, "; ");
+      for (; n; n--, width--) icl__line_char(t, *a++);
+      icl__line_put(t, " was ");
+      if (!old) icl__line_put(t, "not given");
+      for (; old && old_n; old_n--) icl__line_char(t, *old++);
+      icl__line_put(t, ", is ");
+      if (!now) icl__line_put(t, "not given");
+      for (; now && now_n; now_n--) icl__line_char(t, *now++);
+    }
+    a += width + (a[width] != 0);
+  }
+}
+
+/* Says in which options the run of the state and this one differ. */
+static icl_error icl__fail_other_run(const char *old, const char *now, icl_report *r)
+{
+  char what[sizeof r->text];
+  icl__line t = icl__line_on(what, sizeof what);
+  icl__list_changes(&t, old, now, 1, 0);
+  icl__list_changes(&t, now, old, 0, 1);
+  if (t.len >= sizeof what) strcpy(what + sizeof what - 4, "...");
+  return icl__fail(r, ICL_ERR_STATE, 0, what, NULL);
+}
+
+static void icl__put_state_head(const icl_trainer *t, unsigned char head[ICL__STATE_HEAD],
+                                size_t text_size)
 {
   memcpy(head, icl__state_magic, 8);
-  icl__put_le(head + 8, icl__run_identity(t), 8);
+  icl__put_le(head + 8, text_size, 8);
   icl__put_le(head + 16, (uint64_t)t->step, 8);
   icl__put_le(head + 24, (uint64_t)t->updates, 8);
   icl__put_le(head + 32, (uint64_t)t->skipped, 8);
@@ -5748,14 +6334,22 @@ static void icl__put_state_head(const icl_trainer *t, unsigned char head[ICL__ST
 icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r)
 {
   unsigned char head[ICL__STATE_HEAD], digest[8];
+  char text[ICL__RUN_TEXT];
   icl__out out;
   icl_error err;
+  size_t n;
   if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
   if (!icl__finite(t->params, t->n) || !icl__finite(t->m, t->n) || !icl__finite(t->v, t->n))
     return icl__fail(r, ICL_ERR_NONFINITE, 0, "NaN or infinity in the weights; not saved", NULL);
+  n = icl__run_text(t, text);
+  if (n >= sizeof text)
+    return icl__fail(r, ICL_ERR_LIMIT, 0, "the options' text is too long", NULL);
   if ((err = icl__open_out(&out, path, r))) return err;
-  icl__put_state_head(t, head);
+  icl__put_state_head(t, head, n);
   err = icl__write_all(&out, head, sizeof head);
+  if (!err) err = icl__write_all(&out, text, n);
+  icl__put_le(digest, out.digest, 8);
+  if (!err) err = icl__write_all(&out, digest, 8);
   if (!err) err = icl__write_floats(&out, t->params, t->n);
   if (!err) err = icl__write_floats(&out, t->m, t->n);
   if (!err) err = icl__write_floats(&out, t->v, t->n);
@@ -5779,17 +6373,37 @@ static int icl__read_floats(FILE *f, float *x, size_t n, uint64_t *digest)
   return icl__finite(x, n);
 }
 
+/* Head and text of a state file, which must be this run's. */
+static icl_error icl__read_state_head(const icl_trainer *t, FILE *f, unsigned char *head,
+                                      uint64_t *digest, icl_report *r)
+{
+  char now[ICL__RUN_TEXT], old[ICL__RUN_TEXT];
+  unsigned char tail[8];
+  size_t n;
+  if (fread(head, 1, ICL__STATE_HEAD, f) != ICL__STATE_HEAD || memcmp(head, "ICLTRN", 6))
+    return icl__fail(r, ICL_ERR_FORMAT, 0, "not a training state", NULL);
+  if (memcmp(head, icl__state_magic, 8))
+    return icl__fail(r, ICL_ERR_FORMAT, 0, "a training state of another version of icl", NULL);
+  n = icl__get64(head + 8) < sizeof old ? (size_t)icl__get64(head + 8) : sizeof old;
+  if (n == sizeof old || fread(old, 1, n, f) != n || fread(tail, 1, 8, f) != 8
+      || icl__get64(tail) != (*digest = icl__digest(icl__digest(0, head, ICL__STATE_HEAD), old, n)))
+    return icl__fail(r, ICL_ERR_DIGEST, ICL__STATE_HEAD, "the training state is damaged", NULL);
+  *digest = icl__digest(*digest, tail, 8);
+  old[n] = 0;
+  icl__run_text(t, now);
+  if (strcmp(old, now)) return icl__fail_other_run(old, now, r);
+  if (icl__get64(head + 48) == t->n) return ICL_OK;
+  return icl__fail(r, ICL_ERR_FORMAT, 48, "the training state contradicts itself", NULL);
+}
+
 /* The whole state file into fresh memory[3 n]. */
 static icl_error icl__read_state(const icl_trainer *t, FILE *f, unsigned char *head, float *x,
                                  icl_report *r)
 {
   unsigned char tail[8];
   uint64_t digest;
-  if (fread(head, 1, ICL__STATE_HEAD, f) != ICL__STATE_HEAD || memcmp(head, icl__state_magic, 8))
-    return icl__fail(r, ICL_ERR_FORMAT, 0, "not a training state", NULL);
-  if (icl__get64(head + 8) != icl__run_identity(t) || icl__get64(head + 48) != t->n)
-    return icl__fail(r, ICL_ERR_STATE, 8, "saved by a run with other options", NULL);
-  digest = icl__digest(0, head, ICL__STATE_HEAD);
+  icl_error err = icl__read_state_head(t, f, head, &digest, r);
+  if (err) return err;
   if (!icl__read_floats(f, x, t->n, &digest) || !icl__read_floats(f, x + t->n, t->n, &digest)
       || !icl__read_floats(f, x + 2 * t->n, t->n, &digest) || fread(tail, 1, 8, f) != 8
       || icl__get64(tail) != digest || getc(f) != EOF)
@@ -5815,8 +6429,10 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
   FILE *f;
   icl_error err;
   if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
-  f = fopen(path, "rb");
-  if (!f) return icl__fail_io(r, 0, "cannot open", path, strerror(errno));
+  f = icl__open_in(path);
+  if (!f)
+    return icl__fail_path(r, ICL_ERR_IO, "cannot open", path,
+                          errno == EINVAL ? "not a regular file" : strerror(errno));
   x = (float *)ICL_MALLOC(3 * t->n * sizeof(float));
   err = x ? icl__read_state(t, f, head, x, r) : icl__fail(r, ICL_ERR_MEMORY, 0,
                                                           "no memory to resume", NULL);
@@ -5968,6 +6584,10 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
   if (!icl__finite(t->params, t->n))
     return icl__fail(r, ICL_ERR_NONFINITE, 0, "NaN or infinity in the weights; not saved", NULL);
   memset(&md, 0, sizeof md);
+  if (!t->o.task) {
+    err = icl__write_model(t, path, &md, r);
+    return err ? err : icl__ok(r);
+  }
   P = (size_t)t->o.pairs;
   figures = (float *)ICL_MALLOC((N * P + P) * sizeof(float));
   text = (char *)ICL_MALLOC(P * 24 + 1);
@@ -6005,30 +6625,75 @@ static int icl__exists(const char *path)
 #endif
 }
 
-icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last, icl_report *r)
+/* A save on the way.  One that fails is not the end: the next one tries again. */
+static void icl__save_on_the_way(icl_trainer *t, const icl_run *run)
 {
-  int64_t every;
-  icl_train_info info;
-  icl_error err = ICL_OK;
-  int stop = 0;
-  if (!t || !run) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "run" : "t");
-  memset(&info, 0, sizeof info);
-  every = run->save_every > 0 ? run->save_every : 1000;
+  icl_report why;
+  if (icl_train_save(t, run->state_path, &why) && run->save_failed)
+    run->save_failed(run->user, &why);
+}
+
+/* Steps until the last one, or one after which to stop; NONFINITE after too many that were
+ * skipped. */
+static icl_error icl__run_steps(icl_trainer *t, const icl_run *run, icl_train_info *info)
+{
+  int64_t every = run->save_every > 0 ? run->save_every : 1000;
+  while (t->step < t->o.steps) {
+    icl_error err = icl_train_step(t, info);
+    if (err) return err;
+    if ((run->progress && run->progress(run->user, info)) || (run->stop && *run->stop)) break;
+    if (run->state_path && t->step % every == 0 && t->step < t->o.steps)
+      icl__save_on_the_way(t, run);
+  }
+  return ICL_OK;
+}
+
+/* The files of a run that has ended; the report is the first failure's. */
+static icl_error icl__run_end(icl_trainer *t, const icl_run *run, int64_t began, icl_report *r)
+{
+  icl_report more;
+  icl_error err = ICL_OK, last = ICL_OK;
+  if (run->state_path && t->step > began) err = icl_train_save(t, run->state_path, r);
+  if (run->model_path) last = icl_train_export(t, run->model_path, err ? &more : r);
+  return err ? err : last ? last : icl__ok(r);
+}
+
+/* A run whose state file is this process's own. */
+static icl_error icl__run_alone(icl_trainer *t, const icl_run *run, icl_train_info *info,
+                                icl_report *r)
+{
+  icl_error err, saved;
+  int64_t began;
+  icl__sweep(run->state_path);
+  icl__sweep(run->model_path);
   if (run->resume && run->state_path && icl__exists(run->state_path))
     if ((err = icl_train_resume(t, run->state_path, r))) return err;
+  if (run->model_path && (err = icl_probe_file(run->model_path, r))) return err;
+  began = info->step = t->step;
+  err = icl__run_steps(t, run, info);
+  if (err && err != ICL_ERR_NONFINITE)
+    return icl__fail(r, err, 0, "the sum over processes failed", NULL);
+  saved = icl__run_end(t, run, began, r);
+  if (!err) return saved;
+  return icl__fail(r, err, 0, saved ? "not finite too many times in a row; stopped, not saved" :
+                   "not finite too many times in a row; stopped, the last good weights kept", NULL);
+}
+
+icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last, icl_report *r)
+{
+  icl_lock *lock = NULL;
+  icl_train_info info;
+  icl_error err = ICL_OK;
+  if (!t || !run) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "run" : "t");
+  if (!t->o.task)
+    return icl__fail(r, ICL_ERR_ARG, 0, "there is no task to draw prompts from", NULL);
+  memset(&info, 0, sizeof info);
   info.step = t->step;
+  if (run->state_path && !run->lock) err = icl_lock_new(&lock, run->state_path, r);
+  if (!err) err = icl__run_alone(t, run, &info, r);
+  icl_lock_delete(lock);
   if (last) *last = info;
-  while (!stop && t->step < t->o.steps) {
-    err = icl_train_step(t, &info);
-    if (last) *last = info;
-    if (err)
-      return icl__fail(r, err, 0, err == ICL_ERR_IO ? "the sum over processes failed"
-                       : "loss or gradient not finite too often; stopped, not saved", NULL);
-    stop = (run->progress && run->progress(run->user, &info)) || (run->stop && *run->stop);
-    if (run->state_path && (t->step % every == 0 || stop || t->step == t->o.steps))
-      if ((err = icl_train_save(t, run->state_path, r))) return err;
-  }
-  return run->model_path ? icl_train_export(t, run->model_path, r) : icl__ok(r);
+  return err;
 }
 
 /* ---------------------------------------------------------------------------------------------

@@ -426,12 +426,12 @@ if have_models; then
     ok "repro: $f" figure_is_whole $f
   done
   cp "$t/paper/fig3.csv" "$t/fig3.csv"
-  run repro fig3 --dir "$t/paper" --no-train --prompts 16 --threads 1
+  run repro fig3 --dir "$t/paper" --no-train --prompts 16 --threads 1 --force
   ok "repro: the same for any number of threads" same "$t/paper/fig3.csv" "$t/fig3.csv"
   rm "$t/paper/models"
   mkdir "$t/paper/models"
   cp "$models/dense.safetensors" "$t/paper/models/mix-tiny.safetensors"
-  refuses "repro: a model of another recipe" "another recipe" repro fig8 --dir "$t/paper" --no-train
+  refuses "repro: a model of another recipe" "another recipe" repro fig8 --dir "$t/paper" --no-train --force
 else
   skip "repro: the figures; examples/paper/models is not complete"
 fi
@@ -572,6 +572,145 @@ for signal in KILL INT TERM; do
 done
 leftovers() { ls "$t" | grep -q '^[mIT].*tmp'; }
 ok "train: orderly ends leave no temporary files" eval '! leftovers'
+
+# ----- files that are written ---------------------------------------------------------------------
+
+# All commands write alike: not over what is there, unless --force, and never over what they read.
+cp "$t/m" "$t/copy"
+printf 'precious\n' >"$t/precious"
+for write in "embed $t/m -o" "quantize $t/m --dtype i8 -o" "$small --steps 2 -o" \
+  "eval $t/m --prompts 2 --pairs 2 --plot"; do
+  ending= ; case $write in *plot) ending=.svg ;; esac
+  cp "$t/precious" "$t/there$ending"
+  refuses "overwriting: $write" 'is there already: .*--force' $write "$t/there$ending"
+  ok "overwriting: nothing happened: $write" same "$t/there$ending" "$t/precious"
+  chmod 600 "$t/there$ending"
+  ln -sf "there$ending" "$t/link$ending"
+  run $write "$t/link$ending" --force
+  ok "overwriting: --force: $write" exits 0
+  ok "overwriting: through a link: $write" test -L "$t/link$ending"
+  ok "overwriting: something new: $write" eval '! same "$t/there$ending" "$t/precious"'
+  ok "overwriting: permissions: $write" sh -c "ls -l '$t/there$ending' | grep -q '^-rw-------'"
+  rm -f "$t"/there* "$t"/link*
+  if mkfifo "$t/pipe$ending" 2>/dev/null; then
+    run $write "$t/pipe$ending" --force
+    ok "a pipe is no output: exit 1: $write" exits 1
+    ok "a pipe is no output: it stays: $write" test -p "$t/pipe$ending"
+    rm -f "$t/pipe$ending" "$t"/pipe*
+  fi
+done
+misused "embed onto its input" embed "$t/copy" -o "$t/copy" --force
+misused "quantize onto its input" quantize "$t/copy" --dtype i8 -o "$t/copy" --force
+ln "$t/copy" "$t/hard"
+misused "quantize onto its input, by another name" quantize "$t/copy" --dtype i8 -o "$t/hard" --force
+for how in --force --resume; do
+  misused "train onto what it starts from $how" train --from "$t/copy" --task dense --pairs 6 --steps 2 \
+    -o "$t/copy" $how
+done
+ok "the input is as it was" same "$t/copy" "$t/m"
+ok "no state was begun" test ! -e "$t/copy.state"
+mkdir "$t/sub"
+for o in "$t/sub" "$t/sub/" "$t/none/q"; do
+  for how in '' --force; do
+    run $small --steps 2 -o "$o" $how
+    ok "train -o '$o' $how: exit 1" exits 1
+    ok "train -o '$o' $how: before training" eval '! says err step'
+  done
+done
+misused "train -o ''" $small --steps 2 -o ''
+ok "no files beside bad names" sh -c "! ls -a '$t' '$t/sub' | grep -e '^\\.[a-z]' -e '^sub\\.'"
+[ ! -c /dev/null ] || { run $small --steps 2 -o /dev/null --force; ok "train -o /dev/null" exits 1; }
+ok "/dev/null is what it was" test -c /dev/null
+
+# A symbolic link of the old temporary name is followed by nobody.
+printf 'precious\n' >"$t/victim"
+ln -s victim "$t/small.tmp"
+run quantize "$t/m" --dtype i8 -o "$t/small"
+ok "quantize: exit 0" exits 0
+ok "quantize: a link beside it is left alone" same "$t/victim" "$t/precious"
+
+# Names in C
+name_is() { run embed "$1"; ok "embed: $1: $2" says out "^static const size_t $2_size = "; }
+mkdir "$t/names"
+for f in '2 models-v1.0.safetensors' '__x__.safetensors' 'a--b.safetensors' 'mödel.safetensors' '.hidden' '-.st'; do
+  cp "$t/m" "$t/names/$f"
+done
+name_is "$t/names/2 models-v1.0.safetensors" model_2_models_v1_0_model
+name_is "$t/names/__x__.safetensors" x_model
+name_is "$t/names/a--b.safetensors" a_b_model
+name_is "$t/names/mödel.safetensors" m_del_model
+name_is "$t/names/.hidden" hidden_model
+name_is "$t/names/-.st" model
+for bad in '' 9x 'a b' x-y while class __x _X a__b ü 'a;b'; do
+  misused "embed --name '$bad'" embed "$t/m" --name "$bad"
+done
+run embed "$t/m" --name good_1 -o "$t/good.h"
+ok "embed --name" exits 0
+if cc=$(command -v cc); then
+  printf '#include "good.h"\n#include "good.h"\nunsigned f(void) { return good_1[0] + (unsigned)good_1_size; }\n' >"$t/good.c"
+  ok "embed: included twice" $cc -Wall -Werror -c "$t/good.c" -o "$t/good.o"
+else
+  skip "embed: no cc"
+fi
+
+# ----- what a state says ----------------------------------------------------------------------------
+
+run $small --steps 60 -o "$t/say"
+refuses_state() {   # refuses_state TEXT OPTIONS...
+  text=$1
+  shift
+  run $small --steps 60 -o "$t/say" --resume "$@"
+  ok "--resume $*: exit 1" exits 1
+  ok "--resume $*: says $text" says err "say.state: $text\$"
+}
+refuses_state 'lr was 0.0001, is 0.002' --lr 0.002
+refuses_state 'batch was 8, is 9; beta1 was 0.9, is 0' --batch 9 --beta1 0
+refuses_state 'task was dense, is sine(norm=0)' --task sine
+run $small --steps 60 -o "$t/say" --resume
+ok "--resume of a run that is done: exit 0" exits 0
+ok "--resume of a run that is done: nothing was trained" says err 'all 60 steps were done before: nothing was trained'
+
+# ----- numbers, names and limits ---------------------------------------------------------------------
+
+for n in 60 6e1 0.06k 60.0 0.6e2; do
+  run $small --steps $n -o "$t/n" --force
+  ok "--steps $n" same "$t/n" "$t/say"
+done
+for n in 6.5 1e99 -3 60K k 6ek 0x3c ' 60' 1e-3 nan; do misused "--steps '$n'" $small --steps "$n" -o "$t/n9"; done
+misused "--seed 1e3: digits only" $small --steps 1 --seed 1e3 -o "$t/n9"
+for o in '--lr 11:lr must be above 0 and below 10, not 11' '--lr 10:lr must be above 0 and below 10, not 10' \
+  '--lr 0:lr must be above 0' '--epsilon 1:epsilon must be' '--init-sd 10:init_sd must be' '--beta1 1:beta1 must be' \
+  '--batch 0:batch must be from 1 to' '--threads 0:threads must be from 1 to' '--clip -1:clip must be'; do
+  misused "${o%%:*}" $small --steps 2 -o "$t/n9" ${o%%:*}
+  ok "${o%%:*}: says the range" says err "${o#*:}"
+done
+run $small --steps 2 -o "$t/n9" --optimizer muon --momentum 0 --beta1 0 --beta2 0
+ok "zeros that are meant" exits 0
+misused "mistyped command" trian
+ok "mistyped command: a hint" says err 'perhaps train '
+misused "mistyped option" eval "$t/m" --promts 3
+ok "mistyped option: a hint" says err 'perhaps --prompts '
+misused "mistyped option with a value" $small --stpes=3 -o "$t/n10"
+ok "mistyped option with a value: a hint" says err 'perhaps --steps '
+misused "nothing like an option" eval "$t/m" --zzzzzzzz
+ok "nothing like an option: no hint" eval '! says err perhaps'
+for command in '' info train embed; do
+  run $command --help
+  cp "$t/out" "$t/help"
+  run $command -h
+  ok "-h of '$command'" same "$t/out" "$t/help"
+  run help $command
+  ok "help $command" eval 'exits 0 && same "$t/out" "$t/help"'
+done
+misused "help of nothing" help bogus
+misused "help of two" help info train
+if command -v taskset >/dev/null && taskset -c 0 true 2>/dev/null; then
+  taskset -c 0 "$icl" $small --steps 1 -o "$t/one" 2>"$t/err"
+  ok "threads: as many as the affinity leaves" says err ', 1 thread$'
+else
+  skip "taskset"
+fi
+refuses "message: a path is said once" "^icl: $t/none: cannot open: No such file or directory\$" info "$t/none"
 
 # ----- bench --------------------------------------------------------------------------------------
 

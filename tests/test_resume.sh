@@ -111,6 +111,9 @@ interrupt() {
 interrupt interrupted INT 1
 interrupt terminated TERM 1
 interrupt twice INT 2
+interrupt hangup HUP 1
+interrupt user1 USR1 1
+interrupt user2 USR2 1
 
 # ----- kill -9 at every system call of a save ----------------------------------------------------
 
@@ -155,17 +158,105 @@ else
   skip "kills at every system call: strace is missing or may not trace"
 fi
 
+# ----- faults that are no end ----------------------------------------------------------------------
+
+# faulty NAME OUT INJECT...: the run of 40 steps, saved every 5, under strace's faults, ends with the
+# same bytes
+faulty() {
+  name=$1 out=$2
+  shift 2
+  icl_alone=$icl inject=$*
+  icl=faulty_icl
+  train 40 "$out" --threads 1
+  status=$?
+  icl=$icl_alone
+  ok "$name: exit 0" [ $status = 0 ]
+  ok "$name: the same bytes" same "$out" short.safetensors
+}
+faulty_icl() { strace -qq -f -o strace.log $inject "$icl_alone" "$@"; }
+
+if strace -qq -o /dev/null -e trace=none true 2>/dev/null; then
+  faulty "folders cannot be flushed" nofolder.safetensors -e trace=fsync -e inject=fsync:error=EINVAL:when=2+2
+  faulty "permissions cannot be set" nochmod.safetensors -e trace=fchmod -e inject=fchmod:error=EPERM
+  faulty "the disk is full for a while" full.safetensors -e trace=fsync -e inject=fsync:error=ENOSPC:when=5..7
+  ok "the disk is full for a while: said" grep -q 'No space left on device; training goes on' err
+  faulty "signals in system calls" again.safetensors -e trace=fsync,rename \
+    -e inject=fsync:error=EINTR:when=3 -e inject=rename:error=EINTR:when=4
+  rm -f nofolder.* nochmod.* full.* again.*
+else
+  skip "faults that are no end: strace is missing or may not trace"
+fi
+
+# A limit on the size of files is an error, not the end of the process; and nothing stays.
+(ulimit -f 1; train 40 limited.safetensors --threads 1)
+status=$?
+ok "ulimit -f: exit 1" [ $status = 1 ]
+ok "ulimit -f: says why" grep -q 'File too large' err
+ok "ulimit -f: leaves nothing" sh -c '! ls | grep limited'
+
+# What a killed save left is removed by the next run.
+start 500 litter.safetensors --threads 1
+i=0
+while [ ! -f litter.safetensors.state ] && [ $i -lt 6000 ]; do sleep 0.01; i=$((i + 1)); done
+kill -KILL $pid 2>/dev/null
+wait $pid 2>/dev/null
+pid=
+for file in litter.safetensors litter.safetensors.state; do
+  echo half > $file.tmp.0123456789abcdef
+  echo mine > $file.tmp.mine
+done
+train 500 litter.safetensors --resume --threads 1
+ok "left-over temporary files go" [ ! -e litter.safetensors.tmp.0123456789abcdef ]
+ok "left-over temporary files go, of the state" [ ! -e litter.safetensors.state.tmp.0123456789abcdef ]
+ok "other files stay" cmp -s litter.safetensors.tmp.mine litter.safetensors.state.tmp.mine
+ok "left-over temporary files: the same bytes" same litter.safetensors whole.safetensors
+rm -f litter.*
+
+# A pipe in place of the state.
+if mkfifo pipe.safetensors.state 2>/dev/null; then
+  train 40 pipe.safetensors --resume --threads 1 & pid=$!
+  i=0
+  while kill -0 $pid 2>/dev/null && [ $i -lt 1000 ]; do sleep 0.01; i=$((i + 1)); done
+  ok "a pipe as the state: no waiting" [ $i -lt 1000 ]
+  kill -KILL $pid 2>/dev/null
+  wait $pid 2>/dev/null
+  status=$?
+  pid=
+  ok "a pipe as the state: exit 1" [ $status = 1 ]
+  ok "a pipe as the state: said" grep -q 'not a regular file' err
+  rm -f pipe.*
+fi
+
+# --force puts the new state over the old one only when it is there.
+cp whole.safetensors.state forced.safetensors.state
+cp whole.safetensors forced.safetensors
+(ulimit -f 1; train 40 forced.safetensors --force --threads 1)
+ok "--force on a full disk keeps the old files" same forced.safetensors whole.safetensors
+rm -f forced.*
+
 # ----- two at once -------------------------------------------------------------------------------
 
-# Two processes that write the same files: neither sees half of what the other wrote.
-start 40 twins.safetensors --force --threads 1
-train 40 twins.safetensors --force --threads 2
-first=$?
+# Two processes on the same files: the second one says who has them, and touches nothing.
+start 500 twins.safetensors --force --threads 1
+i=0
+while [ ! -f twins.safetensors.state ] && [ $i -lt 6000 ]; do sleep 0.01; i=$((i + 1)); done
+kill -STOP $pid
+for how_again in --resume --force; do
+  cp twins.safetensors.state seen.state
+  train 500 twins.safetensors $how_again --threads 2
+  second=$?
+  ok "two at once: the second one is refused, $how_again" [ $second = 1 ]
+  ok "two at once: it names the first, $how_again" grep -q "in use by process $pid on " err
+  ok "two at once: the state is as it was, $how_again" cmp -s twins.safetensors.state seen.state
+done
+kill -CONT $pid
 wait $pid
-second=$?
+first=$?
 pid=
-ok "two at once: both end ($first, $second)" [ "$first$second" = 00 ]
-ok "two at once: the same bytes" same twins.safetensors short.safetensors
+ok "two at once: the first one ends" [ $first = 0 ]
+ok "two at once: the same bytes" same twins.safetensors whole.safetensors
+ok "two at once: no lock is left" [ ! -e twins.safetensors.state.lock ]
+rm -f seen.state
 
 # Nothing is left but what was asked for, wherever nobody was killed (a second signal kills).
 rm -f killed.* struck.* twice.*

@@ -34,6 +34,8 @@ static int test_fsync(int fd);
 static int test_close(int fd);
 static int test_rename(const char *from, const char *to);
 static int test_unlink(const char *path);
+static int test_fchmod(int fd, mode_t mode);
+#define fchmod test_fchmod
 #define open test_open
 #define write test_write
 #define fsync test_fsync
@@ -53,6 +55,7 @@ static int test_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)
 #include "../icl_train.h"
 #include "test.h"
 
+#undef fchmod
 #undef open
 #undef write
 #undef fsync
@@ -110,6 +113,8 @@ static int call_fails = -1, call_errno; /* this system call fails, in this way; 
 static size_t write_limit;              /* bytes that a write takes at most; 0: no limit          */
 static char calls[256];                 /* what was called: u, o, w, s (fsync), c, r              */
 static int n_calls;
+static char created[2000];              /* the last file that was made where there was none        */
+static int fchmod_error, fchmod_calls;  /* fchmod fails with it; 0: it works                       */
 
 static int call(char what)
 {
@@ -129,6 +134,7 @@ static int test_open(const char *path, int flags, ...)
     mode = va_arg(rest, int);
     va_end(rest);
   }
+  if (flags & O_EXCL) sprintf(created, "%.1900s", path);
   return call('o') ? -1 : open(path, flags, mode);
 }
 
@@ -153,6 +159,14 @@ static int test_rename(const char *from, const char *to)
 }
 
 static int test_unlink(const char *path) { return call('u') ? -1 : unlink(path); }
+
+static int test_fchmod(int fd, mode_t mode)
+{
+  fchmod_calls++;
+  if (!fchmod_error) return fchmod(fd, mode);
+  errno = fchmod_error;
+  return -1;
+}
 #endif
 
 #ifdef ICL_TRAIN_THREADS
@@ -196,6 +210,20 @@ static float *normals(size_t n, double sd)
   float *x = (float *)need(n * sizeof *x);
   fill(x, n, sd);
   return x;
+}
+
+static uint64_t digest_int(uint64_t h, int64_t v)
+{
+  unsigned char b[8];
+  icl__put_le(b, (uint64_t)v, 8);
+  return icl__digest(h, b, 8);
+}
+
+static uint64_t digest_float(uint64_t h, float v)
+{
+  uint32_t u;
+  memcpy(&u, &v, 4);
+  return digest_int(h, (int64_t)u);
 }
 
 static int same(const void *a, const void *b, size_t floats)
@@ -346,10 +374,10 @@ static uint64_t state_of(const icl_trainer *t)
   uint64_t h = icl__digest(1, t->params, t->n * sizeof(float));
   h = icl__digest(h, t->m, t->n * sizeof(float));
   h = icl__digest(h, t->v, t->n * sizeof(float));
-  h = icl__digest_int(h, t->step);
-  h = icl__digest_int(h, t->updates);
-  h = icl__digest_int(h, t->skipped);
-  return icl__digest_int(h, t->bad);
+  h = digest_int(h, t->step);
+  h = digest_int(h, t->updates);
+  h = digest_int(h, t->skipped);
+  return digest_int(h, t->bad);
 }
 
 /* ----- the model in double precision ---------------------------------------------------------- */
@@ -984,9 +1012,9 @@ static uint64_t train_bits(icl_train_options o, int steps, int threads, size_t g
   for (h = 0, s = 0; s < steps; s++) {
     icl_train_info info;
     CHECK_EQ(icl_train_step(t, &info), ICL_OK);
-    h = icl__digest_float(icl__digest_float(h, info.loss), info.grad_norm);
+    h = digest_float(digest_float(h, info.loss), info.grad_norm);
   }
-  h = icl__digest_int(h, (int64_t)state_of(t));
+  h = digest_int(h, (int64_t)state_of(t));
   icl_trainer_delete(t);
   return h;
 }
@@ -1161,7 +1189,7 @@ static const char *change_run(icl_train_options *o, int i)
     case 9:  o->model.layer_norm_epsilon = 1e-6f; return "layer_norm_epsilon";
     case 10: o->task = "0.5*noisy(dense, sd=0.2) + tree(depth=2)"; return "task's argument";
     case 11: o->task = "0.6*noisy(dense, sd=0.1) + tree(depth=2)"; return "task's weight";
-    case 12: o->sampling.inputs = 1; return "x_uniform";
+    case 12: o->sampling.inputs = ICL_INPUTS_UNIFORM; return "inputs";
     case 13: o->sampling.x_scale = 2; return "x_scale";
     case 14: o->sampling.y_scale = 2; return "y_scale";
     case 15: o->pairs = 12; o->model.n_positions = 25; return "pairs";
@@ -1270,6 +1298,12 @@ static icl_train_options tiny(void)
   return o;
 }
 
+/* Where the weights begin in a state: after the head, the options' text and a digest of both. */
+static size_t weights_at(bytes b)
+{
+  return 56 + (size_t)icl__get64((unsigned char *)b.p + 8) + 8;
+}
+
 /* Resumes from the bytes and sees that it is refused, with nothing changed. */
 static void check_refused(icl_trainer *t, const char *p, size_t n, icl_error expected)
 {
@@ -1293,7 +1327,7 @@ static bytes tiny_state(void)
   for (s = 0; s < 5; s++) icl_train_step(t, NULL);
   CHECK_EQ(icl_train_save(t, at("good.state"), NULL), ICL_OK);
   b = slurp(at("good.state"));
-  CHECK_EQ(b.n, 56 + 12 * t->n + 8);
+  CHECK_EQ(b.n, weights_at(b) + 12 * t->n + 8);
   icl_trainer_delete(t);
   return b;
 }
@@ -1313,10 +1347,9 @@ TEST(damaged_state)
   check_refused(t, longer, b.n + 1, ICL_ERR_DIGEST);
   check_refused(t, longer, b.n + 9, ICL_ERR_DIGEST);
   free(longer);
-  for (i = 0; i < b.n; i += i < 64 || i + 16 > b.n ? 1 : 7)
+  for (i = 0; i < b.n; i += i < weights_at(b) || i + 16 > b.n ? 1 : 7)
     for (bit = 0; bit < 8; bit++) {
-      int of_run = (i >= 8 && i < 16) || (i >= 48 && i < 56);
-      icl_error expected = i < 8 ? ICL_ERR_FORMAT : of_run ? ICL_ERR_STATE : ICL_ERR_DIGEST;
+      icl_error expected = i < 8 ? ICL_ERR_FORMAT : ICL_ERR_DIGEST;
       b.p[i] = (char)(b.p[i] ^ 1 << bit);
       check_refused(t, b.p, b.n, expected);
       b.p[i] = (char)(b.p[i] ^ 1 << bit);
@@ -1332,9 +1365,11 @@ TEST(damaged_state)
  * produced may be believed then. */
 static void seal(bytes b)
 {
-  size_t n = (size_t)icl__get64((unsigned char *)b.p + 48), i;
-  uint64_t h = icl__digest(0, b.p, 56);
-  for (i = 0; i < 3; i++) h = icl__digest(h, b.p + 56 + 4 * n * i, 4 * n);
+  size_t n = (b.n - weights_at(b) - 8) / 12, at = weights_at(b), i;
+  uint64_t h = icl__digest(icl__digest(0, b.p, 56), b.p + 56, at - 64);
+  icl__put_le((unsigned char *)b.p + at - 8, h, 8);
+  h = icl__digest(h, b.p + at - 8, 8);
+  for (i = 0; i < 3; i++) h = icl__digest(h, b.p + at + 4 * n * i, 4 * n);
   icl__put_le((unsigned char *)b.p + b.n - 8, h, 8);
 }
 
@@ -1345,13 +1380,14 @@ TEST(hostile_state)
     {16, ((uint64_t)1 << 63) - 1},
     {24, (uint64_t)-1}, {24, 6}, {24, (uint64_t)1 << 63}, {32, (uint64_t)-1}, {32, 6},
     {32, (uint64_t)1 << 62},
-    {40, (uint64_t)-1}, {40, 6}, {40, (uint64_t)1 << 31}, {40, (uint64_t)1 << 32}
+    {40, (uint64_t)-1}, {40, 6}, {40, (uint64_t)1 << 31}, {40, (uint64_t)1 << 32},
+    {48, 0}, {48, 1}, {48, (uint64_t)-1}
   };
   static const uint32_t numbers[] = {0x7fc00000u, 0x7f800001u, 0x7f800000u, 0xff800000u};
   icl_train_options o = tiny();
   bytes b = tiny_state();
   icl_trainer *t = begin(&o);
-  size_t i, k, n = t->n;
+  size_t i, k, n = t->n, at_weights = weights_at(b);
   for (i = 0; i < COUNT(lies); i++) {
     char old[8];
     memcpy(old, b.p + lies[i].at, 8);
@@ -1363,13 +1399,13 @@ TEST(hostile_state)
   for (i = 0; i < COUNT(numbers); i++)
     for (k = 0; k < 3 * n; k += n - 1) {
       char old[4];
-      memcpy(old, b.p + 56 + 4 * k, 4);
-      icl__put_le((unsigned char *)b.p + 56 + 4 * k, numbers[i], 4);
+      memcpy(old, b.p + at_weights + 4 * k, 4);
+      icl__put_le((unsigned char *)b.p + at_weights + 4 * k, numbers[i], 4);
       seal(b);
       check_refused(t, b.p, b.n, ICL_OK);
-      memcpy(b.p + 56 + 4 * k, old, 4);
+      memcpy(b.p + at_weights + 4 * k, old, 4);
     }
-  icl__put_le((unsigned char *)b.p + 56 + 8 * n, 0xbf800000u, 4);      /* v = -1 has no root */
+  icl__put_le((unsigned char *)b.p + at_weights + 8 * n, 0xbf800000u, 4);      /* v = -1 has no root */
   seal(b);
   check_refused(t, b.p, b.n, ICL_OK);
   CHECK_FILES(2);
@@ -1393,6 +1429,13 @@ static float trap_eval(const float *theta, const float *x, const icl_class_call 
 {
   (void)c;
   return trap.armed && x[0] == trap.x ? trap.y : theta[0] * x[0];
+}
+
+static float trap_always(const float *theta, const float *x, const icl_class_call *c)
+{
+  (void)x;
+  (void)c;
+  return trap.armed ? trap.y : theta[0];
 }
 
 static icl_class trap_class(void)
@@ -1626,7 +1669,7 @@ TEST(clipping_is_scaling)
     give_gradient(clipped, g, size);
     CHECK_EQ(icl_train_update(clipped, &info), ICL_OK);
     CHECK_NEAR(info.grad_norm, (double)size * norm, 1e-6 * norm);
-    give_gradient(scaled, g, s < 2 ? (float)(0.25 / (icl__grad_norm(clipped) + 1e-6)) : size);
+    give_gradient(scaled, g, s < 2 ? (float)(0.25 / (icl__norm(clipped, clipped->grad) + 1e-6)) : size);
     CHECK_EQ(icl_train_update(scaled, NULL), ICL_OK);
     CHECK(same(clipped->params, scaled->params, scaled->n));
     CHECK(same(clipped->m, scaled->m, scaled->n) && same(clipped->v, scaled->v, scaled->n));
@@ -2019,7 +2062,8 @@ TEST(curriculum)
     CHECK_EQ(zeros, 0);
   }
   icl_trainer_delete(t);
-  o.dims_every = o.pairs_every = 0;                          /* none */
+  o.dims_start = o.pairs_start = 0;                          /* none */
+  o.dims_every = o.pairs_every = 0;
   t = begin(&o);
   CHECK_EQ(icl__dims_now(t), 5);
   CHECK_EQ(icl__pairs_now(t), 9);
@@ -3065,6 +3109,278 @@ TEST(it_learns)
 #endif
 }
 
+/* ----- options: zeros, ranges, what differs ----------------------------------------------------- */
+
+/* The defaults spelled out are those of zeros, and zeros after them are zeros. */
+TEST(zeros_that_are_meant)
+{
+  icl_train_options o = small(), d;
+  icl_trainer *t = begin(&o), *u;
+  icl_train_defaults(NULL);
+  icl_train_defaults(&d);
+  CHECK(d.beta1 == 0.9f && d.beta2 == 0.999f && d.momentum == 0.95f && d.epsilon == 1e-8f);
+  CHECK(d.batch == 64 && d.lr == 1e-4f && d.init_sd == 0.02f && d.threads == 1 && d.max_bad == 10);
+  d.model = o.model; d.task = o.task; d.pairs = o.pairs; d.batch = o.batch; d.steps = o.steps;
+  d.model.n_out = 1; d.model.layer_norm_epsilon = 1e-5f;
+  d.lr = o.lr; d.init_sd = o.init_sd; d.seed = o.seed;
+  u = begin(&d);
+  CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+  CHECK_EQ(icl_train_step(u, NULL), ICL_OK);
+  CHECK(state_of(t) == state_of(u));
+  icl_trainer_delete(u);
+  d.beta1 = d.beta2 = d.momentum = 0;
+  u = begin(&d);
+  CHECK(u->o.beta1 == 0.0f && u->o.beta2 == 0.0f && u->o.momentum == 0.0f);
+  CHECK_EQ(icl_train_step(u, NULL), ICL_OK);
+  CHECK(same(u->m, u->grad, u->n));                           /* no memory of older gradients */
+  icl_trainer_delete(u);
+  icl_trainer_delete(t);
+}
+
+TEST(ranges_are_named)
+{
+  static const struct { const char *text; int which; double value; } cases[] = {
+    {"lr must be above 0 and below 10, not 11", 0, 11},
+    {"lr must be above 0 and below 10, not 10", 0, 10},
+    {"lr must be above 0 and below 10, not NaN", 0, NAN},
+    {"lr must be above 0 and below 10, not infinity", 0, INFINITY},
+    {"beta1 must be from 0 to below 1, not 1", 1, 1},
+    {"clip must be finite and at least 0, not -1", 2, -1},
+    {"clip must be finite and at least 0, not infinity", 2, INFINITY},
+    {"batch must be from 1 to 4194304, not -3", 3, -3},
+    {"batch must be from 1 to 4194304, not 2147483647", 3, 2147483647},
+    {"steps must be from 1 to 1099511627776, not 1099511627777", 4, 1099511627777.0},
+    {"threads must be from 1 to 64, not 65", 5, 65},
+    {"dims_start must be from 1 to 2, not 3", 6, 3},
+    {"pairs_start must be from 1 to 5, not 6", 7, 6}
+  };
+  size_t i;
+  for (i = 0; i < COUNT(cases); i++) {
+    icl_train_options o = small();
+    icl_trainer *t = NULL;
+    icl_report r;
+    double v = cases[i].value;
+    o.dims_start = o.pairs_start = 1;
+    o.dims_every = o.pairs_every = 1;
+    switch (cases[i].which) {
+      case 0: o.lr = (float)v; break;
+      case 1: o.beta1 = (float)v; break;
+      case 2: o.clip = (float)v; break;
+      case 3: o.batch = (int)v; break;
+      case 4: o.steps = (int64_t)v; break;
+      case 5: o.threads = (int)v; break;
+      case 6: o.dims_start = (int)v; break;
+      default: o.pairs_start = (int)v; break;
+    }
+    if (ICL_MAX_THREADS != 64 && cases[i].which == 5) continue;
+    CHECK_EQ(icl_trainer_new(&t, &o, &r), ICL_ERR_CONFIG);
+    CHECK_STR(r.text, cases[i].text);
+    CHECK(!t);
+  }
+}
+
+/* Half of a curriculum is a mistake, not none. */
+TEST(half_a_curriculum)
+{
+  icl_trainer *t = NULL;
+  int i;
+  for (i = 0; i < 4; i++) {
+    icl_train_options o = small();
+    icl_report r;
+    if (i == 0) o.dims_start = 1;
+    if (i == 1) o.dims_every = 1;
+    if (i == 2) o.pairs_start = 1;
+    if (i == 3) o.pairs_every = 1;
+    CHECK_EQ(icl_trainer_new(&t, &o, &r), ICL_ERR_CONFIG);
+    CHECK(strstr(r.text, i < 2 ? "dims_start and dims_every" : "pairs_start and pairs_every"));
+  }
+  CHECK(!t);
+}
+
+/* The report of a state of another run names each option that differs, as far as there is room. */
+TEST(state_says_what_differs)
+{
+  static const char *const texts[] = {
+    "lr was 0.01, is 0.02", "batch was 6, is 7; seed was 7, is 8",
+    "schedule was constant, is cosine; steps was not given, is 20",
+    "task was dense, is sparse(nnz=1)", "optimizer was adam, is muon; momentum was not given, is 0.95",
+    "position_embedding_type was learned, is none", "first_weights was drawn, is "
+  };
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o), *u;
+  size_t i;
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  for (i = 0; i <= COUNT(texts); i++) {
+    icl_report r;
+    o = small();
+    switch (i) {
+      case 0: o.lr = 0.02f; break;
+      case 1: o.batch = 7; o.seed = 8; break;
+      case 2: o.schedule = ICL_LR_COSINE; break;
+      case 3: o.task = "sparse(nnz=1)"; break;
+      case 4: o.optimizer = ICL_MUON; break;
+      case 5: o.model.position_embedding_type = ICL_POSITION_NONE; break;
+      case 6: o.from = icl_trainer_model(t); break;
+      default: o.lr = 0.02f; o.batch = 7; o.seed = 8; o.clip = 1; o.beta1 = 0.5f; o.warmup = 3; break;
+    }
+    u = begin(&o);
+    CHECK_EQ(icl_train_resume(u, at("a.state"), &r), ICL_ERR_STATE);
+    if (i < 6) CHECK_STR(r.text, texts[i]);
+    if (i == 6) CHECK(!strncmp(r.text, texts[6], strlen(texts[6])));
+    if (i > 6) CHECK(strlen(r.text) == 95 && !strcmp(r.text + 92, "..."));
+    icl_trainer_delete(u);
+  }
+  CHECK(!remove(at("a.state")));
+  icl_trainer_delete(t);
+}
+
+/* Classes of the caller's are part of the run by their version. */
+TEST(version_of_a_class)
+{
+  icl_class own = trap_class();
+  icl_train_options o = trapped(&own);
+  icl_trainer *t;
+  icl_report r;
+  trap.armed = 0;
+  own.version = 1;
+  t = begin(&o);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_resume(t, at("a.state"), &r), ICL_OK);
+  own.version = 2;
+  CHECK_EQ(icl_train_resume(t, at("a.state"), &r), ICL_ERR_STATE);
+  CHECK_STR(r.text, "trap's_version was 1, is 2");
+  icl_trainer_delete(t);
+  CHECK(!remove(at("a.state")));
+}
+
+/* "No limit" may be infinity: the report of what is out of range ends. */
+TEST(class_without_a_limit)
+{
+  icl_class own = trap_class();
+  icl_task task;
+  icl_report r;
+  own.arg[0].name = "a";
+  own.arg[0].value = 1;
+  own.arg[0].max = INFINITY;
+#ifdef ICL__POSIX
+  alarm(20);
+#endif
+  CHECK_EQ(icl_task_parse(&task, "trap(a=-1)", 2, &own, 1, &r), ICL_ERR_CONFIG);
+  CHECK(strstr(r.text, "infinity") != NULL);
+  CHECK_EQ(icl_task_parse(&task, "trap(a=3e38)", 2, &own, 1, &r), ICL_OK);
+#ifdef ICL__POSIX
+  alarm(0);
+#endif
+}
+
+/* ----- updates that would not be finite; prompts of one's own -------------------------------------- */
+
+/* Moments that a state can hold, and an update that they make infinite: a step that is skipped. */
+TEST(update_that_is_not_finite)
+{
+  int muon, k;
+  for (muon = 0; muon < 2; muon++)
+    for (k = 0; k < 3; k++) {
+      icl_train_options o = small();
+      icl_trainer *t;
+      size_t i;
+      o.optimizer = muon ? ICL_MUON : ICL_ADAM;
+      t = begin(&o);
+      for (i = 0; i < t->n; i += 3) t->m[i] = k == 0 ? 3e38f : k == 1 ? 1e34f : -1e36f;
+      CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+      CHECK_EQ(icl_train_resume(t, at("a.state"), NULL), ICL_OK);
+      {
+        uint64_t before = learned(t);
+        icl_train_info info;
+        CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+        CHECK(learned(t) == before);
+        CHECK(info.skipped == 1 && t->updates == 0 && t->bad == 1 && info.step == 1);
+      }
+      memset(t->m, 0, t->n * sizeof(float));
+      CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+      CHECK(t->updates == 1 && icl__finite(t->params, t->n));
+      icl_trainer_delete(t);
+    }
+  CHECK(!remove(at("a.state")));
+}
+
+/* What no norm can promise is looked at weight by weight: large moments of a run that really has
+ * gradients that large are used. */
+TEST(large_but_finite_updates)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  size_t i;
+  o.epsilon = 1e-30f;
+  t = begin(&o);
+  for (i = 0; i < t->n; i++) { t->m[i] = 1e10f; t->v[i] = 1e20f; }
+  CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+  CHECK(t->updates == 1 && t->skipped == 0 && icl__finite(t->params, t->n));
+  icl_trainer_delete(t);
+}
+
+/* Training on prompts that the caller brings, without a task: the checkpoint says none. */
+TEST(prompts_of_ones_own)
+{
+  icl_train_options o = small();
+  icl_trainer *t = NULL;
+  icl_train_info info;
+  icl_model *m = NULL;
+  icl_report r;
+  icl_run run;
+  float xs[6 * 5 * 2], ys[6 * 5], first = 0, loss = 0;
+  int s, i;
+  memset(&run, 0, sizeof run);
+  o.own_prompts = 1;
+  CHECK_EQ(icl_trainer_new(&t, &o, &r), ICL_ERR_CONFIG);       /* and a task */
+  o.task = NULL;
+  t = begin(&o);
+  CHECK_EQ(icl_train_step(t, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_ARG);
+  for (s = 0; s < 20; s++) {
+    fill(xs, 60, 1);
+    for (i = 0; i < 30; i++) ys[i] = xs[2 * i];
+    CHECK_EQ(icl_train_gradient(t, xs, ys, &loss), ICL_OK);
+    CHECK_EQ(icl_train_update(t, &info), ICL_OK);
+    if (!s) first = loss;
+  }
+  CHECK(info.step == 20 && loss < first);
+  CHECK_EQ(icl_train_save(t, at("o.state"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_resume(t, at("o.state"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_export(t, at("o.safetensors"), &r), ICL_OK);
+  CHECK_EQ(icl_load(&m, at("o.safetensors"), &r), ICL_OK);
+  if (m) CHECK(!m->task[0] && m->n_typical == 0);
+  icl_unload(m);
+  CHECK_FILES(2);
+  icl_trainer_delete(t);
+}
+
+/* Shapes that icl_train_gradient wants, before any step. */
+TEST(shapes_of_the_next_step)
+{
+  icl_train_options o = lively();
+  icl_trainer *t;
+  icl_train_info next, done;
+  int s;
+  o.model.n_embd = 8;
+  t = begin(&o);
+  for (s = 0; s < 5; s++) {
+    CHECK_EQ(icl_trainer_next(t, &next), 13);
+    CHECK_EQ(icl_train_step(t, &done), ICL_OK);
+    CHECK(next.pairs == done.pairs && next.dims == done.dims && next.lr == done.lr);
+    CHECK_EQ(next.step + 1, done.step);
+  }
+  icl_trainer_delete(t);
+  o.world = 4; o.reduce = no_sum;
+  for (s = 0; s < 4; s++) {
+    o.rank = s;
+    t = begin(&o);
+    CHECK_EQ(icl_trainer_next(t, NULL), s ? 3 : 4);
+    icl_trainer_delete(t);
+  }
+  CHECK_EQ(icl_trainer_next(NULL, &next), 0);
+}
+
 /* ----- files that cannot be written ----------------------------------------------------------- */
 
 /* Saving and exporting to a path fail with err, leave what is there alone, and no temporary
@@ -3261,30 +3577,82 @@ TEST(short_writes)
   icl_trainer_delete(t);
 }
 
-/* A save that fails in the middle of a run ends the call, not the run: called again, it goes on. */
+/* Which calls a save makes while it fails: from the first one after steps 3 and 6 on. */
+typedef struct full_disk { int saves, failures, last; char text[96]; } full_disk;
+
+static int fill_disk(void *user, const icl_train_info *info)
+{
+  full_disk *d = (full_disk *)user;
+  d->last = (int)info->step;
+  call_errno = ENOSPC;
+  call_fails = -1;
+  if (info->step == 3 || info->step == 6) { n_calls = 0; call_fails = d->saves; }
+  return 0;
+}
+
+static void note_failure(void *user, const icl_report *r)
+{
+  full_disk *d = (full_disk *)user;
+  d->failures++;
+  CHECK_EQ(d->last % 3, 0);
+  CHECK_EQ(r->code, ICL_ERR_IO);
+  strcpy(d->text, r->text);
+}
+
+/* A save that fails on the way does not end the run: the next one tries again, and the files are
+ * those of a run without faults.  The last save's failure is the run's. */
 TEST(run_goes_on_after_a_failed_save)
 {
   icl_train_options o = small();
-  icl_trainer *t = begin(&o), *u = begin(&o);
+  bytes model, state;
+  int k;
+  reference_run(&o, &model, &state);
+  for (k = 0; k < 12; k++) {
+    icl_trainer *t = begin(&o);
+    watcher w;
+    icl_run run = new_run(&w);
+    full_disk d;
+    icl_report r;
+    memset(&d, 0, sizeof d);
+    d.saves = k;
+    run.progress = fill_disk;
+    run.save_failed = note_failure;
+    run.user = &d;
+    run.save_every = 3;
+    CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_OK);
+    if (k > 2 && k < 5) CHECK(d.failures == 2 && strstr(d.text, "No space left") != NULL);
+    CHECK(holds(at("r.safetensors"), model) && holds(at("r.state"), state));
+    CHECK_FILES(2);
+    icl_trainer_delete(t);
+  }
+  free(model.p);
+  free(state.p);
+}
+
+static int full_at_the_end(void *user, const icl_train_info *info)
+{
+  (void)user;
+  if (info->step == 20) { n_calls = 0; call_fails = 3; call_errno = ENOSPC; }
+  return 0;
+}
+
+TEST(last_save_fails)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o);
   watcher w;
   icl_run run = new_run(&w);
   icl_report r;
-  int s;
-  run.save_every = 3;
-  n_calls = 0;
-  call_fails = 2;
-  call_errno = ENOSPC;
+  run.progress = full_at_the_end;
   CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_IO);
-  CHECK(r.code == ICL_ERR_IO && r.text[0]);
-  CHECK_EQ(t->step, 3);
-  CHECK_FILES(0);
   call_fails = -1;
-  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_OK);
-  for (s = 0; s < 20; s++) icl_train_step(u, NULL);
-  CHECK(state_of(t) == state_of(u));
-  CHECK_FILES(2);
+  CHECK(strstr(r.text, "r.state") && strstr(r.text, "No space left"));
+  CHECK_EQ(t->step, 20);
+  CHECK(is_there(at("r.safetensors")) && !is_there(at("r.state")));
+  CHECK_FILES(1);                                            /* neither temporary file nor lock */
+  CHECK_EQ(icl_train_save(t, at("r.state"), &r), ICL_OK);
+  CHECK_FILES(1);
   icl_trainer_delete(t);
-  icl_trainer_delete(u);
 }
 
 /* No more file descriptors: nothing is read, nothing is written, and a state that could not be
@@ -3436,18 +3804,317 @@ TEST(permissions_are_kept)
   icl_trainer_delete(t);
 }
 
-/* A temporary file of a process with this number that died: no obstacle. */
+/* A temporary file with this process's number is no obstacle, and none of its business. */
 TEST(left_over_temporary_file)
 {
   icl_train_options o = tiny();
   icl_trainer *t = begin(&o);
+  bytes junk;
   char name[80];
   sprintf(name, "a.state.tmp.%ld", (long)getpid());
   spill(at(name), "junk", 4);
+  junk = slurp(at(name));
   CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
   CHECK_EQ(icl_train_resume(t, at("a.state"), NULL), ICL_OK);
+  CHECK(holds(at(name), junk));
+  CHECK_FILES(2);
+  free(junk.p);
+  icl_trainer_delete(t);
+}
+
+/* ----- one writer for every file -------------------------------------------------------------- */
+
+/* A temporary file's name is nobody else's: another one for each save, never removed before it is
+ * made, and beside the file it is for. */
+TEST(temporary_names)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  char first[2000];
+  const char *tail;
+  n_calls = 0;
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  CHECK(!strchr(calls, 'u'));
+  strcpy(first, created);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  CHECK(strcmp(first, created) != 0);
+  tail = strstr(created, "/a.state.tmp.");
+  CHECK(tail && strlen(tail) == 13 + 16 && strspn(tail + 13, "0123456789abcdef") == 16);
   CHECK_FILES(1);
   icl_trainer_delete(t);
+}
+
+/* A folder that cannot be opened or flushed: the file is whole and in its place.  A disk that fails
+ * is a failure. */
+TEST(folder_that_cannot_be_flushed)
+{
+  static const struct { int error; icl_error expected; } cases[] = {
+    {EINVAL, ICL_OK}, {ENOTSUP, ICL_OK}, {EOPNOTSUPP, ICL_OK}, {EACCES, ICL_OK}, {ENOSYS, ICL_OK},
+    {EIO, ICL_ERR_IO}, {ENOSPC, ICL_ERR_IO}, {EDQUOT, ICL_ERR_IO}
+  };
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  size_t i, k;
+  int moved;
+  n_calls = 0;
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  moved = (int)(strchr(calls, 'r') - calls);
+  CHECK(calls[moved + 1] == 'o' && calls[moved + 2] == 's');
+  for (i = 0; i < COUNT(cases); i++)
+    for (k = 1; k < 3; k++) {
+      icl_report r;
+      n_calls = 0;
+      call_fails = moved + (int)k;
+      call_errno = cases[i].error;
+      CHECK_EQ(icl_train_save(t, at("a.state"), &r), cases[i].expected);
+      call_fails = -1;
+      CHECK_EQ(icl_train_resume(t, at("a.state"), NULL), ICL_OK);
+    }
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+
+/* A signal in the middle of any system call is no failure. */
+TEST(interrupted_calls)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  int k;
+  for (k = 0; k < 100; k++) {
+    icl_report r;
+    n_calls = 0;
+    call_fails = k;
+    call_errno = EINTR;
+    CHECK_EQ(icl_train_save(t, at("a.state"), &r), ICL_OK);
+    call_fails = -1;
+    if (k >= n_calls) break;
+  }
+  CHECK(k > 6 && k < 100);
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+
+/* Permissions are kept where they can be, and asked for only where they differ. */
+TEST(permissions_that_cannot_be_set)
+{
+  static const int errors[] = {EPERM, ENOTSUP, EINTR};
+  struct stat st;
+  size_t i;
+  mode_t before = umask(022);
+  spill(at("a"), "old", 3);
+  fchmod_calls = 0;
+  CHECK_EQ(icl_replace_file(at("a"), "new", 3, NULL), ICL_OK);
+  CHECK_EQ(fchmod_calls, 0);
+  for (i = 0; i < COUNT(errors); i++) {
+    chmod(at("a"), 0666);
+    fchmod_error = errors[i];
+    CHECK_EQ(icl_replace_file(at("a"), "newer", 5, NULL), ICL_OK);
+    CHECK(!stat(at("a"), &st) && (st.st_mode & 0777) == 0644 && st.st_size == 5);
+  }
+  fchmod_error = 0;
+  CHECK(fchmod_calls >= 3);
+  chmod(at("a"), 0666);
+  CHECK_EQ(icl_replace_file(at("a"), "", 0, NULL), ICL_OK);
+  CHECK(!stat(at("a"), &st) && (st.st_mode & 0777) == 0666 && st.st_size == 0);
+  umask(before);
+  CHECK_FILES(1);
+}
+
+/* What can be replaced, and the same question without doing it. */
+TEST(replace_and_probe)
+{
+  static const char *const bad[] = {"", "folder", "folder/", "new/", "nowhere/a", "pipe", "circle"};
+  icl_report r;
+  size_t i;
+  CHECK_EQ(mkdir(at("folder"), 0700), 0);
+  CHECK_EQ(mkfifo(at("pipe"), 0600), 0);
+  CHECK_EQ(symlink("circle", at("circle")), 0);
+  for (i = 0; i < COUNT(bad); i++) {
+    const char *path = bad[i][0] ? at(bad[i]) : "";
+    icl_error err = icl_probe_file(path, &r);
+    CHECK(err == ICL_ERR_IO || err == ICL_ERR_LIMIT);
+    CHECK(r.code == err && r.text[0]);
+    CHECK_EQ(icl_replace_file(path, "x", 1, &r), err);
+  }
+  CHECK_EQ(icl_probe_file(at("a"), &r), ICL_OK);
+  CHECK(!is_there(at("a")));
+  CHECK_EQ(icl_replace_file(at("a"), "one", 3, &r), ICL_OK);
+  CHECK_EQ(icl_probe_file(at("a"), &r), ICL_OK);
+  CHECK_EQ(icl_replace_file(NULL, "x", 1, &r), ICL_ERR_ARG);
+  CHECK_EQ(icl_replace_file(at("a"), NULL, 1, &r), ICL_ERR_ARG);
+  CHECK_EQ(icl_probe_file(NULL, &r), ICL_ERR_ARG);
+  CHECK_FILES(4);
+}
+
+/* A long path gives way in its middle, so that the reason is there. */
+TEST(long_paths_leave_room_for_the_reason)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  char path[600];
+  icl_report r;
+  size_t n;
+  for (n = 1; n < 300; n += 7) {
+    sprintf(path, "%s/nowhere/%0*d.state", folder, (int)n, 0);
+    CHECK_EQ(icl_train_save(t, path, &r), ICL_ERR_IO);
+    CHECK(strstr(r.text, ": No such file or directory") && strstr(r.text, ".state'"));
+    CHECK_EQ(icl_train_resume(t, path, &r), ICL_ERR_IO);
+    CHECK(strstr(r.text, ": No such file or directory") && strstr(r.text, ".state'"));
+  }
+  CHECK_FILES(0);
+  icl_trainer_delete(t);
+}
+
+/* A pipe in place of a state: an error, not a wait for whoever writes. */
+TEST(state_that_is_a_pipe)
+{
+  icl_train_options o = tiny();
+  icl_trainer *t = begin(&o);
+  icl_report r;
+  CHECK_EQ(mkfifo(at("a.state"), 0600), 0);
+  alarm(20);
+  CHECK_EQ(icl_train_resume(t, at("a.state"), &r), ICL_ERR_IO);
+  alarm(0);
+  CHECK(strstr(r.text, "not a regular file") != NULL);
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+
+/* ----- one run at a time ---------------------------------------------------------------------- */
+
+TEST(lock_of_a_path)
+{
+  icl_lock *a = NULL, *b = NULL;
+  char who[60];
+  icl_report r;
+  int i;
+  sprintf(who, "in use by process %ld on ", (long)getpid());
+  for (i = 0; i < 2; i++) {
+    CHECK_EQ(icl_lock_new(&a, at("a.state"), &r), ICL_OK);
+    CHECK_EQ(icl_lock_new(&b, at("a.state"), &r), ICL_ERR_IO);
+    CHECK(strstr(r.text, who) && strstr(r.text, "a.state"));
+    CHECK(!b);
+    CHECK_EQ(icl_lock_new(&b, at("b.state"), &r), ICL_OK);
+    icl_lock_delete(b);
+    icl_lock_delete(a);
+    CHECK_FILES(0);
+    spill(at("a.state.lock"), "process 1 on moon, which was killed", 35);
+    b = NULL;
+  }
+  CHECK_FILES(1);
+  spill(at("victim"), "mine", 4);
+  CHECK_EQ(symlink("victim", at("a.state.lock")), 0);
+  CHECK_EQ(icl_lock_new(&a, at("a.state"), &r), ICL_ERR_IO);
+  CHECK_EQ(icl_lock_new(&a, at("nowhere/a"), &r), ICL_ERR_IO);
+  CHECK_EQ(icl_lock_new(&a, "", &r), ICL_ERR_IO);
+  CHECK_EQ(icl_lock_new(NULL, "a", &r), ICL_ERR_ARG);
+  CHECK_EQ(icl_lock_new(&a, NULL, &r), ICL_ERR_ARG);
+  {
+    bytes b4 = slurp(at("victim"));
+    CHECK_EQ(b4.n, 4);
+    free(b4.p);
+  }
+  CHECK_FILES(2);
+  icl_lock_delete(NULL);
+}
+
+/* A run whose files another one has touches nothing; with the lock in the caller's hand it runs. */
+TEST(run_of_locked_files)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o);
+  watcher w;
+  icl_run run = new_run(&w);
+  icl_lock *l = NULL;
+  icl_report r;
+  CHECK_EQ(icl_lock_new(&l, run.state_path, &r), ICL_OK);
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_IO);
+  CHECK(strstr(r.text, "in use by process") != NULL);
+  CHECK_EQ(w.steps, 0);
+  run.lock = l;
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_OK);
+  CHECK_EQ(w.steps, 20);
+  icl_lock_delete(l);
+  CHECK_FILES(2);
+  icl_trainer_delete(t);
+}
+
+/* What killed runs left goes with the next run; what is nobody's temporary file stays. */
+TEST(left_over_files_are_swept)
+{
+  static const char *const junk[] = {
+    "r.state.tmp.0123456789abcdef", "r.safetensors.tmp.fedcba9876543210",
+    "r.state.tmp.1", "r.state.tmp.0123456789abcdefg", "r.state.tmp.0123456789ABCDEF",
+    "other.state.tmp.0123456789abcdef", "xr.state.tmp.0123456789abcdef", "r.state.bak"
+  };
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o);
+  watcher w;
+  icl_run run = new_run(&w);
+  size_t i;
+  for (i = 0; i < COUNT(junk); i++) spill(at(junk[i]), "junk", 4);
+  CHECK_EQ(icl_train_run(t, &run, NULL, NULL), ICL_OK);
+  for (i = 0; i < COUNT(junk); i++) CHECK_EQ(is_there(at(junk[i])), i > 1);
+  CHECK_FILES(2 + (int)COUNT(junk) - 2);
+  icl_trainer_delete(t);
+}
+
+/* A model that could not be written in the end is found out before the first step. */
+TEST(model_path_is_probed)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o);
+  watcher w;
+  icl_run run = new_run(&w);
+  icl_report r;
+  CHECK_EQ(mkdir(at("r.safetensors"), 0700), 0);
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_IO);
+  CHECK(strstr(r.text, "not a regular file") != NULL);
+  CHECK_EQ(w.steps, 0);
+  CHECK_FILES(1);
+  icl_trainer_delete(t);
+}
+
+/* After too many steps without an update the last good weights are in both files. */
+TEST(good_weights_are_kept)
+{
+  icl_class own;
+  icl_train_options o = trapped(&own);
+  icl_trainer *t, *u;
+  watcher w;
+  icl_run run = new_run(&w);
+  icl_report r;
+  icl_model *m = NULL;
+  bytes good;
+  int s;
+  trap.armed = 0;
+  o.max_bad = 3;
+  o.steps = 30;
+  u = begin(&o);
+  for (s = 0; s < 7; s++) CHECK_EQ(icl_train_step(u, NULL), ICL_OK);
+  CHECK_EQ(icl_train_save(u, at("u.state"), NULL), ICL_OK);
+  t = begin(&o);
+  CHECK_EQ(icl_train_resume(t, at("u.state"), NULL), ICL_OK);
+  remove(at("u.state"));
+  w.last = 7;
+  trap.armed = 1;
+  trap.y = NAN;
+  own.eval = trap_always;
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_NONFINITE);
+  CHECK(strstr(r.text, "kept") != NULL);
+  CHECK_EQ(t->step, 10);
+  CHECK_EQ(t->bad, 3);
+  good = slurp(at("r.state"));
+  CHECK(good.n > 0);
+  CHECK(!memcmp(good.p + weights_at(good), u->params, u->n * sizeof(float)));
+  own.eval = trap_eval;
+  trap.armed = 0;
+  CHECK_EQ(icl_load(&m, at("r.safetensors"), &r), ICL_OK);
+  icl_unload(m);
+  free(good.p);
+  CHECK_FILES(2);
+  icl_trainer_delete(t);
+  icl_trainer_delete(u);
 }
 #endif
 
@@ -3475,13 +4142,20 @@ int main(void)
   RUN(each_allocation_fails); RUN(subnormal_numbers_in_tasks); RUN(each_task_is_done_once); RUN(many_small_runs);
   RUN(runs_after_a_pause); RUN(threads_out_of_range); RUN(threads_without_memory);
   RUN(context_with_threads); RUN(batch_of_prompts); RUN(last_y_is_not_used); RUN(it_learns);
-  RUN(paths_that_do_not_work); RUN(odd_names);
+  RUN(zeros_that_are_meant); RUN(ranges_are_named); RUN(half_a_curriculum);
+  RUN(state_says_what_differs); RUN(version_of_a_class); RUN(class_without_a_limit);
+  RUN(update_that_is_not_finite); RUN(large_but_finite_updates); RUN(prompts_of_ones_own);
+  RUN(shapes_of_the_next_step); RUN(paths_that_do_not_work); RUN(odd_names);
 #ifdef ICL__POSIX
   RUN(target_is_a_folder); RUN(each_system_call_fails); RUN(flushed_in_the_right_order);
-  RUN(short_writes); RUN(run_goes_on_after_a_failed_save); RUN(disk_full);
+  RUN(short_writes); RUN(run_goes_on_after_a_failed_save); RUN(last_save_fails); RUN(disk_full);
   RUN(no_descriptors_left); RUN(never_a_standard_descriptor); RUN(folder_without_permission);
   RUN(devices_stay_what_they_are); RUN(links_are_followed); RUN(permissions_are_kept);
-  RUN(left_over_temporary_file);
+  RUN(left_over_temporary_file); RUN(temporary_names); RUN(folder_that_cannot_be_flushed);
+  RUN(interrupted_calls); RUN(permissions_that_cannot_be_set); RUN(replace_and_probe);
+  RUN(long_paths_leave_room_for_the_reason); RUN(state_that_is_a_pipe); RUN(lock_of_a_path);
+  RUN(run_of_locked_files); RUN(left_over_files_are_swept); RUN(model_path_is_probed);
+  RUN(good_weights_are_kept);
   empty_folder();
   rmdir(folder);
 #endif

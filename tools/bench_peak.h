@@ -11,7 +11,7 @@
 /* Task i of an icl_parallel: multiply-adds that need no memory.  arg: a float for each task. */
 void peak_task(void *arg, int i);
 
-/* Task i reads its part of x. */
-typedef struct read_area { const float *x; size_t floats; float sum[64]; } read_area;
+/* Task i reads its part of x, floats long, and leaves its sum in sum[i]. */
+typedef struct read_area { const float *x; size_t floats; float *sum; } read_area;
 void read_task(void *arg, int i);
 #endif

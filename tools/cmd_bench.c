@@ -154,11 +154,13 @@ static void measure_bandwidth(bench *b)
 {
   const size_t floats = (size_t)32 << 20;
   float *x = allocate((size_t)b->o.threads * floats, sizeof *x);
+  float sums[ICL_MAX_THREADS];
   read_area area;
   size_t i;
   for (i = 0; i < (size_t)b->o.threads * floats; i++) x[i] = 1;
   area.x = x;
   area.floats = floats;
+  area.sum = sums;
   printf("bandwidth_gbs %.6g\n", 1e-9 * best_rate(b, read_task, &area, 4.0 * (double)floats));
   free(x);
 }

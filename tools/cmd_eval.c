@@ -121,12 +121,12 @@ static int count_pairs(const icl_config *c, int wanted)
 /* What the options say beside the evaluation itself; NULL where they say nothing. */
 typedef struct request {
   const char *model, *task, *baselines, *others, *picture;
-  int medians, band, log_y, xs, inputs;   /* inputs: -1 where not given */
+  int medians, band, log_y, xs, force, inputs;   /* inputs: -1 where not given */
 } request;
 
 static request parse_request(evaluation *v, int argc, char **argv)
 {
-  request q = {NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, -1};
+  request q = {NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, -1};
   const option table[] = {
     OPT_TEXT("--task", "SPEC", &q.task,
              "what to draw functions from; otherwise what it was trained on"),
@@ -142,6 +142,7 @@ static request parse_request(evaluation *v, int argc, char **argv)
              "print the 5 % and 95 % quantiles of the mean over 1000\nbootstrap resamples as well"),
     OPT_TEXT("--plot", "FILE", &q.picture, "draw the means: FILE.svg or FILE.png"),
     OPT_FLAG("--log-y", &q.log_y, "with a logarithmic axis"),
+    OPT_FLAG("--force", &q.force, FORCE_HELP),
     OPT_CHOICE("--distribution", DISTRIBUTION_CHOICES, &q.xs,
                "of x, as in Garg et al.: the context's and the query's;\n"
                "tools/evaluate.h explains all"),
@@ -213,6 +214,7 @@ static int run(int argc, char **argv)
   v.sampling.x_scale = v.sampling.y_scale = 1;
   v.threads = processors(ICL_MAX_THREADS);
   q = parse_request(&v, argc, argv);
+  if (q.picture) protect_output(&cmd_eval, q.picture, q.model, q.force);
   models[0] = load_model(q.model);
   add_model(&v, "model", models[0]);
   sample_as_trained(&v, &q);

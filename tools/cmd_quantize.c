@@ -3,12 +3,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "evaluate.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ----- the file ------------------------------------------------------------------------------ */
 
@@ -49,23 +47,6 @@ static void store(stored_model *s, const icl_model *m, int storage)
   check(icl_model_init(&s->model, s->file, s->size, s->mem, need, NULL), "quantize");
   free(typical);
   free(params);
-}
-
-/* Whole or not at all: under another name first. */
-static void write_file(const char *path, const void *data, size_t size)
-{
-  char *name = join(path, ".tmp");
-  FILE *out = fopen(name, "wb");
-  int bad;
-  if (!out) fail(name, "%s", strerror(errno));
-  bad = fwrite(data, 1, size, out) != size;
-  bad |= fclose(out) != 0;
-  if (bad || rename(name, path)) {
-    const int why = errno;
-    remove(name);
-    fail(path, "%s", strerror(why));
-  }
-  free(name);
 }
 
 /* ----- learning curves ----------------------------------------------------------------------- */
@@ -151,7 +132,7 @@ static request parse_request(report *r, int argc, char **argv)
     OPT_TEXT("-o", "OUT", &q.out, "the checkpoint to write, OUT.safetensors"),
     OPT_CHOICE("--dtype", STORAGE_CHOICES, &q.dtype,
                "of the matrices of blocks; i8 has one scale per output\nchannel; -o wants one"),
-    OPT_FLAG("--force", &q.force, "overwrite OUT"),
+    OPT_FLAG("--force", &q.force, FORCE_HELP),
     OPT_INT("--prompts", "M", &r->prompts, 1, INT_MAX / 2,
             "print learning curves before and after, over M prompts"),
     OPT_CHOICE("--kv", STORAGE_CHOICES, &q.kv,
@@ -196,13 +177,12 @@ static int run(int argc, char **argv)
   memset(&r, 0, sizeof r);
   memset(&s, 0, sizeof s);
   q = parse_request(&r, argc, argv);
-  if (q.out && !q.force && !access(q.out, F_OK))
-    fail(q.out, "is there already: --force overwrites it");
+  if (q.out) protect_output(&cmd_quantize, q.out, q.model, q.force);
   m = load_model(q.model);
   if (r.prompts) prepare_report(&r, m, q.task);
   if (q.dtype != ICL_STORE_F32) store(&s, m, q.dtype);
   if (q.out) {
-    write_file(q.out, s.file, s.size);
+    write_output(q.out, s.file, s.size);
     fprintf(stderr, "wrote %s, %zu bytes\n", q.out, s.size);
   }
   if (r.prompts) print_curves(&r, m, s.file ? &s.model : m, q.kv);

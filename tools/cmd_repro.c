@@ -55,7 +55,10 @@ static void make_all(repro *r)
 {
   const figure_row *row;
   int i;
-  for (i = 0; (row = figure_at(i)) != NULL; i++) row->make(r);
+  for (i = 0; (row = figure_at(i)) != NULL; i++) {
+    if (r->force || !figure_exists(r, row->name)) row->make(r);
+    else fprintf(stderr, "%s is there already: --force draws it again\n", row->name);
+  }
 }
 
 static int is_known(scale s, const char *name)
@@ -92,6 +95,7 @@ static int run(int argc, char **argv)
                "where figures go, and models into DIR/models;\n"
                "examples/paper of the repository has all models"),
       OPT_FLAG("--no-train", &r.no_train, "fail where a model is missing"),
+      OPT_FLAG("--force", &r.force, "draw figures again that are there already"),
       OPT_INT("--prompts", "M", &r.prompts, 16, 1 << 20, "prompts to average over"),
       OPT_SEED("--seed", "S", &r.seed, "of the prompts; models are trained with seed 1"),
       OPT_INT("--threads", "T", &r.threads, 1, ICL_MAX_THREADS, "the result does not depend on it"),
@@ -105,6 +109,9 @@ static int run(int argc, char **argv)
     if (!is_known(r.scale, names[i]))
       usage_error(&cmd_repro, "there is no figure or model '%s'; icl repro list shows all",
                   names[i]);
+  for (i = 0; i < n && !r.force; i++)
+    if (find_figure(names[i]) && figure_exists(&r, names[i]))
+      fail(names[i], "is in %s already: --force draws it again", r.dir);
   for (i = 0; i < n; i++) make(&r, names[i]);
   for (i = 0; i < r.n_models; i++) icl_unload(r.models[i]);
   return EXIT_SUCCESS;
@@ -117,6 +124,7 @@ const command cmd_repro = {
   "are missing are trained (Ctrl-C stops, the next call goes on), evaluated, and drawn beside the\n"
   "exact optimum: DIR/FIGURE.csv, .svg and, in builds with libstb-dev, .png, and three lines on\n"
   "stdout: what the paper says, what was measured, the optimum.  FIGURE is a name of `icl repro\n"
-  "list`; `all` makes all figures.  A model's name of that list only trains it, `models` trains all.",
+  "list`; `all` makes all figures that are not there yet.  A model's name of that list only trains\n"
+  "it, `models` trains all.",
   run
 };

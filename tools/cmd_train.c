@@ -4,6 +4,7 @@
 #include "training.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,17 +26,11 @@ static settings default_settings(void)
 {
   settings s;
   memset(&s, 0, sizeof s);
+  icl_train_defaults(&s.t.o);
   s.positions = s.activation = -1;
-  s.t.o.batch = 64;
-  s.t.o.lr = 1e-4f;
-  s.t.o.momentum = 0.95f;
-  s.t.o.beta1 = 0.9f;
-  s.t.o.beta2 = 0.999f;
-  s.t.o.epsilon = 1e-8f;
-  s.t.o.pairs_add = 2;
-  s.t.o.max_bad = 10;
+  s.t.o.model.n_out = 0;           /* not given: refuse_shape wants to know */
+  s.t.o.model.layer_norm_epsilon = s.t.o.init_sd = NAN;
   s.t.o.threads = processors(ICL_MAX_THREADS);
-  s.t.o.sampling.x_scale = s.t.o.sampling.y_scale = 1;
   s.t.save_every = 1000;
   return s;
 }
@@ -45,17 +40,17 @@ static settings parse_settings(int argc, char **argv)
   settings s = default_settings();
   icl_train_options *o = &s.t.o;
   icl_config *m = &o->model;
-  const option table[] = {
+  const option table[] = {         /* icl_trainer_new has the limits of what is ANY here */
     OPT_TEXT("--task", "SPEC", &o->task,
              "(required) what to draw functions from, e.g. dense,\n"
              "'sparse(nnz=2)' or '0.5*dense + 0.5*relu(hidden=100)';\n"
              "icl_train.h explains all"),
     OPT_INT("--dims", "d", &m->n_dims, 1, 4096, "(required) inputs of a function"),
-    OPT_INT("--pairs", "P", &o->pairs, 1, 1 << 20, "(required) pairs of a prompt"),
-    OPT_COUNT("--steps", "N", &o->steps, 1, "(required) optimizer steps"),
+    OPT_ANY_INT("--pairs", "P", &o->pairs, "(required) pairs of a prompt"),
+    OPT_COUNT("--steps", "N", &o->steps, 0, "(required) optimizer steps"),
     OPT_TEXT("-o", "OUT", &s.t.out, "(required) the checkpoint to write, e.g. mine.safetensors"),
     OPT_FLAG("--resume", &s.t.resume, "go on from the training state OUT.state, if it is there"),
-    OPT_FLAG("--force", &s.t.force, "overwrite OUT and OUT.state"),
+    OPT_FLAG("--force", &s.t.force, FORCE_HELP),
     OPT_COUNT("--save-every", "N", &s.t.save_every, 1, "steps between saves"),
     OPT_COUNT("--log-every", "N", &s.t.log_every, 0,
               "steps between lines where there is no terminal; otherwise\nthere is one in 5 s"),
@@ -64,7 +59,7 @@ static settings parse_settings(int argc, char **argv)
              "--dims may repeat it, the options from --layers to --init-sd\n"
              "are not for this"),
     OPT_SEED("--seed", "S", &o->seed, "of weights and prompts"),
-    OPT_INT("--threads", "T", &o->threads, 1, ICL_MAX_THREADS, "the result does not depend on it"),
+    OPT_ANY_INT("--threads", "T", &o->threads, "the result does not depend on it"),
     OPT_INT("--layers", "L", &m->n_layer, 1, 4096, "decoder blocks; otherwise 3"),
     OPT_INT("--heads", "H", &m->n_head, 1, 4096, "attention heads, a divisor of C; otherwise 2"),
     OPT_INT("--width", "C", &m->n_embd, 1, 1 << 20, "width of the residual stream; otherwise 64"),
@@ -79,30 +74,30 @@ static settings parse_settings(int argc, char **argv)
     OPT_INT("--n-out", "N", &m->n_out, 1, 4096, "rows of the read-out, 1 or d; otherwise 1"),
     OPT_REAL("--layer-norm-epsilon", "E", &m->layer_norm_epsilon, TINY_REAL, 0.1,
              "of LayerNorm; otherwise 1e-05"),
-    OPT_REAL("--init-sd", "S", &o->init_sd, TINY_REAL, 10,
+    OPT_ANY_REAL("--init-sd", "S", &o->init_sd,
              "of the first weights of the blocks, otherwise 0.02; narrow\n"
              "models learn far sooner with 1 / sqrt(C)"),
-    OPT_INT("--batch", "B", &o->batch, 1, 1 << 24, "prompts a step"),
-    OPT_REAL("--lr", "R", &o->lr, TINY_REAL, 10, "learning rate, or its peak"),
+    OPT_ANY_INT("--batch", "B", &o->batch, "prompts a step"),
+    OPT_ANY_REAL("--lr", "R", &o->lr, "learning rate, or its peak"),
     OPT_CHOICE("--schedule", SCHEDULE_CHOICES, &s.schedule, "of the learning rate"),
     OPT_COUNT("--warmup", "N", &o->warmup, 0,
               "steps of linear warm-up; inverse-sqrt has 5000 otherwise"),
-    OPT_REAL("--lr-end", "SHARE", &o->lr_end, 0, 1, "cosine, linear: of R, at the last step"),
+    OPT_ANY_REAL("--lr-end", "SHARE", &o->lr_end, "cosine, linear: of R, at the last step"),
     OPT_CHOICE("--optimizer", OPTIMIZER_CHOICES, &s.optimizer,
                "Adam; or Muon for the matrices of the blocks"),
-    OPT_REAL("--momentum", "M", &o->momentum, TINY_REAL, 0.999999, "Muon"),
-    OPT_REAL("--beta1", "B", &o->beta1, TINY_REAL, 0.999999, "Adam"),
-    OPT_REAL("--beta2", "B", &o->beta2, TINY_REAL, 0.999999, "Adam"),
-    OPT_REAL("--epsilon", "E", &o->epsilon, TINY_REAL, 1, "Adam"),
-    OPT_REAL("--weight-decay", "W", &o->weight_decay, 0, 10, "AdamW, decoupled"),
-    OPT_REAL("--clip", "G", &o->clip, 0, 1e9, "largest norm of the gradient; 0 is no limit"),
-    OPT_INT("--max-bad", "N", &o->max_bad, 1, INT_MAX,
+    OPT_ANY_REAL("--momentum", "M", &o->momentum, "Muon"),
+    OPT_ANY_REAL("--beta1", "B", &o->beta1, "Adam"),
+    OPT_ANY_REAL("--beta2", "B", &o->beta2, "Adam"),
+    OPT_ANY_REAL("--epsilon", "E", &o->epsilon, "Adam"),
+    OPT_ANY_REAL("--weight-decay", "W", &o->weight_decay, "AdamW, decoupled"),
+    OPT_ANY_REAL("--clip", "G", &o->clip, "largest norm of the gradient; 0 is no limit"),
+    OPT_ANY_INT("--max-bad", "N", &o->max_bad,
             "give up after N steps in a row that are not finite"),
-    OPT_INT("--dims-start", "d", &o->dims_start, 1, 4096, "curriculum: inputs in use at first"),
-    OPT_COUNT("--dims-every", "N", &o->dims_every, 1, "... and one more every N steps"),
-    OPT_INT("--pairs-start", "P", &o->pairs_start, 1, 1 << 20, "curriculum: pairs at first"),
-    OPT_INT("--pairs-add", "P", &o->pairs_add, 1, 1 << 20, "... and so many more"),
-    OPT_COUNT("--pairs-every", "N", &o->pairs_every, 1, "... every N steps"),
+    OPT_ANY_INT("--dims-start", "d", &o->dims_start, "curriculum: inputs in use at first"),
+    OPT_COUNT("--dims-every", "N", &o->dims_every, 0, "... and one more every N steps"),
+    OPT_ANY_INT("--pairs-start", "P", &o->pairs_start, "curriculum: pairs at first"),
+    OPT_ANY_INT("--pairs-add", "P", &o->pairs_add, "... and so many more"),
+    OPT_COUNT("--pairs-every", "N", &o->pairs_every, 0, "... every N steps"),
     OPT_CHOICE("--x", X_CHOICES, &s.inputs,
                "distribution of inputs: N(0, 1), uniform of variance 1, or the\n"
                "many that data have"),
@@ -129,8 +124,8 @@ static void refuse_shape(const settings *s, const icl_config *of)
   const char *given = m->n_layer ? "--layers" : m->n_head ? "--heads" : m->n_embd ? "--width" :
                       s->positions >= 0 ? "--positions" : m->n_positions ? "--n-positions" :
                       s->activation >= 0 ? "--activation" : m->n_out ? "--n-out" :
-                      m->layer_norm_epsilon > 0 ? "--layer-norm-epsilon" :
-                      s->t.o.init_sd > 0 ? "--init-sd" : NULL;
+                      !isnan(m->layer_norm_epsilon) ? "--layer-norm-epsilon" :
+                      !isnan(s->t.o.init_sd) ? "--init-sd" : NULL;
   if (given)
     usage_error(&cmd_train, "%s and --from contradict each other: the model has its shape", given);
   if (m->n_dims && m->n_dims != of->n_dims)
@@ -160,10 +155,12 @@ static void choose_shape(settings *s)
   if (!m->n_layer) m->n_layer = 3;
   if (!m->n_head) m->n_head = 2;
   if (!m->n_embd) m->n_embd = 64;
+  read_quantiles(m, s->quantiles);
+  if (!m->n_out) m->n_out = 1 + m->n_quantiles;
+  if (isnan(m->layer_norm_epsilon)) m->layer_norm_epsilon = 1e-5f;
   if (s->positions >= 0) m->position_embedding_type = (icl_position)s->positions;
   if (s->activation >= 0) m->activation_function = (icl_activation)s->activation;
   m->tokens = (icl_tokens)s->tokens;
-  read_quantiles(m, s->quantiles);
 }
 
 /* Whatever can be said to be wrong with the options before anything is done. */
@@ -201,6 +198,8 @@ static int run(int argc, char **argv)
   } else {
     choose_shape(&s);
   }
+  if (isnan(s.t.o.init_sd)) s.t.o.init_sd = 0.02f;
+  s.t.from = s.from;
   check_settings(&s.t);
   done = train(&cmd_train, &s.t);
   icl_unload(from);
@@ -211,8 +210,8 @@ const command cmd_train = {
   "train", "trains a model",
   "--task SPEC --dims d --pairs P --steps N -o OUT [options]",
   "Trains a transformer on prompts of functions, drawn afresh for every step, and writes it to\n"
-  "OUT.  The training state goes to OUT.state.  Ctrl-C or SIGTERM finishes the step, saves and\n"
-  "exits with 130; the same command with --resume then ends with the same bits as a run without\n"
-  "a stop.",
+  "OUT.  The training state goes to OUT.state.  Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 finishes the\n"
+  "step, saves and exits with 130; the same command with --resume then ends with the same bits as a\n"
+  "run without a stop.  Whole numbers may be written 1e5 or 100k.",
   run
 };

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
+#include "icl_train.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -42,9 +43,19 @@ void fail(const char *path, const char *format, ...)
   exit(EXIT_FAILED);
 }
 
+/* "cannot open 'PATH': why" as "icl: PATH: cannot open: why": the report may have cut the path. */
+static void fail_io(const char *path, const char *text)
+{
+  const char *name = strstr(text, " '"), *end = strrchr(text, '\'');
+  const size_t n = name ? (size_t)(name - text) : strlen(text);
+  if (!name || end == name + 1) end = "'";                 /* no room was left for the reason */
+  fail(path, "%.*s%s", (int)(n && text[n - 1] == ':' ? n - 1 : n), text, end + 1);
+}
+
 void fail_report(const char *path, const icl_report *r)
 {
   const char *text = r->text[0] ? r->text : icl_error_string(r->code);
+  if (r->code == ICL_ERR_IO) fail_io(path, text);
   if (r->offset || (r->code >= ICL_ERR_FORMAT && r->code <= ICL_ERR_DIGEST))
     fail(path, "%s (byte %zu)", text, r->offset);
   fail(path, "%s", text);
@@ -102,17 +113,56 @@ char *join(const char *head, const char *tail)
   return text;
 }
 
+/* ----- files that are written ----------------------------------------------------------------- */
+
+void open_output(output *o, const char *path)
+{
+  o->path = path;
+  o->data = NULL;
+  o->size = 0;
+  o->file = open_memstream(&o->data, &o->size);
+  if (!o->file) fail(path, "not enough memory");
+}
+
+int file_exists(const char *path) { struct stat st; return !lstat(path, &st); }
+
+int same_file(const char *a, const char *b)
+{
+  struct stat x, y;
+  return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+void write_output(const char *path, const void *data, size_t size)
+{
+  icl_report r = {ICL_OK, 0, ""};
+  if (icl_replace_file(path, data, size, &r)) fail_report(path, &r);
+}
+
+void close_output(output *o)
+{
+  const int bad = ferror(o->file);
+  if (fclose(o->file) || bad) fail(o->path, "not enough memory");
+  write_output(o->path, o->data, o->size);
+  free(o->data);
+}
+
+void protect_output(const command *cmd, const char *path, const char *input, int force)
+{
+  icl_report r = {ICL_OK, 0, ""};
+  if (!*path) usage_error(cmd, "the output has no name");
+  if (input && same_file(path, input))
+    usage_error(cmd, "'%s' is what is read: name another output", path);
+  if (!force && file_exists(path)) fail(path, "is there already: --force overwrites it");
+  if (icl_probe_file(path, &r)) fail_report(path, &r);
+}
+
+/* ----- the machine ---------------------------------------------------------------------------- */
+
 double seconds(void)
 {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-int processors(int most)
-{
-  const long n = sysconf(_SC_NPROCESSORS_ONLN);
-  return n < 1 ? 1 : n > most ? most : (int)n;
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -170,6 +220,63 @@ static int parse_digits(const char *text, uint64_t *value)
   return 1;
 }
 
+/* A count: digits, or 1.5e6, or 100k, or 2M.  0 where it is none, or no whole number below 2^53. */
+static int parse_count(const char *text, uint64_t *value)
+{
+  const size_t n = strlen(text);
+  const double unit = n && text[n - 1] == 'k' ? 1e3 : n && text[n - 1] == 'M' ? 1e6 : 1;
+  char digits[32];
+  double v;
+  if (parse_digits(text, value)) return 1;
+  if (n >= sizeof digits || !isdigit((unsigned char)*text)) return 0;
+  memcpy(digits, text, n + 1);
+  if (unit > 1) digits[n - 1] = 0;
+  if (parse_number(digits, &v)) return 0;
+  v = floor(v * unit + 0.5);                               /* 1.3k is 1300, which 1.3 * 1000 is not */
+  if (v > 9007199254740992.0 || fabs(v - strtod(digits, NULL) * unit) > 1e-6) return 0;
+  *value = (uint64_t)v;
+  return 1;
+}
+
+/* Letters to insert, drop, change or swap with the next to get from a to b; at most 99. */
+static int distance(const char *a, const char *b)
+{
+  enum { LONGEST = 31 };
+  int rows[3][LONGEST + 1] = {{0}}, *before = rows[0], *last = rows[1], *now = rows[2], *t;
+  const size_t n = strlen(a), m = strlen(b);
+  size_t i, j;
+  if (n > LONGEST || m > LONGEST) return 99;
+  for (i = 0; i <= n; i++) last[i] = (int)i;
+  for (j = 1; j <= m; j++, t = before, before = last, last = now, now = t) {
+    now[0] = (int)j;
+    for (i = 1; i <= n; i++) {
+      int best = last[i - 1] + (a[i - 1] != b[j - 1]);
+      if (last[i] + 1 < best) best = last[i] + 1;
+      if (now[i - 1] + 1 < best) best = now[i - 1] + 1;
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]
+          && before[i - 2] + 1 < best)
+        best = before[i - 2] + 1;
+      now[i] = best;
+    }
+  }
+  return last[n];
+}
+
+const char *nearest_name(const char *typed, const char *const *names, int n)
+{
+  const char *best = NULL;
+  int i, least = (int)strlen(typed) / 3 + 1;
+  if (least > 3) least = 3;
+  for (i = 0; i < n; i++) {
+    const int d = distance(typed, names[i]);
+    if (d <= least && d < (int)strlen(names[i])) {
+      least = d - 1;
+      best = names[i];
+    }
+  }
+  return best;
+}
+
 /* ----- options ------------------------------------------------------------------------------- */
 
 const char *choice_name(const char *choices, int i, int *width)
@@ -195,7 +302,7 @@ static int choice_index(const char *choices, const char *text)
 static void set_whole(const command *cmd, const option *o, const char *text)
 {
   uint64_t v;
-  if (!parse_digits(text, &v))
+  if (!(o->kind == OPTION_SEED ? parse_digits : parse_count)(text, &v))
     usage_error(cmd, "%s wants a whole number, not '%s'", o->name, text);
   if (o->kind == OPTION_SEED) {
     *o->value.seed = v;
@@ -277,7 +384,7 @@ static void print_help(const command *cmd, const option *table)
 {
   printf("usage: icl %s %s\n\n%s\n\n", cmd->name, cmd->operands, cmd->about);
   for (; table->kind; table++) print_option(table);
-  printf("  --help%*sthis text\n", HELP_COLUMN - 8, "");
+  printf("  -h, --help%*sthis text\n", HELP_COLUMN - 12, "");
   flush_output();
 }
 
@@ -291,12 +398,25 @@ static const option *find_option(const option *table, const char *arg) {
   return NULL;
 }
 
+/* Names the option that a mistyped one, with or without a value, is meant to be. */
+NORETURN static void fail_unknown(const command *cmd, const option *table, const char *typed)
+{
+  const char *names[80], *meant;
+  char name[40];
+  int n;
+  snprintf(name, sizeof name, "%.*s", (int)strcspn(typed, "="), typed);
+  for (n = 0; table[n].kind && n < 80; n++) names[n] = table[n].name;
+  meant = nearest_name(name, names, n);
+  if (meant) usage_error(cmd, "unknown option '%s': perhaps %s", typed, meant);
+  usage_error(cmd, "unknown option '%s'", typed);
+}
+
 /* Handles the option argv[i]; returns the index of the last argument that it took. */
 static int take_option(const command *cmd, const option *table, int argc, char **argv, int i)
 {
   const option *o = find_option(table, argv[i]);
   const char *value = strchr(argv[i], '=');
-  if (!o) usage_error(cmd, "unknown option '%s'", argv[i]);
+  if (!o) fail_unknown(cmd, table, argv[i]);
   if (o->kind == OPTION_FLAG) {
     if (value) usage_error(cmd, "%s takes no value", o->name);
   } else if (value) {

@@ -9,6 +9,8 @@
 
 #include "icl.h"
 
+#include <float.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -64,6 +66,9 @@ typedef struct option {
 #define OPT_COUNT(name, arg, p, lo, help)   {OPTION_COUNT, name, arg, {.count = p}, lo, 1e15, help}
 #define OPT_SEED(name, arg, p, help)        {OPTION_SEED, name, arg, {.seed = p}, 0, 0, help}
 #define OPT_REAL(name, arg, p, lo, hi, help) {OPTION_REAL, name, arg, {.real = p}, lo, hi, help}
+/* The same for a value whose limits somebody else checks. */
+#define OPT_ANY_INT(name, arg, p, help)     OPT_INT(name, arg, p, 0, INT_MAX, help)
+#define OPT_ANY_REAL(name, arg, p, help)    OPT_REAL(name, arg, p, -FLT_MAX, FLT_MAX, help)
 #define OPT_TEXT(name, arg, p, help)        {OPTION_TEXT, name, arg, {.text = p}, 0, 0, help}
 #define OPT_CHOICE(name, all, p, help)      {OPTION_CHOICE, name, all, {.integer = p}, 0, 0, help}
 #define OPT_END                             {OPTION_END, NULL, NULL, {NULL}, 0, 0, NULL}
@@ -74,6 +79,9 @@ typedef struct option {
  * operands[max] gets what is no option; returns how many.  "--" ends the options. */
 int parse_options(const command *cmd, const option *table, int argc, char **argv,
                   const char **operands, int max);
+
+/* Which of names[n] a mistyped one is meant to be, or NULL. */
+const char *nearest_name(const char *typed, const char *const *names, int n);
 
 /* Entry i of "a|b|c", which is *width characters long. */
 const char *choice_name(const char *choices, int i, int *width);
@@ -97,6 +105,34 @@ void fail(const char *path, const char *format, ...) NORETURN PRINTF(2, 3);
 
 /* "icl: PATH: text (byte N)", exit 1; without the byte where the fault is none of the file's. */
 void fail_report(const char *path, const icl_report *r) NORETURN;
+
+/* ----- files that are written ------------------------------------------------------------------ */
+
+/* A file in memory, which close_output writes, whole or not at all.  Its text goes to o->file. */
+typedef struct output {
+  FILE *file;
+  const char *path;
+  char *data;
+  size_t size;
+} output;
+
+void open_output(output *o, const char *path);
+void close_output(output *o);      /* exit 1 where it cannot be written                       */
+
+/* The same for bytes that are there already. */
+void write_output(const char *path, const void *data, size_t size);
+
+/* For the beginning of the work that path is to hold: exit 1 where it is there already and force is
+ * 0, or cannot be written; bad usage where it is the file input (NULL: none), whatever force is. */
+void protect_output(const command *cmd, const char *path, const char *input, int force);
+
+/* 1 if there is something of that name; 1 if both are there and the same file. */
+int file_exists(const char *path);
+int same_file(const char *a, const char *b);
+
+#define FORCE_HELP "overwrite what is there already"
+
+/* ----- and more ways to end -------------------------------------------------------------------- */
 
 /* Goes on where e is ICL_OK; otherwise "icl: what: the error's text", exit 1. */
 void check(icl_error e, const char *what);
@@ -122,7 +158,8 @@ char *join(const char *head, const char *tail);
 /* Seconds on a clock that only runs forwards. */
 double seconds(void);
 
-/* Processors of this machine, from 1 to most. */
+/* Processors that this process may use, from 1 to most: by its affinity and its cgroup's quota,
+ * where there are such things. */
 int processors(int most);
 
 /* The median of v[n], which it sorts; n > 0. */

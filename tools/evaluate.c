@@ -498,7 +498,7 @@ void bootstrap_band(const evaluation *v, double *low, double *high)
   for (c = 0; c < s.width; c++) {
     qsort(s.means + c * RESAMPLES, RESAMPLES, sizeof *s.means, compare_doubles);
     low[c] = s.means[c * RESAMPLES + RESAMPLES / 20];
-    high[c] = s.means[c * RESAMPLES + RESAMPLES - RESAMPLES / 20];
+    high[c] = s.means[c * RESAMPLES + RESAMPLES - 1 - RESAMPLES / 20];
   }
   free(s.errors);
   free(s.means);

@@ -38,7 +38,8 @@ static void print_summary(void)
          "Transformers that learn functions in context, from a few (x, y) pairs.\n\n");
   for (i = 0; i < N_COMMANDS; i++)
     printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
-  printf("\nicl COMMAND --help tells more; icl --version prints %s.\n", icl_version());
+  printf("\nicl COMMAND --help or icl help COMMAND tells more; icl --version prints %s.\n",
+         icl_version());
 }
 
 static int usage(const char *problem, const char *what)
@@ -47,15 +48,51 @@ static int usage(const char *problem, const char *what)
   return EXIT_USAGE;
 }
 
-static int dispatch(int argc, char **argv)
+static const command *find_command(const char *name)
 {
   size_t i;
+  for (i = 0; i < N_COMMANDS; i++) if (!strcmp(name, commands[i]->name)) return commands[i];
+  return NULL;
+}
+
+static int no_such_command(const char *typed)
+{
+  const char *names[N_COMMANDS], *meant;
+  int i;
+  for (i = 0; i < N_COMMANDS; i++) names[i] = commands[i]->name;
+  meant = nearest_name(typed, names, N_COMMANDS);
+  if (!meant) return usage("no such command: ", typed);
+  fprintf(stderr, "icl: no such command: %s; perhaps %s (icl --help lists the commands)\n", typed,
+          meant);
+  return EXIT_USAGE;
+}
+
+/* "help" is the summary, "help train" is "train --help". */
+static int help(int argc, char **argv)
+{
+  char flag[] = "--help";
+  char *line[3] = {NULL, flag, NULL};
+  const command *cmd = argc > 2 ? find_command(argv[2]) : NULL;
+  if (argc > 3) return usage("help is for one command: ", argv[3]);
+  if (argc > 2 && !cmd) return no_such_command(argv[2]);
+  if (!cmd) {
+    print_summary();
+    return EXIT_SUCCESS;
+  }
+  line[0] = argv[2];
+  return cmd->run(2, line);
+}
+
+static int dispatch(int argc, char **argv)
+{
+  const command *cmd;
   if (argc < 2) return usage("no command", "");
-  for (i = 0; i < N_COMMANDS; i++)
-    if (!strcmp(argv[1], commands[i]->name)) return commands[i]->run(argc - 1, argv + 1);
+  cmd = find_command(argv[1]);
+  if (cmd) return cmd->run(argc - 1, argv + 1);
+  if (!strcmp(argv[1], "help")) return help(argc, argv);
   if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) print_summary();
   else if (!strcmp(argv[1], "--version")) printf("icl %s\n", icl_version());
-  else return usage("no such command: ", argv[1]);
+  else return no_such_command(argv[1]);
   return EXIT_SUCCESS;
 }
 
@@ -63,7 +100,8 @@ int main(int argc, char **argv)
 {
   int status;
   occupy_standard_files();
-  signal(SIGPIPE, SIG_IGN);        /* a closed pipe is then a write error like any other */
+  signal(SIGPIPE, SIG_IGN);        /* a closed pipe is then a write error like any other, */
+  signal(SIGXFSZ, SIG_IGN);        /* and so is a file that grows beyond ulimit -f */
   status = dispatch(argc, argv);
   flush_output();
   if (fclose(stdout)) fail("standard output", "%s", strerror(errno));

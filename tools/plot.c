@@ -4,7 +4,6 @@
 #include "canvas.h"
 #include "common.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,11 +333,11 @@ void plot_write(const char *heading, const plot *panels, int n, int columns, con
   const int width = LEFT + inner + LEGEND;
   const int height = top + rows * high + (rows - 1) * GAP_Y + BELOW;
   const text_style style = {ink, 17, ANCHOR_START, 0};
-  FILE *file = fopen(path, "wb");
+  output out;
   canvas *c;
-  int i, failed;
-  if (!file) fail(path, "%s", strerror(errno));
-  c = (ends_with(path, ".svg") ? new_svg_canvas : new_png_canvas)(file, width, height);
+  int i;
+  open_output(&out, path);
+  c = (ends_with(path, ".svg") ? new_svg_canvas : new_png_canvas)(out.file, width, height);
   if (heading) c->text(c, (point){24, 30}, heading, &style);
   for (i = 0; i < n; i++) {
     const double x = LEFT + (i % columns) * (wide + GAP_X);
@@ -348,6 +347,5 @@ void plot_write(const char *heading, const plot *panels, int n, int columns, con
   c->clip(c, (point){0, 0}, (point){width, height});
   draw_legend(c, &panels[0], (point){LEFT + inner + 16, top + 12});
   c->finish(c);
-  failed = ferror(file);
-  if (fclose(file) || failed) fail(path, "%s", strerror(errno));
+  close_output(&out);
 }

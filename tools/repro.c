@@ -54,11 +54,11 @@ static float eval_tone(const float *theta, const float *x, const icl_class_call 
 #define NO_ARG {NULL, 0, 0, 0, 0}
 static const icl_class own_classes[] = {
   {"cosine", {{"f", 1, 0, 1000, 0}, NO_ARG, NO_ARG, NO_ARG}, no_theta, draw_nothing, eval_cosine,
-   NULL, NULL},
+   NULL, NULL, 0},
   {"slope", {{"b", 1, -1000, 1000, 0}, NO_ARG, NO_ARG, NO_ARG}, no_theta, draw_nothing, eval_slope,
-   NULL, NULL},
+   NULL, NULL, 0},
   {"tone", {{"fmin", 1, 0, 1000, 0}, {"fmax", 1, 0, 1000, 0}, NO_ARG, NO_ARG}, two_theta, draw_tone,
-   eval_tone, NULL, NULL}
+   eval_tone, NULL, NULL, 0}
 };
 
 icl_task parse_task(const char *text, int n_dims)
@@ -286,29 +286,29 @@ static void write_csv(const figure *f, FILE *file)
       }
 }
 
-static FILE *open_result(const repro *r, const char *path)
+int figure_exists(const repro *r, const char *name)
 {
-  FILE *file;
-  make_folder(r->dir);
-  file = fopen(path, "w");
-  if (!file) fail(path, "%s", strerror(errno));
-  return file;
-}
-
-static void close_result(FILE *file, const char *path)
-{
-  const int failed = ferror(file);
-  if (fclose(file) || failed) fail(path, "%s", strerror(errno));
+  static const char *const endings[] = {".csv", ".svg", ".png", ".txt"};
+  size_t i;
+  for (i = 0; i < sizeof endings / sizeof *endings; i++) {
+    char *path = path_of(r, "/", name, endings[i]);
+    const int there = file_exists(path);
+    free(path);
+    if (there) return 1;
+  }
+  return 0;
 }
 
 void finish_figure(const repro *r, figure *f)
 {
   char *csv = path_of(r, "/", f->name, ".csv"), *svg = path_of(r, "/", f->name, ".svg");
   char *png = path_of(r, "/", f->name, ".png");
-  FILE *file = open_result(r, csv);
+  output out;
   int i, j;
-  write_csv(f, file);
-  close_result(file, csv);
+  make_folder(r->dir);
+  open_output(&out, csv);
+  write_csv(f, out.file);
+  close_output(&out);
   plot_write(f->heading, f->panels, f->n, f->columns, svg);
   if (png_available()) plot_write(f->heading, f->panels, f->n, f->columns, png);
   fprintf(stderr, "wrote %s and .svg%s\n", csv, png_available() ? " and .png" : "");
@@ -330,13 +330,15 @@ void finish_figure(const repro *r, figure *f)
 void verdict(const repro *r, const char *name, const char *claim, const char *measured, ...)
 {
   char *path = path_of(r, "/", name, ".txt"), text[1024];
-  FILE *file = open_result(r, path);
+  output out;
   va_list rest;
+  make_folder(r->dir);
+  open_output(&out, path);
   va_start(rest, measured);
   vsnprintf(text, sizeof text, measured, rest);
   va_end(rest);
-  fprintf(file, "%s: %s\n%s\n", name, claim, text);
-  close_result(file, path);
+  fprintf(out.file, "%s: %s\n%s\n", name, claim, text);
+  close_output(&out);
   printf("%s: %s\n%s\n", name, claim, text);
   flush_output();
   free(path);

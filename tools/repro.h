@@ -14,7 +14,7 @@ enum { MAX_MODELS = 40, MAX_PANELS = 16, MAX_SERIES = 12 };
 typedef struct repro {
   scale scale;
   const char *dir;                 /* figures; its folder models/ holds the models            */
-  int prompts, threads, no_train;
+  int prompts, threads, no_train, force;
   uint64_t seed;
   int n_models;
   icl_model *models[MAX_MODELS];
@@ -59,6 +59,9 @@ void add_series(figure *f, const char *name, plot_kind kind, int n, const double
 /* Predictor i of an evaluation over all k, with the band of the models' means; all of them. */
 void add_curve(figure *f, const evaluation *v, int i, const double *low, const double *high);
 void add_curves(figure *f, const evaluation *v);
+
+/* 1 if a file of the figure is there. */
+int figure_exists(const repro *r, const char *name);
 
 /* DIR/NAME.csv (panel,series,x,y,low,high), DIR/NAME.svg and, in builds that can, DIR/NAME.png;
  * frees the figure. */

@@ -37,14 +37,31 @@ def command(prog, main):
         sys.exit(f"{prog}: {' '.join(str(e).split())}")
 
 def replace_file(path, *parts):
-    """Writes all parts to path: the whole file or nothing."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "wb") as f:
-        for part in parts:
-            f.write(part)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(temporary, path)
+    """Writes all parts to path: the whole file or nothing.  As in icl_train.h, links are followed,
+    permissions kept, and a folder that cannot be flushed is no failure."""
+    path = os.path.realpath(path)
+    temporary = f"{path}.tmp.{os.urandom(8).hex()}"
+    mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o666
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as f:
+            for part in parts:
+                f.write(part)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    try:
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(folder)
+    except OSError:
+        pass
+    os.close(folder)
 
 # ----- the model -----------------------------------------------------------------------------------
 

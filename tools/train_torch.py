@@ -45,9 +45,10 @@ def save_state(folder, meta, tensors):
             files[kind].append([name, len(piece), zlib.crc32(piece)])
     text = json.dumps({"format": FORMAT, **meta, "files": files}, indent=1)
     replace_file(os.path.join(folder, "state.json"), text.encode())
-    kept = {name for pieces in files.values() for name, _, _ in pieces}
+    kept = {"state.json"}.union(name for pieces in files.values() for name, _, _ in pieces)
+    ours = re.compile(r"([wmv]\.\d+\.\d+\.bin|state\.json)(\.tmp(\.[0-9a-f]{16})?)?")
     for name in os.listdir(folder):
-        if re.fullmatch(r"[wmv]\.\d+\.\d+\.bin(\.tmp)?", name) and name not in kept:
+        if ours.fullmatch(name) and name not in kept:
             os.remove(os.path.join(folder, name))
 
 def load_state(folder, kinds="wmv"):
@@ -136,6 +137,7 @@ class Trainer:
         self.step = 0
         # updates, skipped steps, and those in a row; on the device, so that no step waits for it
         self.counts = torch.zeros(3, dtype=torch.float64, device=device)
+        self.most_bad = torch.zeros((), dtype=torch.float64, device=device)    # in a row, so far
         torch.set_float32_matmul_precision("high" if r["precision"] == "tf32" else "highest")
         self.loss_of = torch.compile(self.loss) if compiled else self.loss
     def loss(self, xs, ys):
@@ -161,6 +163,7 @@ class Trainer:
         ok = loss.isfinite() & (norm <= 1e30)
         self.counts += torch.stack([ok, ~ok, ~ok])
         self.counts[2] *= ~ok
+        self.most_bad = torch.maximum(self.most_bad, self.counts[2])
         c1, c2 = (1 - beta ** self.counts[0].clamp(min=1) for beta in (r["beta1"], r["beta2"]))
         g = self.grad
         if r["clip"]:
@@ -286,14 +289,14 @@ def options(argv):
     return o, {k: getattr(o, k) for k in keys}
 
 def say(t, first, started, losses):
-    """A line, and whether training has failed."""
-    _, skipped, bad = t.counts.tolist()
+    """A line; returns how many steps in a row were not finite, at most."""
+    skipped = t.counts[1].item()
     rate = (t.step - first) / (time.monotonic() - started)
     print(f"step {t.step}/{t.r['steps']}  loss {torch.stack(losses).mean().item():.4g}  "
           f"lr {learning_rate(t.r, t.step - 1):.3g}  " + f"skipped {skipped:.0f}  " * (skipped > 0)
           + f"{rate:.3g} steps/s  {(t.r['steps'] - t.step) / rate / 60:.1f} min left",
           file=sys.stderr, flush=True)
-    return bad
+    return t.most_bad.item()
 
 def run(o, r, started):
     there = os.path.exists(os.path.join(o.state, "state.json"))
@@ -313,7 +316,9 @@ def run(o, r, started):
         if time.monotonic() - shown > 5 or t.step == r["steps"]:
             bad, shown = say(t, first, began, losses), time.monotonic()
         if bad >= o.max_bad:
-            raise ValueError("loss or gradient not finite too often; stopped, not saved")
+            t.save(o.state)                     # steps that are not finite change no weights
+            raise ValueError("loss or gradient not finite too often; stopped, the last good weights "
+                             f"are in {o.state}")
         if t.step % o.save_every == 0 and t.step < r["steps"]:
             t.save(o.state)
     t.save(o.state)

@@ -14,24 +14,31 @@
 
 static volatile sig_atomic_t stop;
 
-/* The first signal asks for an orderly end; the second one, of either kind, ends the process. */
+/* From a keyboard, kill, a terminal that went away, batch systems shortly before they kill. */
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+enum { N_SIGNALS = sizeof stop_signals / sizeof *stop_signals };
+
+/* The first signal asks for an orderly end; the second one, of any kind, ends the process. */
 static void on_signal(int number)
 {
+  int i;
   (void)number;
   stop = 1;
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
+  for (i = 0; i < N_SIGNALS; i++) signal(stop_signals[i], SIG_DFL);
 }
 
+/* Under nohup, SIGHUP stays ignored. */
 static void catch_signals(void)
 {
-  struct sigaction action;
+  struct sigaction action, old;
+  int i;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  for (i = 0; i < N_SIGNALS; i++)
+    if (stop_signals[i] != SIGHUP || sigaction(SIGHUP, NULL, &old) || old.sa_handler != SIG_IGN)
+      sigaction(stop_signals[i], &action, NULL);
 }
 
 /* ----- progress ------------------------------------------------------------------------------ */
@@ -101,18 +108,36 @@ static int on_step(void *user, const icl_train_info *info)
   return 0;
 }
 
+/* A save on the way that failed; the bar, if there is one, begins on a new line. */
+static void on_save_failed(void *user, const icl_report *r)
+{
+  const progress *p = user;
+  fprintf(stderr, "%sicl: %s; training goes on, and the next save tries again\n",
+          p->terminal ? "\n" : "", r->text);
+}
+
 /* ----- files --------------------------------------------------------------------------------- */
 
-static int exists(const char *path) { return access(path, F_OK) == 0; }
+static icl_lock *lock;             /* of OUT.state                                            */
+static int locked_once;
 
-/* Nothing that took hours to train is overwritten unasked. */
-static void protect_files(const char *out, const char *state, int resume)
+/* At the end of the run or, where that fails, of the process. */
+static void drop_lock(void)
 {
-  if (resume && exists(out) && !exists(state))
-    fail(out, "is there, but %s is not: --force starts over", state);
-  if (resume) return;
-  if (exists(state)) fail(state, "is there already: --resume goes on from it, --force starts over");
-  if (exists(out)) fail(out, "is there already: --force overwrites it");
+  icl_lock_delete(lock);
+  lock = NULL;
+}
+
+/* Nothing that took hours to train is overwritten unasked; OUT must be a file that can be made. */
+static void protect_files(const command *cmd, const training *s, const char *state)
+{
+  const int there = file_exists(s->out), begun = file_exists(state);
+  protect_output(cmd, s->out, s->from, 1);
+  if (s->resume && there && !begun)
+    fail(s->out, "is there, but %s is not: --force starts over", state);
+  if (s->resume || s->force) return;
+  if (begun) fail(state, "is there already: --resume goes on from it, --force starts over");
+  if (there) fail(s->out, "is there already: --force overwrites it");
 }
 
 /* ----- the run ------------------------------------------------------------------------------- */
@@ -140,8 +165,10 @@ static progress new_progress(const training *s)
   return p;
 }
 
-/* Trains to the end or to a signal; returns the steps done. */
-static int64_t train_to(icl_trainer *trainer, const training *s, const char *state)
+/* Trains to the end or to a signal; returns the steps done.  *began: those done before, -1 if none
+ * was done now. */
+static int64_t train_to(icl_trainer *trainer, const training *s, const char *state,
+                        int64_t *began)
 {
   progress p = new_progress(s);
   icl_report r = {ICL_OK, 0, ""};
@@ -157,36 +184,52 @@ static int64_t train_to(icl_trainer *trainer, const training *s, const char *sta
   plan.progress = on_step;
   plan.user = &p;
   plan.stop = &stop;
+  plan.lock = lock;
+  plan.save_failed = on_save_failed;
   e = icl_train_run(trainer, &plan, &last, &r);
   if (p.terminal && p.first >= 0) fputc('\n', stderr);
   if (e)
-    fail_report(e == ICL_ERR_STATE || e == ICL_ERR_FORMAT || e == ICL_ERR_DIGEST ? state
-                : s->out, &r);
+    fail_report(e == ICL_ERR_STATE || e == ICL_ERR_FORMAT || e == ICL_ERR_DIGEST
+                || strstr(r.text, ".state'") ? state : s->out, &r);
+  *began = p.first;
   return last.step;
+}
+
+/* What came of it, after `done` steps. */
+static void say_end(const training *s, int64_t began, int64_t done, int stopped)
+{
+  if (stopped)
+    fprintf(stderr, "stopped after step %" PRId64 "; %s goes on from there\n", done,
+            s->resume ? "the same command" : "--resume");
+  else if (began < 0)
+    fprintf(stderr, "all %" PRId64 " steps were done before: nothing was trained; wrote %s\n", done,
+            s->out);
+  else
+    fprintf(stderr, "wrote %s\n", s->out);
 }
 
 int train(const command *cmd, const training *s)
 {
   char *state = join(s->out, ".state");
   icl_trainer *trainer;
-  int64_t done;
+  int64_t began, done;
   int stopped;
   icl_report r;
-  if (!s->force) protect_files(s->out, state, s->resume);
+  protect_files(cmd, s, state);
   trainer = new_trainer(cmd, &s->o);
+  if (icl_lock_new(&lock, state, &r)) fail_report(state, &r);
+  if (!locked_once++) atexit(drop_lock);
+  protect_files(cmd, s, state);      /* again: whoever had the lock until now may have made them */
   catch_signals();
-  if (s->force) remove(state);
-  /* can it be? */
-  if (!exists(state) && icl_train_save(trainer, state, &r)) fail_report(state, &r);
-  fprintf(stderr, "%zu parameters, %d threads\n", icl_trainer_model(trainer)->n_params,
-          s->o.threads);
-  done = train_to(trainer, s, state);
+  /* fail now rather than after hours if the state cannot be written */
+  if ((s->force || !file_exists(state)) && icl_train_save(trainer, state, &r))
+    fail_report(state, &r);
+  fprintf(stderr, "%zu parameters, %d thread%s\n", icl_trainer_model(trainer)->n_params,
+          s->o.threads, s->o.threads == 1 ? "" : "s");
+  done = train_to(trainer, s, state, &began);
   stopped = stop && done < s->o.steps;
-  if (stopped)
-    fprintf(stderr, "stopped after step %" PRId64 "; %s goes on from there\n", done,
-            s->resume ? "the same command" : "--resume");
-  else
-    fprintf(stderr, "wrote %s\n", s->out);
+  say_end(s, began, done, stopped);
+  drop_lock();
   icl_trainer_delete(trainer);
   free(state);
   return !stopped;

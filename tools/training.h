@@ -9,11 +9,12 @@
 typedef struct training {
   icl_train_options o;
   const char *out;                 /* the checkpoint; its state is OUT.state                  */
+  const char *from;                /* file of o.from, which out must not be; or NULL          */
   int resume, force;               /* go on from the state if there is one; overwrite         */
   int64_t save_every, log_every;   /* steps; log_every 0: a line in 5 s                       */
 } training;
 
-/* Trains to the end: 1; or to SIGINT or SIGTERM, and saves: 0.  What the options lack is cmd's bad
+/* Trains to the end: 1; or to SIGINT, SIGTERM, SIGHUP or SIGUSR1 or 2, and saves: 0.  What the options lack is cmd's bad
  * usage; whatever else fails is exit 1. */
 int train(const command *cmd, const training *t);
 
