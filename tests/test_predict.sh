@@ -399,7 +399,7 @@ ok "--plot: exit 0" exits 0
 ok "--plot: the answers too" says out '^4,'
 ok "--plot: SVG" grep -q '^<svg' "$t/p.svg"
 ok "--plot: names of the columns" eval 'grep -q hours "$t/p.svg" && grep -q "grams, dry" "$t/p.svg"'
-ok "--plot: all series" eval 'grep -q prediction "$t/p.svg" && grep -q given "$t/p.svg" && grep -q answers "$t/p.svg"'
+ok "--plot: all series" eval 'grep -q ">model<\|>model, 90" "$t/p.svg" && grep -q given "$t/p.svg" && grep -q answers "$t/p.svg"'
 run predict --plot "$t/p.png"
 if says err 'libstb-dev'; then skip "--plot: PNG, built without libstb-dev"
 else ok "--plot: PNG" test "$(head -c 8 "$t/p.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a; fi

@@ -292,16 +292,16 @@ static void print_answers(job *j)
 
 /* ----- the plot ------------------------------------------------------------------------------ */
 
-/* The curve over the range of x, and its band where the model has one. */
+/* The curve over the range of x and a little beyond, and its band where the model has one. */
 static void trace(job *j, picture *p, double *x, double *y, char *band)
 {
   const double level = j->want->level > 0 ? (double)j->want->level : 0.9;
-  double from, to;
+  double from, to, room;
   int i, bad = 0;
   icl_error e;
   find_range(j, &from, &to);
-  if (!(to > from)) to = from + 1;
-  for (i = 0; i < p->n; i++) x[i] = from + i * (to - from) / (p->n - 1);
+  room = to > from ? 0.03 * (to - from) : 1;
+  for (i = 0; i < p->n; i++) x[i] = from - room + i * (to - from + 2 * room) / (p->n - 1);
   p->x = x;
   p->y = y;
   e = ask(&j->model, p->n, x, level, y, y + p->n, y + 2 * p->n, &bad);
@@ -319,7 +319,8 @@ static void draw(job *j)
 {
   double *memory = allocate(4 * CURVE_POINTS, sizeof *memory);
   char *x_name = rows_name(&j->rows, 0, 0), *y_name = rows_name(&j->rows, 1, 0), band[32];
-  picture p = {j->rows.csv.name, NULL, NULL, NULL, NULL, CURVE_POINTS, NULL, NULL, NULL, NULL, NULL};
+  const char *name = j->rows.csv.name, *slash = strrchr(name, '/');
+  picture p = {slash ? slash + 1 : name, NULL, NULL, NULL, NULL, CURVE_POINTS, NULL, NULL, NULL, NULL, NULL};
   p.x_name = csv_printable(x_name);
   p.y_name = csv_printable(y_name);
   p.given = &j->data.pairs;

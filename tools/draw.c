@@ -74,7 +74,7 @@ static plot_series dots(const char *name, const points *p, double **memory)
 void draw_file(const picture *p, const char *path)
 {
   const range y = y_range(p);
-  char *name = p->band ? join("prediction, ", p->band) : join("prediction", "");
+  char *name = p->band ? join("model, ", p->band) : join("model", "");
   double *memory = allocate(2 * ((size_t)p->given->n + (size_t)p->asked->n), sizeof *memory);
   double *next = memory;
   plot_series series[3];
@@ -163,6 +163,6 @@ void draw_text(const picture *p)
   put_points(&s, p->given, 'o');
   put_points(&s, p->asked, 'x');
   print_sheet(&s, p);
-  printf("%*so given%s   . prediction%s%s\n", MARGIN + 1, "", p->asked->n ? "   x answers" : "",
+  printf("%*so given%s   . model%s%s\n", MARGIN + 1, "", p->asked->n ? "   x answers" : "",
          p->band ? "   : " : "", p->band ? p->band : "");
 }

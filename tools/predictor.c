@@ -160,6 +160,9 @@ static double scaled(double v, double mean, double scale)
   return scale > 0 ? (v - mean) / scale : 0;
 }
 
+/* v as float; infinity where it is too large for one. */
+static float narrow(double v) { return fabs(v) <= (double)FLT_MAX ? (float)v : INFINITY; }
+
 static double unscaled(float v, double mean, double scale) { return mean + scale * (double)v; }
 
 /* What the model sees of x[n][d]: out[n][n_dims], zero where there are no inputs. */
@@ -169,7 +172,7 @@ static void scale_inputs(const predictor *p, int n, const double *x, float *out)
   int i, k;
   for (i = 0; i < n; i++, x += p->d)
     for (k = 0; k < wide; k++)
-      *out++ = k < p->d ? (float)scaled(x[k], p->mean[k], p->scale[k]) : 0;
+      *out++ = k < p->d ? narrow(scaled(x[k], p->mean[k], p->scale[k])) : 0;
 }
 
 /* ----- the work ------------------------------------------------------------------------------ */
@@ -198,7 +201,7 @@ void set_context(predictor *p, int n, const double *x, const double *y, int kept
   int i;
   set_scale(p, n, x, y);
   scale_inputs(p, n, x, xs);
-  for (i = 0; i < n; i++) ys[i] = (float)scaled(y[i], p->y_mean, p->y_scale);
+  for (i = 0; i < n; i++) ys[i] = narrow(scaled(y[i], p->y_mean, p->y_scale));
   kept = make_context(p, n, p->raw ? kept : 0);
   if (n > kept) e = icl_add_batch(p->ctx, n - kept, xs + (size_t)kept * wide, ys + kept);
   if (e == ICL_ERR_NONFINITE) fail(p->name, "a row with a y has too large numbers for --raw");
