@@ -6,7 +6,7 @@ CFLAGS  ?= -O2
 WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
 HEADERS  = icl.h icl_train.h
-TOOLS    = $(wildcard tools/*.c)
+TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c))
 UNITS    = golden kernels loader api train sampler baselines
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
@@ -15,8 +15,25 @@ STB := $(shell printf '\043include <stb/stb_image_write.h>\n' | $(CC) -E - >/dev
 
 all: build/icl
 
-build/icl: $(TOOLS) $(wildcard tools/*.h) $(HEADERS) | build
-	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(STB) -I. -o $@ $(TOOLS) $(LDLIBS)
+build/icl: $(TOOLS) build/bundled.o $(wildcard tools/*.h) $(HEADERS) | build
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(STB) -I. -o $@ $(TOOLS) build/bundled.o $(LDLIBS)
+
+# The models inside the command: examples/models as C arrays.
+TABLE := $(firstword $(wildcard examples/models/table.safetensors) examples/models/linear.safetensors)
+
+build/bundled.o: tools/bundled.c tools/bundled.h build/bundled_curves.h build/bundled_table.h
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_BUNDLED -Ibuild -c -o $@ $<
+
+build/bundled_curves.h: examples/models/curves.safetensors build/embed_file
+	build/embed_file $< curves > $@
+
+build/bundled_table.h: $(TABLE) build/embed_file
+	build/embed_file $< table > $@
+
+build/embed_file: tools/embed_file.c | build
+	$(CC) -std=c99 $(WARN) -o $@ $<
+
+.DELETE_ON_ERROR:
 
 build/%: examples/%.c $(HEADERS) | build
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -I. -o $@ $< $(LDLIBS)

@@ -7,73 +7,7 @@
 # Ends with "cli: N passed, N failed, N skipped"; exit 1 if anything failed.
 # SPDX-License-Identifier: MIT
 
-[ $# -eq 1 ] || { echo "usage: $0 ICL" >&2; exit 2; }
-icl=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
-golden=$(cd "$(dirname "$0")" && pwd)/golden
-model=$golden/gpt2.safetensors         # d = 5, room for 10 pairs and a query
-unbounded=$golden/none.safetensors     # d = 2, no positions: any number of pairs
-t=$(mktemp -d) || exit 1
-trap 'rm -rf "$t"' EXIT
-trap 'exit 1' HUP INT TERM
-
-passed=0 failed=0 skipped=0
-
-# ok NAME COMMAND...: passes if the command succeeds.
-ok() {
-  name=$1
-  shift
-  if "$@"; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAILED: $name"
-    sed 's/^/    stdout: /' "$t/out" 2>/dev/null | head -n 3
-    sed 's/^/    stderr: /' "$t/err" 2>/dev/null | head -n 3
-  fi
-}
-
-skip() {
-  skipped=$((skipped + 1))
-  echo "skipped: $1"
-}
-
-# run ARGS...: the command on $t/in; leaves $t/out, $t/err and $status.
-run() {
-  "$icl" "$@" <"$t/in" >"$t/out" 2>"$t/err"
-  status=$?
-}
-
-# input TEXT: what run reads; printf's escapes work.
-input() { printf "$1" >"$t/in"; }
-
-exits() { [ "$status" -eq "$1" ]; }
-silent() { [ ! -s "$t/$1" ]; }
-one_line() { [ "$(wc -l <"$t/$1")" -eq 1 ]; }
-says() { grep -q -e "$2" "$t/$1"; }
-lines() { [ "$(wc -l <"$t/out")" -eq "$1" ]; }
-last_column() { sed 's/.*,//' "$1"; }
-same() { cmp -s "$1" "$2"; }
-
-# refuses NAME TEXT ARGS...: exit 1, nothing on stdout, one line with TEXT on stderr.
-refuses() {
-  name=$1 text=$2
-  shift 2
-  run "$@"
-  ok "$name: exit 1" exits 1
-  ok "$name: nothing on stdout" silent out
-  ok "$name: one line on stderr" one_line err
-  ok "$name: says '$text'" says err "$text"
-}
-
-# misused NAME ARGS...: exit 2, nothing on stdout, one line on stderr.
-misused() {
-  name=$1
-  shift
-  run "$@"
-  ok "$name: exit 2" exits 2
-  ok "$name: nothing on stdout" silent out
-  ok "$name: one line on stderr" one_line err
-}
+. "$(dirname "$0")/command.sh"
 
 # wait_for COMMAND...: until it succeeds, ten seconds at most.
 wait_for() {
@@ -89,14 +23,14 @@ input ''
 
 # ----- usage --------------------------------------------------------------------------------------
 
-for command in '' info predict train eval repro bench quantize; do
+for command in '' info predict check train eval repro bench quantize; do
   run $command --help
   ok "help of '$command': exit 0" exits 0
   ok "help of '$command' on stdout" says out "^usage: icl"
   ok "help of '$command': nothing on stderr" silent err
   misused "unknown option of '$command'" $command --bogus
 done
-for command in info predict train eval repro quantize; do misused "$command without arguments" $command; done
+for command in info check train eval repro quantize; do misused "$command without arguments" $command; done
 run --version
 ok "version" says out '^icl [0-9]*\.[0-9]*\.[0-9]*$'
 misused "no command"
@@ -148,51 +82,54 @@ ok "path with a space and UTF-8" exits 0
 
 # ----- predict: rows ------------------------------------------------------------------------------
 
+# The numbers as they are, in the order of the file: what scaling and shuffling do has its own tests.
+ask() { run predict "$model" --raw --keep-order "$@"; }
+
 pairs='1,2,3,4,5,0.5\n-1,0,.5,1e-1,2,-3\n'
 input "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n"
-run predict "$model"
+ask
 cp "$t/out" "$t/plain"
 ok "predict: exit 0" exits 0
 ok "predict: nothing on stderr" silent err
 ok "predict: a row for each query" lines 2
 ok "predict: inputs and answer" says out '^0\.5,1,1,1,1,-\{0,1\}[0-9.e-]*$'
-run predict "$model" -
+ask -
 ok "predict: - is stdin" same "$t/out" "$t/plain"
 cp "$t/in" "$t/file.csv"
-run predict "$model" "$t/file.csv"
+ask "$t/file.csv"
 ok "predict: a file" same "$t/out" "$t/plain"
 
 input "# a comment\n\n${pairs}  \n0.5,1,1,1,1,?\n#\n 1 ,0,\t0,0,0, \n"
-run predict "$model"
+ask
 ok "blank lines, comments, blanks around fields" same "$t/out" "$t/plain"
 input "$(printf '%s' "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n" | sed 's/\\n/\\r\\n/g')"
-run predict "$model"
+ask
 ok "CRLF" same "$t/out" "$t/plain"
 input "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,"
-run predict "$model"
+ask
 ok "no end of the last line" same "$t/out" "$t/plain"
 input "\357\273\277${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n"
-run predict "$model"
+ask
 ok "byte order mark" same "$t/out" "$t/plain"
 input "a,b,c,d,e,y\n${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n"
-run predict "$model"
+ask
 ok "header is printed again" says out '^a,b,c,d,e,y$'
 sed 1d "$t/out" >"$t/rows"
 ok "header changes nothing else" same "$t/rows" "$t/plain"
 input "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n9,9,9,9,9,9\n"
-run predict "$model"
-ok "pairs below do not matter" same "$t/out" "$t/plain"
+ask --stream
+ok "--stream: pairs below do not matter" same "$t/out" "$t/plain"
 input "${pairs}1,0,0,0,0,?\n"
-run predict "$model"
+ask --stream
 tail -n 1 "$t/plain" >"$t/last"
-ok "queries above do not matter" same "$t/out" "$t/last"
+ok "--stream: queries above do not matter" same "$t/out" "$t/last"
 
 input '1,2,7\n3,4,8\n5,6,?\n'
-run predict "$model"
+ask
 last_column "$t/out" >"$t/padded"
 ok "padding: the row as it was given" says out '^5,6,'
 input '1,2,0,0,0,7\n3,4,0,0,0,8\n5,6,0,0,0,?\n'
-run predict "$model"
+ask
 last_column "$t/out" >"$t/zeros"
 ok "padding with zeros" same "$t/padded" "$t/zeros"
 
@@ -203,11 +140,10 @@ refuses "rows of different widths" 'line 3 ' predict "$model"
 input '7\n'
 refuses "only one field" 'line 1' predict "$model"
 input 'x,y\n1,2\n# c\n1,oops\n'
-"$icl" predict "$model" <"$t/in" >"$t/out" 2>"$t/err"
-status=$?
+run predict "$model"
 ok "bad number: exit 1" exits 1
 ok "bad number: line and field" says err 'line 4, field 2'
-for bad in 1x x1 0x10 1,5x 1e 1e99 nan NaN inf -infinity '1 2' '--1' '"1"'; do
+for bad in 1x x1 0x10 1,5x 1e 1e999 nan NaN inf -infinity '1 2' '--1' '"1"x'; do
   input "1,1\n$(printf '%s' "$bad"),2\n"
   run predict "$unbounded"
   ok "bad number $bad" exits 1
@@ -215,16 +151,15 @@ for bad in 1x x1 0x10 1,5x 1e 1e99 nan NaN inf -infinity '1 2' '--1' '"1"'; do
 done
 printf '1,1\n1\0,2\n' >"$t/in"
 refuses "NUL byte" 'line 2' predict "$model"
-input '1,?\n1,2\n1,2,3,4\n'
-run predict "$model"
-ok "answers above a bad line stand" lines 1
+input '1,2\n1,?\n1,2,3,4\n'
+ask --stream
+ok "--stream: answers above a bad line stand" lines 1
 input '1,2\n'
-run predict "$model"
+ask
 ok "nothing asks: exit 0" exits 0
 ok "nothing asks: said on stderr" one_line err
 input ''
-run predict "$model"
-ok "no rows: exit 0" exits 0
+refuses "no rows" 'no rows' predict "$model"
 refuses "predict: no such file" "$t/none" predict "$model" "$t/none"
 refuses "predict: a folder" "$t" predict "$model" "$t"
 
@@ -238,37 +173,39 @@ rows() {   # rows N: N pairs of an affine function of two inputs
 run predict "$model"
 ok "as many pairs as the model takes" exits 0
 rows 11 >"$t/in"
-refuses "one pair more" 'line 11' predict "$model"
+refuses "--stream: one pair more" 'line 11' predict "$model" --stream
 { rows 3; echo '1,1,?'; } >"$t/in"
 run predict "$model" --pairs 3
 ok "--pairs: enough" exits 0
 refuses "--pairs: one more" 'line 3' predict "$model" --pairs 2
 misused "--pairs: more than the model takes" predict "$model" --pairs 11
 { rows 200; echo '1,1,?'; } >"$t/in"
-run predict "$unbounded"
+run predict "$unbounded" --raw
 cp "$t/out" "$t/once"
 ok "200 pairs without positions" exits 0
 rows 200 | awk '{ print } NR % 50 == 7 { print "0,0,?" } END { print "1,1,?" }' >"$t/in"
-run predict "$unbounded"
+run predict "$unbounded" --raw --stream
 tail -n 1 "$t/out" >"$t/last"
 ok "a context that grows says the same" same "$t/last" "$t/once"
 
 { rows 8; echo '0.3,0.2,?'; } >"$t/in"
-run predict "$model" --standardize
+run predict "$model" --digits 9
 last_column "$t/out" >"$t/a"
 awk -F, -v OFS=, '{ y = $3 == "?" ? "?" : 50 * $3 - 700; print 10 * $1 + 3, $2 / 4 - 9, y }' \
   "$t/in" >"$t/scaled" && mv "$t/scaled" "$t/in"
-run predict "$model" --standardize
+run predict "$model" --standardize --digits 9
 last_column "$t/out" >"$t/b"
 close() { paste "$t/a" "$t/b" | awk '{ d = $2 - (50 * $1 - 700); exit !(d * d < 1e-3) }'; }
-ok "--standardize: units do not matter" close
+ok "scaled: units do not matter" close
 input '2,2,5\n2,3,5\n2,2,?\n'
-run predict "$model" --standardize
-ok "--standardize: constant columns" exits 0
+run predict "$model"
+ok "scaled: constant columns" exits 0
 input '2,2,?\n2,3,5\n2,3,?\n'
-run predict "$model" --standardize
-ok "--standardize: no pairs and one pair" exits 0
+run predict "$model"
+ok "scaled: one pair" exits 0
+refuses "--stream: no pairs above" 'line 1 ' predict "$model" --stream
 
+input '2,2,5\n1,3,6\n1,2,?\n'
 run predict "$model" --surprise
 ok "--surprise not available: exit 0" exits 0
 ok "--surprise not available: empty column" says out ',$'
@@ -277,7 +214,7 @@ ok "--surprise not available: one note" one_line err
 # ----- streams ------------------------------------------------------------------------------------
 
 if mkfifo "$t/fifo"; then
-  "$icl" predict "$model" <"$t/fifo" >"$t/out" 2>"$t/err" &
+  "$icl" predict "$model" --stream <"$t/fifo" >"$t/out" 2>"$t/err" &
   pid=$!
   exec 3>"$t/fifo"
   (printf '1,2,3\n1,2,?\n' >&3) 2>/dev/null      # in a subshell: it dies of a closed pipe
@@ -291,7 +228,7 @@ if mkfifo "$t/fifo"; then
 else
   skip "streaming: no mkfifo"
 fi
-input '1,?\n'
+input '1,2\n2,3\n1,?\n'
 "$icl" predict "$model" <&- >"$t/out" 2>"$t/err"
 status=$?
 ok "stdin closed: exit 1" exits 1
@@ -302,7 +239,7 @@ ok "stdout closed: exit 1" exits 1
 "$icl" predict "$model" <"$t/in" >"$t/out" 2>&-
 status=$?
 ok "stderr closed: exit 0" exits 0
-{ yes '1,?' | "$icl" predict "$model" 2>"$t/err"; echo $? >"$t/status"; } | head -n 1 >"$t/out"
+{ { echo 1,2; yes '1,?'; } 2>/dev/null | "$icl" predict "$model" --stream 2>"$t/err"; echo $? >"$t/status"; } | head -n 1 >"$t/out"
 wait_for test -s "$t/status"
 status=$(cat "$t/status")
 ok "closed pipe: exit 1" exits 1
@@ -322,7 +259,7 @@ fi
 input "${pairs}0.5,1,1,1,1,?\n1,0,0,0,0,\n"
 localedef -i de_DE -f UTF-8 "$t/de_DE.UTF-8" >/dev/null 2>&1 && LOCPATH=$t && export LOCPATH
 if [ "$(LC_ALL=de_DE.UTF-8 locale decimal_point 2>/dev/null)" = , ]; then
-  LC_ALL=de_DE.UTF-8 "$icl" predict "$model" <"$t/in" >"$t/out" 2>"$t/err"
+  LC_ALL=de_DE.UTF-8 "$icl" predict "$model" --raw --keep-order <"$t/in" >"$t/out" 2>"$t/err"
   ok "decimal comma in the locale" same "$t/out" "$t/plain"
 else
   skip "no locale with a decimal comma"
@@ -489,13 +426,13 @@ run eval "$t/q-i8" --prompts 3 --pairs 4
 ok "quantize: the errors of eval on what was written" sh -c "paste -d, '$t/curves' '$t/out' |
   awk -F, 'NR > 1 { d = \$3 - \$5; if (d * d > 1e-8 || \$2 == \$3) bad = 1 }
            END { exit bad || NR != 6 }'"
-input '1,2,3\n2,1,3\n1,2,?\n'
+input '1,2,3\n2,1,4\n1,2,?\n'
 for kv in f16 bf16 i8; do
-  run predict "$t/m" --kv $kv
+  run predict "$t/m" --digits 9 --kv $kv
   ok "predict --kv $kv: exit 0" exits 0
   cp "$t/out" "$t/kv-$kv"
 done
-run predict "$t/m"
+run predict "$t/m" --digits 9
 ok "predict: --kv f16 is another answer" sh -c "! cmp -s '$t/out' '$t/kv-f16'"
 ok "predict: and near" sh -c "paste -d, '$t/out' '$t/kv-f16' '$t/kv-i8' |
   awk -F, '{ exit (\$3 - \$6)^2 > 1e-4 || (\$3 - \$9)^2 > 1e-2 }'"
@@ -736,5 +673,4 @@ misused "bench: unknown --weights" bench --weights f8
 misused "bench: unknown --what" bench --what nothing
 misused "bench: heads" bench --heads 3 --width 16
 
-echo "cli: $passed passed, $failed failed, $skipped skipped"
-[ $failed -eq 0 ]
+done_with cli

@@ -90,8 +90,9 @@ def icl_predict(path, xs, ys):
     """The last prediction of a prompt, from the command."""
     rows = [",".join(map(repr, map(float, x))) + f",{float(y)!r}" for x, y in zip(xs[:-1], ys)]
     rows.append(",".join(map(repr, map(float, xs[-1]))) + ",?")
-    out = subprocess.run([ICL, "predict", path], input="\n".join(rows) + "\n", check=True,
-                         capture_output=True, text=True).stdout
+    command = [ICL, "predict", path, "--raw", "--keep-order", "--digits", "9"]
+    out = subprocess.run(command, input="\n".join(rows) + "\n", check=True, capture_output=True,
+                         text=True).stdout
     return float(out.strip().split(",")[-1])
 
 

@@ -1,313 +1,510 @@
-/* icl predict: answers the rows of a CSV file that ask, from the rows above them.
+/* icl predict: answers the rows of a CSV file that ask, from those that have a y.
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
-#include "common.h"
+#include "answers.h"
+#include "draw.h"
+#include "plot.h"
+#include "predictor.h"
 
-#include <ctype.h>
-#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { FIRST_CAPACITY = 64, ROWS_AT_ONCE = 64 };
+enum { CURVE_POINTS = 241 };
 
-/* ----- rows ---------------------------------------------------------------------------------- */
+typedef struct request {
+  const char *model, *data;        /* paths, or NULL                                          */
+  row_options rows;
+  int stream, raw, keep_order, kv;
+  int max_context, pairs;          /* 0: not said                                             */
+  const char *at, *plot;
+  int grid, digits, surprise;
+  float level;                     /* of intervals; 0: none                                   */
+} request;
 
-/* x1,...,xn,y.  All rows have the width of the first line. */
-typedef struct table {
-  line_reader lines;
-  int max_inputs;                  /* the model's d                                           */
-  int n_inputs;                    /* of this table; 0 before the first line                  */
-  double *x;                       /* [max_inputs] of the row at hand, padded with zeros      */
-  double y;
-  int asks;                        /* the row has no y                                        */
-} table;
+/* Everything that a run needs at hand. */
+typedef struct job {
+  const request *want;
+  row_reader rows;
+  predictor model;
+  dataset data;
+  answer_style style;
+  double surprise;                 /* NaN: none to tell                                       */
+  int told_of_surprise, told_of_scale;
+} job;
 
-/* Cuts the line at its commas: fields[max_inputs + 1]. */
-static void split_line(table *t, char **fields)
+/* ----- printing ------------------------------------------------------------------------------ */
+
+static void print_header(job *j)
 {
-  const long line = t->lines.number;
-  char *rest = t->lines.text, *field;
-  int n = 0;
-  for (field = next_field(&rest, ','); field; field = next_field(&rest, ',')) {
-    if (n <= t->max_inputs) fields[n] = field;
-    n++;
-  }
-  if (n < 2) fail(t->lines.name, "line %ld: a row is x1,...,xd,y", line);
-  if (n - 1 > t->max_inputs)
-    fail(t->lines.name, "line %ld has %d inputs, the model takes %d", line, n - 1, t->max_inputs);
-  if (t->n_inputs && n - 1 != t->n_inputs)
-    fail(t->lines.name, "line %ld has %d inputs, the first line has %d", line, n - 1, t->n_inputs);
-  t->n_inputs = n - 1;
+  const int n = j->data.d;
+  char **names;
+  int i;
+  if (!j->rows.header) return;
+  names = allocate((size_t)n + 1, sizeof *names);
+  for (i = 0; i <= n; i++) names[i] = rows_name(&j->rows, i, 1);
+  print_names(&j->style, names, n, j->want->level > 0, j->want->surprise);
+  for (i = 0; i <= n; i++) free(names[i]);
+  free(names);
 }
 
-/* A header is a first line of names: what cannot be meant as a number, and no number beside it. */
-static int is_header(const table *t, char *const *fields)
+static void print_one(const job *j, const char *inputs, double y, double low, double high)
 {
-  int i, n_names = 0;
-  double ignored;
-  for (i = 0; i <= t->n_inputs; i++) {
-    const char *s = fields[i];
-    if (parse_number(s, &ignored) != NUMBER_BAD) return 0;
-    n_names += *s && *s != '?' && !strchr("+-.", *s) && !isdigit((unsigned char)*s);
-  }
-  return n_names > 0;
+  const answer a = {inputs, y, low, high, j->want->level > 0,
+                    j->want->surprise ? &j->surprise : NULL};
+  print_answer(&j->style, &a);
 }
 
-static double read_field(const table *t, char *field, int i)
+/* ----- what is worth telling ------------------------------------------------------------------ */
+
+/* The surprise of the pairs in context; NaN, and once a note, where there is none to tell. */
+static void find_surprise(job *j)
 {
+  float s;
+  const icl_error e = icl_surprise(j->model.ctx, &s);
+  j->surprise = e ? (double)NAN : (double)s;
+  if (e != ICL_ERR_CONFIG || j->told_of_surprise) return;
+  fprintf(stderr, "icl predict: no surprise: the model does not say what is typical for it\n");
+  j->told_of_surprise = 1;
+}
+
+/* Whether n values of this mean and deviation are too far from 0 and 1 to be a chance. */
+static int far_from_standard(int n, double mean, double sd)
+{
+  const double chance = 4 / sqrt(n);
+  return fabs(mean) > 1 + chance || sd > 2 + chance || (n >= 8 && sd > 0 && sd < 0.3);
+}
+
+static void warn_of_column(job *j, int i, const double *v, int stride)
+{
+  const int n = j->data.pairs.n;
+  double mean, sd;
+  char *name;
+  mean_and_sd(v, n, stride, &mean, &sd);
+  if (j->told_of_scale || !far_from_standard(n, mean, sd)) return;
+  name = rows_name(&j->rows, i, 0);
+  fprintf(stderr, "icl predict: --raw: %s has mean %.3g and standard deviation %.3g, and these "
+          "models expect about 0 and 1: answers may be far off\n", csv_printable(name), mean, sd);
+  free(name);
+  j->told_of_scale = 1;
+}
+
+/* With --raw: names the first column that the models were not made for. */
+static void warn_of_scale(job *j)
+{
+  const points *p = &j->data.pairs;
+  int i;
+  for (i = 0; i < j->data.d; i++) warn_of_column(j, i, p->x + i, j->data.d);
+  warn_of_column(j, i, p->y, 1);
+}
+
+static void tell_of_constants(job *j)
+{
+  char *name;
+  int i;
+  for (i = 0; i < j->data.d && j->data.pairs.n > 1; i++) {
+    if (j->model.scale[i] > 0) continue;
+    name = rows_name(&j->rows, i, 0);
+    fprintf(stderr, "icl predict: %s is the same in all rows with a y and is not used\n",
+            csv_printable(name));
+    free(name);
+  }
+  if (!(j->model.y_scale > 0))
+    fprintf(stderr, "icl predict: the only y is %.9g, and so is every answer\n", j->model.y_mean);
+}
+
+static void refuse_query(const job *j, const points *asked, int i, icl_error e)
+{
+  const char *name = j->rows.csv.name;
+  if (e == ICL_ERR_CONFIG && j->want->level > 0)
+    fail(j->model.name, "this model gives no intervals: it has no quantiles of y");
+  if (e == ICL_ERR_NONFINITE && asked->lines[i])
+    fail(name, "line %ld: x is too far from the rows with a y", asked->lines[i]);
+  if (e == ICL_ERR_NONFINITE) fail(name, "x = %s is too far from the rows with a y", asked->texts[i]);
+  fail(j->model.name, "%s%s", j->want->level > 0 ? "--interval: " : "", icl_error_string(e));
+}
+
+/* ----- more queries: --at and --grid ---------------------------------------------------------- */
+
+static void refuse_at(const command *cmd, char *text)
+{
+  usage_error(cmd, "--at wants numbers or dates, not '%s'", csv_printable(text));
+}
+
+/* One number of --at, where d make a query; the text as it will be printed. */
+static double read_at(job *j, char *text, int i)
+{
+  csv_reader marks = j->rows.csv;
+  csv_value kind;
   double v = 0;
-  const number_error e = parse_number(field, &v);
-  if (e)
-    fail(t->lines.name, "line %ld, field %d: '%s' is not a %snumber", t->lines.number, i + 1,
-         printable(field), e == NUMBER_NONFINITE ? "finite " : "");
+  marks.decimal = strchr(j->want->at, ';') ? 0 : '.';
+  marks.separator = ';';
+  kind = csv_parse(&marks, text, &v);
+  if (kind != CSV_NUMBER && kind != CSV_DATE) refuse_at(&cmd_predict, text);
+  if (j->rows.kinds[i] != CSV_MISSING && j->rows.kinds[i] != kind)
+    usage_error(&cmd_predict, "--at %s: the file has %s there", text,
+                kind == CSV_DATE ? "numbers" : "dates");
+  if (j->style.decimal == ',' && strchr(text, '.')) *strchr(text, '.') = ',';
   return v;
 }
 
-static void read_row(table *t, char **fields)
+/* Adds text to the end of *all, after a separator. */
+static void append(char **all, const char *text, char separator)
 {
-  char *y = fields[t->n_inputs];
+  const char between[2] = {separator, '\0'};
+  char *head = *all ? join(*all, between) : join("", "");
+  free(*all);
+  *all = join(head, text);
+  free(head);
+}
+
+/* --at 1,2,3: with one input three queries, with three inputs one. */
+static void add_listed(job *j)
+{
+  const char separator = strchr(j->want->at, ';') ? ';' : ',';
+  char *list = join(j->want->at, ""), *rest = list, *text, *inputs = NULL;
+  double *x = allocate((size_t)j->data.d, sizeof *x);
+  int i = 0;
+  while ((text = next_field(&rest, separator)) != NULL) {
+    x[i] = read_at(j, text, i);
+    append(&inputs, text, j->style.separator);
+    if (++i < j->data.d) continue;
+    add_point(&j->data.queries, j->data.d, x, 0, 0, inputs);
+    inputs = NULL;
+    i = 0;
+  }
+  if (i) usage_error(&cmd_predict, "--at wants %d numbers a query, not %d", j->data.d, i);
+  free(x);
+  free(list);
+}
+
+static void find_range(const job *j, double *from, double *to)
+{
+  *from = INFINITY;
+  *to = -INFINITY;
+  widen_range(&j->data.pairs, 1, 0, from, to);
+  widen_range(&j->data.queries, 1, 0, from, to);
+}
+
+/* Rounds x of a grid to what is worth printing; the text of it. */
+static char *grid_text(const job *j, double *x, double step)
+{
+  char text[64], *point;
+  if (j->rows.kinds[0] == CSV_DATE) {
+    csv_write_date(*x, text);
+  } else {
+    write_decimal(text, *x, decimals_for(step, 3));
+    strip_zeros(text);
+    *x = strtod(text, NULL);
+    point = strchr(text, '.');
+    if (point && j->style.decimal == ',') *point = ',';
+  }
+  return join(text, "");
+}
+
+static void add_grid(job *j)
+{
+  double from, to, step, x;
   int i;
-  for (i = 0; i < t->n_inputs; i++) t->x[i] = read_field(t, fields[i], i);
-  t->asks = !*y || !strcmp(y, "?");
-  t->y = t->asks ? 0 : read_field(t, y, i);
-}
-
-/* ----- the context --------------------------------------------------------------------------- */
-
-/* The pairs above the row at hand, and a context that lags behind them until a row asks. */
-typedef struct memory {
-  const icl_model *model;
-  icl_ctx *ctx;
-  int max_pairs;                   /* as many as are allowed                                  */
-  int capacity;                    /* of xs and ys                                            */
-  int n_pairs;
-  float *xs, *ys;                  /* [capacity][d], [capacity]                               */
-  float *x_mean, *x_std;           /* [d]                                                     */
-  int standardize, kv;
-} memory;
-
-/* Doubles the room for pairs, as far as that is allowed. */
-static void grow(memory *m)
-{
-  const size_t d = (size_t)m->model->config.n_dims;
-  const int half = m->max_pairs / 2;
-  int capacity = m->capacity > half ? m->max_pairs : 2 * m->capacity;
-  float *xs, *ys;
-  if (!m->capacity) capacity = m->max_pairs < FIRST_CAPACITY ? m->max_pairs : FIRST_CAPACITY;
-  xs = allocate((size_t)capacity * d, sizeof *xs);
-  ys = allocate((size_t)capacity, sizeof *ys);
-  if (m->n_pairs) {
-    memcpy(xs, m->xs, (size_t)m->n_pairs * d * sizeof *xs);
-    memcpy(ys, m->ys, (size_t)m->n_pairs * sizeof *ys);
+  find_range(j, &from, &to);
+  if (!(to > from)) fail(j->rows.csv.name, "--grid: there is only one x");
+  step = (to - from) / (j->want->grid - 1);
+  for (i = 0; i < j->want->grid; i++) {
+    char *text;
+    x = from + i * step;
+    text = grid_text(j, &x, step);
+    add_point(&j->data.queries, 1, &x, 0, 0, text);
   }
-  free(m->xs);
-  free(m->ys);
-  m->xs = xs;
-  m->ys = ys;
-  m->capacity = capacity;
 }
 
-static void remember(memory *m, const table *t)
+static void add_queries(job *j)
 {
-  const int d = t->max_inputs;
-  int i;
-  if (m->n_pairs == m->max_pairs)
-    fail(t->lines.name, "line %ld: more pairs than the %d that fit", t->lines.number, m->max_pairs);
-  if (m->n_pairs == m->capacity) grow(m);
-  for (i = 0; i < d; i++) m->xs[(size_t)m->n_pairs * (size_t)d + (size_t)i] = (float)t->x[i];
-  m->ys[m->n_pairs++] = (float)t->y;
+  if ((j->want->grid || j->want->plot) && j->data.d > 1)
+    fail(j->rows.csv.name, "%s is for one input, not %d (--x chooses columns)",
+         j->want->grid ? "--grid" : "--plot", j->data.d);
+  if (j->want->at) add_listed(j);
+  if (j->want->grid) add_grid(j);
 }
 
-/* Mean and standard deviation (of the n values themselves, not n - 1) of v[0], v[stride], ...;
- * a column that does not vary gets 1. */
-static void column_stats(float *mean, float *std, const float *v, size_t stride, int n)
+/* ----- a file: all rows with a y answer all others --------------------------------------------- */
+
+static void check_pairs(const job *j)
 {
-  float least = FLT_MAX, most = -FLT_MAX;
-  double sum = 0, squares = 0, m;
-  size_t i, end = (size_t)n * stride;
-  *mean = 0;
-  *std = 1;
-  for (i = 0; i < end; i += stride) {
-    if (v[i] < least) least = v[i];
-    if (v[i] > most) most = v[i];
-    sum += (double)v[i];
+  const points *p = &j->data.pairs;
+  const int most = j->want->pairs;
+  if (!p->n) fail(j->rows.csv.name, "no row has a y: there is nothing to learn from");
+  if (most && p->n > most)
+    fail(j->rows.csv.name, "line %ld: more pairs than the %d of --pairs", p->lines[most], most);
+}
+
+/* As many pairs as are wanted, or as the model takes. */
+static int pair_limit(const job *j)
+{
+  const int most = most_pairs(&j->model), wanted = j->want->max_context;
+  if (wanted > most || j->want->pairs > most)
+    usage_error(&cmd_predict, "%s %d: the model %s takes %d at most",
+                wanted > most ? "--max-context" : "--pairs", wanted > most ? wanted : j->want->pairs,
+                j->model.name, most);
+  return wanted ? wanted : j->want->stream ? most : usual_pairs(&j->model);
+}
+
+static void tell_of_choice(const job *j, int used)
+{
+  if (used < j->data.pairs.n && !j->want->max_context)
+    fprintf(stderr, "icl predict: %d rows have a y; the model gets %d of them, spread evenly over the "
+            "file%s\n", j->data.pairs.n, used,
+            used < most_pairs(&j->model) ? " (--max-context says how many)" : ", which is all it takes");
+}
+
+/* Gives the model as many of the pairs as it takes. */
+static void set_pairs(job *j)
+{
+  const dataset *data = &j->data;
+  double *x, *y;
+  int used, *order = choose_pairs(&j->model, data->pairs.n, pair_limit(j), j->want->keep_order, &used);
+  tell_of_choice(j, used);
+  x = allocate((size_t)used * (size_t)data->d, sizeof *x);
+  y = allocate((size_t)used, sizeof *y);
+  gather(&data->pairs, data->d, order, used, x, y);
+  set_context(&j->model, used, x, y, 0);
+  free(order);
+  free(x);
+  free(y);
+}
+
+static void print_answers(job *j)
+{
+  points *q = &j->data.queries;
+  const size_t n = (size_t)q->n;
+  double *bounds = allocate(2 * n, sizeof *bounds), ignored;
+  int i, bad = 0;
+  icl_error e = ICL_OK;
+  if (n) e = ask(&j->model, q->n, q->x, (double)j->want->level, q->y, bounds, bounds + n, &bad);
+  if (e) refuse_query(j, q, bad, e);
+  mean_and_sd(j->data.pairs.y, j->data.pairs.n, 1, &ignored, &j->style.y_sd);
+  if (n) print_header(j);
+  for (i = 0; i < q->n; i++) print_one(j, q->texts[i], q->y[i], bounds[i], bounds[n + (size_t)i]);
+  flush_output();
+  free(bounds);
+}
+
+/* ----- the plot ------------------------------------------------------------------------------ */
+
+/* The curve over the range of x and a little beyond, and its band where the model has one. */
+static void trace(job *j, picture *p, double *x, double *y, char *band)
+{
+  const double level = j->want->level > 0 ? (double)j->want->level : 0.9;
+  double from, to, room;
+  int i, bad = 0;
+  icl_error e;
+  find_range(j, &from, &to);
+  room = to > from ? 0.03 * (to - from) : 1;
+  for (i = 0; i < p->n; i++) x[i] = from - room + i * (to - from + 2 * room) / (p->n - 1);
+  p->x = x;
+  p->y = y;
+  e = ask(&j->model, p->n, x, level, y, y + p->n, y + 2 * p->n, &bad);
+  if (!e) {
+    snprintf(band, 32, "%g %% interval", 100 * level);
+    p->band = band;
+    p->low = y + p->n;
+    p->high = y + 2 * p->n;
+  } else {
+    check(ask(&j->model, p->n, x, 0, y, NULL, NULL, &bad), "--plot");
   }
-  if (n == 0) return;
-  *mean = least == most ? least : (float)(sum / n);
-  m = (double)*mean;
-  for (i = 0; i < end; i += stride) squares += ((double)v[i] - m) * ((double)v[i] - m);
-  if (sqrt(squares / n) >= (double)FLT_MIN) *std = (float)sqrt(squares / n);
 }
 
-/* Empties the context and scales it by the pairs that it is about to get. */
-static void rescale(memory *m)
+static void draw(job *j)
 {
-  const int d = m->model->config.n_dims;
-  float y_mean, y_std;
-  int i;
-  for (i = 0; i < d; i++)
-    column_stats(&m->x_mean[i], &m->x_std[i], m->xs + i, (size_t)d, m->n_pairs);
-  column_stats(&y_mean, &y_std, m->ys, 1, m->n_pairs);
-  check(icl_rewind(m->ctx, 0), "context");
-  check(icl_ctx_scale(m->ctx, m->x_mean, m->x_std, y_mean, y_std), "--standardize");
+  double *memory = allocate(4 * CURVE_POINTS, sizeof *memory);
+  char *x_name = rows_name(&j->rows, 0, 0), *y_name = rows_name(&j->rows, 1, 0), band[32];
+  const char *name = j->rows.csv.name, *slash = strrchr(name, '/');
+  picture p = {slash ? slash + 1 : name, NULL, NULL, NULL, NULL, CURVE_POINTS, NULL, NULL, NULL, NULL, NULL};
+  p.x_name = csv_printable(x_name);
+  p.y_name = csv_printable(y_name);
+  p.given = &j->data.pairs;
+  p.asked = &j->data.queries;
+  trace(j, &p, memory, memory + CURVE_POINTS, band);
+  if (strcmp(j->want->plot, "-")) draw_file(&p, j->want->plot);
+  else draw_text(&p);
+  free(memory);
+  free(x_name);
+  free(y_name);
 }
 
-/* Brings the context up to the pairs: into a larger one where they no longer fit, and from the
- * start where new pairs have changed the scale. */
-static icl_error catch_up(memory *m)
+static void answer_file(job *j)
 {
-  const size_t d = (size_t)m->model->config.n_dims;
-  int done;
-  if (!m->capacity) grow(m);
-  if (m->ctx && m->ctx->max_pairs < m->n_pairs) {
-    icl_ctx_delete(m->ctx);
-    m->ctx = NULL;
+  free_dataset(&j->data);
+  j->data = read_dataset(&j->rows);
+  j->style.decimal = j->rows.csv.decimal;
+  add_queries(j);
+  check_pairs(j);
+  if (j->want->raw) warn_of_scale(j);
+  set_pairs(j);
+  tell_of_constants(j);
+  if (j->want->surprise) find_surprise(j);
+  print_answers(j);
+  if (j->want->plot) draw(j);
+  else if (!j->data.queries.n)
+    fprintf(stderr, "icl predict: no row asks: leave y empty or write ? there, or use --at or --grid\n");
+}
+
+/* ----- a stream: the rows above answer ---------------------------------------------------------- */
+
+/* Takes one more pair, and, with --max-context, drops the oldest where there are too many.  Returns
+ * how many are still those that the model has had. */
+static int take_pair(job *j, const row *next, int known)
+{
+  points *p = &j->data.pairs;
+  const int window = j->want->max_context;
+  const int most = j->want->pairs ? j->want->pairs : pair_limit(j);
+  if (p->n == most && !window)
+    fail(j->rows.csv.name, "line %ld: more pairs than the %d that fit (--max-context N keeps the last "
+         "N)", next->line, most);
+  if (p->n == most) {
+    drop_point(p, j->data.d);
+    known = 0;
   }
-  if (!m->ctx) {
-    const icl_error e = icl_ctx_new_kv(&m->ctx, m->model, m->capacity, ROWS_AT_ONCE,
-                                       (icl_storage)m->kv);
-    if (e) return e;
-  }
-  if (m->standardize && icl_count(m->ctx) != m->n_pairs) rescale(m);
-  done = icl_count(m->ctx);
-  if (done == m->n_pairs) return ICL_OK;
-  return icl_add_batch(m->ctx, m->n_pairs - done, m->xs + (size_t)done * d, m->ys + done);
-}
-
-/* As many pairs as the option says, or as the model and the sizes of this machine allow. */
-static int pair_limit(const char *path, const icl_model *model, int wanted)
-{
-  const icl_config *c = &model->config;
-  int limit = INT_MAX / 4;
-  if (c->position_embedding_type == ICL_POSITION_LEARNED) limit = (c->n_positions - 1) / 2;
-  if (limit < 1) fail(path, "this model has no positions for a pair and a query");
-  if (wanted > limit)
-    usage_error(&cmd_predict, "--pairs %d: %s takes %d at most", wanted, path, limit);
-  return wanted ? wanted : limit;
-}
-
-static memory new_memory(const icl_model *model, int max_pairs, int standardize)
-{
-  const size_t d = (size_t)model->config.n_dims;
-  memory m = {NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0};
-  m.model = model;
-  m.max_pairs = max_pairs;
-  m.standardize = standardize;
-  m.x_mean = allocate(d, sizeof *m.x_mean);
-  m.x_std = allocate(d, sizeof *m.x_std);
-  return m;
-}
-
-static void free_memory(memory *m)
-{
-  icl_ctx_delete(m->ctx);
-  free(m->xs);
-  free(m->ys);
-  free(m->x_mean);
-  free(m->x_std);
-}
-
-/* ----- answers ------------------------------------------------------------------------------- */
-
-/* The surprise of the pairs so far; an empty field where there is none to tell. */
-static void print_surprise(const icl_ctx *c, int *told)
-{
-  float s;
-  const icl_error e = icl_surprise(c, &s);
-  putchar(',');
-  if (!e) printf("%.9g", (double)s);
-  if (e != ICL_ERR_CONFIG || *told) return;
-  fprintf(stderr, "icl predict: no surprise: the model does not say what is typical for it\n");
-  *told = 1;
+  add_point(p, j->data.d, next->x, next->y, next->line, NULL);
+  return known;
 }
 
 /* Prints the row with its answer, and sees to it that it is out before more input is read. */
-static void answer(memory *m, const table *t, float *x, int *surprise)
+static void answer_row(job *j, const row *next, int known)
 {
-  float y = 0;
-  int i;
-  icl_error e = catch_up(m);
-  for (i = 0; i < t->max_inputs; i++) x[i] = (float)t->x[i];
-  if (!e) e = icl_predict(m->ctx, x, &y);
-  if (e) fail(t->lines.name, "line %ld: %s", t->lines.number, icl_error_string(e));
-  for (i = 0; i < t->n_inputs; i++) printf("%.9g,", t->x[i]);
-  printf("%.9g", (double)y);
-  if (surprise) print_surprise(m->ctx, surprise);
-  putchar('\n');
+  points one = {1, 1, NULL, NULL, NULL, NULL}, *p = &j->data.pairs;
+  double y, low = 0, high = 0, ignored;
+  long line = next->line;
+  int bad = 0;
+  icl_error e;
+  one.lines = &line;
+  if (!p->n) fail(j->rows.csv.name, "line %ld asks before there is a row with a y", line);
+  j->style.decimal = j->rows.csv.decimal;
+  if (j->want->raw) warn_of_scale(j);
+  if (known < p->n) set_context(&j->model, p->n, p->x, p->y, known);
+  e = ask(&j->model, 1, next->x, (double)j->want->level, &y, &low, &high, &bad);
+  if (e) refuse_query(j, &one, 0, e);
+  if (j->want->surprise) find_surprise(j);
+  mean_and_sd(p->y, p->n, 1, &ignored, &j->style.y_sd);
+  print_one(j, next->text, y, low, high);
   flush_output();
 }
 
-static void print_header(char *const *fields, int n_fields, int surprise)
+static void answer_stream(job *j)
 {
-  int i;
-  for (i = 0; i < n_fields; i++) printf("%s%s", i ? "," : "", fields[i]);
-  puts(surprise ? ",surprise" : "");
+  row next = {0, NULL, 0, 0, NULL};
+  int asked = 0, known = 0;
+  next.x = allocate((size_t)j->data.d, sizeof *next.x);
+  print_header(j);
+  while (rows_next(&j->rows, &next)) {
+    if (next.asks) {
+      answer_row(j, &next, known);
+      known = j->data.pairs.n;
+      asked = 1;
+    } else {
+      known = take_pair(j, &next, known);
+    }
+    free(next.text);
+  }
+  if (!asked) fprintf(stderr, "icl predict: no row asks: leave y empty or write ? there\n");
+  free(next.x);
 }
 
-/* Reads row after row.  surprise: NULL, or whether it has been told that there is none. */
-static void answer_rows(memory *m, table *t, int *surprise)
+/* ----- the command --------------------------------------------------------------------------- */
+
+static void check_request(const request *want)
 {
-  char **fields = allocate((size_t)t->max_inputs + 1, sizeof *fields);
-  float *x = allocate((size_t)t->max_inputs, sizeof *x);
-  int first = 1, asked = 0;
-  for (; next_line(&t->lines); first = 0) {
-    split_line(t, fields);
-    if (first && is_header(t, fields)) {
-      print_header(fields, t->n_inputs + 1, surprise != NULL);
-      continue;
-    }
-    read_row(t, fields);
-    asked |= t->asks;
-    if (t->asks) answer(m, t, x, surprise);
-    else remember(m, t);
-  }
-  if (!asked) fprintf(stderr, "icl predict: no row asks: a query has an empty y, or ?\n");
-  free(fields);
-  free(x);
+  const char *alone = want->at ? "--at" : want->grid ? "--grid" : want->plot ? "--plot" : NULL;
+  if (want->stream && alone)
+    usage_error(&cmd_predict, "%s needs all rows, and --stream has those above", alone);
+  if (want->pairs && want->max_context)
+    usage_error(&cmd_predict, "--pairs and --max-context exclude each other");
+  if (want->grid == 1) usage_error(&cmd_predict, "--grid is 2 or more");
+  if (want->plot && strcmp(want->plot, "-") && !plot_path_ok(want->plot))
+    usage_error(&cmd_predict, "--plot takes a name that ends in .svg, or in .png where the build can "
+                "(with libstb-dev), or - for the terminal; not '%s'", want->plot);
+  if ((!want->data || !strcmp(want->data, "-")) && isatty(STDIN_FILENO))
+    fprintf(stderr, "icl predict: reading rows x,y from the terminal; end with Ctrl-D\n");
+}
+
+static void work(const request *want)
+{
+  job j;
+  memset(&j, 0, sizeof j);
+  j.want = want;
+  j.model = open_predictor(want->model);
+  j.rows = rows_open(&cmd_predict, want->data, &want->rows, !want->stream);
+  take_inputs(&j.model, j.rows.n_inputs, j.rows.csv.name, j.rows.first_line);
+  j.model.raw = want->raw;
+  j.model.kv = want->kv;
+  j.data = new_dataset(j.rows.n_inputs);
+  j.style = (answer_style){j.rows.csv.separator, '.', want->digits, 0};
+  pair_limit(&j);
+  if (want->stream) answer_stream(&j);
+  else answer_file(&j);
+  free_dataset(&j.data);
+  free_predictor(&j.model);
+  rows_close(&j.rows);
 }
 
 static int run(int argc, char **argv)
 {
-  int standardize = 0, surprise = 0, pairs = 0, kv = 0, told = 0, n;
+  request want;
+  int standardize = 0, n;
+  const char *operands[2] = {NULL, NULL};
   const option options[] = {
-    OPT_FLAG("--standardize", &standardize,
-             "shift and scale x and y to mean 0 and standard deviation 1, by\n"
-             "the pairs above each query; these models expect such data"),
-    OPT_FLAG("--surprise", &surprise,
+    OPT_TEXT("--at", "X,X,..", &want.at, "ask at these x too; with d inputs, d numbers a query"),
+    OPT_INT("--grid", "N", &want.grid, 0, 1000000, "ask at N places from the least x to the largest too"),
+    OPT_REAL("--interval", "LEVEL", &want.level, 0.01, 0.999,
+             "two more columns, lo and hi: y is between them in so large a\n"
+             "part of cases, such as 0.9; for models that have quantiles"),
+    OPT_FLAG("--surprise", &want.surprise,
              "one more column: how unlike the pretraining the pairs look;\n"
              "0 is typical, above 1 fewer than one in a hundred are as odd"),
-    OPT_INT("--pairs", "N", &pairs, 1, INT_MAX / 4,
-            "no more than N pairs: one more is an error"),
-    OPT_CHOICE("--kv", STORAGE_CHOICES, &kv, "how the context keeps keys and values"),
+    OPT_TEXT("--plot", "FILE", &want.plot,
+             "draw points, curve and answers: FILE.svg, FILE.png, or - for\n"
+             "characters on standard output; for one input"),
+    ROW_OPTIONS(want.rows),
+    OPT_INT("--digits", "N", &want.digits, 1, 17,
+            "significant digits of answers; without it six, or as many as\n"
+            "the interval is worth"),
+    OPT_FLAG("--stream", &want.stream, "answer each row at once, from the rows above it only"),
+    OPT_INT("--max-context", "N", &want.max_context, 1, INT_MAX / 4,
+            "give the model N of the rows with a y, spread over the file;\n"
+            "with --stream the last N; without it as many as it takes"),
+    OPT_INT("--pairs", "N", &want.pairs, 1, INT_MAX / 4, "more than N rows with a y are an error"),
+    OPT_FLAG("--keep-order", &want.keep_order,
+             "give the model the rows in the order of the file; without it\n"
+             "they are shuffled, in the same way each time, for models that\n"
+             "see the order and learned from random ones"),
+    OPT_FLAG("--raw", &want.raw, "do not scale: x and y have mean 0 and standard deviation 1"),
+    OPT_FLAG("--standardize", &standardize, "scale x and y to mean 0 and standard deviation 1: as\n"
+             "without --raw"),
+    OPT_CHOICE("--kv", STORAGE_CHOICES, &want.kv, "how the context keeps keys and values"),
     OPT_END
   };
-  const char *operands[2] = {NULL, NULL};
-  icl_model *model;
-  memory m;
-  table t = {{NULL, NULL, NULL, 0, 0}, 0, 0, NULL, 0, 0};
+  memset(&want, 0, sizeof want);
   n = parse_options(&cmd_predict, options, argc, argv, operands, 2);
-  if (!n) usage_error(&cmd_predict, "no MODEL");
-  model = load_model(operands[0]);
-  m = new_memory(model, pair_limit(operands[0], model, pairs), standardize);
-  m.kv = kv;
-  t.max_inputs = model->config.n_dims;
-  t.x = allocate((size_t)t.max_inputs, sizeof *t.x);
-  t.lines = open_lines(operands[1]);
-  answer_rows(&m, &t, surprise ? &told : NULL);
-  close_lines(&t.lines);
-  free(t.x);
-  free_memory(&m);
-  icl_unload(model);
+  if (standardize && want.raw) usage_error(&cmd_predict, "--raw and --standardize exclude each other");
+  sort_operands(operands, n, &want.model, &want.data);
+  check_request(&want);
+  work(&want);
   return EXIT_SUCCESS;
 }
 
 const command cmd_predict = {
-  "predict", "answers the rows of a CSV file that ask", "MODEL [FILE.csv]",
-  "Reads rows x1,...,xd,y (of stdin without a FILE, or for -).  A row whose y is empty or ? asks:\n"
-  "it is printed with the model's answer, given the rows with a y above it, before further rows\n"
-  "are read.  With fewer inputs than the model has, the others are zero.  A first line of names\n"
-  "is a header and is printed again; blank lines and those that start with # are skipped.",
+  "predict", "predicts the missing y of a CSV file from its other rows", "[MODEL] [FILE.csv]",
+  "Reads rows x1,...,xd,y from FILE, or from standard input without one or for -.  A row whose y is\n"
+  "empty or ? asks; the answer is y as the model predicts it from all rows that have one, wherever\n"
+  "they stand.  It prints the rows that ask, with their x as written:\n\n"
+  "  printf '1,2.1\\n2,3.9\\n3,6.2\\n4,?\\n' | icl predict\n"
+  "  icl predict data.csv --plot - --at 10,20      a picture, and y at two more x\n\n"
+  "MODEL is a checkpoint (.safetensors); without it a model inside the command is used: one for one\n"
+  "input, one for up to ten.  With fewer inputs than the model has, the others are zero.  All data are\n"
+  "scaled before the model sees them, and answers are scaled back.  Whether to trust the answers:\n"
+  "icl check.\n\n"
+  "Columns are separated by , or ; or tabs.  A first line of names is a header and is printed again;\n"
+  "blank lines and those that start with # are skipped.  Dates such as 2024-05-01 are read as days.",
   run
 };

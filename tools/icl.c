@@ -1,7 +1,8 @@
 /* The command icl: finds the subcommand and runs it.
  * SPDX-License-Identifier: MIT
  *
- * Build: cc -std=c99 -O2 -I. -DICL_TRAIN_THREADS tools/?*.c -lm -lpthread -o icl */
+ * Build: make.  It is all of tools/?*.c but embed_file.c; without the Makefile's bundled models:
+ * cc -std=c99 -O2 -I. -DICL_TRAIN_THREADS $(ls tools/?*.c | grep -v embed_file) -lm -lpthread -o icl */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const command *const commands[] = {&cmd_info, &cmd_predict, &cmd_train, &cmd_eval,
+static const command *const commands[] = {&cmd_predict, &cmd_check, &cmd_info, &cmd_train, &cmd_eval,
                                           &cmd_repro, &cmd_bench, &cmd_quantize, &cmd_embed};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

@@ -115,7 +115,7 @@ static void draw_x_tick(const panel *v, double value)
   const text_style style = {ink, v->font, ANCHOR_MIDDLE, 0};
   const double x = place(&v->x, value);
   char label[32];
-  snprintf(label, sizeof label, "%g", value);
+  snprintf(label, sizeof label, "%.10g", value);
   draw_line(v->c, (point){x, v->from.y}, (point){x, v->to.y}, faint, 1);
   v->c->text(v->c, (point){x, v->to.y + 7 + v->font}, label, &style);
 }
@@ -125,7 +125,7 @@ static void draw_y_tick(const panel *v, double value)
   const text_style style = {ink, v->font, ANCHOR_END, 0};
   const double y = place(&v->y, value);
   char label[32];
-  snprintf(label, sizeof label, "%g", value);
+  snprintf(label, sizeof label, "%.10g", value);
   draw_line(v->c, (point){v->from.x, y}, (point){v->to.x, y}, faint, 1);
   v->c->text(v->c, (point){v->from.x - 9, y + 0.35 * v->font}, label, &style);
 }

@@ -57,7 +57,7 @@ async function look() {
 function native(now, file = `build/web/${now.model}.safetensors`) {
   const capacity = now.model === 'curves' ? 32 : 16, rows = now.points.slice(0, capacity).map(p => `${p.x},${p.y}`);
   const asked = now.xs.map(x => `${x},?`);
-  const r = spawnSync('build/icl', ['predict', file, '--surprise'], { input: [...rows, ...asked].join('\n') + '\n' });
+  const r = spawnSync('build/icl', ['predict', file, '--surprise', '--raw', '--keep-order', '--digits', '9'], { input: [...rows, ...asked].join('\n') + '\n' });
   check(r.status === 0, 'icl predict: ' + r.stderr);
   const out = r.stdout.toString().trim().split('\n').map(line => line.split(',').map(Number));
   check(out.length === now.xs.length, `${out.length} answers of icl predict`);
