@@ -320,6 +320,7 @@ static int work(const request *want)
   char *y_name = rows_name(&rows, rows.n_inputs, 0), advice[200];
   report r;
   take_inputs(&model, rows.n_inputs, rows.csv.name, rows.first_line);
+  model.refine = 1;
   r = check_rows(want, &rows, &model);
   advise(&r, advice);
   if (want->json) print_json(&r, &model, advice);

@@ -17,7 +17,7 @@ enum { CURVE_POINTS = 241 };
 typedef struct request {
   const char *model, *data;        /* paths, or NULL                                          */
   row_options rows;
-  int stream, raw, keep_order, kv;
+  int stream, raw, keep_order, kv, unrefined;
   int max_context, pairs;          /* 0: not said                                             */
   const char *at, *plot;
   int grid, digits, surprise;
@@ -438,6 +438,7 @@ static void work(const request *want)
   take_inputs(&j.model, j.rows.n_inputs, j.rows.csv.name, j.rows.first_line);
   j.model.raw = want->raw;
   j.model.kv = want->kv;
+  j.model.refine = !want->unrefined;
   j.data = new_dataset(j.rows.n_inputs);
   j.style = (answer_style){j.rows.csv.separator, '.', want->digits, 0};
   pair_limit(&j);
@@ -451,7 +452,7 @@ static void work(const request *want)
 static int run(int argc, char **argv)
 {
   request want;
-  int standardize = 0, n;
+  int standardize = 0, refined = 0, n;
   const char *operands[2] = {NULL, NULL};
   const option options[] = {
     OPT_TEXT("--at", "X,X,..", &want.at, "ask at these x too; with d inputs, d numbers a query"),
@@ -478,6 +479,10 @@ static int run(int argc, char **argv)
              "give the model the rows in the order of the file; without it\n"
              "they are shuffled, in the same way each time, for models that\n"
              "see the order and learned from random ones"),
+    OPT_FLAG("--no-refine", &want.unrefined,
+             "answer at once; without it the model is also asked at its own\n"
+             "points, and a second context learns what it missed there"),
+    OPT_FLAG("--refine", &refined, "as without --no-refine"),
     OPT_FLAG("--raw", &want.raw, "do not scale: x and y have mean 0 and standard deviation 1"),
     OPT_FLAG("--standardize", &standardize, "scale x and y to mean 0 and standard deviation 1: as\n"
              "without --raw"),
@@ -486,6 +491,8 @@ static int run(int argc, char **argv)
   };
   memset(&want, 0, sizeof want);
   n = parse_options(&cmd_predict, options, argc, argv, operands, 2);
+  if (refined && want.unrefined)
+    usage_error(&cmd_predict, "--refine and --no-refine exclude each other");
   if (standardize && want.raw) usage_error(&cmd_predict, "--raw and --standardize exclude each other");
   sort_operands(operands, n, &want.model, &want.data);
   check_request(&want);

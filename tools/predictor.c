@@ -3,7 +3,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "predictor.h"
 #include "bundled.h"
-#include "pending.h"
 
 #include <float.h>
 #include <math.h>
@@ -80,6 +79,7 @@ void take_inputs(predictor *p, int n_inputs, const char *data, long line)
 void free_predictor(predictor *p)
 {
   icl_ctx_delete(p->ctx);
+  icl_ctx_delete(p->rest);
   if (p->memory) free(p->model);
   else icl_unload(p->model);
   free(p->memory);
@@ -192,6 +192,19 @@ static int make_context(predictor *p, int n, int kept)
   return 0;
 }
 
+/* The context of residuals, which has as much room as the first one. */
+static void refine(predictor *p)
+{
+  if (p->rest && p->rest->max_pairs < p->ctx->max_pairs) {
+    icl_ctx_delete(p->rest);
+    p->rest = NULL;
+  }
+  if (!p->rest)
+    check(icl_ctx_new_kv(&p->rest, p->model, p->ctx->max_pairs, QUERIES_AT_ONCE,
+                         (icl_storage)p->kv), p->name);
+  check(icl_refine(p->rest, p->ctx), p->name);
+}
+
 void set_context(predictor *p, int n, const double *x, const double *y, int kept)
 {
   const size_t wide = (size_t)p->model->config.n_dims;
@@ -206,6 +219,7 @@ void set_context(predictor *p, int n, const double *x, const double *y, int kept
   if (n > kept) e = icl_add_batch(p->ctx, n - kept, xs + (size_t)kept * wide, ys + kept);
   if (e == ICL_ERR_NONFINITE) fail(p->name, "a row with a y has too large numbers for --raw");
   check(e, p->name);
+  if (p->refine && n) refine(p);
   free(xs);
   free(ys);
 }
@@ -233,7 +247,10 @@ icl_error ask(predictor *p, int n, const double *x, double level, double *y, dou
   float *ys = allocate(3 * (size_t)n, sizeof *ys);
   icl_error e;
   scale_inputs(p, n, x, xs);
-  if (level > 0) e = icl_predict_interval(p->ctx, n, xs, (float)level, ys, ys + n, ys + 2 * n);
+  if (p->rest)
+    e = icl_predict_refined(p->ctx, p->rest, n, xs, (float)level, ys, level > 0 ? ys + n : NULL,
+                            level > 0 ? ys + 2 * n : NULL);
+  else if (level > 0) e = icl_predict_interval(p->ctx, n, xs, (float)level, ys, ys + n, ys + 2 * n);
   else e = icl_predict_batch(p->ctx, n, xs, ys);
   if (e == ICL_ERR_NONFINITE) *bad = first_nonfinite(xs, n, wide);
   if (!e) unscale(p, n, ys, y);
