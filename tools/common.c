@@ -1,6 +1,10 @@
 /* See common.h.
  * SPDX-License-Identifier: MIT */
+#if !defined __FreeBSD__ && !defined __DragonFly__   /* which would hide the number of processors */
 #define _POSIX_C_SOURCE 200809L
+#endif
+#define _DARWIN_C_SOURCE             /* and on macOS and NetBSD these show it                      */
+#define _NETBSD_SOURCE
 #include "common.h"
 
 #include <ctype.h>
@@ -111,7 +115,14 @@ double seconds(void)
 
 int processors(int most)
 {
+#ifdef _WIN32
+  const char *said = getenv("NUMBER_OF_PROCESSORS");
+  const long n = said ? strtol(said, NULL, 10) : 1;
+#elif defined _SC_NPROCESSORS_ONLN
   const long n = sysconf(_SC_NPROCESSORS_ONLN);
+#else
+  const long n = 1;
+#endif
   return n < 1 ? 1 : n > most ? most : (int)n;
 }
 
