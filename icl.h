@@ -461,6 +461,11 @@ ICL_API void icl_unload(icl_model *m);
 #define ICL__GNU 0
 #endif
 
+#if defined __cplusplus && ICL__GNU                      /* the casts below are C's */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#endif
+
 #define ICL__X86 0
 #define ICL__NEON 0
 #define ICL__NEON32 0
@@ -495,6 +500,13 @@ ICL_API void icl_unload(icl_model *m);
 #if ICL__X86 && ICL__GNU
 #include <cpuid.h>
 #include <immintrin.h>
+#ifdef _MSC_VER                          /* clang-cl would leave these to /arch:AVX2 */
+#include <smmintrin.h>
+#include <avxintrin.h>
+#include <avx2intrin.h>
+#include <f16cintrin.h>
+#include <fmaintrin.h>
+#endif
 #define ICL__F8 static inline __attribute__((always_inline, unused, target("avx2,fma,f16c")))
 #define ICL__KERNEL static __attribute__((unused, target("avx2,fma,f16c")))
 #elif (ICL__NEON || ICL__WASM) && ICL__GNU
@@ -5147,6 +5159,10 @@ void icl_unload(icl_model *m)
   ICL_FREE(m);
 }
 #endif
+#endif
+
+#if defined __cplusplus && ICL__GNU
+#pragma GCC diagnostic pop
 #endif
 #endif /* ICL_IMPLEMENTATION */
 
