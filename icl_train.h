@@ -593,6 +593,12 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #if defined __GLIBC__ && !defined __USE_XOPEN2K8
 #error "icl_train.h needs POSIX 2008: include it first, or define _POSIX_C_SOURCE=200809L"
 #endif
+
+#if defined __cplusplus && ICL__GNU                      /* the casts below are C's */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#endif
+
 /* Asks for large pages under a block that the products go through again and again. */
 static void icl__advise(void *block, size_t bytes)
 {
@@ -6773,4 +6779,8 @@ icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *y
   }
   return ICL_OK;
 }
+
+#if defined __cplusplus && ICL__GNU
+#pragma GCC diagnostic pop
+#endif
 #endif /* ICL_TRAIN_IMPLEMENTATION */

@@ -1,6 +1,10 @@
 /* See common.h.
  * SPDX-License-Identifier: MIT */
+#if !defined __FreeBSD__ && !defined __DragonFly__   /* which would hide the number of processors */
 #define _POSIX_C_SOURCE 200809L
+#endif
+#define _DARWIN_C_SOURCE             /* and on macOS and NetBSD these show it                      */
+#define _NETBSD_SOURCE
 #include "common.h"
 #include "icl_train.h"
 

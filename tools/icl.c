@@ -101,8 +101,12 @@ int main(int argc, char **argv)
 {
   int status;
   occupy_standard_files();
+#ifdef SIGPIPE
   signal(SIGPIPE, SIG_IGN);        /* a closed pipe is then a write error like any other, */
+#endif
+#ifdef SIGXFSZ
   signal(SIGXFSZ, SIG_IGN);        /* and so is a file that grows beyond ulimit -f */
+#endif
   status = dispatch(argc, argv);
   flush_output();
   if (fclose(stdout)) fail("standard output", "%s", strerror(errno));

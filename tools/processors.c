@@ -3,14 +3,18 @@
 #if defined __linux__
 #define _GNU_SOURCE                /* sched_getaffinity */
 #include <sched.h>
-#else
+#elif !defined __FreeBSD__ && !defined __DragonFly__   /* which would hide the number of processors */
 #define _POSIX_C_SOURCE 200809L
 #endif
+#define _DARWIN_C_SOURCE           /* and on macOS and NetBSD these show it                        */
+#define _NETBSD_SOURCE
 #include "common.h"
 
 #include <stdlib.h>
 #include <string.h>
+#ifndef _WIN32
 #include <unistd.h>
+#endif
 
 #if defined __linux__
 /* Processors that the affinity mask leaves (taskset, Slurm), 0: unknown. */
@@ -62,10 +66,23 @@ static long allowed(void) { return 0; }
 static long quota(void) { return 0; }
 #endif
 
+/* Processors of the machine. */
+static long online(void)
+{
+#ifdef _WIN32
+  const char *said = getenv("NUMBER_OF_PROCESSORS");
+  return said ? strtol(said, NULL, 10) : 1;
+#elif defined _SC_NPROCESSORS_ONLN
+  return sysconf(_SC_NPROCESSORS_ONLN);
+#else
+  return 1;
+#endif
+}
+
 int processors(int most)
 {
   const long mask = allowed(), share = quota();
-  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  long n = online();
   if (mask > 0 && mask < n) n = mask;
   if (share > 0 && share < n) n = share;
   return n < 1 ? 1 : n > most ? most : (int)n;

@@ -1,8 +1,10 @@
 #!/bin/sh
 # The compile matrix: both headers under C99, C11, C++11 and C++20, gcc and clang, with every macro,
-# alone and together, as declarations and twice; two translation units linked; what the objects
-# export and need; stack frames; and rules that a search of the source can hold.  Silent means: no
-# output at all.
+# alone and together, as declarations and twice; two translation units linked; numbers under flags
+# that give compilers a free hand; what the objects export and need; stack frames; and rules that a
+# search of the source can hold.  Silent means: no output at all.  Where zig is (pip install --target
+# build/zig ziglang, or a zig of the PATH), headers, command and tests under the headers of macOS,
+# the BSDs, musl and Windows.
 #
 #     tests/compile/run.sh        (JOBS=2 at once)
 #
@@ -74,6 +76,17 @@ macros() {
   [ -z "$bad" ] || { echo "$bad"; return 1; }
 }
 
+# compiles SYSTEM FLAGS FILES...: none of the files gives zig cause to say anything
+compiles() {
+  system=$1 flags=$2 bad=0
+  shift 2
+  for f in "$@"; do
+    said=$($zig cc -target "$system" -fsyntax-only -Wall -Wextra -DICL_TRAIN_THREADS $flags -I. "$f" 2>&1)
+    [ $? -eq 0 ] && [ -z "$said" ] || { bad=1; echo "$f: $said"; }
+  done
+  [ $bad -eq 0 ]
+}
+
 # rule PROGRAM: the awk program prints nothing; it sees the code in $2, and where (file:line) and
 # section are set.  raw_rule: the same over the lines as they are.
 rule() {
@@ -118,8 +131,11 @@ fi
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir -p "$tmp/root/tests/compile"     # a copy, so that nobody edits between two jobs
-cp "$here"/../../*.h "$tmp/root" && cp "$here"/*.c "$here"/*.awk "$tmp/root/tests/compile" || exit 1
+mkdir -p "$tmp/root/tests/compile" "$tmp/root/tools"   # a copy, so that nobody edits between two jobs
+top=$(cd "$here/../.." && pwd)
+cp "$top"/*.h "$top/examples/models/curves.safetensors" "$tmp/root" &&
+  cp "$top"/tools/*.[ch] "$tmp/root/tools" && cp "$top"/tests/*.[ch] "$tmp/root/tests" &&
+  cp -R "$here"/*.c "$here"/*.awk "$here/msvc" "$tmp/root/tests/compile" || exit 1
 : > "$tmp/jobs"
 skipped=0
 # job NAME COMMAND: a command of several lines becomes one
@@ -172,7 +188,7 @@ while read -r cc; do
     job "$cc: trainer without threads" "$check $src/train.c"
   fi
   for m in -DICL_NO_SIMD -DICL_NO_MALLOC -DICL_NO_STDIO "-DICL_NO_MALLOC -DICL_NO_STDIO" \
-           -funsigned-char "-DICL_API=static -Wno-unused-function"; do
+           -funsigned-char "-DICL_API=static -Wno-unused-function" -DICL_STATIC; do
     job "$cc: icl.h $m" "$check $m $src/alone.c"
     case $m in
       -DICL_NO_MALLOC) job "$cc: both $m" "silent_or_told ${check#silent } $m $src/train.c" ;;
@@ -196,14 +212,80 @@ if has $c; then
   job "$c: linked" "silent $c $warn -O1 -DICL_TRAIN_THREADS -c $src/train.c -o $o-1.o &&
     silent $c -c $src/user.c -o $o-2.o && silent $c $o-1.o $o-2.o -o $o.exe -lpthread && [ -s $o.exe ]"
 else skip "$c: not installed"; fi
+if has $c; then
+  job "$c: the command" "silent $c -std=c99 -O1 -Wall -Wextra -DICL_TRAIN_THREADS -I. tools/*.c
+    -o $o-icl.exe -lm -lpthread && [ -s $o-icl.exe ]"
+else skip "$c: the command"; fi
+if [ -n "$clang" ]; then
+  for m in "" -DICL_NO_SIMD; do
+    job "clang-cl $m" "silent $clang --driver-mode=cl --target=x86_64-pc-windows-msvc /Zs /X -W3
+      -imsvc $src/msvc -imsvc $($clang -print-resource-dir)/include -DICL_NO_MALLOC -DICL_NO_STDIO
+      $m -I. $src/alone.c"
+  done
+else skip "clang-cl: no clang"; fi
+
+# Systems that are not here, by their headers.
+zig=
+if has zig; then zig=zig
+elif [ -d "$top/build/zig/ziglang" ]; then zig="env PYTHONPATH=$top/build/zig python3 -m ziglang"
+elif python3 -c 'import ziglang' 2> /dev/null; then zig="python3 -m ziglang"
+fi
+export zig
+for system in x86_64-macos aarch64-macos x86_64-freebsd x86_64-netbsd x86_64-linux-musl \
+              x86_64-windows-gnu; do
+  if [ -z "$zig" ]; then skip "$system: no zig"; continue; fi
+  job "$system: headers" "compiles $system -std=c99 $src/train.c $src/alone.c $src/header.c &&
+    compiles $system -std=gnu17 $src/train.c"
+  job "$system: the command" "compiles $system -std=c99 tools/*.c"
+  job "$system: tests" "compiles $system '' tests/test_[agkl]*.c &&
+    compiles $system '' tests/test_[bst]*.c"
+done
 job "ICL_MAX_THREADS" "silent gcc $warn -O1 -DICL_MAX_THREADS=2 -DICL_TRAIN_THREADS -c $src/train.c
   -o $tmp/two.o"
 job "-O3" "silent gcc $warn -O3 -DICL_TRAIN_THREADS -c $src/train.c -o $tmp/o3.o"
 for f in alone train; do           # gcc finds unused functions only where it makes code
   job "$f.c without SIMD" "silent gcc $warn -O1 -DICL_NO_SIMD -c $src/$f.c -o $tmp/plain-$f.o"
 done
-job "-ffast-math is refused" "! gcc -ffast-math -fsyntax-only $src/alone.c 2> $tmp/fast &&
-  grep -q fast-math $tmp/fast"
+for m in -ffast-math -ffinite-math-only -D_M_FP_FAST; do
+  job "$m is refused" "! gcc $m -fsyntax-only $src/alone.c 2> $tmp/fast$m && grep -q fast-math $tmp/fast$m"
+done
+
+# Numbers under flags that let compilers reorder, round late, or take NaN for impossible.
+numbers() {
+  o=$tmp/numbers$(echo "$*" | tr -dc 'a-z0-9')
+  job "numbers: $*" "silent $* -I. $src/numbers.c -o $o -lm && silent $o curves.safetensors"
+}
+numbers gcc -O2
+numbers gcc -O2 -funsafe-math-optimizations
+numbers gcc -O3 -fassociative-math -fno-signed-zeros -fno-trapping-math
+numbers gcc -Ofast -fno-finite-math-only
+case $(uname -m) in
+  x86_64) numbers gcc -O2 -mfpmath=387; numbers gcc -O0 -mfpmath=387 ;;
+  *) skip "numbers: x87" ;;
+esac
+if [ -n "$clang" ]; then
+  numbers "$clang" -O2 -fno-honor-nans
+  numbers "$clang" -O2 -fno-honor-infinities
+  numbers "$clang" -O3 -funsafe-math-optimizations -fno-honor-nans
+else skip "numbers: clang"; fi
+
+# Declarations first, the implementation later in the same file.
+for m in "gcc -x c -std=gnu99" "gcc -x c -std=c99 -D_POSIX_C_SOURCE=200809L" "g++ -x c++ -std=c++11"; do
+  has "${m%% *}" || { skip "implementation later: no g++"; continue; }
+  o=$tmp/guard$(echo "$m" | tr -dc 'a-z0-9+')
+  job "implementation later: $m" "silent $m $warn $src/guard.c -o $o -lm && silent $o"
+  job "implementation later, trainer: $m" "silent $m $warn -DWITH_TRAINER $src/guard.c -o $o-t -lm &&
+    silent $o-t"
+done
+job "implementation later, without POSIX, is refused" "
+  ! gcc -std=c99 -DWITH_TRAINER -fsyntax-only $src/guard.c 2> $tmp/posix && grep -q 'needs POSIX' $tmp/posix"
+if has g++; then
+  job "casts in C++" "silent g++ -x c++ -Wold-style-cast -Wall -Werror -fsyntax-only $src/train.c"
+fi
+for f in alone train; do           # gcc finds unused functions only where it makes code
+  job "ICL_STATIC, $f.c" "silent gcc $warn -O1 -DICL_STATIC -c $src/$f.c -o $tmp/static-$f.o &&
+    [ -z \"\$(nm -g --defined-only $tmp/static-$f.o)\" ]"
+done
 
 # Two translation units, in every pair of languages.
 link2() {   # link2 NAME IMPLEMENTATION USER LINKER
