@@ -3179,6 +3179,21 @@ TEST(ranges_are_named)
   }
 }
 
+/* Without pthreads the options do not pretend. */
+TEST(threads_that_are_not_compiled_in)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  o.threads = 3;
+  t = begin(&o);
+#ifdef ICL_TRAIN_THREADS
+  CHECK_EQ(icl_trainer_options(t)->threads, 3);
+#else
+  CHECK_EQ(icl_trainer_options(t)->threads, 1);
+#endif
+  icl_trainer_delete(t);
+}
+
 /* Half of a curriculum is a mistake, not none. */
 TEST(half_a_curriculum)
 {
@@ -4143,6 +4158,7 @@ int main(void)
   RUN(runs_after_a_pause); RUN(threads_out_of_range); RUN(threads_without_memory);
   RUN(context_with_threads); RUN(batch_of_prompts); RUN(last_y_is_not_used); RUN(it_learns);
   RUN(zeros_that_are_meant); RUN(ranges_are_named); RUN(half_a_curriculum);
+  RUN(threads_that_are_not_compiled_in);
   RUN(state_says_what_differs); RUN(version_of_a_class); RUN(class_without_a_limit);
   RUN(update_that_is_not_finite); RUN(large_but_finite_updates); RUN(prompts_of_ones_own);
   RUN(shapes_of_the_next_step); RUN(paths_that_do_not_work); RUN(odd_names);
