@@ -435,8 +435,8 @@ ICL_API int icl_trainer_next(const icl_trainer *t, icl_train_info *info);
 
 /* Loss and gradient of prompts that the caller brings: xs[n][pairs][d], ys[n][pairs], where n and
  * pairs are icl_trainer_next's: the share of this process, and the pairs that the curriculum has
- * come to.  *loss (NULL is fine) is the share's part of the mean over the whole batch: all of it in a run
- * of one process.  And the update that icl_train_step makes of the gradient. */
+ * come to.  *loss (NULL is fine) is the share's part of the mean over the whole batch: all of it in
+ * a run of one process.  And the update that icl_train_step makes of the gradient. */
 ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss);
 ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
 
@@ -490,8 +490,9 @@ ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_in
 
 typedef struct icl_threads icl_threads;
 
-/* n threads (1 without ICL_TRAIN_THREADS), the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t).  Between two
- * calls they stay awake for some microseconds, then sleep.  One context at a time may use them. */
+/* n threads, the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t); without
+ * ICL_TRAIN_THREADS only the caller's.  Between two calls they stay awake for some microseconds, then
+ * sleep.  One context at a time may use them. */
 ICL_API icl_error icl_threads_new(icl_threads **t, int n);
 ICL_API void icl_threads_delete(icl_threads *t);
 
@@ -5436,8 +5437,8 @@ static icl_error icl__write_floats(icl__out *out, const float *x, size_t n)
   return err;
 }
 
-/* "ICLTRN02", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all that;
- * then weights, m, v, digest of everything. */
+/* "ICLTRN02", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all
+ * that; then weights, m, v, digest of everything. */
 enum { ICL__STATE_HEAD = 56, ICL__RUN_TEXT = 6144 };
 static const char icl__state_magic[] = "ICLTRN02";
 

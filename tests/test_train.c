@@ -113,8 +113,8 @@ static int call_fails = -1, call_errno; /* this system call fails, in this way; 
 static size_t write_limit;              /* bytes that a write takes at most; 0: no limit          */
 static char calls[256];                 /* what was called: u, o, w, s (fsync), c, r              */
 static int n_calls;
-static char created[2000];              /* the last file that was made where there was none        */
-static int fchmod_error, fchmod_calls;  /* fchmod fails with it; 0: it works                       */
+static char created[2000];              /* the last file that was made where there was none       */
+static int fchmod_error, fchmod_calls;  /* fchmod fails with it; 0: it works                      */
 
 static int call(char what)
 {
@@ -3109,7 +3109,7 @@ TEST(it_learns)
 #endif
 }
 
-/* ----- options: zeros, ranges, what differs ----------------------------------------------------- */
+/* ----- options: zeros, ranges, what differs --------------------------------------------------- */
 
 /* The defaults spelled out are those of zeros, and zeros after them are zeros. */
 TEST(zeros_that_are_meant)
@@ -3218,7 +3218,8 @@ TEST(state_says_what_differs)
   static const char *const texts[] = {
     "lr was 0.01, is 0.02", "batch was 6, is 7; seed was 7, is 8",
     "schedule was constant, is cosine; steps was not given, is 20",
-    "task was dense, is sparse(nnz=1)", "optimizer was adam, is muon; momentum was not given, is 0.95",
+    "task was dense, is sparse(nnz=1)",
+    "optimizer was adam, is muon; momentum was not given, is 0.95",
     "position_embedding_type was learned, is none", "first_weights was drawn, is "
   };
   icl_train_options o = small();
@@ -3236,7 +3237,7 @@ TEST(state_says_what_differs)
       case 4: o.optimizer = ICL_MUON; break;
       case 5: o.model.position_embedding_type = ICL_POSITION_NONE; break;
       case 6: o.from = icl_trainer_model(t); break;
-      default: o.lr = 0.02f; o.batch = 7; o.seed = 8; o.clip = 1; o.beta1 = 0.5f; o.warmup = 3; break;
+      default: o.lr = 0.02f; o.batch = 7; o.seed = 8; o.clip = 1; o.beta1 = 0.5f; o.warmup = 3;
     }
     u = begin(&o);
     CHECK_EQ(icl_train_resume(u, at("a.state"), &r), ICL_ERR_STATE);
@@ -3288,7 +3289,7 @@ TEST(class_without_a_limit)
 #endif
 }
 
-/* ----- updates that would not be finite; prompts of one's own -------------------------------------- */
+/* ----- updates that would not be finite; prompts of one's own --------------------------------- */
 
 /* Moments that a state can hold, and an update that they make infinite: a step that is skipped. */
 TEST(update_that_is_not_finite)

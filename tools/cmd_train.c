@@ -189,7 +189,7 @@ const command cmd_train = {
   "--task SPEC --dims d --pairs P --steps N -o OUT [options]",
   "Trains a transformer on prompts of functions, drawn afresh for every step, and writes it to\n"
   "OUT.  The training state goes to OUT.state.  Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 finishes the\n"
-  "step, saves and exits with 130; the same command with --resume then ends with the same bits as a\n"
-  "run without a stop.  Whole numbers may be written 1e5 or 100k.",
+  "step, saves and exits with 130; the same command with --resume then ends with the same bits as\n"
+  "a run without a stop.  Whole numbers may be written 1e5 or 100k.",
   run
 };

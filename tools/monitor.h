@@ -26,8 +26,8 @@ typedef struct monitor {
 /* Draws the prompts of the evaluations.  The fields above "private" are set. */
 void monitor_open(monitor *m, const icl_trainer *t);
 
-/* After each step.  The first one makes the log; a run that goes on keeps the rows of the steps that
- * were done before.  eval[2] = the mean squared error of all predictions and of those with the most
+/* After each step.  The first one makes the log; a run that goes on keeps the rows of the steps
+ * done before.  eval[2] = the mean squared error of all predictions and of those with the most
  * pairs; returns 1 if it was measured now.  last: no step comes after this one. */
 int monitor_step(monitor *m, const icl_train_info *info, int last, double eval[2]);
 

@@ -17,8 +17,8 @@ typedef struct training {
   int eval_prompts;
 } training;
 
-/* Trains to the end: 1; or to SIGINT, SIGTERM, SIGHUP or SIGUSR1 or 2, and saves: 0.  What the options lack is cmd's bad
- * usage; whatever else fails is exit 1. */
+/* Trains to the end: 1; or to SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2, and saves: 0.  What the
+ * options lack is cmd's bad usage; whatever else fails is exit 1. */
 int train(const command *cmd, const training *t);
 
 #endif
