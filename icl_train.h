@@ -1478,6 +1478,13 @@ static icl_error icl__task_place(icl__spec *s)
   return ICL_OK;
 }
 
+/* A name, and a default between min and max, which may be infinite. */
+static int icl__own_arg_ok(const icl_class_arg *a)
+{
+  return a->name[0] && !a->name[icl__name_length(a->name)] && a->min <= a->value
+      && (a->max == ICL_AT_MOST_DIMS || a->value <= a->max);
+}
+
 /* The caller's rows must be complete and have names of their own. */
 static icl_error icl__own_check(const icl_class *own, int n, icl_report *r)
 {
@@ -1488,6 +1495,9 @@ static icl_error icl__own_check(const icl_class *own, int n, icl_report *r)
       return icl__fail(r, ICL_ERR_ARG, 0, "own class with a bad name", name);
     if (!own[i].n_theta || !own[i].draw || !own[i].eval)
       return icl__fail(r, ICL_ERR_ARG, 0, "own class lacks a function:", name);
+    for (j = 0; j < ICL_MAX_ARGS && own[i].arg[j].name; j++)
+      if (!icl__own_arg_ok(&own[i].arg[j]))
+        return icl__fail(r, ICL_ERR_ARG, 0, "own class with a bad argument:", own[i].arg[j].name);
     for (j = 0; j < ICL__N_CLASSES + i; j++)
       if (!strcmp(name, j < ICL__N_CLASSES ? icl__classes[j].name : own[j - ICL__N_CLASSES].name))
         return icl__fail(r, ICL_ERR_ARG, 0, "own class with a name that is taken:", name);

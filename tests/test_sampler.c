@@ -477,9 +477,9 @@ static float constant_eval(const float *theta, const float *x, const icl_class_c
 static const float two = 2;
 static const icl_class own[] = {
   {"constant", {{"value", 1, -1000, 1000, 0}},
-   constant_size, constant_draw, constant_eval, NULL, NULL},
+   constant_size, constant_draw, constant_eval, NULL, NULL, 0},
   {"twice", {{"value", 1, -1000, 1000, 0}},
-   constant_size, constant_draw, constant_eval, NULL, &two}};
+   constant_size, constant_draw, constant_eval, NULL, &two, 0}};
 
 static icl_task parse_own(const char *text)
 {

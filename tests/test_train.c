@@ -3284,6 +3284,19 @@ TEST(class_without_a_limit)
   CHECK_EQ(icl_task_parse(&task, "trap(a=-1)", 2, &own, 1, &r), ICL_ERR_CONFIG);
   CHECK(strstr(r.text, "infinity") != NULL);
   CHECK_EQ(icl_task_parse(&task, "trap(a=3e38)", 2, &own, 1, &r), ICL_OK);
+  own.arg[0].max = ICL_AT_MOST_DIMS;
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_OK);
+  own.arg[0].max = 0.5f;                                     /* below the default */
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_ERR_ARG);
+  CHECK(strstr(r.text, "argument") != NULL);
+  own.arg[0].max = NAN;
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_ERR_ARG);
+  own.arg[0].max = 5;
+  own.arg[0].value = NAN;
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_ERR_ARG);
+  own.arg[0].value = 1;
+  own.arg[0].name = "a b";
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_ERR_ARG);
 #ifdef ICL__POSIX
   alarm(0);
 #endif
