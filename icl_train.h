@@ -474,8 +474,8 @@ ICL_API int icl_trainer_next(const icl_trainer *t, icl_train_info *info);
 
 /* Loss and gradient of prompts that the caller brings: xs[n][pairs][d], ys[n][pairs], where n and
  * pairs are icl_trainer_next's: the share of this process, and the pairs that the curriculum has
- * come to.  *loss (NULL is fine) is the share's part of the mean over the whole batch: all of it in a run
- * of one process.  And the update that icl_train_step makes of the gradient. */
+ * come to.  *loss (NULL is fine) is the share's part of the mean over the whole batch: all of it in
+ * a run of one process.  And the update that icl_train_step makes of the gradient. */
 ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss);
 ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
 
@@ -529,8 +529,9 @@ ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_in
 
 typedef struct icl_threads icl_threads;
 
-/* n threads (1 without ICL_TRAIN_THREADS), the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t).  Between two
- * calls they stay awake for some microseconds, then sleep.  One context at a time may use them. */
+/* n threads, the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t); without
+ * ICL_TRAIN_THREADS only the caller's.  Between two calls they stay awake for some microseconds, then
+ * sleep.  One context at a time may use them. */
 ICL_API icl_error icl_threads_new(icl_threads **t, int n);
 ICL_API void icl_threads_delete(icl_threads *t);
 
@@ -1900,6 +1901,13 @@ static icl_error icl__task_place(icl__spec *s)
   return ICL_OK;
 }
 
+/* A name, and a default between min and max, which may be infinite. */
+static int icl__own_arg_ok(const icl_class_arg *a)
+{
+  return a->name[0] && !a->name[icl__name_length(a->name)] && a->min <= a->value
+      && (a->max == ICL_AT_MOST_DIMS || a->value <= a->max);
+}
+
 /* The caller's rows must be complete and have names of their own. */
 static icl_error icl__own_check(const icl_class *own, int n, icl_report *r)
 {
@@ -1910,6 +1918,9 @@ static icl_error icl__own_check(const icl_class *own, int n, icl_report *r)
       return icl__fail(r, ICL_ERR_ARG, 0, "own class with a bad name", name);
     if (!own[i].n_theta || !own[i].draw || !own[i].eval)
       return icl__fail(r, ICL_ERR_ARG, 0, "own class lacks a function:", name);
+    for (j = 0; j < ICL_MAX_ARGS && own[i].arg[j].name; j++)
+      if (!icl__own_arg_ok(&own[i].arg[j]))
+        return icl__fail(r, ICL_ERR_ARG, 0, "own class with a bad argument:", own[i].arg[j].name);
     for (j = 0; j < ICL__N_CLASSES + i; j++)
       if (!strcmp(name, j < ICL__N_CLASSES ? icl__classes[j].name : own[j - ICL__N_CLASSES].name))
         return icl__fail(r, ICL_ERR_ARG, 0, "own class with a name that is taken:", name);
@@ -6215,8 +6226,8 @@ static icl_error icl__write_floats(icl__out *out, const float *x, size_t n)
   return err;
 }
 
-/* "ICLTRN02", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all that;
- * then weights, m, v, digest of everything. */
+/* "ICLTRN02", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all
+ * that; then weights, m, v, digest of everything. */
 enum { ICL__STATE_HEAD = 56, ICL__RUN_TEXT = 6144 };
 static const char icl__state_magic[] = "ICLTRN02";
 

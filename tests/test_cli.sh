@@ -649,6 +649,45 @@ else
 fi
 refuses "message: a path is said once" "^icl: $t/none: cannot open: No such file or directory\$" info "$t/none"
 
+# ----- the log of a run ------------------------------------------------------------------------------
+
+columns='step,loss,grad_norm,lr,dims,pairs,skipped,tokens_per_s,seconds,eval,eval_last'
+run $small --steps 20 -o "$t/whole-log" --log "$t/whole.csv" --eval-every 8 --eval-prompts 16
+ok "train --log: exit 0" exits 0
+ok "train --eval-every: said" says err '^step 16  error on new prompts [0-9.e-]*, [0-9.e-]* with 5 pairs$'
+ok "train --log: its columns" eval '[ "$(head -n 1 "$t/whole.csv")" = "$columns" ]'
+ok "train --log: a row for each step" eval '[ "$(sed 1d "$t/whole.csv" | cut -d, -f1 | tr "\n" " ")" = "$(seq -s " " 20) " ]'
+ok "train --log: what was evaluated" eval \
+  '[ "$(awk -F, "NR > 1 && \$10 > 0 && \$11 > 0 { print \$1 }" "$t/whole.csv" | tr "\n" " ")" = "8 16 20 " ]'
+run $small --steps 20 -o "$t/other-log" --threads 2
+ok "train --log: changes nothing" same "$t/whole-log" "$t/other-log"
+run eval "$t/whole-log" --prompts 16 --seed 7 --pairs 5 --last
+ok "train --eval-every: the prompts of eval" eval \
+  '[ "$(awk -F, "END { printf \"%.4f\", \$2 }" "$t/out")" = "$(awk -F, "END { printf \"%.4f\", \$11 }" "$t/whole.csv")" ]'
+# Rows of steps that the state does not have are dropped by --resume, and no other ones.
+run $small --steps 12 -o "$t/part-log" --log "$t/part.csv" --eval-every 8 --eval-prompts 16
+printf '13,9,9,9,2,6,0,1,99,,\n14,9' >>"$t/part.csv"
+run $small --steps 20 -o "$t/part-log" --log "$t/part.csv" --eval-every 8 --eval-prompts 16 --resume
+ok "train --log --resume: exit 0" exits 0
+of_run() { cut -d, -f1-7 "$1" | sed 's/$/./'; }
+of_run "$t/part.csv" >"$t/a"
+of_run "$t/whole.csv" >"$t/b"
+ok "train --log --resume: the rows of a whole run" same "$t/a" "$t/b"
+ok "train --log --resume: seconds go on" sh -c "sed 1d '$t/part.csv' | cut -d, -f9 | sort -n -c"
+refuses "train --log: does not overwrite" 'is there already' $small --steps 2 -o "$t/new-log" --log "$t/part.csv"
+echo precious >"$t/mine.csv"
+refuses_log() { run $small --steps 25 -o "$t/part-log" --resume --log "$t/mine.csv"; ok "train --log: of something else" exits 1; }
+refuses_log
+ok "train --log: which stays" eval '[ "$(cat "$t/mine.csv")" = precious ]'
+misused "train --log onto OUT" $small --steps 2 -o "$t/new-log" --log "$t/new-log"
+run $small --steps 20 -o "$t/few-log" --log "$t/few.csv" --log-every 7
+ok "train --log --log-every" eval '[ "$(sed 1d "$t/few.csv" | cut -d, -f1 | tr "\n" " ")" = "7 14 20 " ]'
+if [ -c /dev/full ]; then
+  ln -s /dev/full "$t/full.csv"
+  run $small --steps 20 -o "$t/full-log" --log "$t/full.csv" --force
+  ok "train --log: a device is refused" exits 1
+fi
+
 # ----- bench --------------------------------------------------------------------------------------
 
 number='[0-9][0-9.e+-]*'

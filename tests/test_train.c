@@ -113,8 +113,8 @@ static int call_fails = -1, call_errno; /* this system call fails, in this way; 
 static size_t write_limit;              /* bytes that a write takes at most; 0: no limit          */
 static char calls[256];                 /* what was called: u, o, w, s (fsync), c, r              */
 static int n_calls;
-static char created[2000];              /* the last file that was made where there was none        */
-static int fchmod_error, fchmod_calls;  /* fchmod fails with it; 0: it works                       */
+static char created[2000];              /* the last file that was made where there was none       */
+static int fchmod_error, fchmod_calls;  /* fchmod fails with it; 0: it works                      */
 
 static int call(char what)
 {
@@ -3109,7 +3109,7 @@ TEST(it_learns)
 #endif
 }
 
-/* ----- options: zeros, ranges, what differs ----------------------------------------------------- */
+/* ----- options: zeros, ranges, what differs --------------------------------------------------- */
 
 /* The defaults spelled out are those of zeros, and zeros after them are zeros. */
 TEST(zeros_that_are_meant)
@@ -3179,6 +3179,21 @@ TEST(ranges_are_named)
   }
 }
 
+/* Without pthreads the options do not pretend. */
+TEST(threads_that_are_not_compiled_in)
+{
+  icl_train_options o = small();
+  icl_trainer *t;
+  o.threads = 3;
+  t = begin(&o);
+#ifdef ICL_TRAIN_THREADS
+  CHECK_EQ(icl_trainer_options(t)->threads, 3);
+#else
+  CHECK_EQ(icl_trainer_options(t)->threads, 1);
+#endif
+  icl_trainer_delete(t);
+}
+
 /* Half of a curriculum is a mistake, not none. */
 TEST(half_a_curriculum)
 {
@@ -3203,7 +3218,8 @@ TEST(state_says_what_differs)
   static const char *const texts[] = {
     "lr was 0.01, is 0.02", "batch was 6, is 7; seed was 7, is 8",
     "schedule was constant, is cosine; steps was not given, is 20",
-    "task was dense, is sparse(nnz=1)", "optimizer was adam, is muon; momentum was not given, is 0.95",
+    "task was dense, is sparse(nnz=1)",
+    "optimizer was adam, is muon; momentum was not given, is 0.95",
     "position_embedding_type was learned, is none", "first_weights was drawn, is "
   };
   icl_train_options o = small();
@@ -3221,7 +3237,7 @@ TEST(state_says_what_differs)
       case 4: o.optimizer = ICL_MUON; break;
       case 5: o.model.position_embedding_type = ICL_POSITION_NONE; break;
       case 6: o.from = icl_trainer_model(t); break;
-      default: o.lr = 0.02f; o.batch = 7; o.seed = 8; o.clip = 1; o.beta1 = 0.5f; o.warmup = 3; break;
+      default: o.lr = 0.02f; o.batch = 7; o.seed = 8; o.clip = 1; o.beta1 = 0.5f; o.warmup = 3;
     }
     u = begin(&o);
     CHECK_EQ(icl_train_resume(u, at("a.state"), &r), ICL_ERR_STATE);
@@ -3268,12 +3284,25 @@ TEST(class_without_a_limit)
   CHECK_EQ(icl_task_parse(&task, "trap(a=-1)", 2, &own, 1, &r), ICL_ERR_CONFIG);
   CHECK(strstr(r.text, "infinity") != NULL);
   CHECK_EQ(icl_task_parse(&task, "trap(a=3e38)", 2, &own, 1, &r), ICL_OK);
+  own.arg[0].max = ICL_AT_MOST_DIMS;
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_OK);
+  own.arg[0].max = 0.5f;                                     /* below the default */
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_ERR_ARG);
+  CHECK(strstr(r.text, "argument") != NULL);
+  own.arg[0].max = NAN;
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_ERR_ARG);
+  own.arg[0].max = 5;
+  own.arg[0].value = NAN;
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_ERR_ARG);
+  own.arg[0].value = 1;
+  own.arg[0].name = "a b";
+  CHECK_EQ(icl_task_parse(&task, "trap", 2, &own, 1, &r), ICL_ERR_ARG);
 #ifdef ICL__POSIX
   alarm(0);
 #endif
 }
 
-/* ----- updates that would not be finite; prompts of one's own -------------------------------------- */
+/* ----- updates that would not be finite; prompts of one's own --------------------------------- */
 
 /* Moments that a state can hold, and an update that they make infinite: a step that is skipped. */
 TEST(update_that_is_not_finite)
@@ -4143,6 +4172,7 @@ int main(void)
   RUN(runs_after_a_pause); RUN(threads_out_of_range); RUN(threads_without_memory);
   RUN(context_with_threads); RUN(batch_of_prompts); RUN(last_y_is_not_used); RUN(it_learns);
   RUN(zeros_that_are_meant); RUN(ranges_are_named); RUN(half_a_curriculum);
+  RUN(threads_that_are_not_compiled_in);
   RUN(state_says_what_differs); RUN(version_of_a_class); RUN(class_without_a_limit);
   RUN(update_that_is_not_finite); RUN(large_but_finite_updates); RUN(prompts_of_ones_own);
   RUN(shapes_of_the_next_step); RUN(paths_that_do_not_work); RUN(odd_names);

@@ -32,6 +32,7 @@ static settings default_settings(void)
   s.t.o.model.layer_norm_epsilon = s.t.o.init_sd = NAN;
   s.t.o.threads = processors(ICL_MAX_THREADS);
   s.t.save_every = 1000;
+  s.t.eval_prompts = 512;
   return s;
 }
 
@@ -53,7 +54,15 @@ static settings parse_settings(int argc, char **argv)
     OPT_FLAG("--force", &s.t.force, FORCE_HELP),
     OPT_COUNT("--save-every", "N", &s.t.save_every, 1, "steps between saves"),
     OPT_COUNT("--log-every", "N", &s.t.log_every, 0,
-              "steps between lines where there is no terminal; otherwise\nthere is one in 5 s"),
+              "print a line every N steps, not every 5 s, where there is no\n"
+              "terminal; and write every Nth row of --log, not all"),
+    OPT_TEXT("--log", "FILE.csv", &s.t.log,
+             "step,loss,grad_norm,lr,dims,pairs,skipped,tokens_per_s,\n"
+             "seconds,eval,eval_last; --resume goes on with it"),
+    OPT_COUNT("--eval-every", "N", &s.t.eval_every, 0,
+              "every N steps and in the end, print the mean squared error on\n"
+              "prompts that are always the same and not trained on"),
+    OPT_INT("--eval-prompts", "M", &s.t.eval_prompts, 1, 1 << 20, "so many"),
     OPT_TEXT("--from", "MODEL", &s.from,
              "start from the weights of this model, which has the shape:\n"
              "--dims may repeat it, the options from --layers to --init-sd\n"
@@ -211,7 +220,7 @@ const command cmd_train = {
   "--task SPEC --dims d --pairs P --steps N -o OUT [options]",
   "Trains a transformer on prompts of functions, drawn afresh for every step, and writes it to\n"
   "OUT.  The training state goes to OUT.state.  Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 finishes the\n"
-  "step, saves and exits with 130; the same command with --resume then ends with the same bits as a\n"
-  "run without a stop.  Whole numbers may be written 1e5 or 100k.",
+  "step, saves and exits with 130; the same command with --resume then ends with the same bits as\n"
+  "a run without a stop.  Whole numbers may be written 1e5 or 100k.",
   run
 };

@@ -236,7 +236,7 @@ static int parse_count(const char *text, uint64_t *value)
   memcpy(digits, text, n + 1);
   if (unit > 1) digits[n - 1] = 0;
   if (parse_number(digits, &v)) return 0;
-  v = floor(v * unit + 0.5);                               /* 1.3k is 1300, which 1.3 * 1000 is not */
+  v = floor(v * unit + 0.5);                             /* 1.3k is 1300, 1.3 * 1000 is not */
   if (v > 9007199254740992.0 || fabs(v - strtod(digits, NULL) * unit) > 1e-6) return 0;
   *value = (uint64_t)v;
   return 1;

@@ -106,7 +106,13 @@ void fail(const char *path, const char *format, ...) NORETURN PRINTF(2, 3);
 /* "icl: PATH: text (byte N)", exit 1; without the byte where the fault is none of the file's. */
 void fail_report(const char *path, const icl_report *r) NORETURN;
 
-/* ----- files that are written ------------------------------------------------------------------ */
+/* Goes on where e is ICL_OK; otherwise "icl: what: the error's text", exit 1. */
+void check(icl_error e, const char *what);
+
+/* Flushes stdout; exit 1 where anything written to it was lost. */
+void flush_output(void);
+
+/* ----- files that are written ---------------------------------------------------------------- */
 
 /* A file in memory, which close_output writes, whole or not at all.  Its text goes to o->file. */
 typedef struct output {
@@ -131,14 +137,6 @@ int file_exists(const char *path);
 int same_file(const char *a, const char *b);
 
 #define FORCE_HELP "overwrite what is there already"
-
-/* ----- and more ways to end -------------------------------------------------------------------- */
-
-/* Goes on where e is ICL_OK; otherwise "icl: what: the error's text", exit 1. */
-void check(icl_error e, const char *what);
-
-/* Flushes stdout; exit 1 where anything written to it was lost. */
-void flush_output(void);
 
 /* ----- small things -------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "training.h"
+#include "monitor.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -49,6 +50,7 @@ typedef struct progress {
   double started, shown;           /* seconds()                                               */
   double loss, weight;             /* running sums; their ratio is the smoothed loss          */
   int terminal;
+  monitor monitor;
 } progress;
 
 /* Averages over the last fifty steps or so; a step without a loss does not count. */
@@ -91,12 +93,21 @@ static void show(const progress *p, const icl_train_info *info)
   fflush(stderr);
 }
 
+static void show_evaluation(const progress *p, const icl_train_info *info, const double eval[2])
+{
+  const int most = icl_trainer_options(p->monitor.trainer)->pairs - 1;
+  fprintf(stderr, "%sstep %" PRId64 "  error on new prompts %.4g, %.4g with %d pairs%s\n",
+          p->terminal ? "\r" : "", info->step, eval[0], eval[1], most,
+          p->terminal ? "\033[K" : "");
+}
+
 /* After each step: a bar ten times a second on a terminal; elsewhere a line every five seconds, or
  * every so many steps.  The last step is always shown. */
 static int on_step(void *user, const icl_train_info *info)
 {
   progress *p = user;
   const double now = seconds();
+  double eval[2];
   int due = now - p->shown >= (p->terminal ? 0.1 : 5);
   if (p->log_every && !p->terminal) due = info->step % p->log_every == 0;
   if (p->first < 0) p->first = info->step - 1;
@@ -105,6 +116,8 @@ static int on_step(void *user, const icl_train_info *info)
     show(p, info);
     p->shown = now;
   }
+  if (monitor_step(&p->monitor, info, stop || info->step == p->steps, eval))
+    show_evaluation(p, info, eval);
   return 0;
 }
 
@@ -135,6 +148,9 @@ static void protect_files(const command *cmd, const training *s, const char *sta
   protect_output(cmd, s->out, s->from, 1);
   if (s->resume && there && !begun)
     fail(s->out, "is there, but %s is not: --force starts over", state);
+  if (s->log && (!strcmp(s->log, s->out) || !strcmp(s->log, state)))
+    usage_error(cmd, "--log and -o name the same file");
+  if (s->log) protect_output(cmd, s->log, s->from, (s->resume && begun) || s->force);
   if (s->resume || s->force) return;
   if (begun) fail(state, "is there already: --resume goes on from it, --force starts over");
   if (there) fail(s->out, "is there already: --force overwrites it");
@@ -162,6 +178,11 @@ static progress new_progress(const training *s)
   p.first = -1;
   p.started = p.shown = seconds();
   p.terminal = isatty(STDERR_FILENO);
+  p.monitor.path = s->log;
+  p.monitor.log_every = s->log_every;
+  p.monitor.save_every = s->save_every;
+  p.monitor.eval_every = s->eval_every;
+  p.monitor.prompts = s->eval_prompts;
   return p;
 }
 
@@ -177,6 +198,7 @@ static int64_t train_to(icl_trainer *trainer, const training *s, const char *sta
   icl_error e;
   memset(&last, 0, sizeof last);
   memset(&plan, 0, sizeof plan);
+  monitor_open(&p.monitor, trainer);
   plan.model_path = s->out;
   plan.state_path = state;
   plan.resume = s->resume;
@@ -191,6 +213,7 @@ static int64_t train_to(icl_trainer *trainer, const training *s, const char *sta
   if (e)
     fail_report(e == ICL_ERR_STATE || e == ICL_ERR_FORMAT || e == ICL_ERR_DIGEST
                 || strstr(r.text, ".state'") ? state : s->out, &r);
+  monitor_close(&p.monitor);
   *began = p.first;
   return last.step;
 }

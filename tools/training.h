@@ -11,11 +11,14 @@ typedef struct training {
   const char *out;                 /* the checkpoint; its state is OUT.state                  */
   const char *from;                /* file of o.from, which out must not be; or NULL          */
   int resume, force;               /* go on from the state if there is one; overwrite         */
-  int64_t save_every, log_every;   /* steps; log_every 0: a line in 5 s                       */
+  int64_t save_every, log_every;   /* steps; log_every 0: a line in 5 s, a row of the log each */
+  const char *log;                 /* CSV of the run; NULL: none                              */
+  int64_t eval_every;              /* steps between evaluations on the same prompts; 0: none  */
+  int eval_prompts;
 } training;
 
-/* Trains to the end: 1; or to SIGINT, SIGTERM, SIGHUP or SIGUSR1 or 2, and saves: 0.  What the options lack is cmd's bad
- * usage; whatever else fails is exit 1. */
+/* Trains to the end: 1; or to SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2, and saves: 0.  What the
+ * options lack is cmd's bad usage; whatever else fails is exit 1. */
 int train(const command *cmd, const training *t);
 
 #endif
