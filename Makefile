@@ -7,7 +7,7 @@ WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
 HEADERS  = icl.h icl_train.h
 TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c))
-UNITS    = golden kernels loader api train sampler baselines
+UNITS    = golden kernels loader api train sampler baselines tools
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
 # PNG output where Debian's libstb-dev is installed.
@@ -40,6 +40,8 @@ build/%: examples/%.c $(HEADERS) | build
 
 build/test_%: tests/test_%.c tests/test.h $(HEADERS) | build
 	$(CC) $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(TESTFLAGS) -I. -o $@ $< $(LDLIBS)
+
+build/test_tools: $(wildcard tools/*.c tools/*.h)
 
 build:
 	mkdir -p build

@@ -180,6 +180,7 @@ static void unquote(const csv_reader *r, char *text, const char *raw, long line)
 {
   const char *s = raw + 1;
   for (;; s++) {
+    if (!*s) fail(r->name, "line %ld: a quote is never closed", line);
     if (*s == '"' && *++s != '"') break;
     *text++ = *s;
   }
