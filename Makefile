@@ -71,6 +71,10 @@ web: build/icl ; python3 examples/web/build.py
 web-test:    ; sh tests/web/run.sh
 # icl beside PyTorch, torch.compile and ONNX Runtime, as far as they are there; a quarter of an hour.
 bench: build/icl ; @python3 tools/bench.py
+# The bundled models on real data, beside other methods; REAL='--domains' and the like are options.
+real:
+	@if command -v python3 > /dev/null; then CC='$(CC)' python3 tools/real.py $(REAL); \
+	 else echo 'real: skipped: needs python3 and numpy'; fi
 
 help:
 	@echo 'make            build/icl'
@@ -84,6 +88,7 @@ help:
 	@echo 'make torch      the tools for PyTorch: export, import, training'
 	@echo 'make web        build/icl.html: drag points, see the curve; web-test tests it in Chromium'
 	@echo 'make models     examples/models from scratch (some 40 minutes)'
+	@echo "make real       the bundled models on 81 real small tasks, beside ridge, GP, spline and others"
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden torch data compile sanitize platforms mcu models web web-test bench help
+.PHONY: all demo test clean golden torch data compile sanitize platforms mcu models web web-test bench real help
