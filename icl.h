@@ -288,8 +288,8 @@ ICL_API void icl_force_plain(icl_model *m);
 
 /* ----- a context ----------------------------------------------------------------------------- */
 
-/* The most pairs that a context of m can hold: (n_positions - 1) / 2 with learned positions, 2^22
- * with others; 0 for NULL. */
+/* The most pairs that a context of m can hold: (n_positions - 1) / 2 with learned positions, no
+ * more than 2^22; 2^22 with others; 0 for NULL. */
 ICL_API int icl_max_pairs(const icl_model *m);
 
 /* Bytes for a context of max_pairs pairs that sends up to max_batch token rows through the network
@@ -3111,16 +3111,17 @@ enum { ICL__MAX_PAIRS = 1 << 22, ICL__MAX_BATCH = 1 << 22 };
 
 int icl_max_pairs(const icl_model *m)
 {
+  int learned;
   if (!m) return 0;
-  return m->config.position_embedding_type == ICL_POSITION_LEARNED
-       ? (m->config.n_positions - 1) / 2 : ICL__MAX_PAIRS;
+  learned = (m->config.n_positions - 1) / 2;
+  return m->config.position_embedding_type == ICL_POSITION_LEARNED && learned < ICL__MAX_PAIRS
+       ? learned : ICL__MAX_PAIRS;
 }
 
 static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
 {
   return m && m->weights && max_pairs >= 1 && max_batch >= 1 && (unsigned)kv <= ICL_STORE_I8
-      && max_pairs <= ICL__MAX_PAIRS && max_batch <= ICL__MAX_BATCH
-      && max_pairs <= icl_max_pairs(m);
+      && max_pairs <= icl_max_pairs(m) && max_batch <= ICL__MAX_BATCH;
 }
 
 size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
