@@ -4843,10 +4843,11 @@ static int icl__put_epsilon(char *out, float x)
   return 0;
 }
 
-/* The shortest "0.DIGITS" that reads back as x, 0 < x < 1; the nearest one where none does. */
+/* The shortest "0.DIGITS" of up to nine that reads back as x, 0 < x < 1; "DIGITSe-EXPONENT" where
+ * none does. */
 static void icl__put_fraction(icl__text *t, float x)
 {
-  char out[16];
+  char out[32];
   icl__string s;
   float back = 0;
   double limit = 1;
@@ -4862,6 +4863,7 @@ static void icl__put_fraction(icl__text *t, float x)
     s.n = 2 + (size_t)digits;
     icl__parse_float(s, &back);
   }
+  if (back != x) icl__put_epsilon(out, x);
   icl__put(t, out);
 }
 
