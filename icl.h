@@ -375,12 +375,14 @@ ICL_API int icl_count(const icl_ctx *c);
 /* Levels of the quantiles that m tells of each query, m->config.n_quantiles of them: only models
  * with icl.quantiles have any. */
 
-/* qs[n][Q] = quantiles of y at xs[n][d] given the pairs so far, rising.  CONFIG where Q is 0. */
+/* qs[n][Q] = quantiles of y at xs[n][d] given the pairs so far, rising.  CONFIG where Q is 0;
+ * NONFINITE: untouched where a query is not finite, partly written where an answer is not. */
 ICL_API icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs);
 
 /* ys[n] = predictions, and the interval lo[n] to hi[n] that y should fall into with probability
  * level: between the quantiles (1 - level) / 2 and (1 + level) / 2, interpolated between the
- * trained levels.  ARG where the model's levels do not reach that far; CONFIG where it has none. */
+ * trained levels.  ARG where the model's levels do not reach that far; CONFIG where it has none;
+ * NONFINITE as above. */
 ICL_API icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, float *ys,
                                        float *lo, float *hi);
 
@@ -3571,6 +3573,7 @@ icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs)
   if (!c || !c->model || n < 0 || (n && (!xs || !qs))) return ICL_ERR_ARG;
   if (!(Q = (size_t)c->model->config.n_quantiles)) return ICL_ERR_CONFIG;
   d = (size_t)c->model->config.n_dims;
+  if (!icl__finite(xs, (size_t)n * d)) return ICL_ERR_NONFINITE;
   for (at = 0; at < n; at += step) {
     icl_error err;
     step = n - at < (int)c->rows ? n - at : (int)c->rows;
@@ -3592,6 +3595,7 @@ icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, 
   if (!cfg->n_quantiles) return ICL_ERR_CONFIG;
   if (!(level >= 0.0f) || !icl__level_ok(cfg, low) || !icl__level_ok(cfg, high))
     return ICL_ERR_ARG;
+  if (!icl__finite(xs, (size_t)n * (size_t)cfg->n_dims)) return ICL_ERR_NONFINITE;
   for (at = 0; at < n; at += step) {
     icl_error err;
     step = n - at < (int)c->rows ? n - at : (int)c->rows;
