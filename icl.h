@@ -3635,13 +3635,14 @@ static void icl__move_pair(icl_ctx *c, size_t from, size_t to)
 static icl_error icl__leave_out(icl_ctx *c, int i, int n, double *squares)
 {
   size_t d = (size_t)c->model->config.n_dims, last = (size_t)n - 1;
-  float y = 0, e;
+  float y = 0;
+  double e;
   icl_error err;
   icl__move_pair(c, (size_t)i, last);
   err = icl__add_kept(c, n - 1);
   if (!err) err = icl_predict(c, c->inputs + last * d, &y);
-  e = c->outputs[last] - y;
-  *squares += (double)e * (double)e;
+  e = (double)c->outputs[last] - (double)y;
+  *squares += e * e;
   icl__move_pair(c, last, (size_t)i);
   c->n_pairs = i;
   return err ? err : icl__add_kept(c, i + 1);
@@ -3650,14 +3651,17 @@ static icl_error icl__leave_out(icl_ctx *c, int i, int n, double *squares)
 icl_error icl_check(icl_ctx *c, float *rmse)
 {
   double squares = 0;
+  float root;
   icl_error err = ICL_OK;
   int i, n;
   if (!c || !c->model || !rmse) return ICL_ERR_ARG;
   if ((n = c->n_pairs) < 2) return ICL_ERR_STATE;
   c->n_pairs = 0;
   for (i = 0; i < n && !err; i++) err = icl__leave_out(c, i, n, &squares);
+  root = (float)sqrt(squares / n);
+  if (!err && !icl__finite(&root, 1)) err = ICL_ERR_NONFINITE;
   if (err) c->n_pairs = 0;
-  else *rmse = (float)sqrt(squares / n);
+  else *rmse = root;
   return err;
 }
 
