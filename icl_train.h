@@ -256,7 +256,7 @@ typedef struct icl_sampling {
 } icl_sampling;
 
 /* Writes opt as "inputs=data order=1", only what is not the default; and reads it back.  print
- * returns the length, buf[size] gets what fits.  parse: CONFIG. */
+ * returns the length, 0 where a field is out of range; buf[size] gets what fits.  parse: CONFIG. */
 ICL_API size_t icl_sampling_print(const icl_sampling *opt, char *buf, size_t size);
 ICL_API icl_error icl_sampling_parse(icl_sampling *opt, const char *text);
 
@@ -1958,6 +1958,13 @@ float icl_task_weight(const icl_task *t, int i)
  * ------------------------------------------------------------------------------------------- */
 size_t icl_prompt_scratch(const icl_task *t) { return t->n_floats; }
 
+/* The name of a choice or flag of s that is out of range, NULL where all are in it. */
+static const char *icl__sampling_bad(const icl_sampling *s)
+{
+  return (unsigned)s->inputs > ICL_INPUTS_DATA ? "inputs" : (unsigned)s->order > 1 ? "order"
+       : (unsigned)s->standardize > 1 ? "standardize" : NULL;
+}
+
 /* opt with its zeros replaced by what they mean. */
 static icl_error icl__sampling_of(icl_sampling *s, const icl_task *t, const icl_sampling *opt)
 {
@@ -1967,8 +1974,8 @@ static icl_error icl__sampling_of(icl_sampling *s, const icl_task *t, const icl_
   if (opt) *s = *opt;
   scale[0] = s->x_scale;
   scale[1] = s->y_scale;
-  if (s->dims_active < 0 || s->dims_active > t->n_dims || !icl__finite(scale, 2))
-    return ICL_ERR_ARG;
+  if (s->dims_active < 0 || s->dims_active > t->n_dims || !icl__finite(scale, 2)
+      || icl__sampling_bad(s)) return ICL_ERR_ARG;
   if (!s->dims_active) s->dims_active = t->n_dims;
   if (s->x_scale == 0) s->x_scale = 1;
   if (s->y_scale == 0) s->y_scale = 1;
@@ -2388,7 +2395,7 @@ static const char *const icl__input_names[] = {"normal", "uniform", "data"};
 size_t icl_sampling_print(const icl_sampling *opt, char *buf, size_t size)
 {
   icl__line text = icl__line_on(buf, size);
-  if (!opt) return 0;
+  if (!opt || icl__sampling_bad(opt)) return 0;
   if (opt->inputs) {
     icl__line_put(&text, "inputs=");
     icl__line_put(&text, icl__input_names[opt->inputs]);
@@ -5007,6 +5014,7 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   else if (o->world > 1 && !o->reduce) bad = "reduce";
   else if (!(o->sampling.x_scale >= 0.0f && icl__finite(&o->sampling.x_scale, 1))) bad = "x_scale";
   else if (!(o->sampling.y_scale >= 0.0f && icl__finite(&o->sampling.y_scale, 1))) bad = "y_scale";
+  else bad = icl__sampling_bad(&o->sampling);
   if (bad) return icl__fail(r, ICL_ERR_CONFIG, 0, "out of range:", bad);
   if (o->model.position_embedding_type == ICL_POSITION_LEARNED
       && o->model.n_positions < 2 * o->pairs - 1)
