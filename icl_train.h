@@ -251,8 +251,9 @@ typedef struct icl_sampling {
                                       falling, in blocks, nearest first; the last ones inside
                                       the range of the others or beyond it                    */
   int standardize;                 /* 1: x and y scaled by the first k pairs as icl_standardize
-                                      does, k at random; f has variance 1 on the prompt before
-                                      noise is added; x is cut off at +-8, y at +-6           */
+                                      does, k at random, whatever x_scale and y_scale; f has
+                                      variance 1 on the prompt before noise is added; x is cut
+                                      off at +-8, y at +-6                                    */
 } icl_sampling;
 
 /* Writes opt as "inputs=data order=1", only what is not the default; and reads it back.  print
@@ -2360,7 +2361,10 @@ static icl_error icl__sample_data(const icl_task *t, const icl_sampling *s, icl_
   if (s->order) icl__order_rows(xs, n, d, k, present, rng);
   for (j = 0; j < present && (s->standardize || s->inputs == ICL_INPUTS_DATA); j++)
     icl__standardize_by(xs + j, (size_t)d, n, s->standardize ? k : n, 8);
+  for (i = 0; i < n * d && s->inputs == ICL_INPUTS_DATA && !s->standardize; i++)
+    xs[i] *= s->x_scale;
   opt.dims_active = present;
+  if (s->standardize) opt.y_scale = 1;                       /* of noise too: it cancels out */
   if (icl_function_draw(f, t, &opt, rng)) return ICL_ERR_ARG;
   for (i = 0; i < n; i++) ys[i] = icl_function_eval(f, xs + i * d, t);
   if (s->standardize) icl__standardize_by(ys, 1, n, n, 1e6f);
