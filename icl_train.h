@@ -341,7 +341,8 @@ typedef struct icl_baseline {
 ICL_API icl_error icl_baseline_parse(icl_baseline *b, const char *text, icl_report *r);
 
 /* 1 if `bayes` can be had for the task: mixtures of the classes above, under noisy and garg, with
- * at most 2^20 supports (choices of nnz among d inputs) and members in all. */
+ * at most 2^20 supports (choices of nnz among d inputs) and members in all; no ranges of arguments,
+ * and of noisy's only sd and renorm. */
 ICL_API int icl_bayes_supported(const icl_task *t);
 
 /* Bytes of scratch that b needs for k pairs of d inputs, in any of the functions below.  0: k or d
@@ -2997,11 +2998,19 @@ static double icl__class_cost(const icl_task *t, int i)
   return outer < 0 ? 1 : -1;
 }
 
+/* 1 if a node has arguments that are drawn, or noise that is not always there and normal. */
+static int icl__prior_unknown(const icl_task_node *n)
+{
+  return n->ranged || (n->kind == ICL__NOISY && (n->arg[2] < 1 || n->arg[3] > 0 || n->arg[4] > 0
+                                                 || n->arg[5] > 0));
+}
+
 int icl_bayes_supported(const icl_task *t)
 {
   double cost = 0;
   int a, b;
   if (!t || t->n_nodes < 1) return 0;
+  for (a = 0; a < t->n_nodes; a++) if (icl__prior_unknown(&t->node[a])) return 0;
   for (a = 0; a < t->n_nodes; a++) {
     double c = icl__kind_operands(t->node[a].kind) ? 0 : icl__class_cost(t, a);
     if (c < 0) return 0;
