@@ -1818,6 +1818,24 @@ static const float *icl__drawn_args(const float *f, const icl_task_node *n)
   return n->ranged ? f + n->theta - ICL_MAX_ARGS : n->arg;
 }
 
+/* The floats of node n's function, the most that any ends of its ranges ask for; -1 where two of
+ * them contradict each other. */
+static int icl__node_size(const icl_task *t, const icl_task_node *n)
+{
+  const icl_class *c = icl__task_class(t, n->kind);
+  int size = 0, one, j;
+  unsigned high;
+  for (high = 0; c->n_theta && high < 1u << ICL_MAX_ARGS; high++) {
+    icl_class_call call = icl__node_call(t, n, t->n_dims);
+    if (high & ~n->ranged) continue;
+    for (j = 0; j < ICL_MAX_ARGS; j++) if (high >> j & 1) call.arg[j] = n->high[j];
+    one = c->n_theta(&call);
+    if (one < 0) return -1;
+    if (one > size) size = one;
+  }
+  return size;
+}
+
 /* Places the parts of a drawn function. */
 static icl_error icl__task_place(icl__spec *s)
 {
@@ -1827,14 +1845,12 @@ static icl_error icl__task_place(icl__spec *s)
   for (i = 0; i < t->n_nodes; i++) {
     icl_task_node *n = &t->node[i];
     const icl_class *c = icl__task_class(t, n->kind);
-    icl_class_call call = icl__node_call(t, n, t->n_dims);
-    int size = 0;
+    int size;
     for (j = 0; j < ICL_MAX_ARGS && c->arg[j].name; j++)
       if (!icl__arg_ok(&c->arg[j], n->arg[j], icl__arg_max(&c->arg[j], t->n_dims)))
         return icl__spec_fail(s, n->at, "too few inputs for the defaults of");
-    for (j = 0; j < ICL_MAX_ARGS; j++) if (n->ranged >> j & 1) call.arg[j] = n->high[j];
     if (n->ranged) t->n_floats += ICL_MAX_ARGS;
-    if (c->n_theta) size = c->n_theta(&call);
+    size = icl__node_size(t, n);
     if (size < 0) return icl__spec_fail(s, n->at, "the arguments contradict each other:");
     if ((size_t)size > ((size_t)1 << 26) - t->n_floats)
       return icl__fail(s->report, ICL_ERR_LIMIT, n->at, "a function too large to draw", NULL);
