@@ -2451,7 +2451,7 @@ static int icl__sampling_word(icl_sampling *s, const char *word, size_t n)
       }
     return 0;
   }
-  if (icl__read_number(&v, word + at) != n - at || !(v >= 0)) return 0;
+  if (n == at || icl__read_number(&v, word + at) != n - at || !(v >= 0)) return 0;
   if (k == 1) s->x_scale = (float)v;
   else if (k == 2) s->y_scale = (float)v;
   else if (v > 1 || (v > 0 && v < 1)) return 0;
