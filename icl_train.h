@@ -136,10 +136,11 @@ ICL_API int icl_rng_below(icl_rng *r, int n);
  *                                          of seed, i and d
  *
  * z is x for d = 1 and otherwise x along a random direction.  With x ~ N(0, I), E f(x)^2 over x
- * and functions is 1 for each (sine: 0.5001; pool: over pools; those from logistic to monotone and
- * from products to splits: nearly).  An argument may be a range, "sd=0.01..2": each function draws
- * it anew, log-uniform where the range starts above 0, otherwise uniform.  These change a class,
- * and nest:
+ * and functions is 1 for each (sine: 0.5001; pool: over pools; products: 1 + 2 / d; additive: 1.7,
+ * with one term 2.6; link and those from logistic to monotone: nearly, but that one decay or peak
+ * in some hundreds, which hardly any x meets, is far larger).  An argument may be a range,
+ * "sd=0.01..2": each function draws it anew, log-uniform where the range starts above 0, otherwise
+ * uniform; of whole numbers all are equally likely.  These change a class, and nest:
  *
  *     noisy(A, sd=0.5, renorm=0)    label noise N(0, sd^2); A is dense where none is given;
  *                                   renorm=1 divides by sqrt(1 + sd^2).  Further arguments, each
@@ -1197,7 +1198,7 @@ static void icl__decaying_draw(float *theta, const icl_class_call *c, icl_rng *r
   for (i = 0; i < n; i++) theta[i] *= w;
 }
 
-/* products: sum of a_m x_i x_j / sqrt(terms).   theta[terms][3] = i, j, a / sqrt(terms) */
+/* products: sum of a_m x_i x_j / sqrt(terms).   theta[terms][4] = i, j, a / sqrt(terms), unused */
 static int icl__terms_size(const icl_class_call *c) { return 4 * (int)c->arg[0]; }
 
 static void icl__products_draw(float *theta, const icl_class_call *c, icl_rng *rng)
@@ -2150,7 +2151,7 @@ float icl_function_eval(const float *f, const float *x, const icl_task *t)
 float icl_function_noise(const float *f) { return f[1]; }
 int icl_function_class(const float *f) { return (int)f[0]; }
 
-/* A number of variance 1 (1/2 to 2 for heavy tails, whose own is 3): Student's t of 3 degrees. */
+/* Student's t of 3 degrees, whose variance is 3. */
 static float icl__tailed(icl_rng *rng)
 {
   float n = icl_rng_normal(rng), g = 0, v;
