@@ -309,8 +309,8 @@ ICL_API void icl_force_plain(icl_model *m);
 
 /* ----- a context ----------------------------------------------------------------------------- */
 
-/* The most pairs that a context of m can hold: (n_positions - 1) / 2 with learned positions, 2^22
- * with others; 0 for NULL. */
+/* The most pairs that a context of m can hold: (n_positions - 1) / 2 with learned positions, no
+ * more than 2^22; 2^22 with others; 0 for NULL. */
 ICL_API int icl_max_pairs(const icl_model *m);
 
 /* Bytes for a context of max_pairs pairs that sends up to max_batch token rows through the network
@@ -396,12 +396,14 @@ ICL_API int icl_count(const icl_ctx *c);
 /* Levels of the quantiles that m tells of each query, m->config.n_quantiles of them: only models
  * with icl.quantiles have any. */
 
-/* qs[n][Q] = quantiles of y at xs[n][d] given the pairs so far, rising.  CONFIG where Q is 0. */
+/* qs[n][Q] = quantiles of y at xs[n][d] given the pairs so far, rising.  CONFIG where Q is 0;
+ * NONFINITE: untouched where a query is not finite, partly written where an answer is not. */
 ICL_API icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs);
 
 /* ys[n] = predictions, and the interval lo[n] to hi[n] that y should fall into with probability
  * level: between the quantiles (1 - level) / 2 and (1 + level) / 2, interpolated between the
- * trained levels.  ARG where the model's levels do not reach that far; CONFIG where it has none. */
+ * trained levels.  ARG where the model's levels do not reach that far; CONFIG where it has none;
+ * NONFINITE as above. */
 ICL_API icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, float *ys,
                                        float *lo, float *hi);
 
@@ -3248,16 +3250,17 @@ enum { ICL__MAX_PAIRS = 1 << 22, ICL__MAX_BATCH = 1 << 22 };
 
 int icl_max_pairs(const icl_model *m)
 {
+  int learned;
   if (!m) return 0;
-  return m->config.position_embedding_type == ICL_POSITION_LEARNED
-       ? (m->config.n_positions - 1) / 2 : ICL__MAX_PAIRS;
+  learned = (m->config.n_positions - 1) / 2;
+  return m->config.position_embedding_type == ICL_POSITION_LEARNED && learned < ICL__MAX_PAIRS
+       ? learned : ICL__MAX_PAIRS;
 }
 
 static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
 {
   return m && m->weights && max_pairs >= 1 && max_batch >= 1 && (unsigned)kv <= ICL_STORE_I8
-      && max_pairs <= ICL__MAX_PAIRS && max_batch <= ICL__MAX_BATCH
-      && max_pairs <= icl_max_pairs(m);
+      && max_pairs <= icl_max_pairs(m) && max_batch <= ICL__MAX_BATCH;
 }
 
 size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
@@ -3708,6 +3711,7 @@ icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs)
   if (!c || !c->model || n < 0 || (n && (!xs || !qs))) return ICL_ERR_ARG;
   if (!(Q = (size_t)c->model->config.n_quantiles)) return ICL_ERR_CONFIG;
   d = (size_t)c->model->config.n_dims;
+  if (!icl__finite(xs, (size_t)n * d)) return ICL_ERR_NONFINITE;
   for (at = 0; at < n; at += step) {
     icl_error err;
     step = n - at < (int)c->rows ? n - at : (int)c->rows;
@@ -3729,6 +3733,7 @@ icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, 
   if (!cfg->n_quantiles) return ICL_ERR_CONFIG;
   if (!(level >= 0.0f) || !icl__level_ok(cfg, low) || !icl__level_ok(cfg, high))
     return ICL_ERR_ARG;
+  if (!icl__finite(xs, (size_t)n * (size_t)cfg->n_dims)) return ICL_ERR_NONFINITE;
   for (at = 0; at < n; at += step) {
     icl_error err;
     step = n - at < (int)c->rows ? n - at : (int)c->rows;
@@ -3817,13 +3822,14 @@ static void icl__move_pair(icl_ctx *c, size_t from, size_t to)
 static icl_error icl__leave_out(icl_ctx *c, int i, int n, double *squares)
 {
   size_t d = (size_t)c->model->config.n_dims, last = (size_t)n - 1;
-  float y = 0, e;
+  float y = 0;
+  double e;
   icl_error err;
   icl__move_pair(c, (size_t)i, last);
   err = icl__add_kept(c, n - 1);
   if (!err) err = icl_predict(c, c->inputs + last * d, &y);
-  e = c->outputs[last] - y;
-  *squares += (double)e * (double)e;
+  e = (double)c->outputs[last] - (double)y;
+  *squares += e * e;
   icl__move_pair(c, last, (size_t)i);
   c->n_pairs = i;
   return err ? err : icl__add_kept(c, i + 1);
@@ -3832,14 +3838,17 @@ static icl_error icl__leave_out(icl_ctx *c, int i, int n, double *squares)
 icl_error icl_check(icl_ctx *c, float *rmse)
 {
   double squares = 0;
+  float root;
   icl_error err = ICL_OK;
   int i, n;
   if (!c || !c->model || !rmse) return ICL_ERR_ARG;
   if ((n = c->n_pairs) < 2) return ICL_ERR_STATE;
   c->n_pairs = 0;
   for (i = 0; i < n && !err; i++) err = icl__leave_out(c, i, n, &squares);
+  root = (float)sqrt(squares / n);
+  if (!err && !icl__finite(&root, 1)) err = ICL_ERR_NONFINITE;
   if (err) c->n_pairs = 0;
-  else *rmse = (float)sqrt(squares / n);
+  else *rmse = root;
   return err;
 }
 
@@ -5176,10 +5185,11 @@ static int icl__put_epsilon(char *out, float x)
   return 0;
 }
 
-/* The shortest "0.DIGITS" that reads back as x, 0 < x < 1; the nearest one where none does. */
+/* The shortest "0.DIGITS" of up to nine that reads back as x, 0 < x < 1; "DIGITSe-EXPONENT" where
+ * none does. */
 static void icl__put_fraction(icl__text *t, float x)
 {
-  char out[16];
+  char out[32];
   icl__string s;
   float back = 0;
   double limit = 1;
@@ -5195,6 +5205,7 @@ static void icl__put_fraction(icl__text *t, float x)
     s.n = 2 + (size_t)digits;
     icl__parse_float(s, &back);
   }
+  if (back != x) icl__put_epsilon(out, x);
   icl__put(t, out);
 }
 

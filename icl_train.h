@@ -135,10 +135,11 @@ ICL_API int icl_rng_below(icl_rng *r, int n);
  *                                          of seed, i and d
  *
  * z is x for d = 1 and otherwise x along a random direction.  With x ~ N(0, I), E f(x)^2 over x
- * and functions is 1 for each (sine: 0.5001; pool: over pools; those from logistic to monotone and
- * from products to splits: nearly).  An argument may be a range, "sd=0.01..2": each function draws
- * it anew, log-uniform where the range starts above 0, otherwise uniform.  These change a class,
- * and nest:
+ * and functions is 1 for each (sine: 0.5001; pool: over pools; products: 1 + 2 / d; additive: 1.7,
+ * with one term 2.6; link and those from logistic to monotone: nearly, but that one decay or peak
+ * in some hundreds, which hardly any x meets, is far larger).  An argument may be a range,
+ * "sd=0.01..2": each function draws it anew, log-uniform where the range starts above 0, otherwise
+ * uniform; of whole numbers all are equally likely.  These change a class, and nest:
  *
  *     noisy(A, sd=0.5, renorm=0)    label noise N(0, sd^2); A is dense where none is given;
  *                                   renorm=1 divides by sqrt(1 + sd^2).  Further arguments, each
@@ -252,12 +253,13 @@ typedef struct icl_sampling {
                                       falling, in blocks, nearest first; the last ones inside
                                       the range of the others or beyond it                    */
   int standardize;                 /* 1: x and y scaled by the first k pairs as icl_standardize
-                                      does, k at random; f has variance 1 on the prompt before
-                                      noise is added; x is cut off at +-8, y at +-6           */
+                                      does, k at random, whatever x_scale and y_scale; f has
+                                      variance 1 on the prompt before noise is added; x is cut
+                                      off at +-8, y at +-6                                    */
 } icl_sampling;
 
 /* Writes opt as "inputs=data order=1", only what is not the default; and reads it back.  print
- * returns the length, buf[size] gets what fits.  parse: CONFIG. */
+ * returns the length, 0 where a field is out of range; buf[size] gets what fits.  parse: CONFIG. */
 ICL_API size_t icl_sampling_print(const icl_sampling *opt, char *buf, size_t size);
 ICL_API icl_error icl_sampling_parse(icl_sampling *opt, const char *text);
 
@@ -341,7 +343,8 @@ typedef struct icl_baseline {
 ICL_API icl_error icl_baseline_parse(icl_baseline *b, const char *text, icl_report *r);
 
 /* 1 if `bayes` can be had for the task: mixtures of the classes above, under noisy and garg, with
- * at most 2^20 supports (choices of nnz among d inputs) and members in all. */
+ * at most 2^20 supports (choices of nnz among d inputs) and members in all; no ranges of arguments,
+ * and of noisy's only sd and renorm. */
 ICL_API int icl_bayes_supported(const icl_task *t);
 
 /* Bytes of scratch that b needs for k pairs of d inputs, in any of the functions below.  0: k or d
@@ -1252,7 +1255,7 @@ static void icl__decaying_draw(float *theta, const icl_class_call *c, icl_rng *r
   for (i = 0; i < n; i++) theta[i] *= w;
 }
 
-/* products: sum of a_m x_i x_j / sqrt(terms).   theta[terms][3] = i, j, a / sqrt(terms) */
+/* products: sum of a_m x_i x_j / sqrt(terms).   theta[terms][4] = i, j, a / sqrt(terms), unused */
 static int icl__terms_size(const icl_class_call *c) { return 4 * (int)c->arg[0]; }
 
 static void icl__products_draw(float *theta, const icl_class_call *c, icl_rng *rng)
@@ -1875,6 +1878,24 @@ static const float *icl__drawn_args(const float *f, const icl_task_node *n)
   return n->ranged ? f + n->theta - ICL_MAX_ARGS : n->arg;
 }
 
+/* The floats of node n's function, the most that any ends of its ranges ask for; -1 where two of
+ * them contradict each other. */
+static int icl__node_size(const icl_task *t, const icl_task_node *n)
+{
+  const icl_class *c = icl__task_class(t, n->kind);
+  int size = 0, one, j;
+  unsigned high;
+  for (high = 0; c->n_theta && high < 1u << ICL_MAX_ARGS; high++) {
+    icl_class_call call = icl__node_call(t, n, t->n_dims);
+    if (high & ~n->ranged) continue;
+    for (j = 0; j < ICL_MAX_ARGS; j++) if (high >> j & 1) call.arg[j] = n->high[j];
+    one = c->n_theta(&call);
+    if (one < 0) return -1;
+    if (one > size) size = one;
+  }
+  return size;
+}
+
 /* Places the parts of a drawn function. */
 static icl_error icl__task_place(icl__spec *s)
 {
@@ -1884,14 +1905,12 @@ static icl_error icl__task_place(icl__spec *s)
   for (i = 0; i < t->n_nodes; i++) {
     icl_task_node *n = &t->node[i];
     const icl_class *c = icl__task_class(t, n->kind);
-    icl_class_call call = icl__node_call(t, n, t->n_dims);
-    int size = 0;
+    int size;
     for (j = 0; j < ICL_MAX_ARGS && c->arg[j].name; j++)
       if (!icl__arg_ok(&c->arg[j], n->arg[j], icl__arg_max(&c->arg[j], t->n_dims)))
         return icl__spec_fail(s, n->at, "too few inputs for the defaults of");
-    for (j = 0; j < ICL_MAX_ARGS; j++) if (n->ranged >> j & 1) call.arg[j] = n->high[j];
     if (n->ranged) t->n_floats += ICL_MAX_ARGS;
-    if (c->n_theta) size = c->n_theta(&call);
+    size = icl__node_size(t, n);
     if (size < 0) return icl__spec_fail(s, n->at, "the arguments contradict each other:");
     if ((size_t)size > ((size_t)1 << 26) - t->n_floats)
       return icl__fail(s->report, ICL_ERR_LIMIT, n->at, "a function too large to draw", NULL);
@@ -2027,6 +2046,13 @@ float icl_task_weight(const icl_task *t, int i)
  * ------------------------------------------------------------------------------------------- */
 size_t icl_prompt_scratch(const icl_task *t) { return t->n_floats; }
 
+/* The name of a choice or flag of s that is out of range, NULL where all are in it. */
+static const char *icl__sampling_bad(const icl_sampling *s)
+{
+  return (unsigned)s->inputs > ICL_INPUTS_DATA ? "inputs" : (unsigned)s->order > 1 ? "order"
+       : (unsigned)s->standardize > 1 ? "standardize" : NULL;
+}
+
 /* opt with its zeros replaced by what they mean. */
 static icl_error icl__sampling_of(icl_sampling *s, const icl_task *t, const icl_sampling *opt)
 {
@@ -2036,8 +2062,8 @@ static icl_error icl__sampling_of(icl_sampling *s, const icl_task *t, const icl_
   if (opt) *s = *opt;
   scale[0] = s->x_scale;
   scale[1] = s->y_scale;
-  if (s->dims_active < 0 || s->dims_active > t->n_dims || !icl__finite(scale, 2))
-    return ICL_ERR_ARG;
+  if (s->dims_active < 0 || s->dims_active > t->n_dims || !icl__finite(scale, 2)
+      || icl__sampling_bad(s)) return ICL_ERR_ARG;
   if (!s->dims_active) s->dims_active = t->n_dims;
   if (s->x_scale == 0) s->x_scale = 1;
   if (s->y_scale == 0) s->y_scale = 1;
@@ -2194,7 +2220,7 @@ float icl_function_eval(const float *f, const float *x, const icl_task *t)
 float icl_function_noise(const float *f) { return f[1]; }
 int icl_function_class(const float *f) { return (int)f[0]; }
 
-/* A number of variance 1 (1/2 to 2 for heavy tails, whose own is 3): Student's t of 3 degrees. */
+/* Student's t of 3 degrees, whose variance is 3. */
 static float icl__tailed(icl_rng *rng)
 {
   float n = icl_rng_normal(rng), g = 0, v;
@@ -2422,7 +2448,10 @@ static icl_error icl__sample_data(const icl_task *t, const icl_sampling *s, icl_
   if (s->order) icl__order_rows(xs, n, d, k, present, rng);
   for (j = 0; j < present && (s->standardize || s->inputs == ICL_INPUTS_DATA); j++)
     icl__standardize_by(xs + j, (size_t)d, n, s->standardize ? k : n, 8);
+  for (i = 0; i < n * d && s->inputs == ICL_INPUTS_DATA && !s->standardize; i++)
+    xs[i] *= s->x_scale;
   opt.dims_active = present;
+  if (s->standardize) opt.y_scale = 1;                       /* of noise too: it cancels out */
   if (icl_function_draw(f, t, &opt, rng)) return ICL_ERR_ARG;
   for (i = 0; i < n; i++) ys[i] = icl_function_eval(f, xs + i * d, t);
   if (s->standardize) icl__standardize_by(ys, 1, n, n, 1e6f);
@@ -2457,7 +2486,7 @@ static const char *const icl__input_names[] = {"normal", "uniform", "data"};
 size_t icl_sampling_print(const icl_sampling *opt, char *buf, size_t size)
 {
   icl__line text = icl__line_on(buf, size);
-  if (!opt) return 0;
+  if (!opt || icl__sampling_bad(opt)) return 0;
   if (opt->inputs) {
     icl__line_put(&text, "inputs=");
     icl__line_put(&text, icl__input_names[opt->inputs]);
@@ -2492,7 +2521,7 @@ static int icl__sampling_word(icl_sampling *s, const char *word, size_t n)
       }
     return 0;
   }
-  if (icl__read_number(&v, word + at) != n - at || !(v >= 0 && v <= 1e6)) return 0;
+  if (n == at || icl__read_number(&v, word + at) != n - at || !(v >= 0)) return 0;
   if (k == 1) s->x_scale = (float)v;
   else if (k == 2) s->y_scale = (float)v;
   else if (v > 1 || (v > 0 && v < 1)) return 0;
@@ -3055,11 +3084,19 @@ static double icl__class_cost(const icl_task *t, int i)
   return outer < 0 ? 1 : -1;
 }
 
+/* 1 if a node has arguments that are drawn, or noise that is not always there and normal. */
+static int icl__prior_unknown(const icl_task_node *n)
+{
+  return n->ranged || (n->kind == ICL__NOISY && (n->arg[2] < 1 || n->arg[3] > 0 || n->arg[4] > 0
+                                                 || n->arg[5] > 0));
+}
+
 int icl_bayes_supported(const icl_task *t)
 {
   double cost = 0;
   int a, b;
   if (!t || t->n_nodes < 1) return 0;
+  for (a = 0; a < t->n_nodes; a++) if (icl__prior_unknown(&t->node[a])) return 0;
   for (a = 0; a < t->n_nodes; a++) {
     double c = icl__kind_operands(t->node[a].kind) ? 0 : icl__class_cost(t, a);
     if (c < 0) return 0;

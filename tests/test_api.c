@@ -147,6 +147,7 @@ static void free_loaded(loaded *l)
 static icl_config config_of(int C, int H, int d, int L, int position, int activation)
 {
   icl_config cfg;
+  memset(&cfg, 0, sizeof cfg);
   cfg.n_dims = d;
   cfg.n_embd = C;
   cfg.n_head = H;

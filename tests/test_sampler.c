@@ -403,8 +403,9 @@ TEST(tree_is_piecewise_constant)
 static double curve(const char *text, const float *theta, float x)
 {
   icl_task t = parse(text, 1);
-  scratch[2] = 1;
-  memcpy(scratch + t.node[0].theta, theta, (icl_prompt_scratch(&t) - 3) * sizeof *theta);
+  scratch[ICL__F_HEAD] = 1;
+  memcpy(scratch + t.node[0].theta, theta,
+         (icl_prompt_scratch(&t) - t.node[0].theta) * sizeof *theta);
   return (double)icl_function_eval(scratch, &x, &t);
 }
 

@@ -36,6 +36,8 @@ static void store(stored_model *s, const icl_model *m, int storage)
   size_t need = 0;
   memset(&md, 0, sizeof md);
   md.task = m->task[0] ? m->task : NULL;
+  md.sampling = m->sampling[0] ? m->sampling : NULL;
+  md.recipe = m->recipe[0] ? m->recipe : NULL;
   md.typical = typical;
   md.storage = (icl_storage)storage;
   s->size = icl_write_bytes(&m->config, &md);
