@@ -1492,7 +1492,7 @@ static uint64_t train_bits(icl_train_options o, int threads, size_t group, size_
     icl_train_info info;
     CHECK_EQ(icl_train_step(t, &info), ICL_OK);
     CHECK_EQ(info.skipped, 0);
-    h = icl__digest_float(icl__digest_float(h, info.loss), info.grad_norm);
+    h = icl__digest(icl__digest(h, &info.loss, 4), &info.grad_norm, 4);
   }
   h = icl__digest(h, icl_trainer_params(t), t->n * sizeof(float));
   icl_trainer_delete(t);
