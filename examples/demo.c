@@ -1,15 +1,13 @@
-/* make demo: the bundled models on real data, beside the truth and beside ridge regression.
- *
- * Inputs and outputs are standardised with mean and standard deviation of the context rows only,
- * as one would have to do in earnest; the models have never seen any of these data. */
+/* make demo: the bundled models on real data, with their 90 % intervals, beside the truth and beside
+ * ridge regression.  Scaled by the rows of the context only; the models have never seen any of
+ * these data. */
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION             /* for ridge regression only */
 #include "icl_train.h"
 
 enum { MAX_ROWS = 500, MAX_DIMS = 10 };
 
-/* ----- data: a context and held-out rows of one CSV file ----------------------------------------
- * */
+/* ----- data: a context and held-out rows of one CSV file -------------------------------------- */
 
 typedef struct rows { int n; float x[MAX_ROWS * MAX_DIMS], y[MAX_ROWS]; } rows;
 
@@ -59,8 +57,7 @@ static void read_csv(split *s, const char *path, int d, int (*where)(int row))
   moments(&s->y_mean, &s->y_sd, s->context.y, s->context.n, 1);
 }
 
-/* ----- the two predictors
- * ------------------------------------------------------------------------ */
+/* ----- the two predictors --------------------------------------------------------------------- */
 
 static icl_model *load(const char *path)
 {
@@ -70,15 +67,25 @@ static icl_model *load(const char *path)
   return m;
 }
 
-/* A context that holds the rows of s. */
-static icl_ctx *context_of(const icl_model *m, const split *s)
+/* A context that holds the rows of s, and one of what it misses at them. */
+typedef struct pair_of_contexts { icl_ctx *c, *rest; } pair_of_contexts;
+
+static pair_of_contexts contexts_of(const icl_model *m, const split *s)
 {
-  icl_ctx *c;
-  icl_error err = icl_ctx_new(&c, m, s->context.n, 64);
-  if (!err) err = icl_ctx_scale(c, s->x_mean, s->x_sd, s->y_mean, s->y_sd);
-  if (!err) err = icl_add_batch(c, s->context.n, s->context.x, s->context.y);
+  pair_of_contexts p;
+  icl_error err = icl_ctx_new(&p.c, m, s->context.n, 64);
+  if (!err) err = icl_ctx_new(&p.rest, m, s->context.n, 64);
+  if (!err) err = icl_standardize(p.c, s->context.n, s->context.x, s->context.y);
+  if (!err) err = icl_add_batch(p.c, s->context.n, s->context.x, s->context.y);
+  if (!err) err = icl_refine(p.rest, p.c);
   if (err) fail("context", icl_error_string(err));
-  return c;
+  return p;
+}
+
+static void delete_contexts(pair_of_contexts p)
+{
+  icl_ctx_delete(p.rest);
+  icl_ctx_delete(p.c);
 }
 
 /* Ridge regression with an intercept: on standardised data, lambda 1. */
@@ -102,31 +109,35 @@ static void ridge(float *out, const split *s, const float *x, int n)
   free(scratch);
 }
 
-/* Prints the first `shown` held-out rows and the errors over all of them. */
-static void compare(icl_ctx *c, const split *s, int shown, const char *x_name)
+/* Prints the first `shown` held-out rows, the errors over all of them, and how many of them are
+ * inside of their intervals. */
+static void compare(pair_of_contexts p, const split *s, int shown, const char *x_name)
 {
-  static float model[MAX_ROWS], linear[MAX_ROWS];
+  static float model[MAX_ROWS], low[MAX_ROWS], high[MAX_ROWS], linear[MAX_ROWS];
   double e_model = 0, e_linear = 0, e_mean = 0;
-  int i, n = s->held_out.n;
-  if (icl_predict_batch(c, n, s->held_out.x, model)) fail("predict", "no answer");
+  int i, inside = 0, n = s->held_out.n;
+  if (icl_predict_refined(p.c, p.rest, n, s->held_out.x, 0.9f, model, low, high))
+    fail("predict", "no answer");
   ridge(linear, s, s->held_out.x, n);
-  printf("  %10s %10s %10s %10s\n", x_name, "truth", "model", "ridge");
+  printf("  %10s %10s %10s %21s %10s\n", x_name, "truth", "model", "90 % between", "ridge");
   for (i = 0; i < n; i++) {
     double y = (double)s->held_out.y[i];
     e_model += (model[i] - y) * (model[i] - y);
     e_linear += (linear[i] - y) * (linear[i] - y);
     e_mean += (s->y_mean - y) * (s->y_mean - y);
+    inside += s->held_out.y[i] >= low[i] && s->held_out.y[i] <= high[i];
     if (i >= shown) continue;
     if (s->d == 1) printf("  %10.0f", (double)s->held_out.x[i]);
     else printf("  %10d", s->context.n + i + 1);
-    printf(" %10.1f %10.1f %10.1f\n", y, (double)model[i], (double)linear[i]);
+    printf(" %10.1f %10.1f %10.1f %10.1f %10.1f\n", y, (double)model[i], (double)low[i],
+           (double)high[i], (double)linear[i]);
   }
   printf("  root mean squared error over %d held-out rows: model %.2f, ridge %.2f,"
          " mean of the context %.2f\n", n, sqrt(e_model / n), sqrt(e_linear / n), sqrt(e_mean / n));
+  printf("  inside the 90 %% interval: %d of %d\n", inside, n);
 }
 
-/* ----- a picture in the terminal
- * ------------------------------------------------------------------ */
+/* ----- a picture in the terminal -------------------------------------------------------------- */
 
 enum { WIDE = 73, HIGH = 17 };
 
@@ -136,21 +147,24 @@ static int place(float v, float low, float high, int cells)
   return at < 0 ? 0 : at >= cells ? cells - 1 : at;
 }
 
-/* The model's curve over all x as dots, the rows of the context as o, those held out as x. */
-static void draw(icl_ctx *c, const split *s, float from, float to, const char *x_name,
+/* The model's curve over all x as dots, its interval as dashes, the rows of the context as o, those held out as x. */
+static void draw(pair_of_contexts p, const split *s, float from, float to, const char *x_name,
                  const char *y_name)
 {
   char cells[HIGH][WIDE + 1];
-  float curve[WIDE], xs[WIDE], low = s->context.y[0], high = low;
+  float curve[WIDE], lo[WIDE], hi[WIDE], xs[WIDE], low = s->context.y[0], high = low;
   int i;
   memset(cells, ' ', sizeof cells);
   for (i = 0; i < WIDE; i++) xs[i] = from + (to - from) * (float)i / (WIDE - 1);
-  if (icl_predict_batch(c, WIDE, xs, curve)) fail("predict", "no answer");
+  if (icl_predict_refined(p.c, p.rest, WIDE, xs, 0.9f, curve, lo, hi)) fail("predict", "no answer");
   for (i = 0; i < s->context.n; i++) {
     if (s->context.y[i] < low) low = s->context.y[i];
     if (s->context.y[i] > high) high = s->context.y[i];
   }
-  for (i = 0; i < WIDE; i++) cells[place(curve[i], low, high, HIGH)][i] = '.';
+  for (i = 0; i < WIDE; i++) {
+    cells[place(lo[i], low, high, HIGH)][i] = cells[place(hi[i], low, high, HIGH)][i] = '-';
+    cells[place(curve[i], low, high, HIGH)][i] = '.';
+  }
   for (i = 0; i < s->held_out.n; i++)
     cells[place(s->held_out.y[i], low, high, HIGH)][place(s->held_out.x[i], from, to, WIDE)] = 'x';
   for (i = 0; i < s->context.n; i++)
@@ -165,17 +179,17 @@ static void draw(icl_ctx *c, const split *s, float from, float to, const char *x
   printf("       +");
   for (i = 0; i < WIDE; i++) putchar('-');
   printf("\n        %-*.0f%*.0f  %s\n", WIDE - 6, (double)from, 6, (double)to, x_name);
-  printf("        o given   x held out   . the model's prediction everywhere\n\n");
+  printf("        o given   x held out   . predicted   - 90 %% interval\n\n");
 }
 
-/* ----- the four parts
- * ------------------------------------------------------------------------------ */
+/* ----- the four parts ------------------------------------------------------------------------- */
 
 static int first_40(int row) { return row < 40 ? 1 : 2; }
 static int two_years(int row) { return row >= 24 ? 0 : row % 3 == 1 ? 2 : 1; }
 static int every_third_june(int row) { return row % 12 != 5 ? 0 : row / 12 % 3 == 1 ? 1 : 2; }
 
-/* The surprise figure as pairs of f come in, at n places in an order that jumps about. */
+/* The surprise figure as pairs of f come in, at n places in an order that jumps about.  The scale is
+ * that of the pairs so far. */
 static void watch_surprise(const icl_model *m, const char *what, float (*f)(float))
 {
   icl_ctx *c;
@@ -185,7 +199,9 @@ static void watch_surprise(const icl_model *m, const char *what, float (*f)(floa
   for (i = 0; i < 24; i++) {
     float x = -2.0f + 4.0f * (float)(i * 7 % 24) / 23.0f, s;
     if (icl_add(c, &x, f(x))) fail("add", "refused");
-    if (i % 4 == 3 && !icl_surprise(c, &s)) printf("%7.2f", (double)s);
+    if (i % 4 != 3) continue;
+    if (icl_standardize(c, 0, NULL, NULL)) fail("standardize", "refused");
+    if (!icl_surprise(c, &s)) printf("%7.2f", (double)s);
   }
   printf("\n");
   icl_ctx_delete(c);
@@ -196,43 +212,44 @@ static float slow_wave(float x) { return 1.2f * cosf(2.5f * x + 0.4f); }
 static float fast_wave(float x) { return 1.2f * cosf(21.0f * x + 0.4f); }
 static float zigzag(float x) { return (int)floorf(x * 5.75f + 11.75f) % 2 ? 1.0f : -1.0f; }
 
+/* One data set, from the heading to its figures. */
+static void show(const icl_model *m, split *s, const char *heading, int shown, const char *x_name,
+                 int picture)
+{
+  pair_of_contexts p = contexts_of(m, s);
+  float surprise, error;
+  printf("%s\n", heading);
+  compare(p, s, shown, x_name);
+  if (!icl_check(p.c, &error)) printf("  leave-one-out error on the context alone: %.2f\n", (double)error);
+  if (!icl_surprise(p.c, &surprise)) printf("  surprise %.2f\n", (double)surprise);
+  if (picture) draw(p, s, 1, 24, "month from January 1920", "degrees F");
+  else printf("\n");
+  delete_contexts(p);
+}
+
 int main(void)
 {
   static split s;
-  icl_model *linear = load("examples/models/linear.safetensors");
+  icl_model *table = load("examples/models/table.safetensors");
   icl_model *curves = load("examples/models/curves.safetensors");
-  icl_ctx *c;
-  float surprise;
 
-  printf("Diabetes: progression after a year from ten measurements; 40 patients as context.\n");
   read_csv(&s, "examples/data/diabetes.csv", 10, first_40);
-  c = context_of(linear, &s);
-  compare(c, &s, 8, "patient");
-  if (!icl_surprise(c, &surprise)) printf("  surprise %.2f\n", (double)surprise);
-  icl_ctx_delete(c);
-
-  printf("\nNottingham Castle: monthly temperature over two years, every third month held out.\n");
+  show(table, &s, "Diabetes: progression after a year from ten measurements; 40 patients as context.", 8,
+       "patient", 0);
   read_csv(&s, "examples/data/nottem.csv", 1, two_years);
-  c = context_of(curves, &s);
-  compare(c, &s, 8, "month");
-  if (!icl_surprise(c, &surprise)) printf("  surprise %.2f\n", (double)surprise);
-  draw(c, &s, 1, 24, "month from January 1920", "degrees F");
-  icl_ctx_delete(c);
-
-  printf("Mauna Loa: CO2 in June; every third year as context, the years between held out.\n");
+  show(curves, &s, "Nottingham Castle: monthly temperature over two years, every third month held out.",
+       8, "month", 1);
   read_csv(&s, "examples/data/co2.csv", 1, every_third_june);
-  c = context_of(curves, &s);
-  compare(c, &s, 8, "month");
-  if (!icl_surprise(c, &surprise)) printf("  surprise %.2f\n", (double)surprise);
-  icl_ctx_delete(c);
+  show(curves, &s, "Mauna Loa: CO2 in June; every third year as context, the years between held out.", 8,
+       "month", 0);
 
-  printf("\nIs the model out of its depth?  Surprise after 4, 8, .. 24 pairs: 0 is the median of the\n"
+  printf("Is the model out of its depth?  Surprise after 4, 8, .. 24 pairs: 0 is the median of the\n"
          "contexts it was trained on, and only one in a hundred of those goes above 1.\n");
   watch_surprise(curves, "parabola (in the mixture)", parabola);
   watch_surprise(curves, "slow wave (in the mixture)", slow_wave);
   watch_surprise(curves, "wave faster than any it has seen", fast_wave);
   watch_surprise(curves, "zigzag", zigzag);
   icl_unload(curves);
-  icl_unload(linear);
+  icl_unload(table);
   return 0;
 }
