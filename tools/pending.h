@@ -11,7 +11,8 @@
 static inline int icl_max_pairs(const icl_model *m)
 {
   const icl_config *c = &m->config;
-  return c->position_embedding_type == ICL_POSITION_LEARNED ? (c->n_positions - 1) / 2 : INT_MAX / 4;
+  if (c->position_embedding_type != ICL_POSITION_LEARNED) return INT_MAX / 4;
+  return (c->n_positions - 1) / 2;
 }
 
 static inline icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level,
