@@ -14,7 +14,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
-/* ----- what the tools need of common.c and rows.c ---------------------------------------------- */
+/* ----- what the tools need of common.c and rows.c --------------------------------------------- */
 
 static jmp_buf after_fault;
 
@@ -56,8 +56,8 @@ static int below(int n) { return draw(&random_state, n); }
 /* Mostly what matters to a reader, and now and then any byte. */
 static char random_char(void)
 {
-  static const char alphabet[] = ",;\t\"\"\"\n\r\n#  .-+0123456789eENA?%/:TZ\xE2\x88\x92\xC2\xA0\x1A"
-                                 "\xEF\xBB\xBFxyz,,;;1122..\"\n";
+  static const char alphabet[] = ",;\t\"\"\"\n\r\n#  .-+0123456789eENA?%/:TZ\xE2\x88\x92\xC2\xA0"
+                                 "\x1A\xEF\xBB\xBFxyz,,;;1122..\"\n";
   return below(200) ? alphabet[below(sizeof alphabet - 1)] : (char)below(256);
 }
 
@@ -154,7 +154,7 @@ TEST(numbers_as_printed)
   CHECK_STR(text, "100");
 }
 
-/* ----- choosing rows ---------------------------------------------------------------------------- */
+/* ----- choosing rows -------------------------------------------------------------------------- */
 
 TEST(chosen_rows_are_spread)
 {
@@ -163,14 +163,17 @@ TEST(chosen_rows_are_spread)
     for (m = 1; m <= n + 2; m++) {
       int *rows = spread(n, m);
       const int most = m < n ? m : n;
-      for (i = 1; i < most; i++) CHECK(rows[i - 1] < rows[i] && rows[i] - rows[i - 1] < 2.0 * n / most + 1);
+      for (i = 1; i < most; i++) {
+        CHECK(rows[i - 1] < rows[i]);
+        CHECK(rows[i] - rows[i - 1] < 2.0 * n / most + 1);
+      }
       CHECK(rows[0] >= 0 && rows[most - 1] < n);
       CHECK(m < 2 || (rows[0] == 0 && rows[most - 1] == n - 1));
       free(rows);
     }
 }
 
-/* ----- rivals ----------------------------------------------------------------------------------- */
+/* ----- rivals --------------------------------------------------------------------------------- */
 
 enum { ROWS = 12 };
 

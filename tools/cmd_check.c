@@ -208,16 +208,16 @@ static void advise(const report *r, char *text)
   if (!(r->sd > 0))
     snprintf(text, 200, "All y are the same: there is nothing to predict.");
   else if (rival_is_better(r))
-    snprintf(text, 200, "Use %s instead: the error is %d %% smaller than the model's%s.", best->advice,
-             percent_less(error, r->model), rough);
+    snprintf(text, 200, "Use %s instead: the error is %d %% smaller than the model's%s.",
+             best->advice, percent_less(error, r->model), rough);
   else if (fmin(error, r->model) > CLEARLY * mean)
-    snprintf(text, 200, "The inputs say little about y: the mean of y is about as good as anything%s.",
-             rough);
+    snprintf(text, 200, "The inputs say little about y: the mean of y is about as good as "
+             "anything%s.", rough);
   else if (error <= r->model / CLEARLY)
     snprintf(text, 200, "Use the model; %s would be about as good%s.", best->advice, rough);
   else
-    snprintf(text, 200, "Use the model: its error is %d %% smaller than that of the next best, %s%s.",
-             percent_less(r->model, error), best->advice, rough);
+    snprintf(text, 200, "Use the model: its error is %d %% smaller than that of the next best, "
+             "%s%s.", percent_less(r->model, error), best->advice, rough);
 }
 
 /* ----- printing ------------------------------------------------------------------------------ */
@@ -246,8 +246,8 @@ static void print_table(const report *r, const predictor *model, const char *y_n
   for (i = 0; i < n_rivals; i++) print_error(rivals[i].name, r->rivals[i], r->sd);
   if (r->has_interval || !isnan(r->surprise)) printf("\n");
   if (r->has_interval)
-    printf("  the model's 90 %% interval has %d of %d values of %s in it\n", r->covered, r->held_out,
-           y_name);
+    printf("  the model's 90 %% interval has %d of %d values of %s in it\n", r->covered,
+           r->held_out, y_name);
   if (!isnan(r->surprise))
     printf("  surprise %.2f (0 is typical of what the model was trained on, above 1 is odd)\n",
            r->surprise);
@@ -357,8 +357,8 @@ const command cmd_check = {
   "check", "tells whether to use a model on your data, or what instead", "[MODEL] FILE.csv",
   "Leaves out each row with a y in turn, or 64 of them where there are more, predicts it from the\n"
   "others, and prints the root mean squared error: of the model, and of what you would use\n"
-  "otherwise.  Each method sees the same rows (the Gaussian process 300 at most, the model as many\n"
-  "as it takes).  The last line says what to use.\n\n"
+  "otherwise.  Each method sees the same rows (the Gaussian process 300 at most, the model as\n"
+  "many as it takes).  The last line says what to use.\n\n"
   "FILE and MODEL are as for icl predict; - is standard input.\n\n"
   "Exit status: 0 use the model, 3 something else has an error that is more than 10 % smaller,\n"
   "1 the check failed, 2 bad usage.",

@@ -122,7 +122,8 @@ static void refuse_query(const job *j, const points *asked, int i, icl_error e)
     fail(j->model.name, "this model gives no intervals: it has no quantiles of y");
   if (e == ICL_ERR_NONFINITE && asked->lines[i])
     fail(name, "line %ld: x is too far from the rows with a y", asked->lines[i]);
-  if (e == ICL_ERR_NONFINITE) fail(name, "x = %s is too far from the rows with a y", asked->texts[i]);
+  if (e == ICL_ERR_NONFINITE)
+    fail(name, "x = %s is too far from the rows with a y", asked->texts[i]);
   fail(j->model.name, "%s%s", j->want->level > 0 ? "--interval: " : "", icl_error_string(e));
 }
 
@@ -228,7 +229,7 @@ static void add_queries(job *j)
   if (j->want->grid) add_grid(j);
 }
 
-/* ----- a file: all rows with a y answer all others --------------------------------------------- */
+/* ----- a file: all rows with a y answer all others -------------------------------------------- */
 
 static void check_pairs(const job *j)
 {
@@ -239,31 +240,37 @@ static void check_pairs(const job *j)
     fail(j->rows.csv.name, "line %ld: more pairs than the %d of --pairs", p->lines[most], most);
 }
 
+static void check_limit(const job *j, const char *name, int wanted)
+{
+  const int most = most_pairs(&j->model);
+  if (wanted > most)
+    usage_error(&cmd_predict, "%s %d: the model %s takes %d at most", name, wanted, j->model.name,
+                most);
+}
+
 /* As many pairs as are wanted, or as the model takes. */
 static int pair_limit(const job *j)
 {
-  const int most = most_pairs(&j->model), wanted = j->want->max_context;
-  if (wanted > most || j->want->pairs > most)
-    usage_error(&cmd_predict, "%s %d: the model %s takes %d at most",
-                wanted > most ? "--max-context" : "--pairs", wanted > most ? wanted : j->want->pairs,
-                j->model.name, most);
-  return wanted ? wanted : j->want->stream ? most : usual_pairs(&j->model);
+  if (j->want->max_context) return j->want->max_context;
+  return j->want->stream ? most_pairs(&j->model) : usual_pairs(&j->model);
 }
 
 static void tell_of_choice(const job *j, int used)
 {
+  const int all = used == most_pairs(&j->model);
   if (used < j->data.pairs.n && !j->want->max_context)
-    fprintf(stderr, "icl predict: %d rows have a y; the model gets %d of them, spread evenly over the "
-            "file%s\n", j->data.pairs.n, used,
-            used < most_pairs(&j->model) ? " (--max-context says how many)" : ", which is all it takes");
+    fprintf(stderr, "icl predict: %d rows have a y; the model gets %d of them, spread evenly over "
+            "the file%s\n", j->data.pairs.n, used,
+            all ? ", which is all it takes" : " (--max-context says how many)");
 }
 
 /* Gives the model as many of the pairs as it takes. */
 static void set_pairs(job *j)
 {
   const dataset *data = &j->data;
+  const int limit = pair_limit(j);
   double *x, *y;
-  int used, *order = choose_pairs(&j->model, data->pairs.n, pair_limit(j), j->want->keep_order, &used);
+  int used, *order = choose_pairs(&j->model, data->pairs.n, limit, j->want->keep_order, &used);
   tell_of_choice(j, used);
   x = allocate((size_t)used * (size_t)data->d, sizeof *x);
   y = allocate((size_t)used, sizeof *y);
@@ -320,7 +327,10 @@ static void draw(job *j)
   double *memory = allocate(4 * CURVE_POINTS, sizeof *memory);
   char *x_name = rows_name(&j->rows, 0, 0), *y_name = rows_name(&j->rows, 1, 0), band[32];
   const char *name = j->rows.csv.name, *slash = strrchr(name, '/');
-  picture p = {slash ? slash + 1 : name, NULL, NULL, NULL, NULL, CURVE_POINTS, NULL, NULL, NULL, NULL, NULL};
+  picture p;
+  memset(&p, 0, sizeof p);
+  p.title = slash ? slash + 1 : name;
+  p.n = CURVE_POINTS;
   p.x_name = csv_printable(x_name);
   p.y_name = csv_printable(y_name);
   p.given = &j->data.pairs;
@@ -347,10 +357,11 @@ static void answer_file(job *j)
   print_answers(j);
   if (j->want->plot) draw(j);
   else if (!j->data.queries.n)
-    fprintf(stderr, "icl predict: no row asks: leave y empty or write ? there, or use --at or --grid\n");
+    fprintf(stderr, "icl predict: no row asks: leave y empty or write ? there, or use --at or "
+            "--grid\n");
 }
 
-/* ----- a stream: the rows above answer ---------------------------------------------------------- */
+/* ----- a stream: the rows above answer -------------------------------------------------------- */
 
 /* Takes one more pair, and, with --max-context, drops the oldest where there are too many.  Returns
  * how many are still those that the model has had. */
@@ -360,8 +371,8 @@ static int take_pair(job *j, const row *next, int known)
   const int window = j->want->max_context;
   const int most = j->want->pairs ? j->want->pairs : pair_limit(j);
   if (p->n == most && !window)
-    fail(j->rows.csv.name, "line %ld: more pairs than the %d that fit (--max-context N keeps the last "
-         "N)", next->line, most);
+    fail(j->rows.csv.name, "line %ld: more pairs than the %d that fit (--max-context N keeps the "
+         "last N)", next->line, most);
   if (p->n == most) {
     drop_point(p, j->data.d);
     known = 0;
@@ -420,10 +431,9 @@ static void check_request(const request *want)
     usage_error(&cmd_predict, "%s needs all rows, and --stream has those above", alone);
   if (want->pairs && want->max_context)
     usage_error(&cmd_predict, "--pairs and --max-context exclude each other");
-  if (want->grid == 1) usage_error(&cmd_predict, "--grid is 2 or more");
   if (want->plot && strcmp(want->plot, "-") && !plot_path_ok(want->plot))
-    usage_error(&cmd_predict, "--plot takes a name that ends in .svg, or in .png where the build can "
-                "(with libstb-dev), or - for the terminal; not '%s'", want->plot);
+    usage_error(&cmd_predict, "--plot takes a name that ends in .svg, or in .png where the build "
+                "can (with libstb-dev), or - for the terminal; not '%s'", want->plot);
   if ((!want->data || !strcmp(want->data, "-")) && isatty(STDIN_FILENO))
     fprintf(stderr, "icl predict: reading rows x,y from the terminal; end with Ctrl-D\n");
 }
@@ -441,7 +451,8 @@ static void work(const request *want)
   j.model.refine = !want->unrefined;
   j.data = new_dataset(j.rows.n_inputs);
   j.style = (answer_style){j.rows.csv.separator, '.', want->digits, 0};
-  pair_limit(&j);
+  check_limit(&j, "--max-context", want->max_context);
+  check_limit(&j, "--pairs", want->pairs);
   if (want->stream) answer_stream(&j);
   else answer_file(&j);
   free_dataset(&j.data);
@@ -456,7 +467,8 @@ static int run(int argc, char **argv)
   const char *operands[2] = {NULL, NULL};
   const option options[] = {
     OPT_TEXT("--at", "X,X,..", &want.at, "ask at these x too; with d inputs, d numbers a query"),
-    OPT_INT("--grid", "N", &want.grid, 0, 1000000, "ask at N places from the least x to the largest too"),
+    OPT_INT("--grid", "N", &want.grid, 2, 1000000,
+            "ask at N places from the least x to the largest too"),
     OPT_REAL("--interval", "LEVEL", &want.level, 0.01, 0.999,
              "two more columns, lo and hi: y is between them in so large a\n"
              "part of cases, such as 0.9; for models that have quantiles"),
@@ -493,7 +505,8 @@ static int run(int argc, char **argv)
   n = parse_options(&cmd_predict, options, argc, argv, operands, 2);
   if (refined && want.unrefined)
     usage_error(&cmd_predict, "--refine and --no-refine exclude each other");
-  if (standardize && want.raw) usage_error(&cmd_predict, "--raw and --standardize exclude each other");
+  if (standardize && want.raw)
+    usage_error(&cmd_predict, "--raw and --standardize exclude each other");
   sort_operands(operands, n, &want.model, &want.data);
   check_request(&want);
   work(&want);
@@ -502,16 +515,17 @@ static int run(int argc, char **argv)
 
 const command cmd_predict = {
   "predict", "predicts the missing y of a CSV file from its other rows", "[MODEL] [FILE.csv]",
-  "Reads rows x1,...,xd,y from FILE, or from standard input without one or for -.  A row whose y is\n"
-  "empty or ? asks; the answer is y as the model predicts it from all rows that have one, wherever\n"
-  "they stand.  It prints the rows that ask, with their x as written:\n\n"
+  "Reads rows x1,...,xd,y from FILE, or from standard input without one or for -.  A row whose y\n"
+  "is empty or ? asks; the answer is y as the model predicts it from all rows that have one,\n"
+  "wherever they stand.  It prints the rows that ask, with their x as written:\n\n"
   "  printf '1,2.1\\n2,3.9\\n3,6.2\\n4,?\\n' | icl predict\n"
   "  icl predict data.csv --plot - --at 10,20      a picture, and y at two more x\n\n"
-  "MODEL is a checkpoint (.safetensors); without it a model inside the command is used: one for one\n"
-  "input, one for up to ten.  With fewer inputs than the model has, the others are zero.  All data are\n"
-  "scaled before the model sees them, and answers are scaled back.  Whether to trust the answers:\n"
-  "icl check.\n\n"
-  "Columns are separated by , or ; or tabs.  A first line of names is a header and is printed again;\n"
-  "blank lines and those that start with # are skipped.  Dates such as 2024-05-01 are read as days.",
+  "MODEL is a checkpoint (.safetensors); without it a model inside the command is used: one for\n"
+  "one input, one for up to ten.  With fewer inputs than the model has, the others are zero.  All\n"
+  "data are scaled before the model sees them, and answers are scaled back.  Whether to trust the\n"
+  "answers: icl check.\n\n"
+  "Columns are separated by , or ; or tabs.  A first line of names is a header and is printed\n"
+  "again; blank lines and those that start with # are skipped.  Dates such as 2024-05-01 are read\n"
+  "as days.",
   run
 };

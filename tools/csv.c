@@ -36,7 +36,8 @@ void csv_close(csv_reader *r)
 
 static void refuse_nul(const csv_reader *r)
 {
-  const char *advice = "save the file as UTF-8 (\"CSV UTF-8\" in Excel, -Encoding utf8 in PowerShell)";
+  const char *advice = "save the file as UTF-8 (\"CSV UTF-8\" in Excel, -Encoding utf8 in "
+                       "PowerShell)";
   if (r->line) fail(r->name, "line %ld has a NUL byte", r->line + 1);
   if (r->used > 1 && (!memcmp(r->text, "\xFF\xFE", 2) || !memcmp(r->text, "\xFE\xFF", 2)))
     fail(r->name, "the text is UTF-16: %s", advice);
@@ -271,7 +272,7 @@ static int is_one_of(const char *s, const char *const *words)
   return 0;
 }
 
-/* Copies a number's text to number[NUMBER_ROOM] with a minus sign for U+2212; 0 if it is too long. */
+/* Copies a number's text to number[NUMBER_ROOM], with - for U+2212; 0 if it is too long. */
 static int plain_signs(const char *text, char *number)
 {
   size_t n = 0;
@@ -336,7 +337,8 @@ static long days_to(int year, int month, int day)
 {
   const int y = month <= 2 ? year - 1 : year, m = month > 2 ? month - 3 : month + 9;
   const int era = y / 400, of_era = y - 400 * era;
-  return 146097L * era + 365L * of_era + of_era / 4 - of_era / 100 + (153 * m + 2) / 5 + day - 719469;
+  return 146097L * era + 365L * of_era + of_era / 4 - of_era / 100 + (153 * m + 2) / 5 + day
+         - 719469;
 }
 
 /* Reads n digits at *s and the character after them, if that is one of `after`; -1 otherwise. */
@@ -410,7 +412,8 @@ void csv_write_date(double days, char *text)
   const int month = m < 10 ? m + 3 : m - 9;
   const int n = snprintf(text, 24, "%04d-%02d-%02d", year + 400 * era + (month <= 2), month,
                          day - (153 * m + 2) / 5 + 1);
-  if (second) snprintf(text + n, 24, "T%02d:%02d:%02d", second / 3600, second / 60 % 60, second % 60);
+  if (!second) return;
+  snprintf(text + n, 24, "T%02d:%02d:%02d", second / 3600, second / 60 % 60, second % 60);
 }
 
 /* ----- messages ------------------------------------------------------------------------------ */

@@ -76,8 +76,10 @@ dataset read_dataset(row_reader *r)
   dataset data = new_dataset(r->n_inputs);
   row next = {0, NULL, 0, 0, NULL};
   next.x = allocate((size_t)data.d, sizeof *next.x);
-  while (rows_next(r, &next))
-    add_point(next.asks ? &data.queries : &data.pairs, data.d, next.x, next.y, next.line, next.text);
+  while (rows_next(r, &next)) {
+    points *p = next.asks ? &data.queries : &data.pairs;
+    add_point(p, data.d, next.x, next.y, next.line, next.text);
+  }
   free(next.x);
   return data;
 }

@@ -27,8 +27,9 @@ void sort_operands(const char *const *operands, int n, const char **model, const
 /* Loads the model at path; for NULL that waits until the inputs are known. */
 predictor open_predictor(const char *path);
 
-/* Makes p ready for so many inputs: with the bundled model for them, unless it has one; exit 1 where
- * the model does not take that many.  data and line are for messages: where they were counted. */
+/* Makes p ready for so many inputs: with the bundled model for them, unless it has one; exit 1
+ * where the model does not take that many.  data and line are for messages: where the inputs were
+ * counted. */
 void take_inputs(predictor *p, int n_inputs, const char *data, long line);
 void free_predictor(predictor *p);
 
@@ -39,12 +40,12 @@ int usual_pairs(const predictor *p);
 /* 1 where the order of the pairs makes a difference that the model was not trained to undo. */
 int order_matters(const predictor *p);
 
-/* Which *n of n_pairs rows the model gets, in the order in which it gets them: at most `limit`, spread
- * evenly; shuffled where the order matters, unless keep_order is set.  To be freed. */
+/* Which *n of n_pairs rows the model gets, in the order in which it gets them: at most `limit`,
+ * spread evenly; shuffled where the order matters, unless keep_order is set.  To be freed. */
 int *choose_pairs(const predictor *p, int n_pairs, int limit, int keep_order, int *n);
 
-/* Makes x[n][d], y[n] the context, and scales by them.  The first `kept` are those of the last call:
- * unscaled, they need no work. */
+/* Makes x[n][d], y[n] the context, and scales by them.  The first `kept` are those of the last
+ * call: unscaled, they need no work. */
 void set_context(predictor *p, int n, const double *x, const double *y, int kept);
 
 /* y[n] at x[n][d].  level > 0 asks for the interval that holds so large a part: low[n], high[n];
@@ -52,8 +53,8 @@ void set_context(predictor *p, int n, const double *x, const double *y, int kept
 icl_error ask(predictor *p, int n, const double *x, double level, double *y, double *low,
               double *high, int *bad);
 
-/* Mean and standard deviation (of the values themselves, not n - 1) of v[0], v[stride], .. ; 0 where
- * the values differ by rounding only. */
+/* Mean and standard deviation (of the values themselves, not n - 1) of v[0], v[stride], .. ; the
+ * deviation is 0 where the values differ by rounding only. */
 void mean_and_sd(const double *v, int n, int stride, double *mean, double *sd);
 
 #endif

@@ -24,7 +24,8 @@ static char separator_option(const command *cmd, const char *text)
 static char decimal_option(const command *cmd, const char *text)
 {
   if (!text) return 0;
-  if (strcmp(text, ".") && strcmp(text, ",")) usage_error(cmd, "--decimal is . or , not '%s'", text);
+  if (strcmp(text, ".") && strcmp(text, ","))
+    usage_error(cmd, "--decimal is . or , not '%s'", text);
   return *text;
 }
 
@@ -129,8 +130,10 @@ static int try_column(const row_reader *r, const char *name)
   char *end;
   long number;
   int i;
-  for (i = 0; r->header && i < r->n_fields; i++)
-    if (!strcmp(r->header->fields[i].text, name) || !strcmp(r->header->fields[i].raw, name)) return i;
+  for (i = 0; r->header && i < r->n_fields; i++) {
+    const csv_field *f = &r->header->fields[i];
+    if (!strcmp(f->text, name) || !strcmp(f->raw, name)) return i;
+  }
   number = strtol(name, &end, 10);
   return isdigit((unsigned char)*name) && !*end && number >= 1 && number <= r->n_fields
          ? (int)number - 1 : -1;
@@ -141,8 +144,8 @@ static int find_column(const row_reader *r, char *name)
   const int i = try_column(r, name);
   if (i >= 0) return i;
   if (!r->header)
-    fail(r->csv.name, "no column '%s': there is no header, and columns 1 to %d", csv_printable(name),
-         r->n_fields);
+    fail(r->csv.name, "no column '%s': there is no header, and columns 1 to %d",
+         csv_printable(name), r->n_fields);
   fail(r->csv.name, "no column '%s'; the columns are %s", csv_printable(name), column_names(r));
 }
 
@@ -250,14 +253,14 @@ void rows_close(row_reader *r)
 
 static void check_width(const row_reader *r, const csv_record *c)
 {
-  const char *advice = "";
+  const char *hint = "";
   int i = r->n_fields;
   while (i < c->n && !*c->fields[i].text) i++;
   if (c->n >= r->n_fields && i == c->n) return;
   if (r->header && c->n == r->n_fields + 1)
-    advice = " (are there row names? R: write.csv(.., row.names = FALSE))";
+    hint = " (are there row names? R: write.csv(.., row.names = FALSE))";
   fail(r->csv.name, "line %ld has %d fields, %s %d%s", c->line, c->n,
-       r->header ? "the header has" : "the first row has", r->n_fields, advice);
+       r->header ? "the header has" : "the first row has", r->n_fields, hint);
 }
 
 /* What may be wrong with a text that is not a number. */
@@ -267,7 +270,8 @@ static const char *advice(row_reader *r, const csv_record *c, const char *text)
   if (*hint) return hint;
   if (!r->header && c->line == r->first_line && is_name(&r->csv, c->fields[0].text))
     return " (--header says that the first line is a header)";
-  if (r->header && c->line == r->first_line && is_header(&r->csv, c)) return " (a line of units? Take it out)";
+  if (r->header && c->line == r->first_line && is_header(&r->csv, c))
+    return " (a line of units? Take it out)";
   return c->n > 2 ? " (--x and --y choose columns)" : "";
 }
 

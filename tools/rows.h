@@ -13,16 +13,21 @@ typedef struct row_options {
   int skip_na;                     /* leave rows out that lack a value                        */
 } row_options;
 
-#define ROW_OPTIONS(o)                                                                            \
-  OPT_TEXT("--x", "A,B,..", &(o).x, "the columns of the inputs, by name or number, from 1; without\n"  \
-           "it all but y and row names"),                                                        \
-  OPT_TEXT("--y", "C", &(o).y, "the column of y, by name or number; without it the last one"),    \
-  OPT_TEXT("--separator", "S", &(o).separator, "of the columns: , or ; or tab or space, or any other\n" \
-           "character; without it the first line tells"),                                        \
-  OPT_TEXT("--decimal", "MARK", &(o).decimal, ". or , in numbers; without it the file tells: a comma\n" \
-           "only where it does not separate columns"),                                           \
-  OPT_FLAG("--header", &(o).header, "the first line is a header, even if it has a number"),      \
-  OPT_FLAG("--skip-na", &(o).skip_na, "leave out rows with an empty x, NA, NaN or infinity;\n"    \
+#define ROW_OPTIONS(o) \
+  OPT_TEXT("--x", "A,B,..", &(o).x, \
+           "the columns of the inputs, by name or number, from 1; without\n" \
+           "it all but y and row names"), \
+  OPT_TEXT("--y", "C", &(o).y, \
+           "the column of y, by name or number; without it the last one"), \
+  OPT_TEXT("--separator", "S", &(o).separator, \
+           "of the columns: , or ; or tab or space, or any other\n" \
+           "character; without it the first line tells"), \
+  OPT_TEXT("--decimal", "MARK", &(o).decimal, \
+           ". or , in numbers; without it the file tells: a comma\n" \
+           "only where it does not separate columns"), \
+  OPT_FLAG("--header", &(o).header, "the first line is a header, even if it has a number"), \
+  OPT_FLAG("--skip-na", &(o).skip_na, \
+           "leave out rows with an empty x, NA, NaN or infinity;\n" \
            "without it they are errors")
 
 typedef enum row_labels {
@@ -55,8 +60,8 @@ typedef struct row {
   char *text;                      /* the inputs as written, with separators; to be freed     */
 } row;
 
-/* Opens a file and chooses the columns: by the first row, or, where whole is set, by all rows, which
- * are then in memory. */
+/* Opens a file and chooses the columns: by the first row, or, where whole is set, by all rows,
+ * which are then in memory. */
 row_reader rows_open(const command *cmd, const char *path, const row_options *o, int whole);
 
 /* Reads the next row to row->x and the rest; text is set in rows that ask.  0 at the end, where it
@@ -64,8 +69,8 @@ row_reader rows_open(const command *cmd, const char *path, const row_options *o,
 int rows_next(row_reader *r, row *out);
 void rows_close(row_reader *r);
 
-/* The name of input i, or of y for i = n_inputs; "x2" or "y" without a header.  quoted: as written in
- * the file.  The text is to be freed. */
+/* The name of input i, or of y for i = n_inputs; "x2" or "y" without a header.  quoted: as written
+ * in the file.  The text is to be freed. */
 char *rows_name(const row_reader *r, int i, int quoted);
 
 #endif
