@@ -533,8 +533,8 @@ ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_in
 typedef struct icl_threads icl_threads;
 
 /* n threads, the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t); without
- * ICL_TRAIN_THREADS only the caller's.  Between two calls they stay awake for some microseconds, then
- * sleep.  One context at a time may use them. */
+ * ICL_TRAIN_THREADS only the caller's.  Between two calls they stay awake for some microseconds,
+ * then sleep.  One context at a time may use them. */
 ICL_API icl_error icl_threads_new(icl_threads **t, int n);
 ICL_API void icl_threads_delete(icl_threads *t);
 
@@ -588,7 +588,6 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #endif
 #ifdef ICL_TRAIN_THREADS
@@ -5880,14 +5879,14 @@ static int icl__rename(const char *from, const char *to)
   return bad;
 }
 
-/* 64 bits that differ between processes, those with one number on two machines included. */
-static uint64_t icl__random_bits(void)
+/* 64 bits that differ between processes, those with one number on two machines included: the
+ * system's, and where it has none, the process's number and where its stack is.  For names only. */
+static uint64_t icl__random_bits(int attempt)
 {
-  struct { uint64_t drawn[2]; time_t now; clock_t used; pid_t pid; const void *here; } s;
+  struct { uint64_t drawn[2]; int attempt; pid_t pid; const void *here; } s;
   int fd;
   memset(&s, 0, sizeof s);
-  s.now = time(NULL);
-  s.used = clock();
+  s.attempt = attempt;
   s.pid = getpid();
   s.here = &s;
   fd = icl__open("/dev/urandom", O_RDONLY, 0);
@@ -5951,7 +5950,7 @@ static int icl__create_tmp(icl__out *out, mode_t mode)
   memcpy(out->tmp + n, ".tmp.", 5);
   out->tmp[n + 5 + ICL__TMP_DIGITS] = 0;
   for (tries = 0; tries < 8 && fd < 0; tries++) {
-    uint64_t bits = icl__random_bits();
+    uint64_t bits = icl__random_bits(tries);
     for (i = 0; i < ICL__TMP_DIGITS; i++, bits >>= 4)
       out->tmp[n + 5 + (size_t)i] = "0123456789abcdef"[bits & 15];
     fd = icl__open(out->tmp, O_WRONLY | O_CREAT | O_EXCL, mode);
