@@ -7,15 +7,17 @@
  *
  *     int main(void)
  *     {
+ *       const float x[] = {1, 2, 3, 4, 6, 8}, y[] = {2.1f, 3.4f, 4.6f, 5.1f, 6.3f, 6.8f}, q = 5;
  *       icl_model *model;
  *       icl_ctx *ctx;
  *       icl_report why;
- *       float x, y;
- *       if (icl_load(&model, "examples/models/curves.safetensors", &why)) return puts(why.text);
- *       if (icl_ctx_new(&ctx, model, 16, 1)) return 1;
- *       for (x = -1; x <= 1; x += 0.25f) icl_add(ctx, &x, 0.5f - x * x);   // what is known of f
- *       x = 0.6f;
- *       if (!icl_predict(ctx, &x, &y)) printf("f(0.6) is about %.2f\n", y);   // it is 0.14
+ *       float at, lo, hi;
+ *       if (icl_load(&model, "examples/models/curves.safetensors", &why)) return 1;
+ *       if (icl_ctx_new(&ctx, model, 6, 1)) return 1;      // 6 pairs, 1 query at once
+ *       icl_standardize(ctx, 6, x, y);                     // models want mean 0, deviation 1
+ *       icl_add_batch(ctx, 6, x, y);
+ *       if (!icl_predict_interval(ctx, 1, &q, 0.9f, &at, &lo, &hi))
+ *         printf("f(5) is about %.2f, with 90 %% between %.2f and %.2f\n", at, lo, hi);
  *       icl_ctx_delete(ctx);
  *       icl_unload(model);
  *       return 0;
@@ -26,12 +28,13 @@
  * WHAT IT DOES.  Runs the transformers of Garg et al. (2022, arXiv 2208.01066) and Yadlowsky, Doshi
  * and Tripuraneni (2023, arXiv 2311.00871): decoders that were trained on prompts x_1, f(x_1), x_2,
  * ... of many functions f.  Pairs are added one at a time (two tokens of work, whatever is there
- * already) or many at once; queries cost a token each and leave the context as it was.  It says
- * when a context looks like nothing the model was trained on (icl_surprise), which is when these
- * models fail.
+ * already) or many at once; queries cost a token each and leave the context as it was.  Models
+ * with quantiles tell an interval for each query (icl_predict_interval).  icl_check tells the error
+ * on the caller's own pairs, icl_surprise when they look like nothing the model was trained on,
+ * which is when these models fail.
  *
  * WHAT IT DOES NOT DO.  Train (icl_train.h does), classify, tokenize text, run other architectures.
- * Inputs and outputs of mean 0 and standard deviation 1 are assumed; icl_ctx_scale maps others.
+ * Inputs and outputs of mean 0 and standard deviation 1 are assumed; icl_standardize maps others.
  *
  * MACROS, to be defined before the include:
  *     ICL_IMPLEMENTATION   compile the functions here; the others go beside it

@@ -312,7 +312,7 @@ ICL_API int icl_function_class(const float *f);
  *                    5000 of batches of 10
  *     bayes, bayes:S posterior mean under the task, for tasks that icl_bayes_supported accepts.
  *                    S (1e-8) is noise variance on top of the task's: more is softer.  It is at
- *                    least 1e-6 with a sine, 1e-6 with relu alone and 1e-4 with relu in a mixture
+ *                    least 1e-6 with a sine, a gp or relu alone and 1e-4 with relu in a mixture
  *
  * Under bayes any mixture of classes, with its weights as the prior, is a mixture of Gaussians or
  * of the functions that are counted below; predictions are weighted by evidence.
@@ -323,11 +323,22 @@ ICL_API int icl_function_class(const float *f);
  *     sine (d = 1)   the frequencies 0, 1.25e-4, .. 5 under their Gamma prior; Gaussian given the
  *                    frequency
  *     pool           its members are enumerated: exp(-|y - X w_i|^2 / (2 noise))
- *     convex(A, B)   Gaussian in both parts at once: of dense, relu and sine, but two sines and
- *                    relu with sine; alpha ~ U(0, 1) becomes 16 nodes
- * A prompt of n pairs costs, over all its prefixes: dense n d^2 min(n, d); sparse n nnz^2 for each
- * support; pool n d and drawing d normal numbers for each member; relu n^3 / 6 + n^2 d / 2; sine
- * 40064 n steps of some twenty operations; an unknown alpha up to ten times that. */
+ *     affine         the Gaussian process of a constant and a linear part
+ *     gp             the Gaussian process of infinitely many features, which has the same
+ *                    covariances; nu = 0, 1/2, 3/2, 5/2.  A range of lengths becomes 7 values for
+ *                    each factor of e, and so does ard, for d = 1 only
+ *     noisy          sd or a range of it: 7 values for each factor of e, 24 of a range from 0.
+ *                    Not with a share below 1, tails, hetero or outliers
+ *     convex(A, B)   Gaussian in both parts at once: of dense, affine, relu, gp and sine, but two
+ *                    of gp and a sine with anything but dense; alpha ~ U(0, 1) becomes 16 nodes
+ * Other arguments must not be ranges.  The optimum is that of prompts that icl_prompt_sample draws
+ * with any x and in any order, but not with standardize or a y_scale, and where sparse is in the
+ * task not of fewer inputs than d (dims_active, or inputs of data).
+ * A prompt of n pairs costs, over all its prefixes, in multiplications: dense n d^2 min(n, d);
+ * sparse n nnz^2 for each support; pool n d and drawing d normal numbers for each member; affine,
+ * relu and gp n^3 / 6 + n^2 d / 2, gp also n^2 / 2 exponentials; sine 40064 n steps of some twenty
+ * operations.  Each value of alpha, sd and length costs that once more, but values of sd share the
+ * kernel, and those of a sine most of its work. */
 typedef enum icl_baseline_kind {
   ICL_BASELINE_OLS, ICL_BASELINE_RIDGE, ICL_BASELINE_LASSO, ICL_BASELINE_KNN, ICL_BASELINE_AVG,
   ICL_BASELINE_ZERO, ICL_BASELINE_BAYES, ICL_BASELINE_TREE, ICL_BASELINE_NET
@@ -343,8 +354,8 @@ typedef struct icl_baseline {
 ICL_API icl_error icl_baseline_parse(icl_baseline *b, const char *text, icl_report *r);
 
 /* 1 if `bayes` can be had for the task: mixtures of the classes above, under noisy and garg, with
- * at most 2^20 supports (choices of nnz among d inputs) and members in all; no ranges of arguments,
- * and of noisy's only sd and renorm. */
+ * at most 2^20 supports (choices of nnz among d inputs) and members in all, each counted once for
+ * every combination of alpha, sd and length. */
 ICL_API int icl_bayes_supported(const icl_task *t);
 
 /* Bytes of scratch that b needs for k pairs of d inputs, in any of the functions below.  0: k or d
@@ -360,7 +371,8 @@ ICL_API icl_error icl_baseline_predict(const icl_baseline *b, const icl_task *ta
 
 /* out[k] = prediction of y[k] from the pairs before it, k = 0..n-1, for one prompt X[n][d], y[n]:
  * what icl_baseline_predict says, to rounding.  bayes shares its work between the prefixes; the
- * others start anew for each.  Errors as above; LIMIT for relu and more than 4096 pairs. */
+ * others start anew for each.  Errors as above; LIMIT for affine, relu or gp and more than 4096
+ * pairs. */
 ICL_API icl_error icl_baseline_curve(const icl_baseline *b, const icl_task *task, int n, int d,
                                      const float *X, const float *y, float *out, void *scratch);
 
@@ -1377,7 +1389,8 @@ static const icl_class icl__classes[ICL__N_CLASSES] = {
    icl__peak_draw, icl__peak_eval, NULL, NULL, 0},
   {"power", {{"amin", 0.3f, 0.01f, 10, 0}, {"amax", 3, 0.01f, 10, 0}}, icl__range_size,
    icl__power_draw, icl__power_eval, NULL, NULL, 0},
-  {"hinge", {{"max", 3, 1, 5, 1}}, icl__shape_size, icl__hinge_draw, icl__hinge_eval, NULL, NULL, 0},
+  {"hinge", {{"max", 3, 1, 5, 1}}, icl__shape_size, icl__hinge_draw, icl__hinge_eval, NULL,
+   NULL, 0},
   {"monotone", {{"parts", 4, 1, 4, 1}}, icl__shape_size, icl__monotone_draw, icl__monotone_eval,
    NULL, NULL, 0},
   {"decaying", {{"keep", 0.6f, 0, 1, 0}, {"rate", 0.4f, 0, 1, 0}}, icl__dense_size,
@@ -2692,6 +2705,15 @@ static double icl__fit_dot_f(const float *a, const float *b, int n)
   return s;
 }
 
+/* |a - b|^2. */
+static double icl__distance(const float *a, const float *b, int d)
+{
+  double s = 0;
+  int i;
+  for (i = 0; i < d; i++) s += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+  return s;
+}
+
 /* w = scale X'c for c[k]. */
 static void icl__fit_back(icl__fit *f, const double *c, double scale)
 {
@@ -2934,14 +2956,18 @@ static void icl__fit_lasso(icl__fit *f, double alpha)
 /* ----- bayes: the prior --------------------------------------------------------------------- */
 
 /* A task's prior is a sum of these: one class for each mixture on the way, two below a convex, and
- * a value of alpha.  y = x.w + a ReLU network + b cos(2 pi w x) + N(0, noise), each part with its
- * variance, 0 where it is not there. */
+ * one value of whatever else is drawn (alpha, sd, length).  y = x.w + a constant + a ReLU network
+ * + a Gaussian process + b cos(2 pi w x) + N(0, noise), each part with its variance, 0 where it is
+ * not there. */
 typedef struct icl__prior {
   int term;                        /* of the outermost sum                                    */
   int nnz;                         /* w has so many coordinates that are not 0                */
   double log_weight, noise;
   double linear;                   /* of each w_j                                             */
   double relu, cosine;             /* of the network at |x|^2 = d, of b                       */
+  double level;                    /* of the constant                                         */
+  double process, length;          /* of gp, and its length                                   */
+  int degrees;                     /* of gp: 2 nu, 0 for RBF                                  */
   double member;                   /* of a pool: the factor on its members, 0: none           */
 } icl__prior;
 
@@ -2989,23 +3015,128 @@ static int icl__is_choice(const icl_task *t, int a, int b)
   return icl__convex_of(t, b, &second) == convex && first == 0 && second == 1;
 }
 
-/* Values of alpha that the choice of a and b stands for. */
-static int icl__choice_alphas(const icl_task *t, int a, int b)
+/* A range of a positive argument becomes cells of equal width on the logarithm, each with its
+ * middle for a value.  gp(length=0.15..4) has 24: with 96 its predictions move by 0.05 % of their
+ * squared error (100 prompts of 40 pairs, no noise). */
+#define ICL__CELL 0.1375
+enum { ICL__LEAST_CELLS = 6, ICL__ZERO_CELLS = 24 };
+
+static int icl__cells(double width)
 {
-  return b >= 0 && !t->node[icl__convex_of(t, a, NULL)].given ? ICL__ALPHAS : 1;
+  double n = ceil(width / ICL__CELL);
+  return n < ICL__LEAST_CELLS ? (int)ICL__LEAST_CELLS : (int)n;
+}
+
+/* Values of sd that stand for noisy's range, and value i of them, with its probability. */
+static int icl__sd_count(const icl_task_node *n)
+{
+  if (n->kind != ICL__NOISY || !(n->ranged & 1)) return 1;
+  return n->arg[0] > 0 ? icl__cells(log((double)n->high[0] / (double)n->arg[0]))
+                       : (int)ICL__ZERO_CELLS;
+}
+
+static double icl__sd_at(const icl_task_node *n, int i, double *log_weight)
+{
+  int count = icl__sd_count(n);
+  double low = (double)n->arg[0], high = (double)n->high[0], u = (i + 0.5) / count;
+  if (count == 1) return low;
+  *log_weight -= log((double)count);
+  if (low > 0) return low * pow(high / low, u);
+  *log_weight += log(2 * u);              /* U(0, high): cells of equal width on the root */
+  return high * u * u;
+}
+
+/* With ard, d = 1: in half of all functions log length is moved by U(-0.7, 0.7). */
+#define ICL__ARD_REACH 0.7
+
+/* Lengths that stand for gp's: its own, then the cells of what ard moves it to; or the cells of its
+ * range, which ard widens. */
+static int icl__length_count(const icl_task_node *n)
+{
+  double reach = n->arg[2] > 0 ? 2 * ICL__ARD_REACH : 0;
+  if (n->ranged & 1) return icl__cells(log((double)n->high[0] / (double)n->arg[0]) + reach);
+  return reach > 0 ? 1 + icl__cells(reach) : 1;
+}
+
+static double icl__ramp(double v) { return v > 0 ? v * v / 2 : 0; }
+
+/* Probability that log length, uniform over (low, high) and moved by ard, is below v. */
+static double icl__length_below(double v, double low, double high, int ard)
+{
+  const double r = ICL__ARD_REACH;
+  double u = (v - low) / (high - low), moved;
+  u = u < 0 ? 0 : u > 1 ? 1 : u;
+  moved = icl__ramp(v - low + r) - icl__ramp(v - low - r) - icl__ramp(v - high + r)
+        + icl__ramp(v - high - r);
+  return ard ? 0.5 * u + 0.5 * moved / (2 * r * (high - low)) : u;
+}
+
+static double icl__length_at(const icl_task_node *n, int i, double *log_weight)
+{
+  int count = icl__length_count(n), ard = n->arg[2] > 0;
+  double reach = ard ? ICL__ARD_REACH : 0, low = log((double)n->arg[0]), high, from, step;
+  if (count == 1) return (double)n->arg[0];
+  if (n->ranged & 1) {
+    high = log((double)n->high[0]);
+    step = (high - low + 2 * reach) / count;
+    from = low - reach + i * step;
+    *log_weight += log(icl__length_below(from + step, low, high, ard)
+                       - icl__length_below(from, low, high, ard));
+    return exp(from + step / 2);
+  }
+  *log_weight -= log(i ? 2.0 * (count - 1) : 2.0);
+  return i ? exp(low + reach * ((2 * i - 1.0) / (count - 1) - 1)) : (double)n->arg[0];
+}
+
+/* Values of sd on the way from node i to the inside of node end. */
+static double icl__way_values(const icl_task *t, int i, int end)
+{
+  double n = 1;
+  for (i = t->node[i].parent; i != end; i = t->node[i].parent) n *= icl__sd_count(&t->node[i]);
+  return n;
+}
+
+static int icl__class_values(const icl_task *t, int i)
+{
+  return t->node[i].kind == ICL__GP ? icl__length_count(&t->node[i]) : 1;
+}
+
+/* Priors that the choice of a and b stands for: all combinations of alpha, sd and length. */
+static double icl__choice_values(const icl_task *t, int a, int b)
+{
+  int convex = icl__convex_of(t, a, NULL);
+  double n = icl__way_values(t, a, convex) * icl__class_values(t, a);
+  if (b < 0) return n;
+  n *= icl__way_values(t, b, convex) * icl__way_values(t, convex, -1) * icl__class_values(t, b);
+  return t->node[convex].given ? n : n * ICL__ALPHAS;
+}
+
+/* The next digit of *i, below n. */
+static int icl__digit(int *i, int n)
+{
+  int digit = *i % n;
+  *i /= n;
+  return digit;
 }
 
 /* From node i outwards to the inside of node end, -1 for all the way: noise and log_weight, and
- * the factor on what is inside.  own: garg's factor for its class. */
+ * the factor on what is inside.  own: garg's factor for its class.  *at: digits of the values of
+ * sd. */
 static void icl__prior_way(icl__prior *p, double *factor, const icl_task *t, int i, int end,
-                           double own)
+                           double own, int *at)
 {
   const icl_task_node *n = &t->node[i];
   p->log_weight += log((double)n->weight / (double)n->total);
   for (i = n->parent; i != end; i = n->parent) {
     double f = own, sd = 0;
     n = &t->node[i];
-    if (n->kind == ICL__NOISY) { f = (double)icl__noisy_factor(n->arg); sd = (double)n->arg[0]; }
+    if (n->kind == ICL__NOISY) {
+      float arg[2];
+      sd = icl__sd_at(n, icl__digit(at, icl__sd_count(n)), &p->log_weight);
+      arg[0] = (float)sd;
+      arg[1] = n->arg[1];
+      f = (double)icl__noisy_factor(arg);
+    }
     *factor *= f;
     p->noise = f * f * (p->noise + sd * sd);
     p->log_weight += log((double)n->weight / (double)n->total);
@@ -3020,14 +3151,30 @@ static double icl__garg_factor(const icl_task *t, int i)
   return c->garg_scale ? (double)c->garg_scale(&call) : 1;
 }
 
-/* Enters class i, with this factor. */
-static void icl__prior_class(icl__prior *p, const icl_task *t, int i, double factor)
+/* affine: a constant and a linear part, of variance 1 together. */
+static void icl__prior_affine(icl__prior *p, const icl_task_node *n, int d, double var)
+{
+  double s = (double)n->arg[0] * (double)n->arg[0], a = (double)n->arg[1] * (double)n->arg[1];
+  p->level += var * a / (s + a);
+  p->linear += var * s / (s + a) / d;
+}
+
+static int icl__gp_degrees(const icl_task_node *n) { return (int)(2 * n->arg[1] + 0.5f); }
+
+/* Enters class i, with this factor.  *at: the digit of its length. */
+static void icl__prior_class(icl__prior *p, const icl_task *t, int i, double factor, int *at)
 {
   const icl_task_node *n = &t->node[i];
   double var = factor * factor;
   p->nnz = n->kind == ICL__SPARSE ? (int)n->arg[0] : t->n_dims;
   switch (n->kind) {
     case ICL__RELU: p->relu += var; break;
+    case ICL__AFFINE: icl__prior_affine(p, n, t->n_dims, var); break;
+    case ICL__GP:
+      p->process += var;
+      p->degrees = icl__gp_degrees(n);
+      p->length = icl__length_at(n, icl__digit(at, icl__length_count(n)), &p->log_weight);
+      break;
     case ICL__POOL: p->member = factor; p->log_weight -= log((double)n->arg[0]); break;
     case ICL__SINE: p->cosine += n->arg[0] > 0 ? 1.999458 * var : var; break;
     default:        p->linear += p->nnz ? var / p->nnz : 0; break;
@@ -3035,34 +3182,59 @@ static void icl__prior_class(icl__prior *p, const icl_task *t, int i, double fac
   p->log_weight -= log(icl__choices(t->n_dims, p->nnz));
 }
 
-/* The prior of the choice of a and b at the i-th value of alpha.  soft: noise inside of all but
- * convex. */
+/* Prior i of the choice of a and b.  Those that differ in noise alone follow each other, where
+ * renorm is 0.  soft: noise inside of all but convex. */
 static icl__prior icl__prior_of(const icl_task *t, int a, int b, int i, double soft)
 {
   icl__prior p, q;
   double alpha = 0, one = 1, two = 1, both = 1, own = icl__garg_factor(t, a);
-  int convex = icl__convex_of(t, a, NULL), root = a;
+  int convex = icl__convex_of(t, a, NULL), root = a, outer = i;
+  if (b >= 0) i /= (int)icl__way_values(t, convex, -1);
   memset(&p, 0, sizeof p);
   memset(&q, 0, sizeof q);
   p.noise = b < 0 ? soft : 0;
-  icl__prior_way(&p, &one, t, a, convex, own);
+  icl__prior_way(&p, &one, t, a, convex, own, &i);
   if (b >= 0) {
-    const double *node = icl__alpha[i / 2];
+    const double *node;
+    int place;
+    icl__prior_way(&q, &two, t, b, convex, icl__garg_factor(t, b), &i);
+    place = icl__digit(&i, t->node[convex].given ? 1 : (int)ICL__ALPHAS);
+    node = icl__alpha[place / 2];
     alpha = t->node[convex].given ? (double)t->node[convex].arg[0]
-                                  : 0.5 + 0.5 * (i % 2 ? node[0] : -node[0]);
-    icl__prior_way(&q, &two, t, b, convex, icl__garg_factor(t, b));
+                                  : 0.5 + 0.5 * (place % 2 ? node[0] : -node[0]);
     p.noise = alpha * alpha * p.noise + (1 - alpha) * (1 - alpha) * q.noise + soft;
     p.log_weight += q.log_weight;
     if (!t->node[convex].given) p.log_weight += log(node[1] / 2);
-    icl__prior_way(&p, &both, t, convex, -1, own);
-    icl__prior_class(&p, t, b, (1 - alpha) * two * both);
+    icl__prior_way(&p, &both, t, convex, -1, own, &outer);
+    icl__prior_class(&p, t, b, (1 - alpha) * two * both, &i);
   }
-  icl__prior_class(&p, t, a, (b < 0 ? 1 : alpha) * one * both);
+  icl__prior_class(&p, t, a, (b < 0 ? 1 : alpha) * one * both, &i);
   if (b >= 0) p.nnz = t->n_dims;
   if (!(p.noise > 0)) p.noise = soft;                     /* garg of a function that is 0 */
   while (t->node[root].parent >= 0) root = t->node[root].parent;
   while (root-- > 0) p.term += t->node[root].parent < 0;
   return p;
+}
+
+/* 1 for a gp whose covariance has a closed form and a length that all inputs share. */
+static int icl__gp_supported(const icl_task_node *n, int d)
+{
+  int degrees = icl__gp_degrees(n);
+  return (degrees == 0 || degrees % 2) && (d == 1 || !(n->arg[2] > 0));
+}
+
+/* 1 if a range, of sd or of a gp's length alone, and Gaussian noise are all that node n has. */
+static int icl__args_supported(const icl_task_node *n)
+{
+  if (n->kind != ICL__NOISY) return !(n->ranged & (n->kind == ICL__GP ? ~1u : ~0u));
+  return !(n->ranged & ~1u) && n->arg[2] >= 1 && n->arg[3] <= 0 && n->arg[4] <= 0
+      && n->arg[5] <= 0;
+}
+
+/* Classes whose function is a Gaussian process at all k. */
+static int icl__is_process(int kind)
+{
+  return kind == ICL__RELU || kind == ICL__AFFINE || kind == ICL__GP;
 }
 
 /* Systems to solve for class i at each k, and -1 where it cannot be done. */
@@ -3071,7 +3243,8 @@ static double icl__class_cost(const icl_task *t, int i)
   const icl_task_node *n = &t->node[i];
   int outer, convex = icl__convex_of(t, i, NULL), d = t->n_dims, nnz = (int)n->arg[0];
   switch (n->kind) {
-    case ICL__DENSE: case ICL__RELU: break;
+    case ICL__DENSE: case ICL__RELU: case ICL__AFFINE: break;
+    case ICL__GP: if (!icl__gp_supported(n, d)) return -1; break;
     case ICL__SPARSE:
       if (convex >= 0 && nnz > 0 && nnz < d) return -1;
       return icl__choices(d, nnz);
@@ -3083,36 +3256,30 @@ static double icl__class_cost(const icl_task *t, int i)
   return outer < 0 ? 1 : -1;
 }
 
-/* 1 if a node has arguments that are drawn, or noise that is not always there and normal. */
-static int icl__prior_unknown(const icl_task_node *n)
-{
-  return n->ranged || (n->kind == ICL__NOISY && (n->arg[2] < 1 || n->arg[3] > 0 || n->arg[4] > 0
-                                                 || n->arg[5] > 0));
-}
-
 int icl_bayes_supported(const icl_task *t)
 {
   double cost = 0;
   int a, b;
   if (!t || t->n_nodes < 1) return 0;
-  for (a = 0; a < t->n_nodes; a++) if (icl__prior_unknown(&t->node[a])) return 0;
   for (a = 0; a < t->n_nodes; a++) {
     double c = icl__kind_operands(t->node[a].kind) ? 0 : icl__class_cost(t, a);
-    if (c < 0) return 0;
-    cost += c;
-    for (b = 0; b < t->n_nodes; b++) {
-      icl__prior p;
-      if (!icl__is_choice(t, a, b)) continue;
-      p = icl__prior_of(t, a, b, 0, 0);
-      if (t->node[a].kind == ICL__SINE && t->node[b].kind == ICL__SINE) return 0;
-      if (p.cosine > 0 && p.relu > 0) return 0;
-    }
+    if (c < 0 || !icl__args_supported(&t->node[a])) return 0;
+    if (icl__is_choice(t, a, -1)) cost += c * icl__choice_values(t, a, -1);
   }
+  for (a = 0; a < t->n_nodes; a++)
+    for (b = 0; b < t->n_nodes; b++) {
+      int first = t->node[a].kind, second = t->node[b].kind;
+      if (!icl__is_choice(t, a, b)) continue;
+      if (first == second && (first == ICL__SINE || first == ICL__GP)) return 0;
+      if (first == ICL__SINE && icl__is_process(second)) return 0;
+      if (second == ICL__SINE && icl__is_process(first)) return 0;
+      cost += icl__choice_values(t, a, b);
+    }
   return cost <= 1048576;
 }
 
-/* Noise below which the grid of a sine and the kernel of a ReLU network can tell too much: they are
- * not the very functions that are drawn. */
+/* Noise below which the grid of a sine and the kernels of a ReLU network and of a gp can tell too
+ * much: they are not the very functions that are drawn. */
 static double icl__bayes_soft(const icl_task *t, double soft)
 {
   double least = 0;
@@ -3120,7 +3287,8 @@ static double icl__bayes_soft(const icl_task *t, double soft)
   for (i = 0; i < t->n_nodes; i++) classes += !icl__kind_operands(t->node[i].kind);
   for (i = 0; i < t->n_nodes; i++) {
     double s = t->node[i].kind == ICL__SINE ? 1e-6
-             : t->node[i].kind == ICL__RELU ? (classes > 1 ? 1e-4 : 1e-6) : 0;
+             : t->node[i].kind == ICL__RELU ? (classes > 1 ? 1e-4 : 1e-6)
+             : t->node[i].kind == ICL__GP ? 1e-6 : 0;
     if (s > least) least = s;
   }
   return soft > least ? soft : least;
@@ -3162,26 +3330,47 @@ static const float *icl__bayes_query(const icl__fit *f, int k, int j)
   return k < f->n && f->m ? f->x + k * f->d : NULL;
 }
 
-/* Covariance of f(a) and f(b): linear a.b, and of a ReLU network of any width
+/* Correlation of a gp at this squared distance. */
+static double icl__gp_kernel(const icl__prior *p, double square)
+{
+  double s = square / (p->length * p->length), r;
+  if (!p->degrees) return exp(-0.5 * s);
+  r = sqrt(p->degrees * s);
+  return exp(-r) * (p->degrees == 1 ? 1 : p->degrees == 3 ? 1 + r : 1 + r + r * r / 3);
+}
+
+/* Covariance of f(a) and f(b): constant, linear a.b, of a gp, and of a ReLU network of any width
  * |a||b| / (pi d) (sin t + (pi - t) cos t), t the angle between them (Cho and Saul 2009). */
 static double icl__kernel(const icl__fit *f, const icl__prior *p, const float *a, const float *b)
 {
-  double ab = icl__fit_dot_f(a, b, f->d), r, c;
-  if (!(p->relu > 0)) return p->linear * ab;
+  double ab = icl__fit_dot_f(a, b, f->d), same = p->linear * ab + p->level, r, c;
+  if (p->process > 0) same += p->process * icl__gp_kernel(p, icl__distance(a, b, f->d));
+  if (!(p->relu > 0)) return same;
   r = sqrt(icl__fit_dot_f(a, a, f->d)) * sqrt(icl__fit_dot_f(b, b, f->d));
   c = r > 0 ? ab / r : 0;
   c = c > 1 ? 1 : c < -1 ? -1 : c;
   c = sqrt(1 - c * c) + (3.141592653589793 - acos(c)) * c;
-  return p->linear * ab + p->relu * r * c / (3.141592653589793 * f->d);
+  return same + p->relu * r * c / (3.141592653589793 * f->d);
 }
 
-/* Row i of K + noise I, and its label. */
-static void icl__process_row(icl__fit *f, const icl__prior *p, int i)
+/* 1 if p and q have the same kernel: they differ in noise and weight at most. */
+static int icl__same_kernel(const icl__prior *p, const icl__prior *q)
+{
+  return fabs(p->linear - q->linear) + fabs(p->relu - q->relu) + fabs(p->level - q->level)
+       + fabs(p->process - q->process) + fabs(p->length - q->length) <= 0;
+}
+
+/* Row i of K + noise I, and its label.  K is kept above the diagonal of l; known: it is there. */
+static void icl__process_row(icl__fit *f, const icl__prior *p, int i, int known)
 {
   double *row = f->l + i * f->stride;
   int j, d = f->d;
-  for (j = 0; j <= i; j++) row[j] = icl__kernel(f, p, f->x + i * d, f->x + j * d);
-  row[i] += p->noise;
+  for (j = 0; j < i; j++) {
+    double *kept = f->l + j * f->stride + i;
+    if (!known) *kept = icl__kernel(f, p, f->x + i * d, f->x + j * d);
+    row[j] = *kept;
+  }
+  row[i] = icl__kernel(f, p, f->x + i * d, f->x + i * d) + p->noise;
   f->z[i] = (double)f->y[i];
 }
 
@@ -3202,14 +3391,15 @@ static void icl__process_answer(icl__fit *f, const icl__prior *p, int k, double 
 }
 
 /* A Gaussian process, up to prefix `to`: K + noise I = L D L' grows by a row for each pair, and
- * with it log N(y; 0, K + noise I) = -1/2 (z'D^-1 z + log det D). */
-static void icl__bayes_process(icl__fit *f, const icl__prior *p, int to)
+ * with it log N(y; 0, K + noise I) = -1/2 (z'D^-1 z + log det D).  known: the call before had the
+ * same kernel. */
+static void icl__bayes_process(icl__fit *f, const icl__prior *p, int to, int known)
 {
   double energy = 0, log_det = 0, pivot = 0;
   int i;
   for (i = 0; i <= to; i++) {
     if (i < f->n) {
-      icl__process_row(f, p, i);
+      icl__process_row(f, p, i, known);
       pivot = icl__ldl_row(f, i, p->noise);
     }
     if (i >= f->from) {
@@ -3460,7 +3650,7 @@ static void icl__waves_enter(icl__fit *f, const icl__prior *p, int n, int k, dou
   }
 }
 
-/* A sine, with or without a linear part: p[n] differ in alpha. */
+/* A sine, with or without a linear part: p[n] differ in alpha and noise. */
 static void icl__bayes_sine(icl__fit *f, const icl__prior *p, int n)
 {
   icl__waves *v = f->waves;
@@ -3516,29 +3706,47 @@ static void icl__bayes_pool(icl__fit *f, const icl_task *t, int i, const icl__pr
 
 /* ----- bayes: all of it --------------------------------------------------------------------- */
 
-/* The choice of classes a and b, in what serves all prefixes at once: up to k = d for functions
- * that are linear in all inputs. */
+/* 1 if no prefix needs more than X'X and X'y. */
+static int icl__is_linear(const icl__prior *p)
+{
+  return !(p->relu > 0 || p->level > 0 || p->process > 0 || p->cosine > 0 || p->member > 0);
+}
+
+/* Priors p[n] of the choice of a and b in what serves all prefixes at once: up to k = d for
+ * functions that are linear in all inputs.  before: the prior in front of p, NULL: none. */
+static void icl__bayes_priors(icl__fit *f, const icl_task *t, int a, const icl__prior *p, int n,
+                              const icl__prior *before)
+{
+  int i, to = f->to;
+  if (icl__is_linear(p) && (p->nnz < f->d || f->from >= f->d)) return;
+  if (icl__is_linear(p) && to >= f->d) to = f->d - 1;
+  if (p->cosine > 0) { icl__bayes_sine(f, p, n); return; }
+  for (i = 0; i < n; before = &p[i++]) {
+    if (p->member > 0) icl__bayes_pool(f, t, a, &p[i]);
+    else icl__bayes_process(f, &p[i], to, before && icl__same_kernel(before, &p[i]));
+  }
+}
+
+/* All priors of the choice, so many at a time. */
 static void icl__bayes_choice(icl__fit *f, const icl_task *t, int a, int b, double soft)
 {
-  icl__prior p[ICL__ALPHAS];
-  int i, n = icl__choice_alphas(t, a, b);
-  for (i = 0; i < n; i++) p[i] = icl__prior_of(t, a, b, i, soft);
-  if (p[0].cosine > 0) icl__bayes_sine(f, p, n);
-  else if (p[0].member > 0) icl__bayes_pool(f, t, a, p);
-  else for (i = 0; i < n; i++) {
-    if (p[i].relu > 0) icl__bayes_process(f, &p[i], f->to);
-    else if (p[i].nnz == f->d && f->from < f->d)
-      icl__bayes_process(f, &p[i], f->to < f->d ? f->to : f->d - 1);
+  icl__prior p[ICL__ALPHAS], last;
+  int i, j, m, n = (int)icl__choice_values(t, a, b);
+  for (i = 0; i < n; i += m) {
+    m = n - i < ICL__ALPHAS ? n - i : (int)ICL__ALPHAS;
+    for (j = 0; j < m; j++) p[j] = icl__prior_of(t, a, b, i + j, soft);
+    icl__bayes_priors(f, t, a, p, m, i ? &last : NULL);
+    last = p[m - 1];
   }
 }
 
 /* The same, in what is done for each prefix anew. */
 static void icl__bayes_choice_at(icl__fit *f, const icl_task *t, int a, int b, double soft)
 {
-  int i, n = icl__choice_alphas(t, a, b);
+  int i, n = (int)icl__choice_values(t, a, b);
   for (i = 0; i < n; i++) {
     icl__prior p = icl__prior_of(t, a, b, i, soft);
-    if (p.relu > 0 || p.cosine > 0 || p.member > 0 || (p.nnz == f->d && f->k < f->d)) continue;
+    if (!icl__is_linear(&p) || (p.nnz == f->d && f->k < f->d)) return;
     if (!(p.linear > 0)) p.nnz = 0;
     icl__bayes_supports(f, &p);
   }
@@ -3586,14 +3794,6 @@ static void icl__fit_bayes(icl__fit *f, const icl_task *t, double soft)
 }
 
 /* ----- k nearest neighbours ----------------------------------------------------------------- */
-
-static double icl__distance(const float *a, const float *b, int d)
-{
-  double s = 0;
-  int i;
-  for (i = 0; i < d; i++) s += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-  return s;
-}
 
 /* Mean of the n nearest y's; of equally near ones the earlier come first. */
 static float icl__knn(icl__fit *f, const float *q, int n)
@@ -3888,7 +4088,7 @@ static icl_error icl__baseline_check(const icl_baseline *b, const icl_task *t, i
     if (!t || t->n_dims != d) return ICL_ERR_ARG;
     if (!icl_bayes_supported(t)) return ICL_ERR_CONFIG;
     for (i = 0; i < t->n_nodes && n > ICL__PROCESS; i++)
-      if (t->node[i].kind == ICL__RELU) return ICL_ERR_LIMIT;
+      if (icl__is_process(t->node[i].kind)) return ICL_ERR_LIMIT;
   }
   if (!icl__finite(X, (size_t)n * (size_t)d)) return ICL_ERR_NONFINITE;
   return icl__finite(y, (size_t)n) ? ICL_OK : ICL_ERR_NONFINITE;

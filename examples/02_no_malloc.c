@@ -11,7 +11,7 @@
 #include <stdio.h>               /* for this program's own printf   */
 
 static unsigned char model_memory[4096];          /* the weights stay in the array          */
-static unsigned char ctx_memory[256 * 1024];      /* of which 16 pairs take what is printed */
+static unsigned char ctx_memory[512 * 1024];      /* of which 16 pairs take what is printed */
 
 int main(void)
 {
@@ -33,6 +33,7 @@ int main(void)
   if (icl_ctx_init(&ctx, &model, 16, 1, ctx_memory, sizeof ctx_memory)) return 1;
 
   for (x = -1.5f; x < 1.6f; x += 0.25f) icl_add(&ctx, &x, 0.8f * x * x - 0.9f);
+  icl_standardize(&ctx, 0, NULL, NULL);           /* scaled by the pairs that it holds by now */
   x = 0.6f;
   if (icl_predict(&ctx, &x, &y)) return 1;
   printf("f(%.1f) = %.3f, predicted %.3f\n", x, 0.8f * x * x - 0.9f, y);

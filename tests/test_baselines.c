@@ -712,7 +712,24 @@ TEST(bayes_supported)
     {"convex(convex(dense, dense), sine)", 1, 0}, {"convex(dense, relu)", 20, 1},
     {"pool + noisy(garg(pool(size=65536)))", 20, 1}, {"convex(pool, dense)", 20, 0},
     {"pool(size=1048576) + dense", 20, 0}, {"convex(dense, sparse, alpha=0.5)", 20, 0},
-    {"convex(dense, sparse(nnz=20))", 20, 1}};
+    {"convex(dense, sparse(nnz=20))", 20, 1},
+    {"gp", 20, 1}, {"gp(length=0.15..4)", 5, 1}, {"gp(nu=0.5) + gp(nu=1.5) + gp(nu=2.5)", 3, 1},
+    {"gp(nu=1)", 1, 0}, {"gp(nu=2)", 1, 0}, {"gp(nu=0..2.5)", 1, 0}, {"gp(ard=1)", 1, 1},
+    {"gp(ard=1)", 2, 0}, {"gp(length=0.15..4, ard=1)", 1, 1}, {"gp(ard=0..1)", 1, 0},
+    {"affine", 3, 1}, {"affine(slope=0.5..1)", 3, 0}, {"garg(affine + gp + dense)", 3, 1},
+    {"convex(gp(length=0.5..2), dense)", 2, 1}, {"convex(gp, relu)", 2, 1},
+    {"convex(affine, noisy(gp, sd=0.1..1))", 2, 1}, {"convex(gp, gp)", 2, 0},
+    {"convex(gp, sine)", 1, 0}, {"convex(sine, affine)", 1, 0}, {"convex(gp + dense, gp)", 1, 0},
+    {"noisy(gp(length=0.15..4) + affine + sparse, sd=0.01..2)", 5, 1},
+    {"noisy(sd=0.1..1)", 20, 1}, {"noisy(sd=0..1)", 20, 1}, {"noisy(sine, sd=0.1..1)", 1, 1},
+    {"noisy(sd=0.1..1, renorm=1)", 20, 1}, {"noisy(renorm=0..1)", 20, 0},
+    {"noisy(share=0.5)", 20, 0}, {"noisy(share=0.5..1)", 20, 0}, {"noisy(share=1)", 20, 1},
+    {"noisy(tails=0.1)", 20, 0}, {"noisy(tails=0..0.1)", 20, 0}, {"noisy(hetero=0.1)", 20, 0},
+    {"noisy(outliers=1)", 20, 0}, {"noisy(tails=0, hetero=0, outliers=0)", 20, 1},
+    {"sparse(nnz=1..3)", 20, 0}, {"relu(hidden=10..100)", 20, 0}, {"sine(norm=0..1)", 1, 0},
+    {"pool(size=9..99)", 2, 0}, {"noisy(pool(size=65536), sd=0.01..2)", 2, 0},
+    {"noisy(noisy(noisy(noisy(noisy(sd=0.001..9), sd=0.001..9), sd=0.001..9), sd=0.001..9), "
+     "sd=0.001..9)", 2, 0}};
   size_t i;
   for (i = 0; i < sizeof tasks / sizeof *tasks; i++) {
     icl_task t = task(tasks[i].text, tasks[i].d);
@@ -857,25 +874,23 @@ TEST(bayes_is_best)
 /* ----- bayes of other classes --------------------------------------------------------------- */
 
 /* Log evidence, terms' weights and answer at X[k] of a prior: for each case a covariance, in the
- * order of the terms, K = linear x x' + cosine cos cos' + noise, at d = 1. */
+ * order of the terms. */
 typedef struct direct { double top, sum, mass[4], answer; } direct;
+enum { MAX_DIRECT = 12 };
 
-static void direct_enter(direct *p, int term, double prior, double linear, double cosine, double w,
-                         double noise, int k)
+/* One case: C[k + 1][k + 1] covariances of f at X[0] .. X[k], noise on the first k labels. */
+static void direct_process(direct *p, int term, double prior, const double *C, double noise, int k)
 {
-  double K[36], s[6], c[7], lw, mean = 0;
+  double K[MAX_DIRECT * MAX_DIRECT], s[MAX_DIRECT], lw, mean = 0;
   int i, j;
-  for (i = 0; i <= k; i++) c[i] = cos(2 * 3.141592653589793 * w * (double)X[i]);
   for (i = 0; i < k; i++) {
     s[i] = (double)y[i];
-    for (j = 0; j < k; j++)
-      K[i * k + j] = linear * (double)X[i] * (double)X[j] + cosine * c[i] * c[j]
-                   + (i == j ? noise : 0);
+    for (j = 0; j < k; j++) K[i * k + j] = C[i * (k + 1) + j] + (i == j ? noise : 0);
   }
   lw = log(prior) - 0.5 * solve(K, s, k) - 0.5 * k * log(2 * 3.141592653589793);
   for (i = 0; i < k; i++) {
     lw -= 0.5 * s[i] * (double)y[i];
-    mean += s[i] * (linear * (double)X[i] * (double)X[k] + cosine * c[i] * c[k]);
+    mean += s[i] * C[i * (k + 1) + k];
   }
   if (p->sum <= 0 || lw > p->top) {
     double shrink = p->sum > 0 ? exp(p->top - lw) : 0;
@@ -888,6 +903,19 @@ static void direct_enter(direct *p, int term, double prior, double linear, doubl
   p->sum += lw;
   p->mass[term] += lw;
   p->answer += lw * mean;
+}
+
+/* C = linear x x' + cosine cos cos', at d = 1. */
+static void direct_enter(direct *p, int term, double prior, double linear, double cosine, double w,
+                         double noise, int k)
+{
+  double C[36], c[6];
+  int i, j;
+  for (i = 0; i <= k; i++) c[i] = cos(2 * 3.141592653589793 * w * (double)X[i]);
+  for (i = 0; i <= k; i++)
+    for (j = 0; j <= k; j++)
+      C[i * (k + 1) + j] = linear * (double)X[i] * (double)X[j] + cosine * c[i] * c[j];
+  direct_process(p, term, prior, C, noise, k);
 }
 
 /* 0.3 dense + 0.5 noisy sine + 0.2 of both at alpha = 0.4, frequency by frequency. */
@@ -947,7 +975,13 @@ TEST(curve_equals_predict)
     {"noisy(convex(sine + dense, noisy), sd=0.2)", 1, 6, "sine"},
     {"convex(relu, dense)", 3, 8, "tree"},
     {"convex(dense, sparse(nnz=0))", 2, 8, "dense"},
-    {"noisy(garg(pool(size=70)) + sparse, sd=0.3)", 3, 8, "garg(pool(size=70))"}};
+    {"noisy(garg(pool(size=70)) + sparse, sd=0.3)", 3, 8, "garg(pool(size=70))"},
+    {"noisy(gp(length=0.2..3) + affine + dense, sd=0.05..1)", 1, 8, "gp"},
+    {"noisy(gp(nu=1.5, length=0.5..1), sd=0.1..0.5, renorm=1) + sparse", 3, 9, "relu"},
+    {"gp(nu=2.5) + garg(affine) + gp(nu=0.5)", 4, 9, "gp(nu=1.5)"},
+    {"gp(ard=1, length=0.5..2) + noisy(sine, sd=0.1..0.2)", 1, 5, "sine"},
+    {"noisy(convex(gp(length=0.5..1), noisy(sd=0.1..0.2)), sd=0.1..0.2)", 2, 4, "gp"},
+    {"noisy(pool(size=20) + dense, sd=0..1)", 2, 6, "noisy"}};
   size_t i;
   for (i = 0; i < sizeof tasks / sizeof *tasks; i++) {
     icl_task t = task(tasks[i].text, tasks[i].d);
@@ -1213,10 +1247,11 @@ TEST(bayes_of_a_pool)
 TEST(bayes_without_rank)
 {
   static const char *const priors[] = {
-    "dense + sparse(nnz=1) + relu + pool(size=9)", "dense + sine + convex(dense, sine) + relu"};
+    "dense + sparse(nnz=1) + relu + pool(size=9)", "dense + sine + convex(dense, sine) + relu",
+    "gp(length=0.2..1) + affine + gp(nu=2.5, ard=1) + noisy(gp, sd=0..0.01)"};
   enum { N = 40 };
   int i, k, mode;
-  for (i = 0; i < 2; i++)
+  for (i = 0; i < 3; i++)
     for (mode = 0; mode < 4; mode++) {
       icl_task t = task(priors[i], i ? 1 : 2);
       float out[N];
@@ -1285,6 +1320,208 @@ TEST(bayes_of_nothing)
   }
 }
 
+/* ----- bayes of Gaussian processes and of ranges ---------------------------------------------- */
+
+/* Matern with 2 nu = degrees, 0: RBF, written with z = |a - b| / length. */
+static double gp_covariance(int degrees, double length, const float *a, const float *b, int d)
+{
+  double z = 0;
+  int i;
+  for (i = 0; i < d; i++) z += pow(((double)a[i] - (double)b[i]) / length, 2);
+  z = sqrt(z);
+  switch (degrees) {
+    case 1:  return exp(-z);
+    case 3:  return (1 + sqrt(3.0) * z) * exp(-sqrt(3.0) * z);
+    case 5:  return (1 + sqrt(5.0) * z + 5 * z * z / 3) * exp(-sqrt(5.0) * z);
+    default: return exp(-z * z / 2);
+  }
+}
+
+/* C[k + 1][k + 1] = process gp + level + linear x.x'. */
+static void gp_covariances(double *C, double process, int degrees, double length, double level,
+                           double linear, int k, int d)
+{
+  int i, j, p;
+  for (i = 0; i <= k; i++)
+    for (j = 0; j <= k; j++) {
+      double *c = &C[i * (k + 1) + j];
+      *c = level + process * gp_covariance(degrees, length, X + i * d, X + j * d, d);
+      for (p = 0; p < d; p++) *c += linear * (double)X[i * d + p] * (double)X[j * d + p];
+    }
+}
+
+static void check_direct(const direct *p, const char *prior, int k, int d, double slack)
+{
+  icl_task t = task(prior, d);
+  double weights[4], evidence;
+  float out = 0;
+  int i, bad = test_bad;
+  CHECK_EQ(predict("bayes:1e-6", prior, k, d, 1, X + k * d, &out), ICL_OK);
+  CHECK_NEAR(out, p->answer / p->sum, slack);
+  CHECK_EQ(icl_bayes_posterior(&t, 1e-6, k, d, X, y, weights, &evidence, scratch_block), ICL_OK);
+  CHECK_NEAR(evidence, p->top + log(p->sum), slack * (1 + 0.1 * fabs(evidence)));
+  for (i = 0; i < icl_task_terms(&t); i++) CHECK_NEAR(weights[i], p->mass[i] / p->sum, slack);
+  if (test_bad > bad) printf("  of %s, k = %d\n", prior, k);
+}
+
+/* All kernels in one mixture, beside an affine function in the units of Garg et al. */
+TEST(gp_by_brute_force)
+{
+  static const char *const prior =
+    "noisy(0.3*gp(length=0.7) + 0.3*gp(nu=1.5, length=2), sd=0.2) + 0.2*gp(nu=2.5) + "
+    "0.2*noisy(garg(affine(slope=2, intercept=1)), sd=0.1, renorm=1)";
+  static const double noise[] = {0.04 + 1e-6, 0.04 + 1e-6, 1e-6};
+  static const double length[] = {0.7, 2, 1}, weight[] = {1 / 1.4 / 2, 1 / 1.4 / 2, 0.2 / 1.4};
+  static const int degrees[] = {0, 3, 5};
+  double C[(MAX_DIRECT + 1) * (MAX_DIRECT + 1)];
+  int k, d, i;
+  for (d = 1; d <= 3; d += 2)
+    for (k = 0; k < 10; k++) {
+      const double s = 1 / 1.01;
+      direct p;
+      memset(&p, 0, sizeof p);
+      draw_curve((uint64_t)k, k % 2 ? "gp(nu=2.5)" : "noisy(gp(length=0.7), sd=0.2)", k + 1, d);
+      for (i = 0; i < 3; i++) {
+        gp_covariances(C, 1, degrees[i], length[i], 0, 0, k, d);
+        direct_process(&p, i / 2, weight[i], C, noise[i], k);
+      }
+      gp_covariances(C, 0, 0, 1, s * d / 5, s * 4.0 / 5, k, d);
+      direct_process(&p, 2, 0.2 / 1.4, C, s * (0.01 + d * 1e-6), k);
+      check_direct(&p, prior, k, d, 2e-5);
+    }
+}
+
+/* Lengths: 400 of them for the grid's. */
+TEST(gp_of_ranged_length)
+{
+  static const char *const data[] = {"gp(length=0.3)", "noisy(gp(length=3), sd=0.1)", "sine"};
+  enum { N = 400 };
+  double C[(MAX_DIRECT + 1) * (MAX_DIRECT + 1)];
+  int k, i;
+  for (k = 0; k < 12; k += 2) {
+    direct p;
+    memset(&p, 0, sizeof p);
+    draw_curve((uint64_t)k, data[k / 2 % 3], k + 1, 1);
+    for (i = 0; i < N; i++) {
+      gp_covariances(C, 1, 3, 0.15 * pow(4 / 0.15, (i + 0.5) / N), 0, 0, k, 1);
+      direct_process(&p, 0, 1.0 / N, C, 0.01 + 1e-6, k);
+    }
+    check_direct(&p, "noisy(gp(length=0.15..4, nu=1.5), sd=0.1)", k, 1, 3e-3);
+  }
+}
+
+/* ard at d = 1: half the functions have a length of their own.  With a range, 40 x 41 lengths. */
+TEST(gp_of_ard)
+{
+  enum { N = 40 };
+  double C[(MAX_DIRECT + 1) * (MAX_DIRECT + 1)];
+  int k, i, j, ranged;
+  for (ranged = 0; ranged < 2; ranged++)
+    for (k = 0; k < 10; k += 3) {
+      direct p;
+      memset(&p, 0, sizeof p);
+      draw_curve((uint64_t)k, "noisy(gp(length=0.4), sd=0.2)", k + 1, 1);
+      for (i = 0; i < (ranged ? (int)N : 1); i++)
+        for (j = -1; j < N; j++) {
+          double length = ranged ? 0.5 * pow(2, (i + 0.5) / N) : 0.6;
+          if (j >= 0) length /= exp(1.4 * ((j + 0.5) / N - 0.5));
+          gp_covariances(C, 1, 0, length, 0, 0, k, 1);
+          direct_process(&p, 0, (j < 0 ? 0.5 : 0.5 / N) / (ranged ? N : 1), C, 0.04 + 1e-6, k);
+        }
+      check_direct(&p, ranged ? "noisy(gp(length=0.5..1, ard=1), sd=0.2)"
+                              : "noisy(gp(length=0.6, ard=1), sd=0.2)", k, 1, 1e-2);
+    }
+}
+
+/* sd log-uniform over 0.05 .. 2, the same with renorm, and uniform over 0 .. 1: 500 values. */
+TEST(noise_of_a_range)
+{
+  static const char *const priors[] = {
+    "noisy(dense, sd=0.05..2) + noisy(gp, sd=0.05..2)",
+    "noisy(dense, sd=0.05..2, renorm=1) + noisy(gp, sd=0.05..2, renorm=1)",
+    "noisy(dense, sd=0..1) + noisy(gp, sd=0..1)"};
+  enum { N = 500, D = 2 };
+  double C[(MAX_DIRECT + 1) * (MAX_DIRECT + 1)];
+  int k, i, m;
+  for (m = 0; m < 3; m++)
+    for (k = 0; k < 11; k += 2) {
+      direct p;
+      memset(&p, 0, sizeof p);
+      draw_curve((uint64_t)k, k % 4 ? "noisy(sd=0.1)" : "noisy(gp, sd=0.8)", k + 1, D);
+      for (i = 0; i < N; i++) {
+        double u = (i + 0.5) / N, sd = m < 2 ? 0.05 * pow(40, u) : u;
+        double s = m == 1 ? 1 / (1 + sd * sd) : 1;
+        gp_covariances(C, 0, 0, 1, 0, s / D, k, D);
+        direct_process(&p, 0, 0.5 / N, C, s * (sd * sd + 1e-6), k);
+        gp_covariances(C, s, 0, 1, 0, 0, k, D);
+        direct_process(&p, 1, 0.5 / N, C, s * (sd * sd + 1e-6), k);
+      }
+      check_direct(&p, priors[m], k, D, 5e-3);
+    }
+}
+
+/* Any process with this covariance, and so the class gp of 32 features, has the error
+ * C(q, q) - C(q, X) (C + noise)^-1 C(X, q) + noise. */
+TEST(gp_has_its_variance)
+{
+  static const struct { const char *text; int degrees, d; double length; } of[] = {
+    {"noisy(gp(length=0.5), sd=0.1)", 0, 1, 0.5}, {"noisy(gp(nu=0.5), sd=0.1)", 1, 1, 1},
+    {"noisy(gp(nu=1.5, length=2), sd=0.1)", 3, 3, 2}, {"noisy(gp(nu=2.5), sd=0.1)", 5, 2, 1}};
+  enum { K = 6 };
+  const int prompts = 2000 / ONE_OF + 1;
+  double C[(K + 1) * (K + 1)], A[K * K], s[K];
+  int m, n, i, j;
+  for (m = 0; m < 4; m++) {
+    icl_task t = task(of[m].text, of[m].d);
+    icl_baseline b = baseline("bayes");
+    double mean = 0, square = 0;
+    for (n = 0; n < prompts; n++) {
+      icl_rng r;
+      float out = 0;
+      double v;
+      icl_rng_init(&r, 21, (uint64_t)m, (uint64_t)n);
+      icl_prompt_sample(&t, NULL, &r, K + 1, X, y, NULL, theta);
+      CHECK_EQ(icl_baseline_predict(&b, &t, K, of[m].d, X, y, 1, X + K * of[m].d, &out,
+                                    scratch_block), ICL_OK);
+      gp_covariances(C, 1, of[m].degrees, of[m].length, 0, 0, K, of[m].d);
+      for (i = 0; i < K; i++)
+        for (s[i] = C[i * (K + 1) + K], j = 0; j < K; j++)
+          A[i * K + j] = C[i * (K + 1) + j] + (i == j ? 0.01 : 0);
+      solve(A, s, K);
+      v = pow((double)out - (double)y[K], 2) - 1 - 0.01;
+      for (i = 0; i < K; i++) v += s[i] * C[i * (K + 1) + K];
+      mean += v / prompts;
+      square += v * v / prompts;
+    }
+    CHECK_NEAR(mean, 0, 4.5 * sqrt((square - mean * mean) / prompts));
+  }
+}
+
+/* Queries together and one by one, in scratch that is not exceeded; more pairs than a process
+ * takes. */
+TEST(gp_in_batches)
+{
+  static const char *const prior = "noisy(gp(length=0.5..2), sd=0.1..1) + affine";
+  unsigned char *block = (unsigned char *)malloc(100000);
+  icl_baseline b = baseline("bayes");
+  icl_task t = task(prior, 2);
+  size_t n = icl_baseline_scratch(&b, 9, 2), i, damaged = 0;
+  float out[5], one;
+  int j;
+  draw_curve(4, "gp", 15, 2);
+  memset(block, 0xa5, 100000);
+  CHECK(n < 99000);
+  CHECK_EQ(icl_baseline_predict(&b, &t, 9, 2, X, y, 5, X + 18, out, block + 1), ICL_OK);
+  for (i = n + 1; i < 100000; i++) damaged += block[i] != 0xa5;
+  CHECK_EQ(damaged, 0);
+  for (j = 0; j < 5; j++) {
+    CHECK_EQ(icl_baseline_predict(&b, &t, 9, 2, X, y, 1, X + 18 + 2 * j, &one, block), ICL_OK);
+    CHECK(one == out[j]);
+  }
+  CHECK_EQ(icl_baseline_predict(&b, &t, 5000, 2, X, y, 1, X, &one, block), ICL_ERR_LIMIT);
+  free(block);
+}
+
 int main(void)
 {
   RUN(names);
@@ -1336,5 +1573,11 @@ int main(void)
   RUN(bayes_without_rank);
   RUN(bayes_of_repeated_pairs);
   RUN(bayes_of_nothing);
+  RUN(gp_by_brute_force);
+  RUN(gp_of_ranged_length);
+  RUN(gp_of_ard);
+  RUN(noise_of_a_range);
+  RUN(gp_has_its_variance);
+  RUN(gp_in_batches);
   return test_report("baselines");
 }
