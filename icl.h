@@ -63,7 +63,8 @@
  * its icl_model.
  *
  * ERRORS.  Functions return icl_error, and if it is not ICL_OK they leave the context and their
- * results as they were (but for predictions of a batch).  ARG means NULL or a number out of range
+ * results as they were; a batch may have written some of its predictions, and functions that add
+ * the pairs anew (icl_forget, icl_standardize, icl_check) say what they leave.  ARG means NULL or a number out of range
  * and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN and infinity, and
  * numbers so large that they overflow on the way through the network, are NONFINITE, and never
  * come out with ICL_OK: these are tests of bits, which hold under any compiler flag that the
@@ -97,8 +98,11 @@
  *   metadata, strings  n_head (required); activation_function: gelu_new (default, of which
  *                      gelu_pytorch_tanh and gelu_fast are other names), gelu, relu;
  *                      layer_norm_epsilon (1e-5); position_embedding_type: absolute (default
- *                      where there is a wpe tensor), sinusoidal, none; n_positions (required
- *                      without wpe); icl.task; icl.typical, see >>surprise; icl.version;
+ *                      where there is a wpe tensor), sinusoidal, none, alternating (wpe [2, C]);
+ *                      n_positions (required without wpe); icl.tokens: apart (default) or joint,
+ *                      then _read_in.weight is [C, d + 1]; icl.quantiles, levels of the rows
+ *                      1 .. Q of the read-out, as "0.05,0.5,0.95"; icl.task, icl.sampling and
+ *                      icl.recipe: how it was trained; icl.typical, see >>surprise; icl.version;
  *                      icl.digest, 16 hex digits, see >>digest
  *
  * CONTENTS (search for >>name): config types api | platform errors arena f8 gemm ops dispatch
