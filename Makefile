@@ -88,7 +88,7 @@ help:
 	@echo 'make torch      the tools for PyTorch: export, import, training'
 	@echo 'make web        build/icl.html: drag points, see the curve; web-test tests it in Chromium'
 	@echo 'make models     examples/models from scratch (some 40 minutes)'
-	@echo "make real       the bundled models on 81 real small tasks, beside ridge, GP, spline and others"
+	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
 .PHONY: all demo test clean golden torch data compile sanitize platforms mcu models web web-test bench real help

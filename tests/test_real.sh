@@ -1,6 +1,6 @@
 #!/bin/sh
-# tools/real.py on two small tasks: plausible scores, its options, and the splits of all tasks, which
-# the stored scores of other methods depend on.
+# tools/real.py on two small tasks: plausible scores, and its options.  The splits of all tasks,
+# which the stored scores of the other methods depend on.
 #
 #     tests/test_real.sh build/icl
 #
@@ -41,9 +41,14 @@ refuses() {
   [ $? -eq 2 ] && grep -q -e "$text" err
 }
 # plausible FILE: 5 contexts (women at 4 and 8 pairs twice, stackloss at 10), scores between 0 and 3
-plausible() { awk -F, 'NR > 1 { n++; if (!($5 > 0 && $5 < 3)) bad = 1 } END { exit bad || n != 5 }' "$1"; }
+plausible() {
+  awk -F, 'NR > 1 { n++; if (!($5 > 0 && $5 < 3)) bad = 1 } END { exit bad || n != 5 }' "$1"
+}
 # better FILE: with 8 pairs of an almost straight line, interpolation errs by less than a third
-better() { awk -F, '$1 == "women" && $2 == "interp" && $3 == 8 { e = $5 } END { exit !(e > 0 && e < 0.33) }' "$1"; }
+better() {
+  awk -F, '$1 == "women" && $2 == "interp" && $3 == 8 { e = $5 }
+           END { exit !(e > 0 && e < 0.33) }' "$1"
+}
 
 ok "a run" real --csv drawn.csv > drawn.txt
 ok "scores above 0" plausible drawn.csv
@@ -54,13 +59,14 @@ for method in icl mean ridge poly2 knn3 rf gp_rbf gp_matern pchip spline bayes_r
 done
 ok "leave-one-out error in the CSV" awk -F, 'NR > 1 && !($10 > 0) { exit 1 }' drawn.csv
 
-ok "all options" real --refine --order sorted --markdown --domains --per-task --jobs 2 --csv other.csv > other.txt
+options='--refine --order sorted --markdown --domains --per-task'
+ok "all options" real $options --jobs 2 --csv other.csv > other.txt
 ok "scores with them" plausible other.csv
 ok "other scores" sh -c '! cmp -s drawn.csv other.csv'
 ok "markdown" grep -q '^| icl | [0-9.]* | [0-9.]* | [0-9.]* |  |$' other.txt
 ok "domains" grep -q '^| tabular | 1 |' other.txt
 ok "tasks" grep -q '^| stackloss | 1 |' other.txt
-ok "the same again" real --refine --order sorted --markdown --domains --per-task --csv again.csv > again.txt
+ok "the same again" real $options --csv again.csv > again.txt
 ok "the same output" cmp other.txt again.txt
 ok "the same figures" cmp other.csv again.csv
 
@@ -69,29 +75,39 @@ ok "scores of the command" plausible command.csv
 
 refuses_all() {
   refuses "no task nosuch" --tasks nosuch && refuses "give --rivals" --recompute --splits 1 \
-    && refuses "no such file" --tasks women --curves nosuch.safetensors && refuses "needs the library" --command x --refine
+    && refuses "no such file" --tasks women --curves nosuch.safetensors \
+    && refuses "needs the library" --command x --refine
 }
 ok "wrong options" refuses_all
 
 # The mean of every context, from the splits of today, against the stored one; files and README
 # against the index.
 ok "splits and index of all tasks" python3 - "$root" << 'END' 2> err
-import csv, os, sys
+import os
+import sys
 sys.path.insert(0, os.path.join(sys.argv[1], "tools"))
 import real
 stored = real.read_rivals(os.path.join(real.DATA, "rivals.csv.gz"))
 readme = open(os.path.join(real.DATA, "README.md"), encoding="utf-8").read()
 seen = 0
 for t in real.load_tasks(()):
-    assert t["x"].shape == (int(t["rows"]), int(t["inputs"])), t["name"]
-    assert "| " + " | ".join(t[c] for c in ("name", "rows", "inputs", "domain", "y_is", "source")) + " |\n" in readme, t["name"]
-    assert t["kind"] == "tab" or (real.np.diff(t["x"][:, 0]) >= 0).all(), t["name"]
+    x, y, name = t["x"], t["y"], t["name"]
+    columns = [t[c] for c in ("name", "rows", "inputs", "domain", "y_is", "source")]
+    assert x.shape == (int(t["rows"]), int(t["inputs"])), name
+    assert "| " + " | ".join(columns) + " |\n" in readme, name
+    assert t["kind"] == "tab" or (real.np.diff(x[:, 0]) >= 0).all(), name
     for setting, k, split, context, asked in real.contexts(t, 0):
-        row = {"task": t["name"], "setting": setting, "k": k, "split": split}
-        row["mean"] = real.np.sqrt(real.np.mean((t["y"][context].mean() - t["y"][asked]) ** 2)) / t["y"].std()
+        row = dict(zip(real.KEY, (name, setting, k, split)))
+        row["mean"] = real.np.sqrt(real.np.mean((y[context].mean() - y[asked]) ** 2)) / y.std()
+        wrong = {**row, "mean": 1.01 * row["mean"]}
         real.join([row], stored, "rivals.csv.gz")
         seen += 1
 assert seen == len(stored) == 3738
+try:
+    real.join([wrong], stored, "rivals.csv.gz")
+except RuntimeError:
+    sys.exit(0)
+sys.exit("a context of other rows was not noticed")
 END
 
 echo "real: $passed passed, $failed failed, 0 skipped"
