@@ -12,11 +12,12 @@
 
 #define COUNT(a) (sizeof (a) / sizeof *(a))
 
-/* Under valgrind, TSan and emulators: a part of the longest loops. */
+/* Under valgrind, TSan and emulators: a part of the longest loops, and of the types of keys and values
+ * F32 and I8 alone. */
 #ifdef ICL_TEST_QUICK
-enum { EVERY = 10 };
+enum { EVERY = 10, KV_STEP = 3 };
 #else
-enum { EVERY = 1 };
+enum { EVERY = 1, KV_STEP = 1 };
 #endif
 
 /* ----- numbers, models, prompts ---------------------------------------------------------------- */
@@ -347,7 +348,7 @@ TEST(same_bits_in_batches_and_threads)
   int i, kv;
   CHECK_EQ(icl_threads_new(&threads, 3), ICL_OK);
   for (i = 0; i < SHAPES; i++)
-    for (kv = 0; kv < 4; kv++) {
+    for (kv = 0; kv < 4; kv += KV_STEP) {
       icl_config c = shape_of(i);
       subject s;
       make_subject(&s, &c, 100 + (uint32_t)i);
@@ -631,7 +632,7 @@ TEST(forget_equals_a_fresh_context)
   int i, kv;
   size_t k;
   for (i = 0; i < SHAPES; i++)
-    for (kv = 0; kv < 4; kv++) {
+    for (kv = 0; kv < 4; kv += KV_STEP) {
       icl_config c = shape_of(i);
       subject s;
       make_subject(&s, &c, 300 + (uint32_t)i);
@@ -749,7 +750,7 @@ TEST(standardize_with_pairs)
 {
   int i, kv;
   for (i = 0; i < SHAPES; i++)
-    for (kv = 0; kv < 4; kv++) {
+    for (kv = 0; kv < 4; kv += KV_STEP) {
       icl_config c = shape_of(i);
       icl_ctx *a, *b;
       subject s;
@@ -860,7 +861,7 @@ TEST(check_is_leave_one_out)
   int i, kv;
   size_t k;
   for (i = 0; i < SHAPES; i++)
-    for (kv = 0; kv < 4; kv++) {
+    for (kv = 0; kv < 4; kv += KV_STEP) {
       icl_config c = shape_of(i);
       subject s;
       icl_ctx *x;
@@ -948,7 +949,7 @@ TEST(snapshot_keeps_the_pairs)
 {
   int i, kv;
   for (i = 0; i < SHAPES; i++)
-    for (kv = 0; kv < 4; kv++) {
+    for (kv = 0; kv < 4; kv += KV_STEP) {
       icl_config c = shape_of(i);
       icl_ctx *a, *b, *fresh;
       float one, two;
@@ -2224,7 +2225,7 @@ TEST(data_are_scaled_by_their_first_pairs)
       for (j = 0; j < n; j++) CHECK(ys[j] >= -6 && ys[j] <= 6);
     }
     for (k = 0; k <= n; k++) kinds += seen[k] > 0;
-    CHECK(kinds >= (n - least + 1) / 2 && (n < 3 || kinds > 1));  /* k differs from prompt to prompt */
+    CHECK(kinds >= (n - least + 1) / 2 / EVERY && (n - least < 2 || kinds > 1));  /* k differs from prompt to prompt */
   }
 }
 

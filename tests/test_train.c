@@ -4209,7 +4209,7 @@ int main(void)
   RUN(skipped_steps_are_no_updates); RUN(first_weights); RUN(first_weights_are_independent);
   RUN(curriculum); RUN(prompts_are_those_of_the_sampler); RUN(two_ranks_in_turn);
   RUN(two_ranks_at_once); RUN(sum_over_processes_fails); RUN(exported_model);
-  RUN(long_task_survives); RUN(run_stops_and_goes_on); RUN(save_every);
+  RUN(long_task_survives); RUN(how_it_was_trained_survives); RUN(run_stops_and_goes_on); RUN(save_every);
   RUN(run_keeps_a_state_it_cannot_use); RUN(options_out_of_range); RUN(null_arguments);
   RUN(each_allocation_fails); RUN(subnormal_numbers_in_tasks); RUN(each_task_is_done_once); RUN(many_small_runs);
   RUN(runs_after_a_pause); RUN(threads_out_of_range); RUN(threads_without_memory);
