@@ -20,7 +20,7 @@ $name: 0 passed, 1 failed (exit status $rc)"; fi
 }
 : > "$build/sums.log"
 for t; do run "$t" "$build/test_$t"; done
-for s in cli predict real resume; do
+for s in cli predict tasks real resume; do
   [ -x "$build/icl" ] && [ -f "tests/test_$s.sh" ] && run "$s" sh "tests/test_$s.sh" "$build/icl"
 done
 awk '{ for (i = 2; i < NF; i++) {

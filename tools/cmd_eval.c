@@ -24,12 +24,35 @@ static void print_names(const evaluation *v, const char *ending)
   for (i = 0; i < v->n; i++) printf(",%s%s", v->p[i].name, ending);
 }
 
-/* low and high are NULL where no band is wanted. */
-static void print_table(const evaluation *v, int medians, const double *low, const double *high)
+/* ",model-ols,model-ols_se" for all but the reference, or their numbers in column c. */
+static void print_paired_names(const evaluation *v, int reference)
+{
+  const char *name = v->p[reference].name;
+  int i;
+  for (i = 0; i < v->n; i++)
+    if (i != reference) printf(",%s-%s,%s-%s_se", v->p[i].name, name, v->p[i].name, name);
+}
+
+static void print_paired(const evaluation *v, int reference, int c)
+{
+  int i;
+  for (i = 0; i < v->n; i++) {
+    double error = 0;
+    if (i == reference) continue;
+    print_number(paired_difference(v, i, reference, c, &error));
+    print_number(error);
+  }
+}
+
+/* low and high are NULL where no band is wanted; reference -1: no differences. */
+static void print_table(const evaluation *v, int medians, int errors, int reference,
+                        const double *low, const double *high)
 {
   int c, i;
   putchar('k');
   print_names(v, "");
+  if (errors) print_names(v, "_se");
+  if (reference >= 0) print_paired_names(v, reference);
   if (medians) print_names(v, "_median");
   if (low) print_names(v, "_low");
   if (low) print_names(v, "_high");
@@ -37,6 +60,8 @@ static void print_table(const evaluation *v, int medians, const double *low, con
   for (c = 0; c < v->n_k; c++) {
     printf("%d", v->pairs + 1 - v->n_k + c);
     for (i = 0; i < v->n; i++) print_number(mean_error(v, i, c));
+    for (i = 0; i < v->n && errors; i++) print_number(standard_error(v, i, c));
+    if (reference >= 0) print_paired(v, reference, c);
     for (i = 0; i < v->n && medians; i++) print_number(median_error(v, i, c));
     for (i = 0; i < v->n && low; i++) print_number(low[i * v->n_k + c]);
     for (i = 0; i < v->n && low; i++) print_number(high[i * v->n_k + c]);
@@ -78,6 +103,29 @@ static void plot_means(const evaluation *v, const char *title, int log_y, const 
 
 /* ----- the command --------------------------------------------------------------------------- */
 
+static int has_class(const icl_task *t, const char *name)
+{
+  int i;
+  for (i = 0; i < t->n_nodes; i++)
+    if (!strcmp(icl_class_at(t->node[i].kind)->name, name)) return 1;
+  return 0;
+}
+
+/* Ends where bayes is not the optimum of these prompts.  --order is no obstacle: f is drawn after
+ * x.  With data's inputs sparse has fewer inputs to choose from than its prior says. */
+static void refuse_bayes(const evaluation *v)
+{
+  const icl_sampling *s = &v->sampling;
+  if (!icl_bayes_supported(&v->task))
+    usage_error(&cmd_eval, "--baselines: bayes is not known for this task");
+  if (s->standardize)
+    usage_error(&cmd_eval, "--baselines: bayes is not known for prompts that are standardized");
+  if (s->inputs == ICL_INPUTS_DATA && v->task.n_dims > 1 && has_class(&v->task, "sparse"))
+    usage_error(&cmd_eval, "--baselines: bayes is not known for sparse and inputs of data");
+  if (s->y_scale < 1 || s->y_scale > 1)
+    fprintf(stderr, "icl eval: bayes does not know of the outputs' scale\n");
+}
+
 /* Cuts the list (NULL: none) at its commas and keeps the pieces as names. */
 static void parse_baselines(evaluation *v, char *list)
 {
@@ -88,8 +136,7 @@ static void parse_baselines(evaluation *v, char *list)
     if (v->n >= MAX_PREDICTORS) usage_error(&cmd_eval, "more than %d columns", MAX_PREDICTORS);
     if (icl_baseline_parse(&b, name, &r))
       usage_error(&cmd_eval, "--baselines, '%s': %s", name, r.text);
-    if (b.kind == ICL_BASELINE_BAYES && !icl_bayes_supported(&v->task))
-      usage_error(&cmd_eval, "--baselines: bayes is not known for this task");
+    if (b.kind == ICL_BASELINE_BAYES) refuse_bayes(v);
     if (!icl_baseline_scratch(&b, v->pairs + 1, v->task.n_dims))
       usage_error(&cmd_eval, "%s: too many pairs or inputs", name);
     add_baseline(v, name, name, NULL);
@@ -120,13 +167,13 @@ static int count_pairs(const icl_config *c, int wanted)
 
 /* What the options say beside the evaluation itself; NULL where they say nothing. */
 typedef struct request {
-  const char *model, *task, *baselines, *others, *picture;
-  int medians, band, log_y, xs, force, inputs;   /* inputs: -1 where not given */
+  const char *model, *task, *baselines, *others, *picture, *paired;
+  int medians, errors, band, log_y, xs, force, inputs;   /* inputs: -1 where not given */
 } request;
 
 static request parse_request(evaluation *v, int argc, char **argv)
 {
-  request q = {NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, -1};
+  request q = {NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, -1};
   const option table[] = {
     OPT_TEXT("--task", "SPEC", &q.task,
              "what to draw functions from; otherwise what it was trained on"),
@@ -138,6 +185,10 @@ static request parse_request(evaluation *v, int argc, char **argv)
     OPT_TEXT("--with", "LIST", &q.others, "other models beside MODEL, with commas between"),
     OPT_TEXT("--baselines", "LIST", &q.baselines, BASELINE_HELP),
     OPT_FLAG("--median", &q.medians, "print the medians as well"),
+    OPT_FLAG("--se", &q.errors, "print the standard errors of the means as well"),
+    OPT_TEXT("--paired", "REF", &q.paired,
+             "print the mean differences to this column, prompt by prompt,\n"
+             "and their standard errors as well"),
     OPT_FLAG("--band", &q.band,
              "print the 5 % and 95 % quantiles of the mean over 1000\nbootstrap resamples as well"),
     OPT_TEXT("--plot", "FILE", &q.picture, "draw the means: FILE.svg or FILE.png"),
@@ -189,6 +240,15 @@ static void sample_as_trained(evaluation *v, const request *q)
   fprintf(stderr, "icl eval: prompts drawn as in training: %s\n", text);
 }
 
+/* The column that --paired names, -1 where it is not given. */
+static int find_reference(const evaluation *v, const char *name)
+{
+  int i;
+  if (!name) return -1;
+  for (i = 0; i < v->n; i++) if (!strcmp(v->p[i].name, name)) return i;
+  usage_error(&cmd_eval, "--paired: no column '%s'", name);
+}
+
 static void report(const evaluation *v, const request *q)
 {
   const size_t n = (size_t)v->n * (size_t)v->n_k;
@@ -196,7 +256,7 @@ static void report(const evaluation *v, const request *q)
   double *high = q->band ? allocate(n, sizeof *high) : NULL;
   if (q->band) bootstrap_band(v, low, high);
   if (q->picture) plot_means(v, q->task, q->log_y, low, high, q->picture);
-  print_table(v, q->medians, low, high);
+  print_table(v, q->medians, q->errors, find_reference(v, q->paired), low, high);
   free(low);
   free(high);
 }
@@ -226,6 +286,7 @@ static int run(int argc, char **argv)
   load_others(&v, others, models + 1);
   list = q.baselines ? join(q.baselines, "") : NULL;
   parse_baselines(&v, list);
+  find_reference(&v, q.paired);
   evaluate(&v);
   report(&v, &q);
   free_evaluation(&v);

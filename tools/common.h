@@ -37,7 +37,7 @@ typedef struct command {
 } command;
 
 extern const command cmd_info, cmd_predict, cmd_train, cmd_eval, cmd_repro, cmd_bench, cmd_embed;
-extern const command cmd_quantize, cmd_check;
+extern const command cmd_quantize, cmd_check, cmd_tasks, cmd_sample;
 
 typedef enum option_kind {
   OPTION_END, OPTION_FLAG, OPTION_INT, OPTION_COUNT, OPTION_SEED, OPTION_REAL, OPTION_TEXT,

@@ -427,6 +427,33 @@ double mean_error(const evaluation *v, int i, int c)
   return sum / v->prompts;
 }
 
+/* Mean of n numbers whose sum and sum of squares these are, and its standard error. */
+static double mean_and_error(double sum, double squares, int n, double *error)
+{
+  const double mean = sum / n, rest = squares / n - mean * mean;
+  *error = n > 1 && isfinite(mean) ? sqrt((rest > 0 ? rest : 0) / (n - 1)) : (double)NAN;
+  return mean;
+}
+
+double paired_difference(const evaluation *v, int i, int j, int c, double *error)
+{
+  double sum = 0, squares = 0;
+  int p;
+  for (p = 0; p < v->prompts; p++) {
+    const double e = error_of(v, i, p, c) - (j < 0 ? 0 : error_of(v, j, p, c));
+    sum += e;
+    squares += e * e;
+  }
+  return mean_and_error(sum, squares, v->prompts, error);
+}
+
+double standard_error(const evaluation *v, int i, int c)
+{
+  double error;
+  paired_difference(v, i, -1, c, &error);
+  return error;
+}
+
 double median_error(const evaluation *v, int i, int c)
 {
   double *e = allocate((size_t)v->prompts, sizeof *e), result;

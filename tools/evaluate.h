@@ -66,6 +66,13 @@ const float *predictions(const evaluation *v, int i);
 double mean_error(const evaluation *v, int i, int c);
 double median_error(const evaluation *v, int i, int c);
 
+/* Standard error of that mean over prompts; NaN for a single prompt. */
+double standard_error(const evaluation *v, int i, int c);
+
+/* Mean over prompts of predictor i's squared error less predictor j's, in units, and its standard
+ * error: the prompts are the same, so it is smaller than those of the two means. */
+double paired_difference(const evaluation *v, int i, int j, int c, double *error);
+
 /* E (pred_i - pred_j)^2 in column c, in units. */
 double mean_difference(const evaluation *v, int i, int j, int c);
 

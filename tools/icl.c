@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 static const command *const commands[] = {&cmd_predict, &cmd_check, &cmd_info, &cmd_train, &cmd_eval,
-                                          &cmd_repro, &cmd_bench, &cmd_quantize, &cmd_embed};
+                                          &cmd_repro, &cmd_bench, &cmd_quantize, &cmd_embed,
+                                          &cmd_tasks, &cmd_sample};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 /* A file opened while 0, 1 or 2 is closed would become standard input or output, and talk would end
