@@ -43,6 +43,10 @@ build/test_%: tests/test_%.c tests/test.h $(HEADERS) | build
 
 build/test_tools: $(wildcard tools/*.c tools/*.h)
 
+# Both headers as a library: the PyTorch tools draw their prompts with it.
+build/libicl_train.so: $(HEADERS) | build
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -fPIC -shared -I. -o $@ tools/impl.c $(LDLIBS)
+
 build:
 	mkdir -p build
 
@@ -59,7 +63,7 @@ clean:
 
 # What needs more than a compiler; each says what it lacks, and .ci/run installs it all.
 golden:      ; python3 tools/make_golden.py
-torch: build/icl ; @python3 tests/test_torch.py build/icl
+torch: build/icl build/libicl_train.so ; @python3 tests/test_torch.py build/icl
 data:        ; python3 tools/make_data.py
 compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh

@@ -1,6 +1,7 @@
 /* Against PyTorch: tests/golden/NAME.safetensors and what HF's GPT2Model in Garg et al.'s wrapper (or the
  * plain model of tools/make_golden.py, for options that HF lacks) makes of it in double precision:
- * predictions at every position, the gradient of every tensor, the losses of ten Adam steps. */
+ * predictions and quantiles at every position, the gradient of every tensor, the losses of ten Adam
+ * steps. */
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION
 #include "../icl_train.h"
@@ -8,7 +9,7 @@
 
 typedef struct golden {
   icl_model *model;
-  int B, P, d, steps;
+  int B, P, d, n_answer, steps;    /* n_answer: 1 + quantiles                               */
   float lr, beta1, beta2, eps, decay, clip;
   float *xs, *ys, *preds, loss;
   float *grads;                    /* in the order of the tensor table */
@@ -107,7 +108,8 @@ static int open_golden(golden *g, const char *name)
   g->eps = take_float(&p); g->decay = take_float(&p); g->clip = take_float(&p);
   g->xs = take_floats(&p, (size_t)(g->B * g->P * g->d));
   g->ys = take_floats(&p, (size_t)(g->B * g->P));
-  g->preds = take_floats(&p, (size_t)(g->B * g->P));
+  g->n_answer = 1 + g->model->config.n_quantiles;
+  g->preds = take_floats(&p, (size_t)(g->B * g->P * g->n_answer));
   g->loss = take_float(&p);
   take_grads(g, &p);
   g->losses = take_floats(&p, (size_t)g->steps);
@@ -127,6 +129,22 @@ static struct { double prediction, gradient, loss; } worst;
 
 static void widen(double *w, double e) { if (!(e <= *w)) *w = e; }
 
+/* What the context says of the query x: the prediction and the quantiles, in answer[n_answer]. */
+static void check_answer(icl_ctx *c, const golden *g, const float *x, const float *answer)
+{
+  float y = 0, q[ICL_MAX_QUANTILES];
+  int i;
+  CHECK_EQ(icl_predict(c, x, &y), ICL_OK);
+  CHECK_NEAR(y, answer[0], 2e-5);
+  widen(&worst.prediction, fabs((double)y - (double)answer[0]));
+  if (g->n_answer == 1) return;
+  CHECK_EQ(icl_predict_quantiles(c, 1, x, q), ICL_OK);
+  for (i = 1; i < g->n_answer; i++) {
+    CHECK_NEAR(q[i - 1], answer[i], 2e-5);
+    widen(&worst.prediction, fabs((double)q[i - 1] - (double)answer[i]));
+  }
+}
+
 /* Pair by pair, as a user would, and all at once: the same bits. */
 static void check_predictions(golden *g)
 {
@@ -143,9 +161,8 @@ static void check_predictions(golden *g)
     for (k = 0; k < g->P; k++) {
       int i = b * g->P + k;
       float y = 0;
+      check_answer(c, g, g->xs + i * g->d, g->preds + i * g->n_answer);
       CHECK_EQ(icl_predict(c, g->xs + i * g->d, &y), ICL_OK);
-      CHECK_NEAR(y, g->preds[i], 2e-5);
-      widen(&worst.prediction, fabs((double)y - (double)g->preds[i]));
       CHECK(memcmp(&y, &all[i], 4) == 0);
       if (k + 1 < g->P) CHECK_EQ(icl_add(c, g->xs + i * g->d, g->ys[i]), ICL_OK);
     }
@@ -233,12 +250,12 @@ static void check_case(const char *name)
 
 #define CASE(name) TEST(name) { check_case(#name); }
 CASE(gpt2) CASE(gpt2_erf) CASE(gpt2_relu) CASE(sinusoidal) CASE(none) CASE(adamw) CASE(wide)
-CASE(f16) CASE(bf16)
+CASE(joint) CASE(f16) CASE(bf16)
 
 int main(void)
 {
   RUN(gpt2); RUN(gpt2_erf); RUN(gpt2_relu); RUN(sinusoidal); RUN(none); RUN(adamw); RUN(wide);
-  RUN(f16); RUN(bf16);
+  RUN(joint); RUN(f16); RUN(bf16);
   printf("largest error of a prediction %.1e, of a gradient %.1e, of a loss %.1e\n", worst.prediction,
     worst.gradient, worst.loss);
   return test_report("golden");

@@ -7,8 +7,12 @@ Ends with "torch: N passed, N failed, N skipped"; exit 1 if anything failed.  Ne
 safetensors, numpy and pyyaml; without them everything is skipped.
 """
 import contextlib
+import ctypes
 import io
+import math
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -23,6 +27,7 @@ sys.dont_write_bytecode = True
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 try:
+    import numpy
     import torch
     import transformers
     import yaml
@@ -69,25 +74,23 @@ def info(path):
     return {l[:20].strip(): l[20:] for l in out.splitlines()}
 
 def predictions(path, xs, ys):
-    """What icl says of the last pair of each prompt; xs [B, P, d], ys [B, P] -> [B]."""
-    said = []
-    for x, y in zip(xs.tolist(), ys.tolist()):
-        rows = [",".join(f"{v:.9g}" for v in [*a, b]) for a, b in zip(x, y)]
-        rows[-1] = rows[-1].rpartition(",")[0] + ",?"
-        out = subprocess.run([ICL, "predict", path], input="\n".join(rows) + "\n", check=True,
-                             capture_output=True, text=True).stdout
-        said.append(float(out.split(",")[-1]))
-    return torch.tensor(said)
+    """What icl_batch_predict says: xs [B, P, d], ys [B, P] -> [B, P]."""
+    lib, report, preds = torch_model.library(), torch_model.Report(), torch.empty_like(ys)
+    model, batch = ctypes.c_void_p(), ctypes.c_void_p()
+    assert not lib.icl_load(ctypes.byref(model), os.fsencode(path), ctypes.byref(report)), report.text
+    assert not lib.icl_batch_new(ctypes.byref(batch), model, xs.shape[1], 1)
+    assert not lib.icl_batch_predict(batch, len(xs), *(ctypes.c_void_p(t.data_ptr()) for t in (xs, ys, preds)))
+    lib.icl_batch_delete(batch)
+    lib.icl_unload(model)
+    return preds
 
 def same_predictions(path, model, d, P):
-    """At a full context and at short ones."""
+    """After every number of pairs."""
     g = torch.Generator().manual_seed(5)
     xs, ys = torch.randn(2, P, d, generator=g), torch.randn(2, P, generator=g)
     with torch.no_grad():
-        preds = model(xs, ys)
-    for n in (1, 2, P):
-        error = (preds[:, n - 1] - predictions(path, xs[:, :n], ys[:, :n])).abs().max().item()
-        assert error < 2e-5, f"{path}, {n} pairs: off by {error}"
+        error = (model(xs, ys) - predictions(path, xs, ys)).abs().max().item()
+    assert error < 2e-5, f"{path}: off by {error}"
 
 class GargModel(torch.nn.Module):
     """The tensors of Garg et al.'s TransformerModel: GPT2Model with its whole vocabulary."""
@@ -175,7 +178,7 @@ def test_surprise():
 def test_bad_runs():
     folder, model = garg_run("bad")
     (folder / "config.yaml").rename(T / "config.yaml")
-    refuses(export_torch, 1, "config.yaml", folder)
+    refuses(export_torch, 1, "config.yaml: not there: --config", folder)
     works(export_torch, folder, "--config", T / "config.yaml")
     refuses(export_torch, 1, "nothing", T / "nothing.pt", "--config", T / "config.yaml")
     refuses(export_torch, 1, "not a state dict", T / "config.yaml")
@@ -195,7 +198,39 @@ def test_bad_runs():
     nan = {"_backbone.ln_f.bias": torch.full((16,), float("nan"))}
     refuses(export_torch, 1, "NaN or infinity in _backbone.ln_f.bias", garg_run("nan", state=nan)[0])
     torch.save(model, folder / "state.pt")                          # a pickle that could run anything
-    refuses(export_torch, 1, "not a state dict", folder / "state.pt", "--config", T / "config.yaml")
+    refuses(export_torch, 1, "not a state dict: Unsupported global: GLOBAL __main__.GargModel was not an "
+            "allowed global", folder / "state.pt", "--config", T / "config.yaml")
+    (folder / "state.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n")
+    refuses(export_torch, 1, "git-lfs", folder, "--config", T / "config.yaml")
+    torch.save({"weights": bare_state(model), "epoch": 3}, folder / "state.pt")
+    refuses(export_torch, 1, "not a state dict: it has epoch, weights", folder, "--config", T / "config.yaml")
+
+def bare_state(model):
+    return {k: t for k, t in model.state_dict().items() if "wte" not in k}
+
+def test_other_files():
+    """A state dict under the keys and prefixes of other programs, with their numbers beside it."""
+    folder, model = garg_run("others")
+    works(export_torch, folder)
+    state, want = bare_state(model), (folder / "state.safetensors").read_bytes()
+    for i, thing in enumerate((
+            {"state_dict": {f"model.{k}": t for k, t in state.items()}, "epoch": 3, "optimizer_states": []},
+            {"state_dict": state}, {"model": state, "step": 5},
+            {"model_state_dict": {f"_orig_mod.model.{k}": t for k, t in state.items()}},
+            {"model_state_dict": state, "loss": numpy.float64(0.5), "step": numpy.int64(3),
+             "losses": numpy.zeros(3, numpy.float32)})):
+        torch.save(thing, folder / f"{i}.ckpt")
+        works(export_torch, folder / f"{i}.ckpt")
+        assert (folder / f"{i}.safetensors").read_bytes() == want, i
+
+def test_no_torch():
+    """Without torch each command says so in one line; as a module the error is Python's own."""
+    (T / "none").mkdir()
+    (T / "none" / "torch.py").write_text("raise ImportError('No module named torch')")
+    for tool in ("export_torch", "import_torch", "train_torch"):
+        run = subprocess.run([sys.executable, ROOT / "tools" / f"{tool}.py"], capture_output=True, text=True,
+                             env=os.environ | {"PYTHONPATH": str(T / "none")})
+        assert run.returncode == 1 and run.stderr == f"{tool}: No module named torch: pip install torch numpy\n", run
 
 # ----- import, and round trips ---------------------------------------------------------------------
 
@@ -227,7 +262,7 @@ def test_bytes_of_icl():
 def test_load():
     """HF's GPT2Model says what icl says, for all kinds of positions and activations."""
     for name, d, P in (("gpt2", 5, 9), ("gpt2_erf", 3, 11), ("gpt2_relu", 1, 10), ("sinusoidal", 4, 8),
-                       ("none", 2, 7), ("bf16", 5, 9)):
+                       ("none", 2, 7), ("bf16", 5, 9), ("joint", 3, 8)):
         path = GOLDEN / f"{name}.safetensors"
         model = import_torch.load(path)
         assert isinstance(model._backbone, transformers.GPT2Model)
@@ -262,58 +297,111 @@ def test_bad_checkpoints():
     save_file({"x": torch.zeros(3)}, T / "other.safetensors", {"n_head": "1"})
     refuses(import_torch, 1, "missing", T / "other.safetensors")
 
-# ----- the sampler ---------------------------------------------------------------------------------
+# ----- prompts -------------------------------------------------------------------------------------
 
-def test_moments():
-    """E f(x)^2 is 1 for each class, 1/2 for sine, and Garg et al.'s under garg()."""
-    for text, want in (("dense", 1), ("sparse(nnz=2)", 1), ("relu(hidden=20)", 1), ("sine", 0.500136),
-                       ("sine(norm=1)", 1), ("tree(depth=3)", 1), ("quadratic", 1), ("garg(dense)", 4),
-                       ("garg(sparse(nnz=3))", 3), ("garg(relu(hidden=9))", 4), ("garg(tree)", 1),
-                       ("noisy(dense, sd=0.5)", 1.25), ("noisy(sine(norm=1), sd=2, renorm=1)", 1),
-                       ("noisy(garg(dense), sd=1)", 5), ("convex(dense, relu, alpha=0.3)", 0.58),
-                       ("convex(dense, sine(norm=1))", 2 / 3), ("0.25*garg(dense) + 0.75*dense", 1.75),
-                       ("garg(dense + 3*sparse(nnz=1))", 1.75), ("sparse(nnz=0)", 0)):
-        task = torch_model.Task(text, 4)
-        xs, ys = task.sample(torch_model.generator("cpu", 3, 0), 40000, 4)
-        each = ys.double().square().mean(1)
-        sd = each.std().item() / 200                                # of the mean over 40000 functions
-        assert abs(each.mean().item() - want) <= 5 * sd, f"{text}: {each.mean().item()}, not {want}"
-        assert abs(xs.square().mean().item() - 1) < 0.02
-
-def test_functions():
-    """What makes each class what it is."""
-    def draw(text, d, P, dims=None):
-        return torch_model.Task(text, d).sample(torch_model.generator("cpu", 9, 1), 64, P, dims)
-    xs, ys = draw("garg(dense)", 4, 9)
-    fit = torch.linalg.lstsq(xs[:, :4], ys[:, :4, None]).solution
-    assert torch.allclose((xs @ fit)[:, 4:, 0], ys[:, 4:], atol=1e-2)
-    xs, ys = draw("sparse(nnz=2)", 6, 12, 4)
-    w = torch.linalg.lstsq(xs[:, :, :4].double(), ys[:, :, None].double()).solution[:, :, 0]
-    assert (xs[:, :, 4:] == 0).all() and ((w.abs() > 1e-5).sum(1) == 2).all()
-    support = (w.abs() > 1e-5).double().mean(0)                     # uniform over those in use
-    assert support.min() > 0.3 and support.max() < 0.7, support
-    _, ys = draw("tree(depth=2)", 3, 64)
-    assert max(len(set(row.tolist())) for row in ys) == 4
-    mix = torch_model.Task("0.5*dense + 0.5*tree(depth=0)", 3)
-    half = mix.sample(torch_model.generator("cpu", 1, 2), 2000, 3)[1]
-    share = (half.std(1) < 1e-6).double().mean().item()
-    assert 0.45 < share < 0.55, share
-
-def test_task_texts():
-    """Texts are read as icl reads them, and written as icl_task_print writes them."""
-    for text in ("dense", "0.5*dense + 0.5*sparse", "noisy", "noisy(sd=0.25)", "2*dense",
-                 "convex(dense, sine + 2*tree, alpha=.3)", "garg(noisy(relu(hidden=7), sd=1e-3))",
-                 "1e-5*dense+3*convex(sine, dense)"):
-        folder = T / "text"
-        subprocess.run([ICL, "train", "--task", text, "--dims", "3", "--pairs", "2", "--steps", "1",
-                        "--layers", "1", "--width", "8", "--batch", "1", "--threads", "1", "--force",
-                        "-o", f"{folder}.safetensors"], check=True, capture_output=True)
-        assert info(f"{folder}.safetensors")["task"] == str(torch_model.Task(text, 3)), text
-    for text, word in (("", "the end"), ("denze", "denze"), ("dense +", "the end"), ("dense)", "')'"),
-                       ("sparse(nnz=4)", "nnz"), ("sparse(nnz=x)", "number"), ("sparse(nnz=1", "end"),
-                       ("convex(dense)", "2 classes"), ("0*dense", "weight"), ("sine(nnz=1)", "nnz")):
+def test_prompts():
+    """A prompt depends on seed, step and number alone; texts are icl_train.h's own, canonical."""
+    task = torch_model.Task("0.5*dense + noisy(gp(length=0.3..2), sd=1)", 4, "inputs=data y_scale=2 order=1")
+    assert str(task) == "0.5*dense + noisy(gp(length=0.3..2, nu=0, ard=0), sd=1, renorm=0)", str(task)
+    assert task.how == "inputs=data y_scale=2 order=1"
+    whole, first, second = (task.sample(7, 5, i, n, 9) for i, n in ((0, 6), (0, 2), (2, 4)))
+    for a, b, c in zip(whole, first, second):
+        assert torch.equal(a, torch.cat([b, c])) and a.isfinite().all() and a.std() > 0.1
+    assert not any(torch.equal(whole[1], task.sample(*other, 0, 6, 9)[1]) for other in ((7, 6), (8, 5)))
+    xs, _ = torch_model.Task("sparse(nnz=2)", 6).sample(1, 2, 0, 8, 12, 4)
+    assert (xs[:, :, 4:] == 0).all() and (xs[:, :, :4] != 0).all()
+    for text, where, word in (("", 1, "class"), ("denze", 1, "perhaps dense"), ("dense)", 6, ""),
+                              ("sparse(nnz=4)", 12, "nnz"), ("convex(dense)", 1, "convex")):
         refuses(train_torch, 2, word, "--task", text, "--dims", 3, "--pairs", 2, "--steps", 1,
                 "--state", T / "no")
+        assert f"--task, character {where}:" in run_tool(
+            train_torch, "--task", text, "--dims", 3, "--pairs", 2, "--steps", 1, "--state", T / "no")[1], text
+
+# ----- the same run in icl and here ----------------------------------------------------------------
+
+def weights_in(path):
+    c, weights, meta = torch_model.read_checkpoint(path)
+    return c, torch.cat([t.flatten() for t in weights.values()]), meta
+
+def trained(name, *args):
+    """Trains with icl and with PyTorch; weights and metadata of both, and the losses in their lines."""
+    args, found = [*map(str, args), "--log-every", "1", "--threads", "1", "--force"], []
+    ours, theirs = T / f"{name}.safetensors", T / f"{name}_torch.safetensors"
+    lines = subprocess.run([ICL, "train", *args, "-o", ours], check=True, capture_output=True, text=True).stderr
+    for path, text in ((ours, lines), (theirs, works(train_torch, *args, "-o", theirs, "--device", "cpu"))):
+        found.append([float(x) for x in re.findall(r"^step .*  loss (\S+)", text, re.M)])
+    return weights_in(ours), weights_in(theirs), found
+
+def same_run(name, *args, start=None):
+    """Losses agree in all digits of the lines but the last, weights in all but a small part of their way."""
+    (c, w, meta), (c2, w2, meta2), (losses, losses2) = trained(name, *args)
+    assert c == c2 and meta["n_head"] == meta2["n_head"] and len(losses) == len(losses2) == 10
+    for a, b in zip(losses, losses2):
+        assert abs(a - b) < 1.01 * 10 ** (math.floor(math.log10(a)) - 3), f"{name}: {losses}, {losses2}"
+    start = first_weights_of(*args) if start is None else start
+    way, off = (w - start).abs().max().item(), (w - w2).abs().max().item()
+    assert way > 1e-3 and off < 1e-2 * way, f"{name}: weights moved by {way}, differ by {off}"
+    for key in ("icl.task", "icl.sampling", "icl.recipe"):
+        assert meta.get(key) == meta2.get(key), (key, meta.get(key), meta2.get(key))
+    figures, figures2 = (list(map(int, m["icl.typical"].split())) for m in (meta, meta2))
+    assert max(abs(a - b) for a, b in zip(figures, figures2, strict=True)) <= 100, (figures, figures2)
+    return w
+
+def first_weights_of(*args):
+    r = train_torch.options([*map(str, args), "--state", "x"])[1]
+    return train_torch.first_weights(train_torch.shape_of(r), r)
+
+RUN = ["--dims", 3, "--pairs", 6, "--batch", 8, "--steps", 10, "--lr", 3e-3, "--seed", 3]
+SHAPED = ["--layers", 2, "--heads", 2, "--width", 16, "--init-sd", 0.25]
+
+def test_first_weights():
+    """Bit for bit those of icl train; a rate of 1e-30 moves nothing but zeros."""
+    args = ["--task", "dense", *RUN, *SHAPED, "--lr", 1e-30, "--steps", 1, "--tokens", "joint", "--positions",
+            "alternating"]
+    subprocess.run([ICL, "train", *map(str, args), "--threads", "1", "-o", T / "first_weights.safetensors"],
+                   check=True, capture_output=True)
+    w, first = weights_in(T / "first_weights.safetensors")[1], first_weights_of(*args)
+    assert (w - first).abs().max() < 1e-29 and torch.equal(w[first != 0], first[first != 0])
+    assert (first != 0).double().mean() > 0.8
+
+def test_same_run_adam():
+    same_run("adam", "--task", "0.5*garg(dense) + 0.5*noisy(sparse(nnz=1), sd=0.1)", *RUN, *SHAPED,
+             "--dims-start", 2, "--dims-every", 3, "--pairs-start", 3, "--pairs-every", 2, "--clip", 1,
+             "--weight-decay", 0.01, "--schedule", "cosine", "--warmup", 3, "--lr-end", 0.1, "--x", "uniform")
+
+def test_same_run_muon():
+    """With the first weights of another run, and activations and positions of other kinds."""
+    start = same_run("start", "--task", "dense", *RUN, *SHAPED, "--positions", "sinusoidal", "--activation",
+                     "relu", "--optimizer", "muon", "--momentum", 0.9, "--lr", 0.01)
+    w = same_run("muon", "--task", "sine + tree(depth=2)", *RUN, "--from", T / "start.safetensors", "--clip", 0.5,
+                 "--optimizer", "muon", "--weight-decay", 0.1, "--schedule", "linear", "--lr", 0.02, start=start)
+    assert weights_in(T / "muon.safetensors")[2]["icl.recipe"].endswith(" from=another-model"), w
+
+def test_same_run_as_data():
+    """Data prompts, joint tokens, alternating positions, quantiles; and such a file comes back byte for byte."""
+    same_run("data", "--task", "noisy(gp(length=0.5..2) + hinge, sd=0.1..1, tails=0.5)", *RUN, *SHAPED,
+             "--x", "data", "--order", "--standardize", "--y-scale", 1.5, "--tokens", "joint", "--positions",
+             "alternating", "--quantiles", "0.05,0.25,0.5,.9", "--optimizer", "muon", "--clip", 1)
+    for name in ("data", "muon"):
+        path = T / f"{name}.safetensors"
+        works(import_torch, path, "-o", T / f"{name}_run" / "state.pt")
+        works(export_torch, T / f"{name}_run", "-o", T / f"{name}_again.safetensors")
+        assert (T / f"{name}_again.safetensors").read_bytes() == path.read_bytes(), name
+        assert info(T / f"{name}_torch.safetensors")["digest"] == "verified"
+    meta = weights_in(T / "data.safetensors")[2]
+    assert meta["icl.quantiles"] == "0.05,0.25,0.5,0.9" and meta["icl.tokens"] == "joint"
+    assert meta["icl.sampling"] == "inputs=data y_scale=1.5 order=1 standardize=1", meta["icl.sampling"]
+
+def test_bundled_commands():
+    """Every training command of examples/models/train.sh is understood here."""
+    text = (ROOT / "examples" / "models" / "train.sh").read_text().replace("\\\n", " ")
+    commands = re.findall(r"^build/icl train (.*?) \|\| exit 1", text, re.M | re.S)
+    assert len(commands) >= 2
+    for line in commands:
+        words = [re.sub(r"\$(threads|\w+)", lambda m: "2" if m[1] == "threads" else "out", w)
+                 for w in shlex.split(line)]
+        o, r, _ = train_torch.options(words)
+        assert o.resume and r["steps"] >= 1000 and o.o.startswith("out/"), words
 
 # ----- training ------------------------------------------------------------------------------------
 
@@ -363,7 +451,10 @@ def test_bad_states():
     for args, word in ((["--heads", 3], "--heads"), (["--dims-start", 0], "--dims-start"),
                        (["--lr", "x"], "--lr"), (["--pairs-start", 9], "--pairs-start"),
                        (["--resume", "--force"], "contradict"), (["--device", "nonsense"], "nonsense"),
-                       (["--n-positions", 5], "--n-positions"), (["--lr-end", 0.1], "--lr-end")):
+                       (["--n-positions", 5], "--n-positions"), (["--lr-end", 0.1], "--lr-end"),
+                       (["--quantiles", "0.5,0.2"], "rising"), (["--quantiles", "a"], "not numbers"),
+                       (["--quantiles", "0.1,0.9", "--n-out", 2], "--n-out"),
+                       (["--from", GOLDEN / "gpt2.safetensors"], "--layers")):
         refuses(train_torch, 2, word, *SMALL, "--steps", 2, "--state", state, *args)
 
 def test_schedules():
@@ -381,6 +472,7 @@ def test_schedules():
     assert [train_torch.curriculum(r, s) for s in (0, 1, 2, 3, 9)] == [(3, 4), (3, 4), (4, 4), (4, 6), (5, 9)]
 
 def recipe(*args):
+    """The recipe of SMALL with other options."""
     return train_torch.options([str(a) for a in [*SMALL, "--steps", 9, "--state", "x", *args]])[1]
 
 def test_optimizer():
@@ -404,22 +496,23 @@ def test_optimizer():
     assert all(torch.equal(a, b) for a, b in zip(before, (t.w, t.m, t.v)))
     assert t.counts.tolist() == [10, 2, 2]
 
-def test_first_weights():
-    r = recipe("--width", 64, "--layers", 2, "--init-sd", 0.2)
-    w = train_torch.split(train_torch.shape_of(r), train_torch.first_weights(train_torch.shape_of(r), r))
-    sd = {k: t.std().item() for k, t in w.items() if t.dim() == 2}
-    assert abs(sd["_backbone.h.0.attn.c_attn.weight"] - 0.2) < 0.01
-    assert abs(sd["_backbone.h.1.mlp.c_proj.weight"] - 0.1) < 0.01
-    assert abs(sd["_backbone.wpe.weight"] - 0.2) < 0.02
-    assert (w["_backbone.h.0.ln_1.weight"] == 1).all() and (w["_backbone.h.0.mlp.c_fc.bias"] == 0).all()
-    assert 0.5 < w["_read_in.weight"].abs().max() <= 3 ** -0.5
-    assert 0.1 < w["_read_out.weight"].abs().max() <= 1 / 8
+def test_muon():
+    """Singular values go to 1 for any shape; a gradient of 0 changes nothing."""
+    g = torch.Generator().manual_seed(4)
+    for shape in ((16, 16), (16, 64), (64, 16)):
+        w, m = torch.zeros(shape), torch.zeros(shape)
+        train_torch.muon_step(w, m, torch.randn(shape, generator=g), 1.0, 0.95, 0.0)
+        values = torch.linalg.svdvals(w) / (0.2 * math.sqrt(max(shape)))
+        assert values.max() < 1.3 and values.median() > 0.6, (shape, values)
+    before = w.clone()
+    train_torch.muon_step(w, torch.zeros(shape), torch.zeros(shape), 1.0, 0.95, 0.1)
+    assert torch.equal(w, before)
 
 def test_training():
     """The loss falls, in float32 and bfloat16, and the checkpoint says in icl what it says here."""
     def loss(t):
         with torch.no_grad():
-            return t.loss(*t.task.sample(torch_model.generator("cpu", 77, 1 << 35), 256, 6)).item()
+            return t.loss(*t.task.sample(77, 1 << 35, 0, 256, 6))[1].item()
     for precision in ("fp32", "bf16"):
         r = recipe("--precision", precision, "--task", "dense", "--dims", 1, "--dims-start", 1,
                    "--pairs-start", 6, "--batch", 32, "--lr", 5e-3, "--schedule", "constant",
@@ -429,7 +522,7 @@ def test_training():
         for _ in range(300):
             t.train_step()
         assert before > 1 and loss(t) < 0.6, f"{precision}: {before} -> {loss(t)}"
-    train_torch.export(T / "toy.safetensors", r, t.w)
+    train_torch.export(T / "toy.safetensors", r, t.w, t.step)
     said = info(T / "toy.safetensors")
     assert said["digest"] == "verified" and said["task"] == "dense" and said["surprise"] == "available", said
     same_predictions(T / "toy.safetensors", t.model, 1, 6)

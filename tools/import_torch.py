@@ -15,10 +15,9 @@ import os
 import re
 import sys
 
+from torch_model import (Model, Parser, command, digest, gpt2_backbone, level_text, position_table, raw,
+                         read_checkpoint, table_rows, texts_of)
 import torch
-
-from torch_model import (Model, Parser, command, digest, gpt2_backbone, position_table, raw,
-                         read_checkpoint)
 
 VOCABULARY = 50257                                                  # of the GPT-2 that Garg et al. build
 
@@ -26,8 +25,8 @@ def load(path):
     """The model in evaluation mode: _read_in, _backbone (a GPT2Model), _read_out; float32."""
     c, weights, _ = read_checked(path)
     model = Model(c, gpt2_backbone)
-    if c.pos != "absolute":
-        weights["_backbone.wpe.weight"] = position_table(c, c.n_positions)
+    if c.pos in ("sinusoidal", "none"):
+        weights["_backbone.wpe.weight"] = position_table(c, table_rows(c))
     model.load_state_dict(weights)
     return model.eval()
 
@@ -38,8 +37,7 @@ def read_checked(path):
         from safetensors import safe_open
         with safe_open(path, "pt") as f:                            # as the data lie, skipped ones too
             data = b"".join(raw(f.get_tensor(k)) for k in f.offset_keys())
-        said = [meta[k].encode() for k in ("icl.task", "icl.typical") if k in meta]
-        if digest(c, [data, *said]) != meta["icl.digest"].lower():
+        if digest(c, data, texts_of(meta)) != meta["icl.digest"].lower():
             raise ValueError(f"{path}: the data do not match icl.digest")
     return c, weights, meta
 
@@ -57,16 +55,16 @@ def garg_task(text):
 def run_of(path):
     """State dict and config.yaml of a run that export_torch.py turns into this checkpoint."""
     c, weights, meta = read_checked(path)
-    pairs = (c.n_positions + 1) // 2
+    pairs = (table_rows(c) + 1) // 2
     table = weights.get("_backbone.wpe.weight")
-    if table is None:
-        table = position_table(c, 2 * pairs)
+    if c.pos != "absolute":
+        table = position_table(c, 2 * pairs, table)
     weights["_backbone.wpe.weight"] = torch.cat([table, table.new_zeros(2 * pairs - len(table), c.C)])
     # What GPT2Model has and nobody reads, one zero in the file.
     weights["_backbone.wte.weight"] = torch.zeros(1, 1).expand(VOCABULARY, c.C)
     ours = {"n_positions": c.n_positions, "activation_function": c.act, "layer_norm_epsilon": c.ln_eps,
-            "position_embedding_type": c.pos, "task": meta.get("icl.task"),
-            "typical": meta.get("icl.typical")}
+            "position_embedding_type": c.pos, "tokens": c.tokens if c.tokens != "apart" else None,
+            "quantiles": ",".join(map(level_text, c.quantiles)) or None, **texts_of(meta)}
     return weights, {
         "model": {"family": "gpt2", "n_dims": c.d, "n_positions": pairs, "n_embd": c.C, "n_layer": c.L,
                   "n_head": c.H},
@@ -88,9 +86,10 @@ def write_run(path, out, force):
         yaml.safe_dump(conf, f, default_flow_style=False, width=1 << 20)
     print(f"wrote {out} and {config}", file=sys.stderr)
     said, n_out = conf["icl"], len(weights["_read_out.weight"])
-    if said["activation_function"] != "gelu_new" or said["layer_norm_epsilon"] != 1e-5 or n_out > 1:
-        print("import_torch: Garg et al.'s TransformerModel knows gelu_new, epsilon 1e-5 and one output "
-              "only; load() of this file has all", file=sys.stderr)
+    if (said["activation_function"] != "gelu_new" or said["layer_norm_epsilon"] != 1e-5 or n_out > 1
+            or "tokens" in said):
+        print("import_torch: Garg et al.'s TransformerModel knows gelu_new, epsilon 1e-5, tokens of x or y "
+              "and one output only; load() of this file has all", file=sys.stderr)
 
 def main():
     p = Parser("import_torch", description=__doc__.split("\n\n")[0])

@@ -5,7 +5,7 @@
     python3 tools/make_golden.py            # the same bytes every time; takes seconds
 
 The model is the wrapper of Garg et al. 2022 (arXiv 2208.01066) around Hugging Face's GPT2Model. For
-positions that GPT2Model lacks (sinusoidal, none) it is written out in torch_model.py; wherever both
+positions that do not learn (sinusoidal, none) it is written out in torch_model.py; wherever both
 can run, all results have to agree to 1e-12. Weights (float32, float16 or bfloat16) and data (float32)
 are rounded first; predictions, gradients and losses are then computed in float64.
 
@@ -15,11 +15,13 @@ For each case NAME this writes NAME.safetensors, a checkpoint, and NAME.golden, 
     int32    B, P, d, n_steps                    prompts, pairs a prompt, inputs, Adam steps
     float32  lr, beta1, beta2, eps, weight_decay, clip         clip 0: none
     float32  xs[B][P][d], ys[B][P]
-    float32  preds[B][P]                         of each y, from its x and the pairs before it
-    float32  loss                                mean over B and P of (pred - y)^2
+    float32  preds[B][P][1 + Q]                  of each y, from its x and the pairs before it: the
+                                                 prediction, and the model's Q quantiles, rising
+    float32  loss                                mean over B and P of (prediction - y)^2
     int32    n_tensors, and for each parameter:
         int32 length, char name[length]          without prefix, no NUL
-        int64 count, float32 grad[count]         d loss / d tensor, layout as in the checkpoint
+        int64 count, float32 grad[count]         d loss / d tensor, layout as in the checkpoint; the
+                                                 loss of quantiles (losses in torch_model.py) added
     float32  losses[n_steps]                     before each full-batch step on these prompts
 
 The optimizer is torch.optim.Adam, or AdamW over all tensors where weight_decay > 0, after
@@ -37,7 +39,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from torch_model import Model, PlainBackbone, gpt2_backbone
+from torch_model import Model, PlainBackbone, float32, gpt2_backbone, has_wpe, losses as losses_of
 
 # Gradients that are 0 but for rounding in float64 (those of key biases are), and so differ from one
 # processor to the next, are written as 0.
@@ -47,7 +49,7 @@ OUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
 
 DEFAULTS = dict(B=3, P=9, n_out=1, act="gelu_new", ln_eps=1e-5, pos="absolute", steps=10, lr=1e-3,
                 betas=(0.9, 0.999), adam_eps=1e-8, wd=0.0, clip=0.0, dtype=torch.float32, prefix="",
-                spare=0, legacy=False, meta="")
+                spare=0, legacy=False, meta="", tokens="apart", quantiles=())
 GPT2 = dict(seed=1, C=32, H=4, L=2, d=5, spare=4)
 
 # meta: what the metadata give beside n_head (act, eps, pos, n), so that defaults are tested as well.
@@ -63,6 +65,8 @@ CASES = {
     "adamw": dict(seed=6, C=16, H=1, L=3, d=2, P=8, lr=3e-3, betas=(0.9, 0.95), wd=0.1, clip=0.2,
                   meta="n"),
     "wide": dict(seed=7, C=72, H=3, L=1, d=20, P=20, meta="act"),
+    "joint": dict(seed=8, C=24, H=3, L=2, d=3, P=8, n_out=5, pos="alternating", tokens="joint",
+                  quantiles=(0.05, 0.25, 0.5, 0.9), spare=1, meta="pos n tokens levels"),
     "f16": GPT2 | dict(steps=3, dtype=torch.float16, prefix="module."),
     "bf16": GPT2 | dict(steps=3, dtype=torch.bfloat16, prefix="_orig_mod."),
 }
@@ -96,13 +100,14 @@ def results(c, backbone, weights, xs, ys, hyper):
     losses = []
     for step in range(c.steps):
         optimizer.zero_grad()
-        preds = model(xs, ys)
-        loss = (preds - ys).square().mean()
+        answers = model.answers(xs, ys)
+        loss, squared = losses_of(c, answers, ys)
         loss.backward()
         if step == 0:
             grads = {k: p.grad.clone() for k, p in model.named_parameters()}
-            first = [preds, loss] + [grads[k] for k in weights]
-        losses.append(loss.item())
+            quantiles = answers[:, :, 1:1 + len(c.quantiles)].sort(2).values
+            first = [torch.cat([answers[:, :, :1], quantiles], dim=2), squared] + [grads[k] for k in weights]
+        losses.append(squared.item())
         if clip > 0:
             norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
             assert norm > 1.1 * clip, "the case is there to show clipping"
@@ -118,7 +123,8 @@ def checkpoint(c, weights):
         tensors["_backbone.h.0.attn.bias"] = torch.ones(1, 1, n, n, dtype=torch.uint8).tril()
         tensors["_backbone.h.0.attn.masked_bias"] = torch.tensor(-1e4)
     meta = dict(act=("activation_function", c.act), eps=("layer_norm_epsilon", repr(c.ln_eps)),
-                pos=("position_embedding_type", c.pos), n=("n_positions", str(n)))
+                pos=("position_embedding_type", c.pos), n=("n_positions", str(n)),
+                tokens=("icl.tokens", c.tokens), levels=("icl.quantiles", ",".join(map(str, c.levels))))
     blob = save(tensors, metadata=dict([meta[k] for k in c.meta.split()], n_head=str(c.H)))
     size = struct.unpack_from("<Q", blob)[0]
     header = json.loads(blob[8:8 + size])
@@ -130,11 +136,12 @@ def make(name, options):
     """Writes both files of one case."""
     c = SimpleNamespace(**DEFAULTS | options)
     c.n_positions = 2 * c.P + c.spare
+    c.levels, c.quantiles = c.quantiles, tuple(map(float32, c.quantiles))
     weights, (xs, ys) = random_weights(c), random_prompts(c)
     # The optimizer gets these as the file holds them.
     hyper = np.array([c.lr, *c.betas, c.adam_eps, c.wd, c.clip], "<f4")
     found = results(c, PlainBackbone, weights, xs, ys, hyper.tolist())
-    if c.pos == "absolute":
+    if has_wpe(c):
         expected = results(c, gpt2_backbone, weights, xs, ys, hyper.tolist())
         assert all((a - b).abs().max() < 1e-12 for a, b in zip(found, expected, strict=True))
     xs, ys, preds, loss, *grads, losses = (t.detach().numpy().astype("<f4") for t in [xs, ys, *found])

@@ -1,25 +1,38 @@
-"""What the PyTorch tools share: the model, its checkpoints, and the sampler of function classes.
+"""What the PyTorch tools share: the model, its checkpoints, and the prompts of icl_train.h.
 
 The model is the wrapper of Garg et al. 2022 (arXiv 2208.01066) around a GPT-2, which is either Hugging
-Face's GPT2Model or the same written out below (all three kinds of positions, no transformers needed).
+Face's GPT2Model or the same written out below (all kinds of positions, no transformers needed).
 A configuration c has: d inputs, C width, H heads, L layers, n_positions tokens, n_out, act
-(gelu_new, gelu, relu), ln_eps, pos (absolute, sinusoidal, none).  Checkpoints are icl.h's, byte for byte.
+(gelu_new, gelu, relu), ln_eps, pos (absolute, sinusoidal, none, alternating), tokens (apart, joint) and
+quantiles, a tuple of levels.  Checkpoints are icl.h's, byte for byte.  Prompts come from the C sampler, by
+way of build/libicl_train.so, which make builds when it is first needed.
 """
 import argparse
+import ctypes
 import json
 import math
 import os
 import re
 import struct
+import subprocess
 import sys
 from types import SimpleNamespace
 
-import torch
-from torch import nn
-from torch.nn import functional as F
+try:
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+except ImportError as e:
+    tool = os.path.basename(sys.argv[0])
+    if not tool.endswith("_torch.py"):                              # not one of the commands
+        raise
+    sys.exit(f"{tool[:-3]}: {e}: pip install torch numpy")
 
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 ACTIVATIONS = {"gelu_new": lambda u: F.gelu(u, approximate="tanh"), "gelu": F.gelu, "relu": F.relu}
-POSITIONS = ("absolute", "sinusoidal", "none")
+POSITIONS = ("absolute", "sinusoidal", "none", "alternating")
+TOKENS = ("apart", "joint")
+MAX_POSITIONS = 1 << 24                                             # ICL__MAX_POSITIONS
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 # ----- commands ------------------------------------------------------------------------------------
@@ -33,7 +46,10 @@ def command(prog, main):
     """A run that fails is one line on stderr and exit 1."""
     try:
         return main()
-    except (OSError, ValueError, ImportError) as e:
+    except ImportError as e:
+        package = {"yaml": "pyyaml"}.get(e.name, e.name)
+        sys.exit(f"{prog}: {e}: pip install {package}")
+    except (OSError, ValueError) as e:
         sys.exit(f"{prog}: {' '.join(str(e).split())}")
 
 def replace_file(path, *parts):
@@ -106,21 +122,28 @@ def sinusoids(T, C, device=None):
     angles = torch.arange(T, device=device).double()[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
+class Alternating(nn.Embedding):
+    """Two learned positions, in turn: one for x tokens and one for y tokens."""
+    def __init__(self, C):
+        super().__init__(2, C)
+    def forward(self, ids):
+        return super().forward(ids % 2)
+
 class PlainBackbone(nn.Module):
-    """GPT2Model written out, with all three kinds of positions."""
+    """GPT2Model written out, with all kinds of positions."""
     def __init__(self, c):
         super().__init__()
         self.pos = c.pos
-        if self.pos == "absolute":
-            self.wpe = nn.Embedding(c.n_positions, c.C)
+        if has_wpe(c):
+            self.wpe = Alternating(c.C) if c.pos == "alternating" else nn.Embedding(c.n_positions, c.C)
         self.h = nn.ModuleList(Block(c) for _ in range(c.L))
         self.ln_f = nn.LayerNorm(c.C, eps=c.ln_eps)
     def forward(self, inputs_embeds):                                               # [B, T, C]
         x = inputs_embeds
-        if self.pos == "absolute":
-            x = x + self.wpe.weight[:x.shape[1]]
-        elif self.pos == "sinusoidal":
+        if self.pos == "sinusoidal":
             x = x + sinusoids(*x.shape[1:], x.device).to(x.dtype)
+        elif self.pos != "none":
+            x = x + self.wpe(torch.arange(x.shape[1], device=x.device))
         for block in self.h:
             x = block(x)
         return self.ln_f(x)
@@ -130,41 +153,78 @@ def gpt2_backbone(c):
     are tables that do not learn."""
     from transformers import GPT2Config, GPT2Model
     gpt2 = GPT2Model(GPT2Config(
-        vocab_size=1, bos_token_id=None, eos_token_id=None, n_positions=c.n_positions, n_embd=c.C,
+        vocab_size=1, bos_token_id=None, eos_token_id=None, n_positions=table_rows(c), n_embd=c.C,
         n_layer=c.L, n_head=c.H, activation_function=c.act, layer_norm_epsilon=c.ln_eps,
         use_cache=False, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, attn_implementation="eager"))
     del gpt2.wte
-    if c.pos != "absolute":
-        gpt2.wpe.weight.requires_grad_(False).copy_(position_table(c, c.n_positions))
+    if c.pos == "alternating":
+        gpt2.wpe = Alternating(c.C)
+    elif c.pos != "absolute":
+        gpt2.wpe.weight.requires_grad_(False).copy_(position_table(c, table_rows(c)))
     return gpt2
 
-def position_table(c, n):
-    """What stands in for wpe [n, C] where there is none."""
+def has_wpe(c):
+    return c.pos in ("absolute", "alternating")
+
+def table_rows(c):
+    """Rows of a position table for code that cannot do without one.  Only learned positions have a true
+    limit; for others n_positions may be anything."""
+    return c.n_positions if c.pos == "absolute" else min(c.n_positions, 4096)
+
+def position_table(c, n, wpe=None):
+    """What stands in for wpe [n, C] where there is none, or two rows in turn."""
+    if c.pos == "alternating":
+        return wpe.repeat((n + 1) // 2, 1)[:n]
     return sinusoids(n, c.C).float() if c.pos == "sinusoidal" else torch.zeros(n, c.C)
 
+def joint_tokens(xs, ys):
+    """(x_1, 0), (x_1, y_1), (x_2, 0), ...: [B, 2P, d + 1]."""
+    return torch.stack([F.pad(xs, (0, 1)), torch.cat([xs, ys[:, :, None]], dim=2)], dim=2).flatten(1, 2)
+
+def apart_tokens(xs, ys):
+    """x_1, (y_1, 0, ..), x_2, ...: [B, 2P, d]."""
+    return torch.stack([xs, F.pad(ys[:, :, None], (0, xs.shape[2] - 1))], dim=2).flatten(1, 2)
+
 class Model(nn.Module):
-    """Garg's wrapper: tokens x_1, [y_1, 0, ...], x_2, ... in; at each x token its y out."""
+    """Garg et al.'s wrapper: tokens in; at each x token the answer about its y out."""
     def __init__(self, c, backbone=PlainBackbone):
         super().__init__()
-        self.n_positions = c.n_positions
-        self._read_in = nn.Linear(c.d, c.C)
+        self.n_tokens = c.n_positions if c.pos == "absolute" else None
+        self.tokens = joint_tokens if c.tokens == "joint" else apart_tokens
+        self._read_in = nn.Linear(token_size(c), c.C)
         self._backbone = backbone(c)
         self._read_out = nn.Linear(c.C, c.n_out)
-    def forward(self, xs, ys):                                                      # [B, P, d], [B, P]
-        y_tokens = F.pad(ys[:, :, None], (0, xs.shape[2] - 1))
-        tokens = torch.stack([xs, y_tokens], dim=2).flatten(1, 2)                   # [B, 2P, d]
-        tokens = tokens[:, :self.n_positions]        # the last y, which is for nobody, may lack a place
+    def answers(self, xs, ys):
+        """xs [B, P, d], ys [B, P] -> [B, P, n_out]: the prediction, and the quantiles where there are any."""
+        tokens = self.tokens(xs, ys)[:, :self.n_tokens]    # the last y, which is for nobody, may lack a place
         hidden = self._backbone(inputs_embeds=self._read_in(tokens))
         hidden = getattr(hidden, "last_hidden_state", hidden)                       # [B, T, C]
-        return self._read_out(hidden)[:, ::2, 0]
+        return self._read_out(hidden)[:, ::2]
+    def forward(self, xs, ys):
+        """The predictions [B, P]."""
+        return self.answers(xs, ys)[:, :, 0]
+
+def losses(c, answers, ys):
+    """What is minimized, and the mean squared error, which is what icl train shows.  The first is
+    (p - y)^2 + 2/Q sum of max(a_i (y - q_i), (a_i - 1) (y - q_i)) over the quantiles q_i of levels a_i."""
+    squared = (answers[:, :, 0] - ys).square().mean()
+    if not c.quantiles:
+        return squared, squared
+    levels = torch.tensor(c.quantiles, dtype=ys.dtype, device=ys.device)
+    off = ys[:, :, None] - answers[:, :, 1:]                                        # [B, P, Q]
+    return squared + 2 * torch.maximum(levels * off, (levels - 1) * off).mean(), squared
 
 # ----- checkpoints ---------------------------------------------------------------------------------
 
+def token_size(c):
+    """Numbers of a token: x, and y after it where tokens are joint."""
+    return c.d + (c.tokens == "joint")
+
 def shapes(c):
     """Names and shapes of all tensors, in the order in which icl.h writes them."""
-    C, found = c.C, {"_read_in.weight": (c.C, c.d), "_read_in.bias": (c.C,)}
-    if c.pos == "absolute":
-        found["_backbone.wpe.weight"] = (c.n_positions, C)
+    C, found = c.C, {"_read_in.weight": (c.C, token_size(c)), "_read_in.bias": (c.C,)}
+    if has_wpe(c):
+        found["_backbone.wpe.weight"] = (2 if c.pos == "alternating" else c.n_positions, C)
     block = {"ln_1": [(C,), (C,)], "attn.c_attn": [(C, 3 * C), (3 * C,)], "attn.c_proj": [(C, C), (C,)],
              "ln_2": [(C,), (C,)], "mlp.c_fc": [(C, 4 * C), (4 * C,)], "mlp.c_proj": [(4 * C, C), (C,)]}
     for l in range(c.L):
@@ -181,11 +241,15 @@ def clean(tensors):
 
 def check_weights(c, weights):
     """The weights in the order of shapes(c), or ValueError with what does not fit."""
-    if min(c.d, c.C, c.H, c.L, c.n_positions) < 1 or c.C % c.H or c.n_out not in (1, c.d):
+    outputs = (1 + len(c.quantiles),) if c.quantiles else (1, c.d)
+    if min(c.d, c.C, c.H, c.L, c.n_positions) < 1 or c.C % c.H or c.n_out not in outputs:
         raise ValueError(f"impossible sizes: {c.d} inputs, width {c.C}, {c.H} heads, {c.L} layers, "
                          f"{c.n_positions} positions, {c.n_out} outputs")
     if c.act not in ACTIVATIONS or c.pos not in POSITIONS or not 0 < c.ln_eps < 1:
         raise ValueError(f"not a model of icl.h: {c.act}, {c.pos} positions, epsilon {c.ln_eps}")
+    if c.tokens not in TOKENS:
+        raise ValueError(f"tokens are apart or joint, not {c.tokens}")
+    check_levels(c.quantiles)
     for name, shape in shapes(c).items():
         if name not in weights:
             raise ValueError(f"there is no {name}")
@@ -207,16 +271,38 @@ def raw(t):
         data = data.reshape(-1, t.element_size())[:, ::-1]
     return data.tobytes()
 
-def digest(c, parts):
-    """icl.digest (>>digest in icl.h): sizes and options, then each part, in little-endian words."""
-    config = struct.pack("<8If", c.d, c.C, c.H, c.L, c.n_positions, c.n_out, POSITIONS.index(c.pos),
-                         list(ACTIVATIONS).index(c.act), c.ln_eps)
+def read_levels(text):
+    """Levels of quantiles, with commas between them, as float32."""
+    try:
+        return tuple(float32(v) for v in text.split(","))
+    except ValueError:
+        raise ValueError(f"quantiles {text!r}: not numbers with commas between them") from None
+
+def check_levels(levels):
+    """They rise, between 0 and 1; 15 at most."""
+    if len(levels) > 15 or not all(a < b for a, b in zip((0, *levels), (*levels, 1))):
+        raise ValueError(f"quantiles {','.join(map(number, levels))}: not 1 to 15 rising levels between 0 and 1")
+
+def digest(c, data, texts):
+    """icl.digest (>>digest in icl.h): sizes and options, the tensors' data, then the texts by key, in
+    little-endian words."""
+    parts = [struct.pack("<8If", c.d, c.C, c.H, c.L, c.n_positions, c.n_out, POSITIONS.index(c.pos),
+                         list(ACTIVATIONS).index(c.act), c.ln_eps)]
+    parts += [b"joint"] * (c.tokens == "joint") + [struct.pack("<f", v) for v in c.quantiles]
+    parts += [data] + [texts[k].encode() for k in ("task", "typical") if k in texts]
+    for k in ("sampling", "recipe"):
+        if texts.get(k):
+            parts += [struct.pack("<Q", len(texts[k])), texts[k].encode()]
     h = 0x69636C2E68000001
-    for part in (config, *parts):
+    for part in parts:
         for (word,) in struct.iter_unpack("<Q", part + bytes(-len(part) % 8)):
             h = (h ^ word) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
             h ^= h >> 32
     return f"{h:016x}"
+
+def float32(v):
+    """v, a number or its text, rounded to float32."""
+    return struct.unpack("<f", struct.pack("<f", float(v)))[0]
 
 def shortest(x):
     """Digits m and exponent e of the shortest m * 10^e that reads back as float32 x > 0."""
@@ -227,9 +313,26 @@ def shortest(x):
             digits = m.rstrip("0") or "0"
             return digits, int(e) - n + 1 + len(m) - len(digits)
 
+def number(v):
+    """The fewest digits that read back as float32 v >= 0, written as icl_train.h does."""
+    if not v:
+        return "0"
+    m, x = shortest(v)
+    if len(m) + x > 9 or len(m) + x < -3:
+        return f"{m}e{x}" if x else m
+    if x >= 0:
+        return m + "0" * x
+    m = m.rjust(1 - x, "0")
+    return m[:x] + "." + m[x:]
+
+def level_text(x):
+    """A level as icl.h writes it: the shortest 0.DIGITS that reads back as float32 x."""
+    texts = [f"{x:.{n}f}" for n in range(1, 10)]
+    return next((t for t in texts if float32(t) == x), texts[-1])
+
 def epsilon_text(x):
     """x, 0 < x < 1, as icl.h writes it: the fewest digits that read back as float32 x."""
-    (x,) = struct.unpack("<f", struct.pack("<f", x))
+    x = float32(x)
     for n in range(1, 10):
         v, e = x, 0
         while v < 10.0 ** (n - 1):
@@ -241,23 +344,29 @@ def epsilon_text(x):
     raise ValueError(f"layer_norm_epsilon is {x}")
 
 def icl_version():
-    header = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "icl.h")
-    with open(header) as f:
+    with open(os.path.join(ROOT, "icl.h")) as f:
         return re.search(r'#define ICL_VERSION "(.*)"', f.read()).group(1)
 
-def write_checkpoint(path, c, weights, task=None, typical=None):
-    """The file that icl_write of icl.h makes of these weights, but for their dtypes, which stay."""
+TEXTS = ("task", "sampling", "recipe", "typical")                   # metadata under icl., in this order
+
+def texts_of(meta):
+    """The texts that say what a model was trained on and how, by their keys without icl."""
+    return {k: meta[f"icl.{k}"] for k in TEXTS if meta.get(f"icl.{k}")}
+
+def write_checkpoint(path, c, weights, texts):
+    """The file that icl_write of icl.h makes of these weights and texts; only the dtypes stay."""
     weights = check_weights(c, weights)
     data = b"".join(map(raw, weights.values()))
-    said = [text for text in (task, typical) if text]
-    if not all(re.fullmatch(r'[ !#-\[\]-~]*', text) for text in said):
-        raise ValueError("the task's text is not plain ASCII")
+    texts = {k: texts[k] for k in TEXTS if texts.get(k)}
+    for k, text in texts.items():
+        if not re.fullmatch(r'[ !#-\[\]-~]*', text):
+            raise ValueError(f"icl.{k} is not plain ASCII: {text!r}")
     meta = {"n_head": str(c.H), "activation_function": c.act, "layer_norm_epsilon": epsilon_text(c.ln_eps),
-            "position_embedding_type": c.pos, "n_positions": str(c.n_positions),
-            "icl.version": icl_version(),
-            "icl.digest": digest(c, [data, *(text.encode() for text in said)])}
-    meta |= {"icl.task": task} if task else {}
-    meta |= {"icl.typical": typical} if typical else {}
+            "position_embedding_type": c.pos, "n_positions": str(c.n_positions)}
+    meta |= {"icl.tokens": c.tokens} if c.tokens != "apart" else {}
+    meta |= {"icl.quantiles": ",".join(map(level_text, c.quantiles))} if c.quantiles else {}
+    meta |= {"icl.version": icl_version(), "icl.digest": digest(c, data, texts)}
+    meta |= {f"icl.{k}": text for k, text in texts.items()}
     header, at = {"__metadata__": meta}, 0
     for name, t in weights.items():
         end = at + t.numel() * t.element_size()
@@ -280,208 +389,114 @@ def read_checkpoint(path):
     try:
         first, out, wpe = (weights.get(k) for k in ("_read_in.weight", "_read_out.weight",
                                                      "_backbone.wpe.weight"))
+        pos, tokens = meta.get("position_embedding_type", "absolute"), meta.get("icl.tokens", "apart")
         c = SimpleNamespace(
-            d=first.shape[1], C=first.shape[0], n_out=out.shape[0], H=int(meta["n_head"]),
+            d=first.shape[1] - (tokens == "joint"), C=first.shape[0], n_out=out.shape[0],
+            H=int(meta["n_head"]),
             L=1 + max((int(k.split(".")[2]) for k in weights if k.startswith("_backbone.h.")), default=0),
-            n_positions=int(meta["n_positions"]) if wpe is None else wpe.shape[0],
+            n_positions=wpe.shape[0] if pos == "absolute" else
+            int(meta.get("n_positions", MAX_POSITIONS) if pos == "alternating" else meta["n_positions"]),
             act=meta.get("activation_function", "gelu_new"),
-            ln_eps=float(meta.get("layer_norm_epsilon", 1e-5)),
-            pos=meta.get("position_embedding_type", "absolute"))
+            ln_eps=float(meta.get("layer_norm_epsilon", 1e-5)), pos=pos, tokens=tokens,
+            quantiles=read_levels(meta["icl.quantiles"]) if "icl.quantiles" in meta else ())
         weights = check_weights(c, weights)
     except (AttributeError, IndexError, KeyError, ValueError) as e:
         raise ValueError(f"{path}: " + (f"no {e}" if isinstance(e, KeyError) else
                                         str(e) if isinstance(e, ValueError) else
-                                        "the read-in or read-out is missing")) from None
+                                        "the read-in, read-out or wpe is missing")) from None
     return c, weights, meta
 
-# ----- function classes ----------------------------------------------------------------------------
-# The classes of icl_train.h (formulas there) for a batch at once.  A drawing is called with inputs
-# xs [B, P, d] of which `dims` are in use, a generator and the arguments by name; it returns ys [B, P].
+# ----- prompts -------------------------------------------------------------------------------------
+# From build/libicl_train.so, the two headers as a library.  Its structs are opaque here: room enough, and
+# the first field of icl_sampling.
 
-def normal(g, *shape):
-    return torch.randn(*shape, generator=g, device=g.device)
+class Report(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_int), ("offset", ctypes.c_size_t), ("text", ctypes.c_char * 96)]
 
-def uniform(g, *shape):
-    return torch.rand(*shape, generator=g, device=g.device)
+class Sampling(ctypes.Structure):
+    _fields_ = [("dims_active", ctypes.c_int), ("rest", ctypes.c_char * 252)]
 
-def dot(xs, b):                                                     # [B, P, d], [B, d] -> [B, P]
-    return (xs * b[:, None]).sum(-1)                                # never in TF32, as a product would be
+TASK_BYTES, RNG_BYTES = 1 << 20, 256                                # more than icl_task and icl_rng have
 
-def dense(xs, dims, g):
-    return dot(xs, normal(g, *xs[:, 0].shape)) / math.sqrt(xs.shape[2])
+def build_library():
+    """Calls make where build/libicl_train.so is missing or older than the headers; returns its path."""
+    path = os.path.join(ROOT, "build", "libicl_train.so")
+    headers = [os.path.join(ROOT, name) for name in ("icl.h", "icl_train.h")]
+    if not os.path.exists(path) or os.path.getmtime(path) < max(map(os.path.getmtime, headers)):
+        made = subprocess.run(["make", "-s", "-C", ROOT, "build/libicl_train.so"], capture_output=True, text=True)
+        if made.returncode:
+            raise OSError(f"make build/libicl_train.so: {made.stderr}")
+    return path
 
-def quadratic(xs, dims, g):
-    return dense(xs * xs, dims, g) / math.sqrt(3)
+_library = None
 
-def sparse(xs, dims, g, nnz):
-    keys = uniform(g, *xs[:, 0].shape)
-    keys[:, dims:] = 2                                              # the nnz smallest are the support
-    chosen = keys.argsort(1).argsort(1) < nnz
-    return dot(xs, normal(g, *keys.shape) * chosen) / math.sqrt(nnz or 1)
+def library():
+    """The C library, with the types of what is called."""
+    global _library
+    if not _library:
+        lib, pointer, word = ctypes.CDLL(build_library()), ctypes.c_void_p, ctypes.c_uint64
+        for name, result, *args in (
+                ("icl_task_parse", ctypes.c_int, pointer, ctypes.c_char_p, ctypes.c_int, pointer,
+                 ctypes.c_int, pointer),
+                ("icl_task_print", ctypes.c_size_t, pointer, ctypes.c_char_p, ctypes.c_size_t),
+                ("icl_sampling_parse", ctypes.c_int, pointer, ctypes.c_char_p),
+                ("icl_sampling_print", ctypes.c_size_t, pointer, ctypes.c_char_p, ctypes.c_size_t),
+                ("icl_prompt_scratch", ctypes.c_size_t, pointer),
+                ("icl_prompt_sample", ctypes.c_int, pointer, pointer, pointer, ctypes.c_int, pointer,
+                 pointer, pointer, pointer),
+                ("icl_rng_init", None, pointer, word, word, word),
+                ("icl_rng_uniform", ctypes.c_float, pointer), ("icl_rng_normal", ctypes.c_float, pointer)):
+            getattr(lib, name).restype, getattr(lib, name).argtypes = result, args
+        _library = lib
+    return _library
 
-def relu(xs, dims, g, hidden):
-    B, P, d = xs.shape
-    W, b = normal(g, B, hidden, d), normal(g, B, hidden)
-    inside = (xs[:, :, None] * W[:, None]).sum(-1)                  # [B, P, hidden]
-    return dot(inside.relu(), b) * math.sqrt(2 / (d * hidden))
+def draws(kind, seed, stream, index, n):
+    """n numbers, "uniform" or "normal", of sequence `index` of a stream: a tensor [n]."""
+    rng, lib = ctypes.create_string_buffer(RNG_BYTES), library()
+    lib.icl_rng_init(rng, seed, stream, index)
+    draw, rng = getattr(lib, f"icl_rng_{kind}"), ctypes.c_void_p(ctypes.addressof(rng))
+    return torch.tensor([draw(rng) for _ in range(n)], dtype=torch.float32)
 
-def sine(xs, dims, g, norm):
-    u = normal(g, *xs[:, 0].shape)
-    u[:, dims:] = 0
-    z = dot(xs, u / u.norm(dim=1, keepdim=True))
-    w = -(1 - uniform(g, len(xs), 6)).log().sum(1, keepdim=True) / 6             # Gamma(6, 1/6)
-    return (1.41402192 if norm else 1) * normal(g, len(xs), 1) * (2 * math.pi * w * z).cos()
-
-def tree(xs, dims, g, depth):
-    B, P, d = xs.shape
-    splits = torch.randint(dims, (B, 2 ** depth), generator=g, device=g.device)
-    leaves, at = normal(g, B, 2 ** depth), torch.zeros(B, P, dtype=torch.long, device=g.device)
-    for _ in range(depth):
-        right = xs.gather(2, splits.gather(1, at)[:, :, None])[:, :, 0] > 0
-        at = 2 * at + 1 + right
-    return leaves.gather(1, at - (2 ** depth - 1))
-
-WHOLE = dict(nnz=0, hidden=1, norm=0, depth=0, renorm=0)            # arguments that are, from where
-MOST = dict(hidden=4096, norm=1, depth=16, renorm=1, alpha=1, sd=1000)
-# name: (drawing, arguments and their defaults, classes inside, factor under garg())
-CLASSES = {
-    "dense": (dense, {}, 0, lambda d, a: math.sqrt(d)),
-    "sparse": (sparse, {"nnz": 2}, 0, lambda d, a: math.sqrt(a["nnz"])),
-    "relu": (relu, {"hidden": 100}, 0, lambda d, a: math.sqrt(d)),
-    "sine": (sine, {"norm": 0}, 0, None),
-    "tree": (tree, {"depth": 4}, 0, None),
-    "quadratic": (quadratic, {}, 0, lambda d, a: math.sqrt(d)),
-    "noisy": (None, {"sd": 0.5, "renorm": 0}, 1, None),
-    "convex": (None, {"alpha": None}, 2, None),
-    "garg": (None, {}, 1, None),
-}
-
-def number(v):
-    """The fewest digits that read back as float32 v >= 0, written as icl.h does."""
-    if not v:
-        return "0"
-    m, x = shortest(v)
-    if len(m) + x > 9 or len(m) + x < -3:
-        return f"{m}e{x}" if x else m
-    if x >= 0:
-        return m + "0" * x
-    m = m.rjust(1 - x, "0")
-    return m[:x] + "." + m[x:]
+def printed(print_to, thing):
+    """The text that a function of the library writes."""
+    text = ctypes.create_string_buffer(print_to(thing, None, 0) + 1)
+    print_to(thing, text, len(text))
+    return text.value.decode()
 
 class Task:
-    """A mixture of classes, from text in the language of icl_train.h:  term { "+" term }."""
-    def __init__(self, text, d):
-        self.d, self.text = d, text
-        self.tokens = re.findall(r"[A-Za-z_]\w*|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\S", text)
-        self.tokens = self.tokens[::-1]                             # the next one is the last
-        self.terms = self.read_sum()
-        if self.tokens:
-            raise ValueError(f"--task: did not expect {self.tokens[-1]!r} in {text!r}")
-    def next(self):
-        return self.tokens.pop() if self.tokens else "the end"
-    def skip(self, sign):
-        return bool(self.tokens and self.tokens[-1] == sign and self.tokens.pop())
-    def read_number(self, what):
-        try:
-            return float(self.next())
-        except ValueError:
-            raise ValueError(f"--task: {what} wants a number in {self.text!r}") from None
-    def read_sum(self):
-        terms = [self.read_term()]
-        while self.skip("+"):
-            terms.append(self.read_term())
-        return [t | {"weight": 1.0} for t in terms] if len(terms) == 1 else terms
-    def read_term(self):
-        weight = 1.0
-        if self.tokens and re.match(r"[\d.]", self.tokens[-1]):
-            weight = self.read_number("a weight")
-            if not 0 < weight <= 1e9 or not self.skip("*"):
-                raise ValueError(f"--task: expected a weight above 0, * and a class in {self.text!r}")
-        name = self.next()
-        if name not in CLASSES:
-            raise ValueError(f"--task: {name!r} is not one of {' '.join(CLASSES)}, the classes known here")
-        term, args = {"name": name, "weight": weight, "inside": []}, {}
-        if self.skip("("):
-            while not self.skip(")"):
-                if len(self.tokens) > 1 and self.tokens[-2] == "=":
-                    key = self.next()
-                    self.next()
-                    if key not in CLASSES[name][1] or key in args:
-                        raise ValueError(f"--task: {name} does not take {key!r} here")
-                    args[key] = self.read_number(key)
-                else:
-                    term["inside"].append(self.read_sum())
-                if self.tokens and self.tokens[-1] not in ",)":
-                    raise ValueError(f"--task: expected , or ), not {self.next()!r}")
-                if not self.tokens or self.skip(",") and self.skip(")"):
-                    raise ValueError(f"--task: {name}( does not end in {self.text!r}")
-        if name == "noisy" and not term["inside"]:
-            term["inside"] = [[{"name": "dense", "weight": 1.0, "inside": [], "args": {}}]]
-        if len(term["inside"]) != CLASSES[name][2]:
-            raise ValueError(f"--task: {name} wants {CLASSES[name][2]} classes inside")
-        return term | {"args": self.checked(CLASSES[name][1] | args)}
-    def checked(self, args):
-        for key, v in args.items():
-            if v is None:
-                continue
-            most = MOST.get(key, self.d)
-            if not WHOLE.get(key, 0) <= v <= most or key in WHOLE and v != int(v):
-                raise ValueError(f"--task: {key} must be from {WHOLE.get(key, 0)} to {most}")
-            args[key] = int(v) if key in WHOLE else v
-        return args
+    """A mixture of function classes and how its prompts are drawn, from texts in the language of
+    icl_train.h; as a string, the mixture with every argument spelled out."""
+    def __init__(self, text, d, sampling=""):
+        lib, report = library(), Report()
+        self.d, self.task, self.sampling = d, ctypes.create_string_buffer(TASK_BYTES), Sampling()
+        if lib.icl_task_parse(self.task, text.encode(), d, None, 0, ctypes.byref(report)):
+            raise ValueError(f"--task, character {report.offset + 1}: {report.text.decode()}")
+        if lib.icl_sampling_parse(ctypes.byref(self.sampling), sampling.encode()):
+            raise ValueError(f"not a way to draw prompts: {sampling!r}")
+        self.scratch = lib.icl_prompt_scratch(self.task)
+        self.how = printed(lib.icl_sampling_print, ctypes.byref(self.sampling))
     def __str__(self):
-        """As icl_task_print writes it, every argument spelled out."""
-        def write(terms):
-            return " + ".join((number(t["weight"]) + "*") * (t["weight"] != 1) + write_one(t) for t in terms)
-        def write_one(t):
-            items = [*map(write, t["inside"]),
-                     *(f"{k}={number(v)}" for k, v in t["args"].items() if v is not None)]
-            return t["name"] + (f"({', '.join(items)})" if items else "")
-        return write(self.terms)
-    def sample(self, g, B, P, dims=None):
-        """A batch of prompts: xs [B, P, d], of which the first dims inputs are in use, and ys [B, P]."""
-        dims = dims or self.d
-        xs = normal(g, B, P, self.d)
-        xs[:, :, dims:] = 0
-        return xs, self.draw(self.terms, xs, dims, g)[0]
-    def draw(self, terms, xs, dims, g):
-        """ys [B, P] of a mixture, and what garg() multiplies each prompt's with, [B, 1]."""
-        ys, scale = zip(*(self.draw_one(t, xs, dims, g) for t in terms))
-        if len(terms) == 1:
-            return ys[0], scale[0]
-        ends = torch.tensor([t["weight"] for t in terms], device=g.device).cumsum(0)
-        which = torch.searchsorted(ends, uniform(g, len(xs)) * ends[-1], right=True)
-        which = which.clamp(max=len(terms) - 1)[None, :, None]
-        pick = lambda parts: torch.stack(parts).gather(0, which.expand(1, *parts[0].shape))[0]
-        return pick(ys), pick(scale)
-    def draw_one(self, t, xs, dims, g):
-        draw, _, _, garg = CLASSES[t["name"]]
-        a = t["args"]
-        if draw:
-            scale = garg(self.d, a) if garg else 1.0
-            return draw(xs, dims, g, **a), torch.full((len(xs), 1), scale, device=g.device)
-        (ys, scale), *more = (self.draw(inside, xs, dims, g) for inside in t["inside"])
-        if t["name"] == "garg":
-            return ys * scale, scale
-        if t["name"] == "noisy":
-            return (ys + a["sd"] * normal(g, *ys.shape)) / math.sqrt(1 + a["renorm"] * a["sd"] ** 2), scale
-        alpha = uniform(g, len(xs), 1) if a["alpha"] is None else a["alpha"]
-        return alpha * ys + (1 - alpha) * more[0][0], scale
-
-def generator(device, seed, stream):
-    """Of one training step, or of another stream: a function of its arguments, so that a run that goes
-    on needs no state.  Neighbouring streams must differ in the low 32 bits, all that the CPU's uses."""
-    h = (seed + 1) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
-    h = (h ^ h >> 31) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
-    return torch.Generator(device).manual_seed((h ^ h >> 29) + stream & 0x7FFFFFFFFFFFFFFF)
+        return printed(library().icl_task_print, self.task)
+    def sample(self, seed, stream, first, n, P, dims=0):
+        """Prompts first .. first + n - 1 of a stream, those of icl_train.h bit for bit: xs [n, P, d] and
+        ys [n, P].  Of the inputs only the first dims are in use; 0: all."""
+        lib, how = library(), Sampling.from_buffer_copy(self.sampling)
+        xs, ys, scratch = torch.empty(n, P, self.d), torch.empty(n, P), torch.empty(self.scratch)
+        rng, how.dims_active = ctypes.create_string_buffer(RNG_BYTES), dims
+        for i in range(n):
+            lib.icl_rng_init(rng, seed, stream, first + i)
+            if lib.icl_prompt_sample(self.task, ctypes.byref(how), rng, P, xs.data_ptr() + 4 * i * P * self.d,
+                                     ys.data_ptr() + 4 * i * P, None, scratch.data_ptr()):
+                ys[i] = math.nan                                    # the step will be skipped
+        return xs, ys
 
 @torch.no_grad()
-def typical(model, task, P, seed, stream=0, device="cpu", N=2048, batch=64):
+def typical(model, task, P, seed, device="cpu", N=2048, batch=64):
     """icl.typical (>>surprise in icl.h), from N prompts: after 1 .. P pairs the median and the 99th percentile of
     the mean log(residual^2 + 1e-4) of all but the first third - log(mean y^2 + 0.1), in thousandths."""
     figures = []
     for i in range(0, N, batch):
-        xs, ys = task.sample(generator(device, seed, stream + i), batch, P)
+        xs, ys = (t.to(device) for t in task.sample(seed, 1 << 41, i, batch, P))
         late, size = ((model(xs, ys) - ys).square() + 1e-4).log().cpu().double(), ys.square().cpu().double()
         figures.append(torch.stack([late[:, n // 3:n].mean(1) - (size[:, :n].mean(1) + 0.1).log()
                                     for n in range(1, P + 1)], dim=1))
