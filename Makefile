@@ -7,7 +7,7 @@ WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
 HEADERS  = icl.h icl_train.h
 TOOLS    = $(wildcard tools/*.c)
-UNITS    = golden kernels loader api train sampler baselines
+UNITS    = golden kernels loader api train sampler baselines features
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
 # PNG output where Debian's libstb-dev is installed.

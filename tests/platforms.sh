@@ -2,7 +2,7 @@
 # The test programs on other processors, under qemu's user mode: AArch64 and armv7 (32 bits) with
 # NEON, big-endian s390x, and, in plain C, riscv64 and i686 (32 bits; x86-64 runs it itself); and as
 # WebAssembly with SIMD128 under node, but for the trainer's, which need POSIX files and threads.
-# The trainer's run on AArch64, s390x and i686; the loader's not on riscv64.
+# The trainer's and those of features run on AArch64, s390x and i686; the loader's not on riscv64.
 # Closing line "platforms: N passed, N failed, N skipped".
 #
 #     tests/platforms.sh               all, as many at once as there are processors
@@ -52,11 +52,11 @@ check_wasm() {
 
 if [ $# -eq 2 ] && [ "$1" = wasm ]; then check_wasm "$2"; exit; fi
 if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
-for t in train loader kernels golden api baselines sampler; do
+for t in train loader kernels golden api baselines sampler features; do
   echo aarch64 $t; echo s390x $t; echo i686 $t
-  case $t in train | baselines) ;; *) echo armv7 $t ;; esac
-  case $t in train | baselines | loader) ;; *) echo riscv64 $t ;; esac
-  [ $t = train ] || echo wasm $t
+  case $t in train | baselines | features) ;; *) echo armv7 $t ;; esac
+  case $t in train | baselines | features | loader) ;; *) echo riscv64 $t ;; esac
+  case $t in train | features) ;; *) echo wasm $t ;; esac
 done | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/platforms/all.log
 sh tests/neon_loop.sh | grep -v '^neon_loop' | sed 's/^neon[-a-z0-9]*:/ok       &/' | tee -a build/platforms/all.log
 awk '/^ok/ { p++ } /^FAILED/ { f++ } /^skipped/ { s++ }

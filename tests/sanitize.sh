@@ -29,7 +29,8 @@ check() {
 if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
 {
   echo tsan train; echo tsan golden; echo valgrind api; echo valgrind golden
-  for t in train loader kernels golden api baselines sampler; do echo asan $t; echo plain $t; done
+  echo tsan features; echo valgrind features
+  for t in train loader kernels golden api baselines sampler features; do echo asan $t; echo plain $t; done
 } | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/sanitize/all.log
 awk '/^ok/ { p++ } /^FAILED/ { f++ } /^skipped/ { s++ }
      END { printf "sanitize: %d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p + s == 0 }' \

@@ -573,6 +573,55 @@ done
 leftovers() { ls "$t" | grep -q '^[mIT].*tmp'; }
 ok "train: orderly ends leave no temporary files" eval '! leftovers'
 
+# ----- prompts as data are, quantiles -------------------------------------------------------------
+
+like_data="--x data --order --standardize --tokens joint --positions alternating"
+levels="0.1,0.25,0.5,0.75,0.9"
+input ''
+run train --task 'noisy(0.5*gp(length=0.5..2)+dense, sd=0.05..1, share=0.8, tails=0.2)' --dims 2 --pairs 6 \
+  --layers 1 --heads 2 --width 16 --batch 8 --seed 7 --steps 20 $like_data --quantiles $levels -o "$t/d"
+ok "train: as data: exit 0" exits 0
+run info "$t/d"
+ok "train: as data: verified" says out '^digest  *verified$'
+ok "train: as data: task" says out '^task  *noisy(0.5\*gp(length=0.5..2, nu=0, ard=0) + dense, sd=0.05..1, '
+ok "train: as data: tokens" says out '^tokens  *joint$'
+ok "train: as data: positions" says out '^positions  *alternating$'
+ok "train: as data: quantiles" says out "^quantiles  *$levels\$"
+ok "train: as data: sampling" says out '^sampling  *inputs=data order=1 standardize=1$'
+ok "train: as data: recipe" says out '^recipe  *steps=20 batch=8 pairs=6 optimizer=adam lr=.* seed=7$'
+run info "$t/m"
+ok "info: tokens apart" says out '^tokens  *apart$'
+ok "info: no quantiles" eval '! says out "^quantiles"'
+ok "info: no sampling" eval '! says out "^sampling"'
+run eval "$t/d" --pairs 40 --prompts 8
+ok "eval: beyond n_positions, which alternate" lines 42
+ok "eval: says how it draws" says err 'prompts drawn as in training: inputs=data order=1 standardize=1$'
+cp "$t/out" "$t/as_trained"
+run eval "$t/d" --pairs 40 --prompts 8 --x data --order --standardize
+ok "eval: the same said in options" eval 'exits 0 && silent err && same "$t/out" "$t/as_trained"'
+run eval "$t/d" --pairs 40 --prompts 8 --x normal
+ok "eval: otherwise where --x says so" eval 'exits 0 && silent err && ! same "$t/out" "$t/as_trained"'
+run eval "$t/d" --pairs 3 --prompts 8 --task dense
+ok "eval: a task of its own is drawn as ever" eval 'exits 0 && silent err'
+misused "eval: --x and --distribution" eval "$t/d" --pairs 3 --x data --distribution skewed
+misused "eval: bayes of ranges" eval "$t/d" --pairs 3 --task 'noisy(sd=0.1..1)' --baselines bayes
+run quantize "$t/d" --dtype f16 -o "$t/d16"
+ok "quantize: as data: exit 0" exits 0
+run info "$t/d16"
+for key in tokens quantiles sampling recipe task positions; do
+  "$icl" info "$t/d" | grep "^$key " >"$t/line"
+  ok "quantize: keeps $key" eval 'grep -qxFf "$t/line" "$t/out"'
+done
+train="train --task dense --dims 2 --pairs 3 --layers 1 --heads 1 --width 8 --steps 1 -o $t/q"
+misused "train: quantiles that fall" $train --quantiles 0.5,0.25
+misused "train: quantiles beyond 1" $train --quantiles 0.5,1
+misused "train: quantiles that are none" $train --quantiles 0.1,x
+misused "train: too many quantiles" $train --quantiles .01,.02,.03,.04,.05,.06,.07,.08,.09,.1,.11,.12,.13,.14,.15,.16
+misused "train: unknown tokens" $train --tokens both
+misused "train: unknown inputs" $train --x datas
+misused "train: a range that falls" train --task 'noisy(sd=2..1)' --dims 2 --pairs 3 --steps 1 -o "$t/q"
+ok "train: misuse leaves no file" eval '[ ! -e "$t/q" ]'
+
 # ----- bench --------------------------------------------------------------------------------------
 
 number='[0-9][0-9.e+-]*'

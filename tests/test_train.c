@@ -2337,6 +2337,49 @@ TEST(long_task_survives)
   CHECK_FILES(1);
 }
 
+/* 2,000 characters, and how prompts are drawn and how it was trained, and the shape of the answer. */
+TEST(how_it_was_trained_survives)
+{
+  static char text[2600];
+  icl_train_options o = small();
+  icl_trainer *t;
+  icl_model *m = NULL;
+  icl_task task;
+  int i;
+  strcpy(text, "noisy(gp(length=0.15..4, nu=1.5)");
+  for (i = 0; strlen(text) < 1950; i++)
+    strcat(text, i % 2 ? " + 0.125*wave(fmin=0.05, fmax=0.6)" : " + 0.5*logistic(smin=0.5, smax=12)");
+  strcat(text, ", sd=0.003..2, share=0.65, tails=0.2, outliers=0.1)");
+  o.task = text;
+  o.model.tokens = ICL_TOKENS_JOINT;
+  o.model.position_embedding_type = ICL_POSITION_ALTERNATING;
+  o.model.n_quantiles = 2;
+  o.model.quantiles[0] = 0.05f;
+  o.model.quantiles[1] = 0.95f;
+  o.sampling.inputs = ICL_INPUTS_DATA;
+  o.sampling.order = o.sampling.standardize = 1;
+  o.optimizer = ICL_MUON;
+  t = begin(&o);
+  CHECK(strlen(icl_trainer_options(t)->task) > 2000);
+  for (i = 0; i < 3; i++) CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+  CHECK_EQ(icl_train_export(t, at("m.safetensors"), NULL), ICL_OK);
+  CHECK_EQ(icl_load(&m, at("m.safetensors"), NULL), ICL_OK);
+  if (m) {
+    CHECK_EQ(icl_task_parse(&task, m->task, 2, NULL, 0, NULL), ICL_OK);
+    CHECK_EQ(task.n_nodes, t->task.n_nodes);
+    CHECK_STR(m->task, icl_trainer_options(t)->task);
+    CHECK_STR(m->sampling, "inputs=data order=1 standardize=1");
+    CHECK_STR(m->recipe, "steps=3 batch=6 pairs=5 optimizer=muon lr=0.01 schedule=constant warmup=0 init_sd=0.3 seed=7");
+    CHECK(m->verified && !memcmp(&m->config, &t->model.config, sizeof m->config));
+    CHECK_EQ(m->n_typical, 5);
+    check_same_model(m, icl_trainer_model(t), o.pairs);
+    check_typical(t, m);
+  }
+  icl_unload(m);
+  icl_trainer_delete(t);
+  CHECK_FILES(1);
+}
+
 /* ----- the loop ------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t stop_flag;
@@ -3470,7 +3513,7 @@ int main(void)
   RUN(skipped_steps_are_no_updates); RUN(first_weights); RUN(first_weights_are_independent);
   RUN(curriculum); RUN(prompts_are_those_of_the_sampler); RUN(two_ranks_in_turn);
   RUN(two_ranks_at_once); RUN(sum_over_processes_fails); RUN(exported_model);
-  RUN(long_task_survives); RUN(run_stops_and_goes_on); RUN(save_every);
+  RUN(long_task_survives); RUN(how_it_was_trained_survives); RUN(run_stops_and_goes_on); RUN(save_every);
   RUN(run_keeps_a_state_it_cannot_use); RUN(options_out_of_range); RUN(null_arguments);
   RUN(each_allocation_fails); RUN(subnormal_numbers_in_tasks); RUN(each_task_is_done_once); RUN(many_small_runs);
   RUN(runs_after_a_pause); RUN(threads_out_of_range); RUN(threads_without_memory);
