@@ -1560,7 +1560,8 @@ TEST(trainer_draws_prompts_of_data)
 TEST(options_refused)
 {
   static const char *const says[] = {
-    "out of range: 'inputs'", "out of range: 'inputs'", "out of range: 'order'", "out of range: 'order'", "out of range: 'standardize'",
+    "unknown 'inputs'", "unknown 'inputs'", "order must be from 0 to 1, not 2", "order must be from 0 to 1, not -1",
+    "standardize must be from 0 to 1, not 2",
     "not rising levels between 0 and 1: 'quantiles'", "not rising levels between 0 and 1: 'quantiles'", "unknown 'tokens'",
     "read-out width is not 1 + quantiles"
   };
@@ -2096,8 +2097,8 @@ TEST(ranges_inside_of_others)
 TEST(no_bayes_for_what_is_drawn)
 {
   static const char *const none[] = {
-    "noisy(dense, sd=0.1..0.5)", "sparse(nnz=1..2)", "dense + noisy(sparse, share=0.5)", "noisy(dense, share=0.1..0.5)",
-    "noisy(dense, tails=0.1)", "noisy(dense, hetero=0.1)", "noisy(dense, outliers=0.1)", "gp", "decaying", "dense + products"
+    "gp(nu=1)", "sparse(nnz=1..2)", "dense + noisy(sparse, share=0.5)", "noisy(dense, share=0.1..0.5)",
+    "noisy(dense, tails=0.1)", "noisy(dense, hetero=0.1)", "noisy(dense, outliers=0.1)", "gp(ard=1)", "decaying", "dense + products"
   };
   icl_task t = parse("noisy(dense, sd=0.5, share=1, tails=0, hetero=0, outliers=0)", 4);
   size_t i;
