@@ -19,7 +19,7 @@ build/icl: $(TOOLS) build/bundled.o $(wildcard tools/*.h) $(HEADERS) | build
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(STB) -I. -o $@ $(TOOLS) build/bundled.o $(LDLIBS)
 
 # The models inside the command: examples/models as C arrays.
-TABLE := $(firstword $(wildcard examples/models/table.safetensors) examples/models/linear.safetensors)
+TABLE = examples/models/table.safetensors
 
 build/bundled.o: tools/bundled.c tools/bundled.h build/bundled_curves.h build/bundled_table.h
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_BUNDLED -Ibuild -c -o $@ $<
