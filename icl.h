@@ -1353,6 +1353,12 @@ ICL__F8 float icl__f8_top(icl__f8 a)
 {
   return vmaxnmvq_f32(vmaxnmvq_f32(-INFINITY, a.lo), a.hi);
 }
+/* 1 if one of them is -infinity. */
+ICL__F8 int icl__f8_overflowed(icl__f8 a)
+{
+  float low = vminnmvq_f32(vminnmvq_f32(0.0f, a.lo), a.hi);
+  return icl__overflowed(&low, 1);
+}
 /* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
 ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
 {
@@ -1511,6 +1517,13 @@ ICL__F8 float icl__f8_top(icl__f8 a)
   icl__f8_store(t, a);
   for (top = t[0], i = 1; i < 8; i++) if (t[i] > top) top = t[i];
   return top;
+}
+/* 1 if one of them is -infinity. */
+ICL__F8 int icl__f8_overflowed(icl__f8 a)
+{
+  float t[8];
+  icl__f8_store(t, a);
+  return icl__overflowed(t, 8);
 }
 #endif
 
@@ -2436,21 +2449,25 @@ ICL__KERNEL void icl__layernorm_f8(float *out, float *stats, const float *x, con
   }
 }
 
+/* 1 if one of x[n] is -infinity. */
+ICL__KERNEL int icl__overflowed_f8(const float *x, size_t n)
+{
+  icl__f8 low = icl__f8_set1(0.0f);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) low = icl__f8_min(low, icl__f8_load(x + i));
+  if (i < n) low = icl__f8_min(low, icl__f8_load_n(x + i, n - i));
+  return icl__f8_overflowed(low);
+}
+
 /* The last, partial vector is filled up with zeros, whose weights are left out.  NaN and +infinity
  * make NaN of all by themselves. */
 ICL__KERNEL void icl__softmax_f8(float *s, size_t n, float scale)
 {
   size_t i, whole = n & ~(size_t)7;
-  icl__f8 max = icl__f8_set1(s[0]), low = max, sum = icl__f8_set1(0.0f);
-  float top, total, lows[8];
-  int overflow;
-  for (i = 0; i < whole; i += 8) {
-    icl__f8 v = icl__f8_load(s + i);
-    max = icl__f8_max(max, v);
-    low = icl__f8_min(low, v);
-  }
-  icl__f8_store(lows, low);
-  overflow = icl__overflowed(lows, 8) || icl__overflowed(s + whole, n - whole);
+  icl__f8 max = icl__f8_set1(s[0]), sum = icl__f8_set1(0.0f);
+  float top, total;
+  if (icl__overflowed_f8(s, n)) { icl__spoil(s, n); return; }
+  for (i = 0; i < whole; i += 8) max = icl__f8_max(max, icl__f8_load(s + i));
   top = icl__f8_top(max);
   for (; i < n; i++) if (s[i] > top) top = s[i];
   max = icl__f8_set1(top);
@@ -2469,7 +2486,6 @@ ICL__KERNEL void icl__softmax_f8(float *s, size_t n, float scale)
   total = 1.0f / total;
   for (i = 0; i < whole; i += 8) icl__f8_store(s + i, icl__f8_mul1(icl__f8_load(s + i), total));
   for (; i < n; i++) s[i] *= total;
-  if (overflow) icl__spoil(s, n);
 }
 
 /* Both gelus start with an exponential, the tanh form's being exp(-x (a + a b x^2)). */
@@ -2489,19 +2505,15 @@ ICL__F8 icl__f8 icl__activate8(icl__f8 x, icl_activation kind)
  * NaN instead. */
 ICL__F8 void icl__activate_as(const icl_activation kind, float *out, const float *x, size_t n)
 {
-  icl__f8 low = icl__f8_set1(0.0f);
-  float lows[8];
+  const int overflow = kind == ICL_RELU && icl__overflowed_f8(x, n);
   size_t i;
   for (i = 0; i < n; i += 8) {
     icl__f8 v = i + 8 <= n ? icl__f8_load(x + i) : icl__f8_load_n(x + i, n - i);
-    if (kind == ICL_RELU) low = icl__f8_min(low, v);
     v = icl__activate8(v, kind);
     if (i + 8 <= n) icl__f8_store(out + i, v);
     else icl__f8_store_n(out + i, v, n - i);
   }
-  if (kind != ICL_RELU || !n) return;
-  icl__f8_store(lows, low);
-  if (icl__overflowed(lows, 8)) icl__spoil(out, 1);
+  if (overflow) icl__spoil(out, 1);
 }
 
 /* With a loop for each kind where code may take the room. */
@@ -4779,6 +4791,7 @@ static icl_error icl__read_header(icl__file *f, icl_report *r)
 /* What stands in the place of a checkpoint whose first 8 bytes are no length. */
 static const char *icl__not_a_file(const unsigned char *data)
 {
+#ifndef ICL_NO_STDIO
   static const struct { const char *start, *text; } kinds[] = {
     {"version ", "not a safetensors file but a git-lfs pointer to one: fetch it with git lfs pull"},
     {"PK\3\4", "not a safetensors file but a zip file, as torch.save writes them"},
@@ -4789,6 +4802,9 @@ static const char *icl__not_a_file(const unsigned char *data)
   size_t i;
   for (i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (!memcmp(data, kinds[i].start, strlen(kinds[i].start))) return kinds[i].text;
+#else
+  (void)data;                                            /* no downloads where there are no files */
+#endif
   return "not a safetensors file: header longer than 1 MiB";
 }
 
