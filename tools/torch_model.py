@@ -452,9 +452,8 @@ def library():
 
 def draws(kind, seed, stream, index, n):
     """n numbers, "uniform" or "normal", of sequence `index` of a stream: a tensor [n]."""
-    rng, lib = ctypes.create_string_buffer(RNG_BYTES), library()
-    lib.icl_rng_init(rng, seed, stream, index)
-    draw, rng = getattr(lib, f"icl_rng_{kind}"), ctypes.c_void_p(ctypes.addressof(rng))
+    rng, draw = ctypes.create_string_buffer(RNG_BYTES), getattr(library(), f"icl_rng_{kind}")
+    library().icl_rng_init(rng, seed, stream, index)
     return torch.tensor([draw(rng) for _ in range(n)], dtype=torch.float32)
 
 def printed(print_to, thing):
