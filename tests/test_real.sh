@@ -31,7 +31,7 @@ ok() { name=$1; shift; if "$@"; then pass; else fault "$name"; fi; }
 models=$root/examples/models
 real() {
   python3 "$root/tools/real.py" --tasks women,stackloss --splits 1 --jobs 1 \
-    --curves "$models/curves.safetensors" --table "$models/linear.safetensors" "$@" 2> err
+    --curves "$models/curves.safetensors" --table "$models/table.safetensors" "$@" 2> err
 }
 # refuses TEXT OPTIONS...: exit 2, and a message that has TEXT
 refuses() {

@@ -41,7 +41,7 @@ curves() {
 echo '| | F32 | weights F16 | BF16 | I8 | keys and values F16 | I8 | all I8 |'
 echo '|---|---|---|---|---|---|---|---|'
 models=examples/models
-curves linear $models/linear.safetensors '10 20 30 40'
-curves 'linear on dense' $models/linear.safetensors '10 20 30 40' --task dense
+curves linear examples/paper/models/linear.safetensors '10 20 30 40'
+curves 'linear on dense' examples/paper/models/linear.safetensors '10 20 30 40' --task dense
 curves curves $models/curves.safetensors '1 2 12 32'
 curves d8 "$d8" '4 8 16'
