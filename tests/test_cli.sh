@@ -718,7 +718,7 @@ ok "eval: otherwise where --x says so" eval 'exits 0 && silent err && ! same "$t
 run eval "$t/d" --pairs 3 --prompts 8 --task dense
 ok "eval: a task of its own is drawn as ever" eval 'exits 0 && silent err'
 misused "eval: --x and --distribution" eval "$t/d" --pairs 3 --x data --distribution skewed
-misused "eval: bayes of ranges" eval "$t/d" --pairs 3 --task 'noisy(sd=0.1..1)' --baselines bayes
+misused "eval: bayes of noise that is not always there" eval "$t/d" --pairs 3 --task 'noisy(share=0.5)' --baselines bayes
 run quantize "$t/d" --dtype f16 -o "$t/d16"
 ok "quantize: as data: exit 0" exits 0
 run info "$t/d16"

@@ -227,11 +227,15 @@ ok "--stream --max-context: the last rows" same "$t/out" "$t/window"
 for o in '--at 1' '--grid 3' '--plot -'; do misused "--stream $o" predict --stream $o; done
 
 rows() { awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) printf "%.6f,%.6f\n", i, sin(i / 9) }'; }
+near() { awk -v y="$(answer)" -v to="$1" -v by="$2" 'BEGIN { d = y - to; exit !(d * d < by * by) }'; }
 { rows 200; echo '50.5,?'; } >"$t/in"
 run predict "$curves"
+ok "more rows than it was trained with: exit 0" exits 0
+ok "more rows than it was trained with: near the truth" near -0.6266 0.1
+limited=examples/paper/models/line.safetensors             # learned positions: 16 pairs
+run predict "$limited"
 ok "more rows than fit: exit 0" exits 0
 ok "more rows than fit: says so" says err '200 rows have a y; the model gets [0-9]* of them, spread evenly'
-near() { awk -v y="$(answer)" -v to="$1" -v by="$2" 'BEGIN { d = y - to; exit !(d * d < by * by) }'; }
 run predict "$curves" --max-context 20
 ok "--max-context: nothing on stderr" silent err
 ok "--max-context: one answer" lines 1
@@ -242,9 +246,14 @@ misused "--pairs and --max-context" predict "$model" --pairs 3 --max-context 3
 run predict "$curves"
 cp "$t/out" "$t/once"
 ok "30 rows in order: near the truth" near -0.0794 0.3
-run predict "$curves"
-ok "the shuffle is the same each time" same "$t/out" "$t/once"
 run predict "$curves" --keep-order
+ok "--keep-order: the same where the order does not count" same "$t/out" "$t/once"
+{ rows 12; echo '11,?'; } >"$t/in"
+run predict "$limited"
+cp "$t/out" "$t/once"
+run predict "$limited"
+ok "the shuffle is the same each time" same "$t/out" "$t/once"
+run predict "$limited" --keep-order
 ok "--keep-order: another answer" eval '! same "$t/out" "$t/once"'
 run predict "$unbounded" --keep-order
 cp "$t/out" "$t/kept"
