@@ -477,9 +477,9 @@ const PRESETS = {
 // Twelve noisy points, x uniform, or sixteen exact ones, x ~ N(0, 1); always the same but for random ones.
 function sample(name, f) {
   const noisy = name === 'smooth' || (name === 'random' && state.model === 'curves'), list = [];
-  const normal = normals(name === 'random' ? Math.floor(Math.random() * 4294967296) : noisy ? 5 : 9), n = noisy ? 12 : 16;
+  const normal = normals(name === 'random' ? Math.floor(Math.random() * 4294967296) : noisy ? 6 : 9), n = noisy ? 12 : 16;
   for (let tries = 0; list.length < n && tries < 999; tries++) {
-    const x = noisy ? 2.3 * Math.sin(Math.PI * (list.length * 0.618034 % 1 - 0.5)) + 0.05 * normal() : normal();
+    const x = noisy ? 4.5 * (list.length * 0.618034 % 1 - 0.5) + 0.08 * normal() : normal();
     const p = { x, y: f(x) + (noisy ? 0.15 * normal() : 0) };
     if (inView(p)) list.push(p);
   }

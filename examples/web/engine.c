@@ -62,6 +62,21 @@ static icl_error set_scale(int i, int n)
   return icl_standardize(&contexts[i], n, xs, ys);
 }
 
+/* 1 where the points' y are all the same, which has no scale: then, as in icl predict, so is every answer. */
+static int is_flat(int i, int n)
+{
+  int k;
+  if (!n || !standardized(i)) return 0;
+  for (k = 1; k < n; k++) if (ys[k] != ys[0]) return 0;
+  return 1;
+}
+
+static void answer_flat(int n_query)
+{
+  int k;
+  for (k = 0; k < n_query; k++) answers[k] = low[k] = high[k] = ys[0];
+}
+
 /* answers[n_query] of model i at queries[n_query], given the n points; low and high where it has intervals. */
 int EXPORT(ask)(int i, int n, int n_query)
 {
@@ -72,7 +87,9 @@ int EXPORT(ask)(int i, int n, int n_query)
   if (!err) err = set_scale(i, n);
   if (err || !has_interval(i)) return err ? err : icl_ask(c, n, xs, ys, n_query, queries, answers);
   err = icl_add_batch(c, n, xs, ys);
-  return err ? err : icl_predict_interval(c, n_query, queries, 0.9f, answers, low, high);
+  if (!err) err = icl_predict_interval(c, n_query, queries, 0.9f, answers, low, high);
+  if (!err && is_flat(i, n)) answer_flat(n_query);
+  return err;
 }
 
 /* How unlike model i's pretraining the points of the last ask look; NaN where that is not known. */
