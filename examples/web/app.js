@@ -179,21 +179,22 @@ function short(v, digits = 4) {
   return text.replace('-', '\u2212');
 }
 
-// Round numbers from a to b, some five of them.
+// Round numbers from a to b, some five of them, and their texts.
 function ticks(a, b) {
   const rough = (b - a) / 5, ten = 10 ** Math.floor(Math.log10(rough));
   const step = ten * [1, 2, 5, 10].find(m => m * ten >= rough * 0.99), all = [];
-  for (let k = Math.ceil(a / step); k * step <= b; k++) all.push(Math.abs(k) < 1e-9 ? 0 : k * step);
-  return all;
+  for (let k = Math.ceil(a / step); k * step <= b; k++) all.push(k * step || 0);
+  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), plain = decimals < 7 && Math.abs(a) + Math.abs(b) < 1e9;
+  return all.map(v => ({ v, label: plain ? v.toFixed(decimals).replace('-', '\u2212') : short(v, 12) }));
 }
 
 // Grid, numbers and names, in the user's units.
 function axes(g, colour) {
   const from = told({ x: VIEW.x0, y: VIEW.y0 }), to = told({ x: VIEW.x1, y: VIEW.y1 });
-  const xs = ticks(from.x, to.x), ys = ticks(from.y, to.y), label = v => short(v, 12), { w, h } = size();
+  const xs = ticks(from.x, to.x), ys = ticks(from.y, to.y), h = size().h;
   g.font = '12px system-ui, sans-serif';
   g.lineWidth = 1;
-  MARGIN.left = Math.max(40, 26 + Math.max(...ys.map(y => g.measureText(label(y)).width)));
+  MARGIN.left = Math.max(40, 26 + Math.max(...ys.map(t => g.measureText(t.label).width)));
   const [left, top] = viewToScreen(VIEW.x0, VIEW.y1), [right, bottom] = viewToScreen(VIEW.x1, VIEW.y0);
   const line = (zero, x0, y0, x1, y1) => {
     g.strokeStyle = colour(zero ? '--line' : '--grid');
@@ -201,16 +202,16 @@ function axes(g, colour) {
   };
   g.fillStyle = colour('--soft');
   g.textAlign = 'center'; g.textBaseline = 'top';
-  for (const x of xs) {
-    const [at] = toScreen(x, units.y);
-    line(x === 0, at, top, at, bottom);
-    g.fillText(label(x), at, bottom + 4);
+  for (const { v, label } of xs) {
+    const [at] = toScreen(v, units.y);
+    line(v === 0, at, top, at, bottom);
+    g.fillText(label, at, bottom + 4);
   }
   g.textAlign = 'right'; g.textBaseline = 'middle';
-  for (const y of ys) {
-    const [, at] = toScreen(units.x, y);
-    line(y === 0, left, at, right, at);
-    g.fillText(label(y), left - 6, at);
+  for (const { v, label } of ys) {
+    const [, at] = toScreen(units.x, v);
+    line(v === 0, left, at, right, at);
+    g.fillText(label, left - 6, at);
   }
   g.textAlign = 'center'; g.textBaseline = 'bottom'; g.fillText(units.names[0], (left + right) / 2, h);
   g.save(); g.translate(0, (top + bottom) / 2); g.rotate(-Math.PI / 2); g.textBaseline = 'top'; g.fillText(units.names[1], 0, 2);
@@ -271,7 +272,7 @@ function showLegend() {
   const items = CURVES.filter(c => values(c.key)).reverse().map(c => `<li><svg viewBox="0 0 26 10" aria-hidden="true">
     <path d="M0 5H26" fill="none" stroke="var(${c.colour})" stroke-width="${c.width}" stroke-dasharray="${c.dash}"/></svg>${c.label()}</li>`);
   if (state.low) items.splice(1, 0, `<li><svg viewBox="0 0 26 10" aria-hidden="true">
-    <path d="M0 0H26V10H0Z" fill="var(--model)" fill-opacity=".25"/></svg>90 % of new points fall in here</li>`);
+    <path d="M0 0H26V10H0Z" fill="var(--model)" fill-opacity=".25"/></svg>should hold 90 % of new points</li>`);
   if (element('legend').innerHTML !== items.join('')) element('legend').innerHTML = items.join('');
 }
 
@@ -480,7 +481,7 @@ function sample(name, f) {
   const normal = normals(name === 'random' ? Math.floor(Math.random() * 4294967296) : noisy ? 6 : 9), n = noisy ? 12 : 16;
   for (let tries = 0; list.length < n && tries < 999; tries++) {
     const x = noisy ? 4.5 * (list.length * 0.618034 % 1 - 0.5) + 0.08 * normal() : normal();
-    const p = { x, y: f(x) + (noisy ? 0.15 * normal() : 0) };
+    const p = { x, y: f(x) + (noisy ? 0.22 * normal() : 0) };
     if (inView(p)) list.push(p);
   }
   return list;
