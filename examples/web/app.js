@@ -1,40 +1,55 @@
 // The page: points that the user moves, and the curves that follow.  engine.c has the models; this has the rest.
 
-const VIEW = { x0: -2.5, x1: 2.5, y0: -2.5, y1: 2.5 };
+const VIEW = { x0: -2.5, x1: 2.5, y0: -2.5, y1: 2.5 };   // what the engine sees of the plot, whatever its units
 const QUERIES = 201;                       // x at which all curves are computed, over the whole view
+const POINTS = 64, CHECKED = 32;           // most points, and most that are each predicted from the others
 const JITTER = 1e-4;                       // variance of the noise that the optimum allows for
-const NAMES = ['curves', 'line', 'sine', 'both'];
-const SHARES = { line: [1, 0], sine: [0, 1], both: [0.5, 0.5] };   // of lines and cosines in the pretraining
+const NAMES = ['curves', 'both'];
+const SHARES = { both: [0.5, 0.5] };       // of lines and cosines in the pretraining
+const ABOUT = {
+  curves: 'Trained on curves of many kinds, most of them noisy. It scales the points itself and takes up to 64 of them.',
+  both: 'Trained on lines and on cosines, never on a sum of the two: <i>Combination</i> shows that it does not learn one '
+    + 'from its points (Yadlowsky et al. 2023).',
+};
+const PLAIN = { own: false, names: ['x', 'y'], x: 0, y: 0, dx: 1, dy: 1 };
 
 const element = id => document.getElementById(id);
 const stage = element('stage'), canvas = stage.querySelector('canvas');
 const queries = Float32Array.from({ length: QUERIES }, (_, i) => VIEW.x0 + (VIEW.x1 - VIEW.x0) * i / (QUERIES - 1));
 
-let points = [];                           // {x, y, button}, in the order in which the model sees them
+let units = PLAIN;                         // a place (u, v) of the view is x + dx u, y + dy v to the user
+let points = [];                           // {x, y, button}, in the user's units, in the order of their coming
 let truth = null;                          // the function behind the points, until one is moved
-let preset = '', selected = null, engine = null;
-const state = { model: 'both', curve: null, squares: null, optimum: null, surprise: NaN, milliseconds: 0 };
+let preset = '', selected = null, engine = null, said = '';
+const state = { model: 'curves', curve: null, low: null, high: null, squares: null, optimum: null, surprise: NaN,
+                rmse: NaN, milliseconds: 0 };
+
+const seen = p => ({ x: (p.x - units.x) / units.dx, y: (p.y - units.y) / units.dy });
+const told = p => ({ x: units.x + units.dx * p.x, y: units.y + units.dy * p.y });
 
 // ----- models -----------------------------------------------------------------------------------
 
-function embedded(id) {
-  return Uint8Array.from(atob(element(id).textContent), c => c.charCodeAt(0));
+async function embedded(id) {
+  const packed = new Blob([Uint8Array.from(atob(element(id).textContent), c => c.charCodeAt(0))]);
+  return new Uint8Array(await new Response(packed.stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer());
 }
 
 async function start() {
-  const { instance } = await WebAssembly.instantiate(embedded('engine'), {});
+  const { instance } = await WebAssembly.instantiate(await embedded('engine'), {});
   engine = { ...instance.exports };
   const memory = () => engine.memory.buffer;
   const text = at => { const b = new Uint8Array(memory(), at, 512); return new TextDecoder().decode(b.slice(0, b.indexOf(0))); };
-  NAMES.forEach((name, i) => {
-    const file = embedded('model-' + name), at = engine.room(file.length);
+  for (const [i, name] of NAMES.entries()) {
+    const file = await embedded('model-' + name), at = engine.room(file.length);
     new Uint8Array(memory()).set(file, at);
     if (engine.load(i, at, file.length)) throw new Error(name + ': ' + text(engine.why()));
-  });
+  }
   state.isa = text(engine.isa(0));
-  engine.xs = new Float32Array(memory(), engine.point_xs(), 64);
-  engine.ys = new Float32Array(memory(), engine.point_ys(), 64);
+  engine.xs = new Float32Array(memory(), engine.point_xs(), POINTS);
+  engine.ys = new Float32Array(memory(), engine.point_ys(), POINTS);
   engine.answers = new Float32Array(memory(), engine.answer_ys(), QUERIES);
+  engine.low = new Float32Array(memory(), engine.lows(), QUERIES);
+  engine.high = new Float32Array(memory(), engine.highs(), QUERIES);
   new Float32Array(memory(), engine.query_xs(), QUERIES).set(queries);
 }
 
@@ -100,33 +115,53 @@ function bayes(pts, [lineShare, cosineShare]) {
   });
 }
 
-// All curves, from the points.
+// All curves, from the points, as the engine sees them.
 function compute() {
-  const i = NAMES.indexOf(state.model), pts = points.slice(0, capacity()), began = performance.now();
+  const i = NAMES.indexOf(state.model), pts = points.slice(0, capacity()).map(seen), began = performance.now();
   pts.forEach((p, k) => { engine.xs[k] = p.x; engine.ys[k] = p.y; });
-  const error = engine.ask(i, pts.length, QUERIES);
+  const error = engine.ask(i, pts.length, QUERIES), band = !error && engine.has_interval(i);
   state.curve = error ? null : Array.from(engine.answers);
+  state.low = band ? Array.from(engine.low) : null;
+  state.high = band ? Array.from(engine.high) : null;
   state.surprise = pts.length ? engine.surprise(i) : NaN;
+  state.rmse = NaN;
   state.engineMilliseconds = performance.now() - began;
   state.squares = leastSquares(pts);
-  state.optimum = SHARES[state.model] ? bayes(pts, SHARES[state.model]) : null;
+  state.optimum = SHARES[state.model] && !units.own ? bayes(pts, SHARES[state.model]) : null;
   state.milliseconds = performance.now() - began;
+  plan();
+}
+
+// The error of each point when it is predicted from the others takes longer than a frame: once, when all is still.
+let later = 0;
+function plan() {
+  clearTimeout(later);
+  state.settled = false;
+  later = setTimeout(() => {
+    state.rmse = state.curve && drags.size === 0 ? engine.check(NAMES.indexOf(state.model)) * units.dy : NaN;
+    state.settled = drags.size === 0;
+    showCheck();
+  }, 200);
 }
 
 // ----- drawing ----------------------------------------------------------------------------------
 
-const MARGIN = { left: 38, right: 10, top: 8, bottom: 36 };
+const MARGIN = { left: 40, right: 10, top: 8, bottom: 36 };
 const size = () => ({ w: stage.clientWidth, h: stage.clientHeight });
-function toScreen(x, y) {
+function viewToScreen(x, y) {
   const { w, h } = size(), u = (x - VIEW.x0) / (VIEW.x1 - VIEW.x0), v = (VIEW.y1 - y) / (VIEW.y1 - VIEW.y0);
   return [MARGIN.left + u * (w - MARGIN.left - MARGIN.right), MARGIN.top + v * (h - MARGIN.top - MARGIN.bottom)];
 }
 function toPlot(left, top) {
   const { w, h } = size();
   const u = (left - MARGIN.left) / (w - MARGIN.left - MARGIN.right), v = (top - MARGIN.top) / (h - MARGIN.top - MARGIN.bottom);
-  return { x: VIEW.x0 + u * (VIEW.x1 - VIEW.x0), y: VIEW.y1 - v * (VIEW.y1 - VIEW.y0) };
+  return told({ x: VIEW.x0 + u * (VIEW.x1 - VIEW.x0), y: VIEW.y1 - v * (VIEW.y1 - VIEW.y0) });
 }
-const inView = p => p.x >= VIEW.x0 && p.x <= VIEW.x1 && p.y >= VIEW.y0 && p.y <= VIEW.y1;
+function toScreen(x, y) { const p = seen({ x, y }); return viewToScreen(p.x, p.y); }
+function inView(p) {
+  const { x, y } = seen(p);
+  return x >= VIEW.x0 && x <= VIEW.x1 && y >= VIEW.y0 && y <= VIEW.y1;
+}
 
 const CURVES = [                           // key, colour, dashes, width; drawn in this order
   { key: 'truth', colour: '--truth', dash: [2, 4], width: 2, label: () => 'function behind the points' },
@@ -138,30 +173,67 @@ const CURVES = [                           // key, colour, dashes, width; drawn 
 const fine = Array.from({ length: 1001 }, (_, i) => VIEW.x0 + (VIEW.x1 - VIEW.x0) * i / 1000);
 const values = key => key === 'truth' ? truth && fine.map(truth) : state[key];
 
+// A number of at most `digits` digits, without zeros at its end; a real minus.
+function short(v, digits = 4) {
+  const text = String(+v.toPrecision(digits));
+  return text.replace('-', '\u2212');
+}
+
+// Round numbers from a to b, some five of them, and their texts.
+function ticks(a, b) {
+  const rough = (b - a) / 5, ten = 10 ** Math.floor(Math.log10(rough));
+  const step = ten * [1, 2, 5, 10].find(m => m * ten >= rough * 0.99), all = [];
+  for (let k = Math.ceil(a / step); k * step <= b; k++) all.push(k * step || 0);
+  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), plain = decimals < 7 && Math.abs(a) + Math.abs(b) < 1e9;
+  return all.map(v => ({ v, label: plain ? v.toFixed(decimals).replace('-', '\u2212') : short(v, 12) }));
+}
+
+// Grid, numbers and names, in the user's units.
 function axes(g, colour) {
+  const from = told({ x: VIEW.x0, y: VIEW.y0 }), to = told({ x: VIEW.x1, y: VIEW.y1 });
+  const xs = ticks(from.x, to.x), ys = ticks(from.y, to.y), h = size().h;
   g.font = '12px system-ui, sans-serif';
   g.lineWidth = 1;
-  for (let t = -2; t <= 2; t++) {
-    const [x] = toScreen(t, 0), [, y] = toScreen(0, t), [left, bottom] = toScreen(VIEW.x0, VIEW.y0);
-    const [right, top] = toScreen(VIEW.x1, VIEW.y1), label = String(t).replace('-', '\u2212');
-    g.strokeStyle = colour(t ? '--grid' : '--line');
-    g.beginPath();
-    g.moveTo(x, top); g.lineTo(x, bottom);
-    g.moveTo(left, y); g.lineTo(right, y);
-    g.stroke();
-    g.fillStyle = colour('--soft');
-    g.textAlign = 'center'; g.textBaseline = 'top'; g.fillText(label, x, bottom + 4);
-    g.textAlign = 'right'; g.textBaseline = 'middle'; g.fillText(label, left - 6, y);
+  MARGIN.left = Math.max(40, 26 + Math.max(...ys.map(t => g.measureText(t.label).width)));
+  const [left, top] = viewToScreen(VIEW.x0, VIEW.y1), [right, bottom] = viewToScreen(VIEW.x1, VIEW.y0);
+  const line = (zero, x0, y0, x1, y1) => {
+    g.strokeStyle = colour(zero ? '--line' : '--grid');
+    g.beginPath(); g.moveTo(x0, y0); g.lineTo(x1, y1); g.stroke();
+  };
+  g.fillStyle = colour('--soft');
+  g.textAlign = 'center'; g.textBaseline = 'top';
+  for (const { v, label } of xs) {
+    const [at] = toScreen(v, units.y);
+    line(v === 0, at, top, at, bottom);
+    g.fillText(label, at, bottom + 4);
   }
-  const { w, h } = size();
-  g.textAlign = 'center'; g.textBaseline = 'bottom'; g.fillText('x (standard deviations)', w / 2, h);
-  g.save(); g.translate(0, h / 2); g.rotate(-Math.PI / 2); g.textBaseline = 'top'; g.fillText('y', 18, 2); g.restore();
+  g.textAlign = 'right'; g.textBaseline = 'middle';
+  for (const { v, label } of ys) {
+    const [, at] = toScreen(units.x, v);
+    line(v === 0, left, at, right, at);
+    g.fillText(label, left - 6, at);
+  }
+  g.textAlign = 'center'; g.textBaseline = 'bottom'; g.fillText(units.names[0], (left + right) / 2, h);
+  g.save(); g.translate(0, (top + bottom) / 2); g.rotate(-Math.PI / 2); g.textBaseline = 'top'; g.fillText(units.names[1], 0, 2);
+  g.restore();
+}
+
+// The interval that should hold 90 % of new points.
+function drawBand(g, colour) {
+  if (!state.low) return;
+  const at = (y, i) => viewToScreen(queries[i], Math.max(-99, Math.min(99, y)));
+  g.globalAlpha = 0.2;
+  g.fillStyle = colour('--model');
+  g.beginPath();
+  state.high.forEach((y, i) => g.lineTo(...at(y, i)));
+  for (let i = QUERIES - 1; i >= 0; i--) g.lineTo(...at(state.low[i], i));
+  g.fill();
+  g.globalAlpha = 1;
 }
 
 function draw() {
   const { w, h } = size(), scale = window.devicePixelRatio || 1, g = canvas.getContext('2d');
   const style = getComputedStyle(document.documentElement), colour = name => style.getPropertyValue(name);
-  const [left, top] = toScreen(VIEW.x0, VIEW.y1), [right, bottom] = toScreen(VIEW.x1, VIEW.y0);
   if (canvas.width !== Math.round(w * scale) || canvas.height !== Math.round(h * scale)) {
     canvas.width = Math.round(w * scale);
     canvas.height = Math.round(h * scale);
@@ -169,15 +241,17 @@ function draw() {
   g.setTransform(scale, 0, 0, scale, 0, 0);
   g.clearRect(0, 0, w, h);
   axes(g, colour);
+  const [left, top] = viewToScreen(VIEW.x0, VIEW.y1), [right, bottom] = viewToScreen(VIEW.x1, VIEW.y0);
   g.save();
   g.beginPath(); g.rect(left, top, right - left, bottom - top); g.clip();
+  drawBand(g, colour);
   for (const { key, colour: name, dash, width } of CURVES) {
     const ys = values(key);
     if (!ys) continue;
     g.strokeStyle = colour(name); g.lineWidth = width; g.setLineDash(dash); g.lineJoin = 'round';
     g.beginPath();
     const xs = key === 'truth' ? fine : queries;
-    ys.forEach((y, i) => g.lineTo(...toScreen(xs[i], Math.max(-99, Math.min(99, y)))));
+    ys.forEach((y, i) => g.lineTo(...viewToScreen(xs[i], Math.max(-99, Math.min(99, y)))));
     g.stroke();
   }
   g.restore();
@@ -190,22 +264,27 @@ function placePoints() {
     p.button.style.left = left + 'px';
     p.button.style.top = top + 'px';
     p.button.classList.toggle('left-out', i >= room);
-    p.button.setAttribute('aria-label', `Point ${i + 1} of ${points.length}: x ${p.x.toFixed(2)}, y ${p.y.toFixed(2)}`);
+    p.button.setAttribute('aria-label', `Point ${i + 1} of ${points.length}: ${units.names[0]} ${short(p.x)}, ${units.names[1]} ${short(p.y)}`);
   });
 }
 
 function showLegend() {
   const items = CURVES.filter(c => values(c.key)).reverse().map(c => `<li><svg viewBox="0 0 26 10" aria-hidden="true">
     <path d="M0 5H26" fill="none" stroke="var(${c.colour})" stroke-width="${c.width}" stroke-dasharray="${c.dash}"/></svg>${c.label()}</li>`);
+  if (state.low) items.splice(1, 0, `<li><svg viewBox="0 0 26 10" aria-hidden="true">
+    <path d="M0 0H26V10H0Z" fill="var(--model)" fill-opacity=".25"/></svg>should hold 90 % of new points</li>`);
   if (element('legend').innerHTML !== items.join('')) element('legend').innerHTML = items.join('');
 }
 
+// What the figure means, and no more: it compares errors, and proves nothing about the curve.
 function showSurprise() {
-  const s = state.surprise, known = Number.isFinite(s), say = !points.length ? 'No points: there is nothing to judge yet.'
-    : !known ? 'This model does not say.'
-    : s > 1 ? 'Unlike anything this model was trained on: fewer than one in a hundred of its training contexts look as odd. Do not trust the curve.'
-    : s > 0.6 ? 'Unusual for this model, though such contexts did occur in its training.'
-    : 'Looks like what this model was trained on.';
+  const s = state.surprise, known = Number.isFinite(s), n = Math.min(points.length, capacity());
+  const say = !n ? 'No points: there is nothing to judge yet.'
+    : !known ? 'This model does not say what is typical for it.'
+    : s > 1 ? 'Odd: in its training, fewer than one prompt in a hundred was guessed this badly, point after point. Do not trust the curve.'
+    : s > 0.6 ? 'Unusual: most prompts of its training were guessed better, point after point. Be careful.'
+    : n < 4 ? 'Too few points to judge.'
+    : 'Guessed point after point, these are no harder than what it was trained on. That does not prove the curve right.';
   element('figure').textContent = known ? s.toFixed(2).replace('-', '\u2212') : '';
   element('gauge').setAttribute('aria-valuenow', known ? s.toFixed(2) : 0);
   element('gauge').setAttribute('aria-valuetext', say);
@@ -214,11 +293,23 @@ function showSurprise() {
   if (element('verdict').textContent !== say) element('verdict').textContent = say;
 }
 
+// The honest error: of each point, predicted from the others, beside the spread of y.
+function showCheck() {
+  const n = Math.min(points.length, capacity()), ys = points.slice(0, n).map(p => p.y);
+  const mean = ys.reduce((s, y) => s + y, 0) / n, sd = Math.sqrt(ys.reduce((s, y) => s + (y - mean) ** 2, 0) / n);
+  const say = n < 2 ? '' : n > CHECKED ? `With more than ${CHECKED} points it is not computed here: icl check does it.`
+    : !state.settled ? '\u2026'
+    : Number.isFinite(state.rmse) ? `${short(state.rmse, 2)} where y has a standard deviation of ${short(sd, 2)}.` : 'Not known.';
+  if (element('check').textContent !== say) element('check').textContent = say;
+}
+
 function showNotice() {
   const extra = points.length - capacity();
-  const say = (extra > 0 ? `This model takes ${capacity()} points: the last ${extra} (hollow) are left out. ` : '')
+  const say = said + (extra > 0 ? `This model takes ${capacity()} points: the last ${extra} (hollow) are left out. ` : '')
+    + (units.own && state.model === 'both' ? 'To this model the plot is 5 wide and 5 high, with 0 in the middle. ' : '')
     + (state.curve ? '' : 'The model has no answer: a number is too large.');
   if (element('notice').textContent !== say) element('notice').textContent = say;
+  if (element('about').dataset.model !== state.model) element('about').innerHTML = ABOUT[element('about').dataset.model = state.model];
 }
 
 // Everything is computed and drawn once a frame, and only when something has changed.
@@ -228,27 +319,45 @@ function change() {
   asked = true;
   requestAnimationFrame(() => {
     asked = false;
-    compute(); draw(); placePoints(); showLegend(); showSurprise(); showNotice();
+    compute(); draw(); placePoints(); showLegend(); showSurprise(); showCheck(); showNotice();
   });
 }
 
 // ----- points -----------------------------------------------------------------------------------
 
-function addPoint(x, y) {
-  const button = document.createElement('button'), p = { x: Math.fround(x), y: Math.fround(y), button };
-  if (points.length >= capacity()) { element('notice').textContent = `This model takes ${capacity()} points.`; return null; }
+function makePoint(x, y) {
+  const button = document.createElement('button'), p = { x, y, button };
   button.className = 'point';
   button.type = 'button';
   button.addEventListener('focus', () => { selected = p; });
   stage.append(button);
   points.push(p);
+  return p;
+}
+
+function addPoint(x, y) {
+  if (points.length >= capacity()) { element('notice').textContent = `This model takes ${capacity()} points.`; return null; }
+  const p = makePoint(x, y);
   edited();
   return p;
 }
 
+// Replaces all points; f is the function behind them, or null.
+function setPoints(list, f, newUnits) {
+  for (const p of points) p.button.remove();
+  points = [];
+  selected = null;
+  units = newUnits;
+  for (const p of list) makePoint(p.x, p.y);
+  truth = f;
+  said = '';
+  change();
+}
+
 function movePoint(p, x, y) {
-  p.x = Math.fround(Math.max(VIEW.x0, Math.min(VIEW.x1, x)));
-  p.y = Math.fround(Math.max(VIEW.y0, Math.min(VIEW.y1, y)));
+  const least = told({ x: VIEW.x0, y: VIEW.y0 }), most = told({ x: VIEW.x1, y: VIEW.y1 });
+  p.x = Math.max(least.x, Math.min(most.x, x));
+  p.y = Math.max(least.y, Math.min(most.y, y));
   edited();
 }
 
@@ -265,6 +374,7 @@ function removePoint(p) {
 // The points are the user's from here on.
 function edited() {
   truth = null;
+  said = '';
   showPreset('');
   change();
 }
@@ -280,12 +390,12 @@ function nearest(left, top, within) {
 
 // Where the keyboard adds: the middle of the widest gap between points.
 function gap() {
-  const xs = [VIEW.x0 + 0.5, ...points.map(p => p.x).sort((a, b) => a - b), VIEW.x1 - 0.5];
+  const xs = [VIEW.x0 + 0.5, ...points.map(p => seen(p).x).sort((a, b) => a - b), VIEW.x1 - 0.5];
   let at = 0;
   for (let i = 0; i + 1 < xs.length; i++) if (xs[i + 1] - xs[i] > xs[at + 1] - xs[at]) at = i;
   return (xs[at] + xs[at + 1]) / 2;
 }
-function addByKey() { const p = addPoint(gap(), 0); if (p) p.button.focus({ preventScroll: true }); }
+function addByKey() { const { x, y } = told({ x: gap(), y: 0 }), p = addPoint(x, y); if (p) p.button.focus({ preventScroll: true }); }
 
 const drags = new Map();                   // pointer id: {point, moved, left, top}
 function where(event) {
@@ -310,13 +420,14 @@ stage.addEventListener('pointerup', event => {
   const drag = drags.get(event.pointerId), { left, top } = where(event), p = toPlot(left, top), { w, h } = size();
   drags.delete(event.pointerId);
   if (!drag) return;
+  if (!state.settled) plan();
   if (drag.point && (left < 0 || top < 0 || left > w || top > h)) removePoint(drag.point);
   else if (!drag.point && !drag.moved && inView(p)) {
     const added = addPoint(p.x, p.y);
     if (added) { added.button.focus({ preventScroll: true }); added.born = event.timeStamp; }
   }
 });
-stage.addEventListener('pointercancel', event => drags.delete(event.pointerId));
+stage.addEventListener('pointercancel', event => { drags.delete(event.pointerId); plan(); });
 stage.addEventListener('dblclick', event => {
   const { left, top } = where(event), point = nearest(left, top, 20);
   if (point && !(event.timeStamp - point.born < 600)) removePoint(point);   // not the one that its clicks made
@@ -326,9 +437,9 @@ document.addEventListener('keydown', event => {
   const point = points.find(p => p.button === document.activeElement), far = event.shiftKey ? 0.25 : 0.05;
   const moves = { ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, far], ArrowDown: [0, -far] };
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (point && moves[event.key]) movePoint(point, point.x + moves[event.key][0], point.y + moves[event.key][1]);
+  if (point && moves[event.key]) movePoint(point, point.x + units.dx * moves[event.key][0], point.y + units.dy * moves[event.key][1]);
   else if (point && (event.key === 'Delete' || event.key === 'Backspace')) removePoint(point);
-  else if (event.key.toLowerCase() === 'n' && event.target.tagName !== 'SELECT') addByKey();
+  else if (event.key.toLowerCase() === 'n' && !['SELECT', 'TEXTAREA'].includes(event.target.tagName)) addByKey();
   else return;
   event.preventDefault();
 });
@@ -343,51 +454,130 @@ function normals(seed) {
 
 const wave = w => x => Math.cos(2 * Math.PI * w * x);
 
-// A function from the model's pretraining mixture.
-function drawFunction(normal) {
-  const uniform = Math.random, a = normal(), b = normal();
+// A function: smooth for curves, from the pretraining mixture for lines and cosines.
+function drawFunction() {
+  const uniform = Math.random, normal = normals(Math.floor(uniform() * 4294967296)), a = normal(), b = normal();
+  if (state.model === 'curves') {          // a sum of waves at random, as smooth as a Gaussian process of this length
+    const length = 0.5 + 1.5 * uniform(), waves = Array.from({ length: 24 }, () => [normal() / length, 2 * Math.PI * uniform()]);
+    return x => waves.reduce((s, [w, phase]) => s + Math.cos(w * x + phase), 0) / Math.sqrt(12);
+  }
   let frequency = 0;
   for (let i = 0; i < 6; i++) frequency -= Math.log(1 - uniform()) / 6;         // Gamma(6, 1/6)
-  if (state.model === 'line' || (state.model === 'both' && uniform() < 0.5)) return x => a * x;
-  if (state.model !== 'curves') return x => b * wave(frequency)(x);
-  const kind = Math.floor(3 * uniform()), phase = uniform();
-  if (kind === 0) return x => (a * x + b) / Math.SQRT2;
-  if (kind === 1) { const c = normal(); return x => (a + b * x + c * (x * x - 1) / Math.SQRT2) / Math.sqrt(3); }
-  frequency = 0.1 + 0.9 * uniform();
-  return x => a * wave(frequency)(x - phase / frequency);
+  return uniform() < 0.5 ? x => a * x : x => b * wave(frequency)(x);
 }
 
 const PRESETS = {
+  smooth: () => x => 1.3 * Math.sin(1.7 * x + 0.4) + 0.35 * x,
   line: () => x => 0.8 * x,
   cosine: () => wave(1),
   combination: () => { const alpha = +element('alpha').value; return x => alpha * x + (1 - alpha) * wave(1)(x); },
   frequency: () => wave(+element('frequency').value),
-  random: () => drawFunction(normals(Math.floor(Math.random() * 4294967296))),
+  random: drawFunction,
 };
 
-// Sixteen points of the function; x ~ N(0, 1), always the same but for random ones.
+// Twelve noisy points, x uniform, or sixteen exact ones, x ~ N(0, 1); always the same but for random ones.
+function sample(name, f) {
+  const noisy = name === 'smooth' || (name === 'random' && state.model === 'curves'), list = [];
+  const normal = normals(name === 'random' ? Math.floor(Math.random() * 4294967296) : noisy ? 6 : 9), n = noisy ? 12 : 16;
+  for (let tries = 0; list.length < n && tries < 999; tries++) {
+    const x = noisy ? 4.5 * (list.length * 0.618034 % 1 - 0.5) + 0.08 * normal() : normal();
+    const p = { x, y: f(x) + (noisy ? 0.22 * normal() : 0) };
+    if (inView(p)) list.push(p);
+  }
+  return list;
+}
+
 function usePreset(name) {
-  for (const p of points) p.button.remove();
-  points = [];
-  selected = null;
-  if (PRESETS[name]) {
-    const f = PRESETS[name](), normal = normals(name === 'random' ? Math.floor(Math.random() * 4294967296) : 9);
-    for (let tries = 0; points.length < 16 && tries < 999; tries++) {
-      const x = normal();
-      if (inView({ x, y: f(x) })) addPoint(x, f(x));
-    }
-    truth = f;
-  } else edited();
-  showPreset(name);
+  units = PLAIN;
+  const f = PRESETS[name] ? PRESETS[name]() : null;
+  setPoints(f ? sample(name, f) : [], f, PLAIN);
+  showPreset(f ? name : '');
 }
 
 function showPreset(name) {
   if (preset === name) return;
   preset = name;
   for (const b of element('presets').children) b.setAttribute('aria-pressed', b.dataset.preset === name);
-  for (const label of document.querySelectorAll('label[data-for]'))
-    if (name) label.hidden = label.dataset.for !== name;
+  for (const label of document.querySelectorAll('label[data-for]')) label.hidden = label.dataset.for !== name;
 }
+
+// ----- the user's own data ----------------------------------------------------------------------
+
+// {names, rows: [[x, y], ..], more} of CSV text: columns by tab, semicolon or comma; a header, empty lines and lines
+// that start with # are fine; rows without a y are left out.  Throws an Error that names the line.
+function readCsv(text) {
+  const lines = text.replace(/^\ufeff/, '').split(/\r\n?|\n/), out = { names: ['x', 'y'], rows: [] };
+  const filled = lines.filter(l => l.trim() && !l.startsWith('#')), separator = ['\t', ';', ','].find(c => (filled[0] || '').includes(c));
+  const number = t => t === '' ? NaN : Number(separator === ',' ? t : t.replace(',', '.'));
+  let first = true;
+  if (!separator) throw new Error('The data need two columns, x and y, with a comma, semicolon or tab between them.');
+  lines.forEach((line, i) => {
+    if (!line.trim() || line.startsWith('#')) return;
+    const fields = line.split(separator).map(t => t.trim().replace(/^"(.*)"$/, '$1')), [x, y] = fields.map(number);
+    if (first && fields.slice(0, 2).every(t => Number.isNaN(number(t)))) out.names = [fields[0] || 'x', fields[1] || 'y'];
+    else if (fields[1] === '' || fields[1] === '?' || fields.length < 2) { /* it asks */ }
+    else if (Number.isFinite(x) && Number.isFinite(y)) out.rows.push([x, y]);
+    else throw new Error(`Line ${i + 1}: ${line.slice(0, 40)} has no two numbers in its first two columns.`);
+    first = false;
+  });
+  if (!out.rows.length) throw new Error('No row has an x and a y.');
+  return out;
+}
+
+// Puts least and most of the values at -2 and 2 of the view: [middle, one].
+function fit(values) {
+  const least = Math.min(...values), most = Math.max(...values), one = (most / 2 - least / 2) / 2;
+  return [least / 2 + most / 2, one > 0 ? one : 1];
+}
+
+function useText(text) {
+  try {
+    const { names, rows } = readCsv(text), n = rows.length;
+    const used = n <= POINTS ? rows : Array.from({ length: POINTS }, (_, i) => rows[Math.round(i * (n - 1) / (POINTS - 1))]);
+    const [x, dx] = fit(used.map(r => r[0])), [y, dy] = fit(used.map(r => r[1]));
+    element('model').value = state.model = 'curves';
+    setPoints(used.map(([a, b]) => ({ x: a, y: b })), null, { own: true, names, x, y, dx, dy });
+    said = n > POINTS ? `${n} rows: ${POINTS} of them, spread evenly, are used here. ` : '';
+    showPreset('');
+  } catch (error) {
+    said = error.message + ' ';
+    change();
+  }
+}
+
+document.addEventListener('paste', event => {
+  event.preventDefault();
+  useText(event.clipboardData.getData('text/plain'));
+});
+document.addEventListener('dragover', event => event.preventDefault());
+document.addEventListener('drop', async event => {
+  event.preventDefault();
+  const file = event.dataTransfer.files[0];
+  useText(file ? await file.text() : event.dataTransfer.getData('text/plain'));
+});
+element('own').addEventListener('change', event => { if (event.target.value.trim()) useText(event.target.value); });
+element('open').addEventListener('click', () => element('file').click());
+element('file').addEventListener('change', async event => {
+  if (event.target.files[0]) useText(await event.target.files[0].text());
+  event.target.value = '';
+});
+
+// Saves rows of numbers under names, as a CSV file.
+function save(name, names, rows) {
+  const quoted = names.map(t => /[",]/.test(t) ? `"${t.replace(/"/g, '""')}"` : t), link = document.createElement('a');
+  link.download = name;
+  link.href = 'data:text/csv;charset=utf-8,' + encodeURIComponent([quoted, ...rows].map(r => r.join(',') + '\n').join(''));
+  link.click();
+}
+element('save-points').addEventListener('click', () => save('points.csv', units.names, points.map(p => [p.x, p.y])));
+element('save-curve').addEventListener('click', () => {
+  if (!state.curve) return;
+  const y = v => +(units.y + units.dy * v).toPrecision(9), band = state.low ? ['lo', 'hi'] : [];
+  save('curve.csv', [...units.names, ...band], state.curve.map((v, i) =>
+    [+told({ x: queries[i], y: 0 }).x.toPrecision(9), y(v), ...(state.low ? [y(state.low[i]), y(state.high[i])] : [])]));
+});
+
+// ----- buttons ----------------------------------------------------------------------------------
 
 element('presets').addEventListener('click', event => {
   if (event.target.dataset.preset) usePreset(event.target.dataset.preset);
@@ -399,13 +589,19 @@ for (const label of document.querySelectorAll('label[data-for]'))
   });
 element('add').addEventListener('click', addByKey);
 element('remove').addEventListener('click', () => removePoint(selected || points[points.length - 1]));
-element('model').addEventListener('change', event => { state.model = event.target.value; change(); });
+element('model').addEventListener('change', event => {
+  state.model = event.target.value;
+  if (state.model === 'both' && preset === 'smooth') usePreset('combination');
+  change();
+});
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', change);
 
 start().then(() => {
   new ResizeObserver(change).observe(stage);
-  usePreset('combination');
-  window.page = { state, queries, get points() { return points.map(({ x, y }) => ({ x, y })); } };   // for tests
+  usePreset('smooth');
+  window.page = { state, queries, get units() { return units; },                       // for tests
+    get points() { return points.map(({ x, y }) => ({ x, y })); } };
 }).catch(error => {
-  element('notice').textContent = 'The engine does not run here (it needs WebAssembly with SIMD): ' + error.message;
+  element('notice').textContent = 'The page does not run here (it needs WebAssembly with SIMD, and DecompressionStream): '
+    + error.message;
 });
