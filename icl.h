@@ -64,11 +64,11 @@
  *
  * ERRORS.  Functions return icl_error, and if it is not ICL_OK they leave the context and their
  * results as they were; a batch may have written some of its predictions, and functions that add
- * the pairs anew (icl_forget, icl_standardize, icl_check) say what they leave.  ARG means NULL or a number out of range
- * and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN and infinity, and
- * numbers so large that they overflow on the way through the network, are NONFINITE, and never
- * come out with ICL_OK: these are tests of bits, which hold under any compiler flag that the
- * header does not refuse.
+ * the pairs anew (icl_forget, icl_standardize, icl_check) say what they leave.  ARG means NULL or
+ * a number out of range and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN
+ * and infinity, and numbers so large that they overflow on the way through the network, are
+ * NONFINITE, and never come out with ICL_OK: these are tests of bits, which hold under any compiler
+ * flag that the header does not refuse.
  *
  * FILES.  Untrusted checkpoints are in scope: any bytes give a model that was checked or an error
  * with the byte and the name of the tensor.
@@ -333,7 +333,7 @@ ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, in
 /* The same with keys and values, which are most of a context of many pairs, in fewer bytes: half
  * of F32's in F16 and BF16, about a quarter in I8 (a byte each, and an F32 for every token and
  * head).  They are rounded to nearest as pairs are added and unpacked where they are used; the
- * arithmetic stays F32.  Never the default: predictions change, see examples/models/README.md.
+ * arithmetic stays F32.  Never the default: predictions change, see docs/models.md.
  * A number that is too large for F16 is NONFINITE.  A pair sees its own rounded key, a query its
  * own exact one: residuals are not those of icl_predict to the bit. */
 ICL_API size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv);
@@ -425,7 +425,7 @@ ICL_API icl_error icl_check(icl_ctx *c, float *rmse);
  * becomes a context of residuals: c is asked at its own inputs, and its errors there, in r's own
  * scale, are the pairs of r.  icl_predict_refined adds both answers: ys[n] = c's + r's, and with
  * lo and hi (NULL: not wanted) c's interval moved along.  A smooth rest is learned once more, noise
- * is answered with about 0.  Costs as much again as c did; see examples/models/README.md for the
+ * is answered with about 0.  Costs as much again as c did; see docs/models.md for the
  * gain.  Refine anew when c has changed.  ARG, STATE where c is empty, FULL where r is too small,
  * NONFINITE; CONFIG as icl_predict_interval. */
 ICL_API icl_error icl_refine(icl_ctx *r, icl_ctx *c);

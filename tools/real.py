@@ -108,14 +108,14 @@ def address(a):
 class Library:
     """A model by way of the C interface."""
 
-    def __init__(self, path, library, refine):
+    def __init__(self, path, library, refine, pairs=64):
         self.lib, self.path, self.refine = ctypes.CDLL(library), path, refine
         self.lib.icl_error_string.restype = ctypes.c_char_p
         model, self.c, self.r = (ctypes.c_void_p() for _ in range(3))
         self.call("icl_load", ctypes.byref(model), os.fsencode(path), None)
         self.d, self.most = self.lib.real_dims(model), self.lib.icl_max_pairs(model)
         for c in (self.c, self.r):
-            self.call("icl_ctx_new", ctypes.byref(c), model, min(self.most, 64), 64)
+            self.call("icl_ctx_new", ctypes.byref(c), model, min(self.most, pairs), 64)
         x, y = np.zeros(self.d, np.float32), np.zeros((3, 1), np.float32)
         self.quantiles = self.lib.icl_predict_interval(
             self.c, 1, address(x), ctypes.c_float(LEVEL), *map(address, y)) == 0

@@ -81,7 +81,7 @@ async function same() {
     check(off <= 1e-3, `${now.model}: ${what} is off by ${off} of the range of y`);
     largest = Math.max(largest, off);
   }
-  check(Math.abs(now.surprise - expected.surprise) <= 5e-3, `surprise ${now.surprise}, native ${expected.surprise}`);
+  check(Math.abs(now.surprise - expected.surprise) <= 1e-3, `surprise ${now.surprise}, native ${expected.surprise}`);
   return now;
 }
 
