@@ -3023,8 +3023,8 @@ enum { ICL__LEAST_CELLS = 6, ICL__ZERO_CELLS = 24 };
 
 static int icl__cells(double width)
 {
-  double n = ceil(width / ICL__CELL);
-  return n < ICL__LEAST_CELLS ? (int)ICL__LEAST_CELLS : (int)n;
+  int n = (int)ceil(width / ICL__CELL), least = ICL__LEAST_CELLS;
+  return n < least ? least : n;
 }
 
 /* Values of sd that stand for noisy's range, and value i of them, with its probability. */
@@ -3108,7 +3108,7 @@ static double icl__choice_values(const icl_task *t, int a, int b)
   double n = icl__way_values(t, a, convex) * icl__class_values(t, a);
   if (b < 0) return n;
   n *= icl__way_values(t, b, convex) * icl__way_values(t, convex, -1) * icl__class_values(t, b);
-  return t->node[convex].given ? n : n * ICL__ALPHAS;
+  return t->node[convex].given ? n : n * (double)ICL__ALPHAS;
 }
 
 /* The next digit of *i, below n. */
@@ -6355,6 +6355,10 @@ static void icl__sign_lock(int fd)
   icl__line_put(&line, "\n");
   if (ftruncate(fd, 0) || write(fd, text, line.len) < 0) return;      /* only a name is missing */
 }
+
+#ifndef O_NOFOLLOW                           /* where a system hides it */
+#define O_NOFOLLOW 0
+#endif
 
 /* Opens and locks l->path.  A holder removes it in the end, so the file that was locked must be the
  * one that is there now. */

@@ -815,7 +815,7 @@ TEST(standardize_extremes)
   static const float pairs[][2] = {
     {-FLT_MAX, FLT_MAX}, {FLT_MAX, FLT_MAX}, {0, 1e-44f}, {1e-38f, 2e-38f}, {0, 0}, {-0.0f, 0.0f}, {16777216, 16777218}
   };
-  static const float means[] = {0, FLT_MAX, 0, 1.5e-38f, 0, 0, 16777217}, stds[] = {FLT_MAX, 1, 1, 1, 1, 1, 1};
+  static const float means[] = {0, FLT_MAX, 0, 1.5e-38f, 0, 0, 16777216}, stds[] = {FLT_MAX, 1, 1, 1, 1, 1, 1};
   icl_config c = config_of(1, 4, 1, 1, ICL_POSITION_ALTERNATING, ICL_TOKENS_JOINT, 0);
   icl_ctx *x;
   subject s;

@@ -2925,7 +2925,7 @@ TEST(files_that_load_and_do_not)
     static const char reason[] = "': No such file or directory";
     memset(long_path, 'x', i);
     memcpy(long_path, "none/", i < 5 ? i : 5);
-    memcpy(long_path + i - (i < 4 ? i : 4), "/end" + (i < 4 ? 4 - i : 0), i < 4 ? i : 4);
+    memcpy(long_path + i - (i < 4 ? i : 4), &"/end"[i < 4 ? 4 - i : 0], i < 4 ? i : 4);
     long_path[i] = 0;
     CHECK_EQ(icl_load(&m, long_path, &r), ICL_ERR_IO);
     check_report(&r, ICL_ERR_IO, 0);

@@ -98,7 +98,13 @@ TEST(random_texts)
     const int n = 1 + below(300);
     for (i = 0; i < n; i++) text[i] = random_char();
     r = csv_open("-", below(4) ? 0 : ",; \t|"[below(5)], below(4) ? 0 : '.');
+#ifdef _WIN32
+    r.file = tmpfile();
+    fwrite(text, 1, (size_t)n, r.file);
+    rewind(r.file);
+#else
     r.file = fmemopen(text, (size_t)n, "rb");
+#endif
     good += read_all(&r);
     fclose(r.file);
     free(r.text);
@@ -177,17 +183,17 @@ TEST(chosen_rows_are_spread)
 
 enum { ROWS = 12 };
 
-static double x1[ROWS], y1[ROWS], x2[2 * ROWS], y2[ROWS];
+static double x1[ROWS], first_y[ROWS], x2[2 * ROWS], second_y[ROWS];
 
 static void make_data(void)
 {
   int i;
   for (i = 0; i < ROWS; i++) {
     x1[i] = (i - 5.5) / 3.5;
-    y1[i] = sin(i / 2.0);
+    first_y[i] = sin(i / 2.0);
     x2[2 * i] = sin(i + 1);
     x2[2 * i + 1] = cos(2 * i);
-    y2[i] = x2[2 * i] - 0.5 * x2[2 * i + 1] + 0.3 * cos(5 * i);
+    second_y[i] = x2[2 * i] - 0.5 * x2[2 * i + 1] + 0.3 * cos(5 * i);
   }
 }
 
@@ -206,10 +212,10 @@ TEST(gaussian_process_of_numpy)
   const double at1 = 0.3, at2[2] = {0.2, -0.4};
   gp_choice g = {0, 0};
   make_data();
-  CHECK_NEAR(gp_predict(&g, ROWS, 1, x1, y1, &at1), -0.13294964749618998, 1e-7);
+  CHECK_NEAR(gp_predict(&g, ROWS, 1, x1, first_y, &at1), -0.13294964749618998, 1e-7);
   CHECK_NEAR(g.length, 3, 1e-12);
   CHECK_NEAR(g.noise, 1e-8, 1e-20);
-  CHECK_NEAR(gp_predict(&g, ROWS, 2, x2, y2, at2), 0.3732935537848707, 1e-9);
+  CHECK_NEAR(gp_predict(&g, ROWS, 2, x2, second_y, at2), 0.3732935537848707, 1e-9);
   CHECK_NEAR(g.length, 4.242640687119286, 1e-12);
   CHECK_NEAR(g.noise, 0.01, 1e-12);
 }
@@ -218,11 +224,11 @@ TEST(ridge_and_line_of_numpy)
 {
   const double at[2] = {0.2, -0.4};
   gp_choice g = {0, 0};
-  const sample s = {ROWS, 2, x2, y2, &g};
+  const sample s = {ROWS, 2, x2, second_y, &g};
   make_data();
   standardize(x2, 2);
   standardize(x2 + 1, 2);
-  standardize(y2, 1);
+  standardize(second_y, 1);
   CHECK_NEAR(ridge(&s, at), 0.3440007457837946, 1e-9);
   CHECK_NEAR(line(&s, at), 0.3442921191696528, 1e-7);
 }

@@ -1431,12 +1431,14 @@ static float trap_eval(const float *theta, const float *x, const icl_class_call 
   return trap.armed && x[0] == trap.x ? trap.y : theta[0] * x[0];
 }
 
+#ifdef ICL__POSIX
 static float trap_always(const float *theta, const float *x, const icl_class_call *c)
 {
   (void)x;
   (void)c;
   return trap.armed ? trap.y : theta[0];
 }
+#endif
 
 static icl_class trap_class(void)
 {
@@ -2835,6 +2837,7 @@ static void pause_a_little(void)
 #endif
 }
 
+#if ICL__X86
 /* out[i] = 1e-30 * 1e-10, which is subnormal. */
 static void tiny_task(void *arg, size_t i, int thread)
 {
@@ -2842,6 +2845,7 @@ static void tiny_task(void *arg, size_t i, int thread)
   (void)thread;
   ((float *)arg)[i] = a * b;
 }
+#endif
 
 /* A trainer's tasks round subnormal numbers to zero on x86, which has nothing slower; those that a
  * caller brings are left alone, and so is the caller's thread. */

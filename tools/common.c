@@ -119,12 +119,31 @@ char *join(const char *head, const char *tail)
 
 /* ----- files that are written ----------------------------------------------------------------- */
 
+/* A stream into memory; Windows has a temporary file instead, which finish_stream reads back. */
+#ifdef _WIN32
+#define lstat stat
+static FILE *new_stream(output *o) { (void)o; return tmpfile(); }
+
+static int finish_stream(output *o)
+{
+  const long size = ftell(o->file);
+  if (size < 0 || fflush(o->file)) return 0;
+  rewind(o->file);
+  o->size = (size_t)size;
+  o->data = allocate(o->size + 1, 1);
+  return fread(o->data, 1, o->size, o->file) == o->size;
+}
+#else
+static FILE *new_stream(output *o) { return open_memstream(&o->data, &o->size); }
+static int finish_stream(output *o) { return !ferror(o->file); }
+#endif
+
 void open_output(output *o, const char *path)
 {
   o->path = path;
   o->data = NULL;
   o->size = 0;
-  o->file = open_memstream(&o->data, &o->size);
+  o->file = new_stream(o);
   if (!o->file) fail(path, "not enough memory");
 }
 
@@ -144,7 +163,7 @@ void write_output(const char *path, const void *data, size_t size)
 
 void close_output(output *o)
 {
-  const int bad = ferror(o->file);
+  const int bad = !finish_stream(o);
   if (fclose(o->file) || bad) fail(o->path, "not enough memory");
   write_output(o->path, o->data, o->size);
   free(o->data);

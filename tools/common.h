@@ -17,7 +17,11 @@
 
 #if defined(__GNUC__)
 #define NORETURN __attribute__((noreturn))
+#ifdef __MINGW32__
+#define PRINTF(text, rest) __attribute__((format(gnu_printf, text, rest)))   /* which knows %zu */
+#else
 #define PRINTF(text, rest) __attribute__((format(printf, text, rest)))
+#endif
 #else
 #define NORETURN
 #define PRINTF(text, rest)

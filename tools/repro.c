@@ -105,7 +105,12 @@ static const char *hint(const repro *r)
 
 static void make_folder(const char *path)
 {
-  if (mkdir(path, 0777) && errno != EEXIST) fail(path, "%s", strerror(errno));
+#ifdef _WIN32
+  const int failed = mkdir(path);
+#else
+  const int failed = mkdir(path, 0777);
+#endif
+  if (failed && errno != EEXIST) fail(path, "%s", strerror(errno));
 }
 
 /* The model that this one starts from, trained if need be; NULL where there is none. */

@@ -16,7 +16,11 @@
 static volatile sig_atomic_t stop;
 
 /* From a keyboard, kill, a terminal that went away, batch systems shortly before they kill. */
+#ifdef _WIN32
+static const int stop_signals[] = {SIGINT, SIGTERM};
+#else
 static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+#endif
 enum { N_SIGNALS = sizeof stop_signals / sizeof *stop_signals };
 
 /* The first signal asks for an orderly end; the second one, of any kind, ends the process. */
@@ -28,6 +32,13 @@ static void on_signal(int number)
   for (i = 0; i < N_SIGNALS; i++) signal(stop_signals[i], SIG_DFL);
 }
 
+#ifdef _WIN32
+static void catch_signals(void)
+{
+  int i;
+  for (i = 0; i < N_SIGNALS; i++) signal(stop_signals[i], on_signal);
+}
+#else
 /* Under nohup, SIGHUP stays ignored. */
 static void catch_signals(void)
 {
@@ -41,6 +52,7 @@ static void catch_signals(void)
     if (stop_signals[i] != SIGHUP || sigaction(SIGHUP, NULL, &old) || old.sa_handler != SIG_IGN)
       sigaction(stop_signals[i], &action, NULL);
 }
+#endif
 
 /* ----- progress ------------------------------------------------------------------------------ */
 
