@@ -2464,10 +2464,17 @@ ICL__KERNEL int icl__overflowed_f8(const float *x, size_t n)
 ICL__KERNEL void icl__softmax_f8(float *s, size_t n, float scale)
 {
   size_t i, whole = n & ~(size_t)7;
-  icl__f8 max = icl__f8_set1(s[0]), sum = icl__f8_set1(0.0f);
+  icl__f8 max = icl__f8_set1(s[0]), low = icl__f8_set1(0.0f), sum = low;
   float top, total;
-  if (icl__overflowed_f8(s, n)) { icl__spoil(s, n); return; }
-  for (i = 0; i < whole; i += 8) max = icl__f8_max(max, icl__f8_load(s + i));
+  for (i = 0; i < whole; i += 8) {
+    icl__f8 v = icl__f8_load(s + i);
+    max = icl__f8_max(max, v);
+    low = icl__f8_min(low, v);
+  }
+  if (icl__f8_overflowed(low) || icl__overflowed(s + whole, n - whole)) {
+    icl__spoil(s, n);
+    return;
+  }
   top = icl__f8_top(max);
   for (; i < n; i++) if (s[i] > top) top = s[i];
   max = icl__f8_set1(top);
