@@ -12,7 +12,6 @@ import io
 import math
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -338,14 +337,15 @@ def trained(name, *args):
     return weights_in(ours), weights_in(theirs), found
 
 def same_run(name, *args, start=None):
-    """Losses agree in all digits of the lines but the last, weights in all but a small part of their way."""
+    """Losses agree in all digits of the lines but the last, weights in all but a small part of their way:
+    Muon makes all directions equally long, those too whose gradient is hardly more than rounding."""
     (c, w, meta), (c2, w2, meta2), (losses, losses2) = trained(name, *args)
     assert c == c2 and meta["n_head"] == meta2["n_head"] and len(losses) == len(losses2) == 10
     for a, b in zip(losses, losses2):
         assert abs(a - b) < 1.01 * 10 ** (math.floor(math.log10(a)) - 3), f"{name}: {losses}, {losses2}"
     start = first_weights_of(*args) if start is None else start
     way, off = (w - start).abs().max().item(), (w - w2).abs().max().item()
-    assert way > 1e-3 and off < 1e-2 * way, f"{name}: weights moved by {way}, differ by {off}"
+    assert way > 1e-3 and off < 5e-2 * way, f"{name}: weights moved by {way}, differ by {off}"
     for key in ("icl.task", "icl.sampling", "icl.recipe"):
         assert meta.get(key) == meta2.get(key), (key, meta.get(key), meta2.get(key))
     figures, figures2 = (list(map(int, m["icl.typical"].split())) for m in (meta, meta2))
@@ -398,15 +398,17 @@ def test_same_run_as_data():
     assert meta["icl.sampling"] == "inputs=data y_scale=1.5 order=1 standardize=1", meta["icl.sampling"]
 
 def test_bundled_commands():
-    """Every training command of examples/models/train.sh is understood here."""
-    text = (ROOT / "examples" / "models" / "train.sh").read_text().replace("\\\n", " ")
-    commands = re.findall(r"^build/icl train (.*?) \|\| exit 1", text, re.M | re.S)
-    assert len(commands) >= 2
-    for line in commands:
-        words = [re.sub(r"\$(threads|\w+)", lambda m: "2" if m[1] == "threads" else "out", w)
-                 for w in shlex.split(line)]
+    """Every training command that examples/models/train.sh runs is understood here."""
+    text = (ROOT / "examples" / "models" / "train.sh").read_text()
+    text = re.sub(r"^(cd|make) .*", ":", text, flags=re.M).replace("build/icl", "record")
+    record = r"""record() { [ "$1" = train ] || return 0; shift; printf '%s\0' "$@"; printf '\1'; }
+"""
+    said = subprocess.run(["sh", "-c", record + text], capture_output=True, text=True, check=True).stdout
+    commands = [c.split("\0")[:-1] for c in said.split("\1")[:-1]]
+    assert len(commands) == 2, commands
+    for words in commands:
         o, r, _ = train_torch.options(words)
-        assert o.resume and r["steps"] >= 1000 and o.o.startswith("out/"), words
+        assert o.resume and r["steps"] >= 1000 and o.o.endswith(".f32.safetensors"), words
 
 # ----- training ------------------------------------------------------------------------------------
 
