@@ -58,6 +58,27 @@ demo: build/icl build/demo
 test: build/icl $(UNITS:%=build/test_%)
 	@sh tests/run.sh build $(UNITS)
 
+# The headers, the command and pkg-config's file: make install PREFIX=~/.local
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION  = $(shell sed -n 's/^.define ICL_VERSION "\(.*\)".*/\1/p' icl.h)
+
+install: build/icl
+	mkdir -p '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/pkgconfig'
+	cp $(HEADERS) '$(DESTDIR)$(PREFIX)/include'
+	cp build/icl '$(DESTDIR)$(PREFIX)/bin'
+	sed 's|@prefix@|$(PREFIX)|; s|@version@|$(VERSION)|' tools/icl.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/icl.pc'
+uninstall:
+	rm -f $(HEADERS:%='$(DESTDIR)$(PREFIX)/include/%') '$(DESTDIR)$(PREFIX)/bin/icl' \
+	  '$(DESTDIR)$(PREFIX)/share/pkgconfig/icl.pc'
+
+# The model of the Arduino sketch: that of examples/mcu with I8 weights.
+SKETCH = examples/arduino/calibrate
+arduino: build/icl
+	mkdir -p build/arduino $(SKETCH)
+	build/icl quantize examples/mcu/sensors.safetensors --dtype i8 --force -o build/arduino/sensors.safetensors
+	build/icl embed build/arduino/sensors.safetensors --force -o $(SKETCH)/sensors_model.h
+
 clean:
 	rm -rf build
 
@@ -65,6 +86,7 @@ clean:
 golden:      ; python3 tools/make_golden.py
 torch: build/icl build/libicl_train.so ; @python3 tests/test_torch.py build/icl
 data:        ; python3 tools/make_data.py
+packages:    ; @sh tests/packages.sh
 compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
@@ -88,6 +110,9 @@ help:
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, MSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64, armv7, riscv64, s390x and i686, under qemu, and as WebAssembly'
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
+	@echo 'make install    headers, command and pkg-config file to PREFIX (/usr/local); make uninstall'
+	@echo 'make packages   the library by CMake, Meson, pkg-config, Arduino, PlatformIO and ESP-IDF'
+	@echo 'make arduino    the model of the sketch in examples/arduino'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
 	@echo 'make web        build/icl.html: drag points, see the curve; web-test tests it in Chromium'
@@ -95,4 +120,4 @@ help:
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden torch data compile sanitize platforms mcu models web web-test bench real help
+.PHONY: all demo test clean install uninstall arduino packages golden torch data compile sanitize platforms mcu models web web-test bench real help

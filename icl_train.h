@@ -1,4 +1,4 @@
-/* icl_train.h 0.1.0 - trains the models that icl.h runs, on functions drawn from a mixture of
+/* icl_train.h 0.2.0 - trains the models that icl.h runs, on functions drawn from a mixture of
  * classes. SPDX-License-Identifier: MIT; full text in icl.h.
  *
  *     #define ICL_IMPLEMENTATION          // both, in one .c or .cpp file, before other includes
