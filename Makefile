@@ -86,7 +86,9 @@ clean:
 golden:      ; python3 tools/make_golden.py
 torch: build/icl build/libicl_train.so ; @python3 tests/test_torch.py build/icl
 data:        ; python3 tools/make_data.py
-packages:    ; @sh tests/packages.sh
+packages: build/icl ; @sh tests/packages.sh
+# The Python binding: tools/python.
+python: build/icl ; @sh tests/test_python.sh build/icl
 compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
@@ -112,6 +114,7 @@ help:
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
 	@echo 'make install    headers, command and pkg-config file to PREFIX (/usr/local); make uninstall'
 	@echo 'make packages   the library by CMake, Meson, pkg-config, Arduino, PlatformIO and ESP-IDF'
+	@echo 'make python     the Python binding, with check_estimator of scikit-learn'
 	@echo 'make arduino    the model of the sketch in examples/arduino'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
@@ -120,4 +123,4 @@ help:
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean install uninstall arduino packages golden torch data compile sanitize platforms mcu models web web-test bench real help
+.PHONY: all demo test clean install uninstall arduino packages python golden torch data compile sanitize platforms mcu models web web-test bench real help

@@ -189,19 +189,29 @@ else skip "Arduino: arm-none-eabi-g++ is not installed"; fi
 
 # ----- PlatformIO ------------------------------------------------------------------------------------
 
-pio=$(command -v pio || ls "$top/build/pio/bin/pio" 2> /dev/null)
-packed() {                   # its own check of library.json; then the files that a user gets
+# Its own check of library.json (but for the list of licences, which it would download), and the files that a
+# user gets.
+pio() {
   part pio || return 1
-  PLATFORMIO_CORE_DIR=$t/pio-core PLATFORMIO_SETTING_ENABLE_TELEMETRY=no
-  PLATFORMIO_SETTING_CHECK_PLATFORMIO_INTERVAL=9999
-  export PLATFORMIO_CORE_DIR PLATFORMIO_SETTING_ENABLE_TELEMETRY PLATFORMIO_SETTING_CHECK_PLATFORMIO_INTERVAL
-  $pio pkg pack "$top" -o icl.tar.gz && tar xzf icl.tar.gz && ls -R &&
+  cat > pack.py << 'END'
+import sys
+from platformio.package.manifest.schema import ManifestSchema
+from platformio.package.pack import PackagePacker
+ManifestSchema.load_spdx_licenses = staticmethod(lambda: {"licenses": [{"licenseId": "MIT"}]})
+PackagePacker(sys.argv[1]).pack(sys.argv[2])
+END
+  PLATFORMIO_CORE_DIR=$t/pio-core PLATFORMIO_SETTING_ENABLE_TELEMETRY=no \
+    $pio_python pack.py "$top" "$t/pio/icl.tar.gz" && tar xzf icl.tar.gz && ls -R &&
     [ -f icl.h ] && [ -f examples/arduino/calibrate/calibrate.ino ] && [ ! -e tools ]
 }
-json() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["name"])' "$top/library.json"; }
-if [ -n "$pio" ]; then ok "PlatformIO: pio pkg pack" packed
-elif has python3; then ok "PlatformIO: library.json is JSON" json; skip "PlatformIO: pio is not installed"
-else skip "PlatformIO: neither pio nor python3"; fi
+json() { python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$top/library.json"; }
+pio_python=
+for python in python3 "env PYTHONPATH=$top/build/pio python3" "${PIO_PYTHON:-false}"; do
+  if $python -c 'import platformio' 2> /dev/null; then pio_python=$python; break; fi
+done
+if [ -n "$pio_python" ]; then ok "PlatformIO: pack" pio
+elif has python3; then ok "PlatformIO: library.json is JSON" json; skip "PlatformIO: not installed"
+else skip "PlatformIO: neither that nor python3"; fi
 
 # ----- ESP-IDF: the branch of CMakeLists.txt, beside a stand-in for IDF's function ----------------------
 
