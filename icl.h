@@ -105,8 +105,8 @@
  *                      icl.recipe: how it was trained; icl.typical, see >>surprise; icl.version;
  *                      icl.digest, 16 hex digits, see >>digest
  *
- * CONTENTS (search for >>name): config types api | platform errors arena f8 gemm ops dispatch
- * tensors attention forward context surprise checkpoint digest writer snapshot sugar
+ * CONTENTS (search for >>name): config types api | platform errors arena tensors checkpoint digest
+ * interface model attention forward context surprise snapshot writer sugar | f8 gemm ops dispatch
  */
 #ifndef ICL_H
 #define ICL_H
@@ -859,1793 +859,6 @@ static size_t icl__times(size_t a, size_t b) { return b && a > SIZE_MAX / b ? SI
 static size_t icl__plus(size_t a, size_t b) { return a > SIZE_MAX - b ? SIZE_MAX : a + b; }
 
 /* ---------------------------------------------------------------------------------------------
- * >>f8
- * Eight floats.  AVX2, NEON and WebAssembly's SIMD128 side by side; every kernel below is written
- * over these alone.
- * ------------------------------------------------------------------------------------------- */
-#if ICL__X86
-typedef __m256 icl__f8;
-ICL__F8 icl__f8 icl__f8_load(const float *p) { return _mm256_loadu_ps(p); }
-ICL__F8 void icl__prefetch(const char *p) { _mm_prefetch(p, _MM_HINT_T0); }
-ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
-{
-  return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
-}
-ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
-{
-  __m256i u = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
-}
-ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
-{
-  __m128i q = _mm_loadl_epi64((const __m128i *)(const void *)p);
-  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q));
-}
-ICL__F8 void icl__f8_store(float *p, icl__f8 a) { _mm256_storeu_ps(p, a); }
-ICL__F8 icl__f8 icl__f8_set1(float x) { return _mm256_set1_ps(x); }
-ICL__F8 icl__f8 icl__f8_add(icl__f8 a, icl__f8 b) { return _mm256_add_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_sub(icl__f8 a, icl__f8 b) { return _mm256_sub_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_mul(icl__f8 a, icl__f8 b) { return _mm256_mul_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_div(icl__f8 a, icl__f8 b) { return _mm256_div_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a) { return _mm256_sqrt_ps(a); }
-ICL__F8 icl__f8 icl__f8_max(icl__f8 a, icl__f8 b) { return _mm256_max_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_min(icl__f8 a, icl__f8 b) { return _mm256_min_ps(a, b); }
-/* a b + c, rounded once */
-ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c) { return _mm256_fmadd_ps(a, b, c); }
-ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
-{
-  return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-/* 2^n for whole n in -126..127 */
-ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
-{
-  __m256i k = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(k, 23));
-}
-/* 1 where a > b, else 0 */
-ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
-{
-  return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f));
-}
-/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
-ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  __m256 a0 = _mm256_loadu_ps(p), a1 = _mm256_loadu_ps(p + row);
-  __m256 a2 = _mm256_loadu_ps(p + 2 * row), a3 = _mm256_loadu_ps(p + 3 * row);
-  __m256 a4 = _mm256_loadu_ps(p + 4 * row), a5 = _mm256_loadu_ps(p + 5 * row);
-  __m256 a6 = _mm256_loadu_ps(p + 6 * row), a7 = _mm256_loadu_ps(p + 7 * row);
-  __m256 b0 = _mm256_unpacklo_ps(a0, a1), b1 = _mm256_unpackhi_ps(a0, a1);
-  __m256 b2 = _mm256_unpacklo_ps(a2, a3), b3 = _mm256_unpackhi_ps(a2, a3);
-  __m256 b4 = _mm256_unpacklo_ps(a4, a5), b5 = _mm256_unpackhi_ps(a4, a5);
-  __m256 b6 = _mm256_unpacklo_ps(a6, a7), b7 = _mm256_unpackhi_ps(a6, a7);
-  a0 = _mm256_shuffle_ps(b0, b2, 0x44);
-  a1 = _mm256_shuffle_ps(b0, b2, 0xee);
-  a2 = _mm256_shuffle_ps(b1, b3, 0x44);
-  a3 = _mm256_shuffle_ps(b1, b3, 0xee);
-  a4 = _mm256_shuffle_ps(b4, b6, 0x44);
-  a5 = _mm256_shuffle_ps(b4, b6, 0xee);
-  a6 = _mm256_shuffle_ps(b5, b7, 0x44);
-  a7 = _mm256_shuffle_ps(b5, b7, 0xee);
-  _mm256_storeu_ps(out, _mm256_permute2f128_ps(a0, a4, 0x20));
-  _mm256_storeu_ps(out + stride, _mm256_permute2f128_ps(a1, a5, 0x20));
-  _mm256_storeu_ps(out + 2 * stride, _mm256_permute2f128_ps(a2, a6, 0x20));
-  _mm256_storeu_ps(out + 3 * stride, _mm256_permute2f128_ps(a3, a7, 0x20));
-  _mm256_storeu_ps(out + 4 * stride, _mm256_permute2f128_ps(a0, a4, 0x31));
-  _mm256_storeu_ps(out + 5 * stride, _mm256_permute2f128_ps(a1, a5, 0x31));
-  _mm256_storeu_ps(out + 6 * stride, _mm256_permute2f128_ps(a2, a6, 0x31));
-  _mm256_storeu_ps(out + 7 * stride, _mm256_permute2f128_ps(a3, a7, 0x31));
-}
-#elif ICL__NEON
-#if ICL__NEON32
-/* What 32-bit ARM lacks.  It divides and takes roots of single numbers only, has sixteen registers
- * of four floats (see icl__tile_run), and flushes subnormals to zero in vectors. */
-ICL__F8 float32x4_t icl__f4_half(uint16x4_t h)      /* gcc hides vcvt_f32_f16 without an option */
-{
-  float32x4_t v;
-  __asm__("vcvt.f32.f16 %q0, %P1" : "=w"(v) : "w"(h));
-  return v;
-}
-ICL__F8 float32x4_t icl__f4_div(float32x4_t a, float32x4_t b) { return a / b; }
-ICL__F8 float32x4_t icl__f4_sqrt(float32x4_t a)
-{
-  int i;
-  for (i = 0; i < 4; i++) a[i] = sqrtf(a[i]);
-  return a;
-}
-ICL__F8 float32x4_t icl__f4_round(float32x4_t a)    /* |a| < 2^31; halves away from 0           */
-{
-  float32x4_t half = vbslq_f32(vdupq_n_u32(0x80000000u), a, vdupq_n_f32(0.5f));
-  return vcvtq_f32_s32(vcvtq_s32_f32(vaddq_f32(a, half)));
-}
-ICL__F8 int32x4_t icl__f4_to_int(float32x4_t whole) { return vcvtq_s32_f32(whole); }
-#else
-ICL__F8 float32x4_t icl__f4_half(uint16x4_t h) { return vcvt_f32_f16(vreinterpret_f16_u16(h)); }
-ICL__F8 float32x4_t icl__f4_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
-ICL__F8 float32x4_t icl__f4_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
-ICL__F8 float32x4_t icl__f4_round(float32x4_t a) { return vrndnq_f32(a); }
-ICL__F8 int32x4_t icl__f4_to_int(float32x4_t whole) { return vcvtnq_s32_f32(whole); }
-#endif
-typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
-ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
-{
-  icl__f8 r;
-  r.lo = lo;
-  r.hi = hi;
-  return r;
-}
-#if ICL__GNU
-ICL__F8 void icl__prefetch(const char *p) { __builtin_prefetch(p); }
-#else
-ICL__F8 void icl__prefetch(const char *p) { (void)p; }
-#endif
-ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
-{
-  uint16x8_t h = vld1q_u16(p);
-  return icl__f8_make(icl__f4_half(vget_low_u16(h)), icl__f4_half(vget_high_u16(h)));
-}
-ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
-{
-  uint16x8_t h = vld1q_u16(p);
-  return icl__f8_make(vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(h), 16)),
-                      vreinterpretq_f32_u32(vshll_n_u16(vget_high_u16(h), 16)));
-}
-ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
-{
-  int16x8_t q = vmovl_s8(vld1_s8(p));
-  return icl__f8_make(vcvtq_f32_s32(vmovl_s16(vget_low_s16(q))),
-                      vcvtq_f32_s32(vmovl_s16(vget_high_s16(q))));
-}
-ICL__F8 icl__f8 icl__f8_load(const float *p)
-{
-  return icl__f8_make(vld1q_f32(p), vld1q_f32(p + 4));
-}
-ICL__F8 void icl__f8_store(float *p, icl__f8 a) { vst1q_f32(p, a.lo); vst1q_f32(p + 4, a.hi); }
-ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdupq_n_f32(x)); }
-#define ICL__F8_BOTH(name, op)                                                                    \
-  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
-  {                                                                                               \
-    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
-  }
-ICL__F8_BOTH(icl__f8_add, vaddq_f32)
-ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
-ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
-ICL__F8_BOTH(icl__f8_div, icl__f4_div)
-ICL__F8_BOTH(icl__f8_max, vmaxq_f32)
-ICL__F8_BOTH(icl__f8_min, vminq_f32)
-#undef ICL__F8_BOTH
-ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
-{
-  return icl__f8_make(icl__f4_sqrt(a.lo), icl__f4_sqrt(a.hi));
-}
-/* a b + c, rounded once */
-ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_make(vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi));
-}
-ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
-{
-  return icl__f8_make(icl__f4_round(a.lo), icl__f4_round(a.hi));
-}
-/* 2^n for whole n in -126..127 */
-ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
-{
-  int32x4_t bias = vdupq_n_s32(127);
-  int32x4_t lo = vshlq_n_s32(vaddq_s32(icl__f4_to_int(n.lo), bias), 23);
-  int32x4_t hi = vshlq_n_s32(vaddq_s32(icl__f4_to_int(n.hi), bias), 23);
-  return icl__f8_make(vreinterpretq_f32_s32(lo), vreinterpretq_f32_s32(hi));
-}
-/* Rows p[0], p[row], .. p[3 row] of four floats become columns, row r going to out[r]. */
-ICL__F8 void icl__f4_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  float32x4x2_t a = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + row));
-  float32x4x2_t b = vtrnq_f32(vld1q_f32(p + 2 * row), vld1q_f32(p + 3 * row));
-  vst1q_f32(out, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
-  vst1q_f32(out + stride, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
-  vst1q_f32(out + 2 * stride, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
-  vst1q_f32(out + 3 * stride, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
-}
-/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
-ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  icl__f4_transpose(out, stride, p, row);
-  icl__f4_transpose(out + 4, stride, p + 4 * row, row);
-  icl__f4_transpose(out + 4 * stride, stride, p + 4, row);
-  icl__f4_transpose(out + 4 * stride + 4, stride, p + 4 * row + 4, row);
-}
-/* 1 where a > b, else 0 */
-ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
-{
-  uint32x4_t one = vreinterpretq_u32_f32(vdupq_n_f32(1.0f));
-  return icl__f8_make(vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.lo, b.lo), one)),
-                      vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.hi, b.hi), one)));
-}
-#elif ICL__WASM
-typedef struct icl__f8 { v128_t lo, hi; } icl__f8;
-ICL__F8 icl__f8 icl__f8_make(v128_t lo, v128_t hi)
-{
-  icl__f8 r;
-  r.lo = lo;
-  r.hi = hi;
-  return r;
-}
-ICL__F8 void icl__prefetch(const char *p) { (void)p; }
-/* Four F16 in the low halves of h: 2^112 puts the exponent right, of subnormals too; infinity and
- * NaN get theirs by hand. */
-ICL__F8 v128_t icl__f4_half(v128_t h)
-{
-  v128_t size = wasm_v128_and(h, wasm_i32x4_splat(0x7fff));
-  v128_t sign = wasm_i32x4_shl(wasm_v128_xor(h, size), 16);
-  v128_t top = wasm_i32x4_gt(size, wasm_i32x4_splat(0x7bff));
-  v128_t v = wasm_f32x4_mul(wasm_i32x4_shl(size, 13), wasm_f32x4_splat(5.192296858534828e33f));
-  v = wasm_v128_or(v, wasm_v128_and(top, wasm_i32x4_splat(0x7f800000)));
-  return wasm_v128_or(v, sign);
-}
-ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
-{
-  return icl__f8_make(icl__f4_half(wasm_u32x4_load16x4(p)),
-                      icl__f4_half(wasm_u32x4_load16x4(p + 4)));
-}
-ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
-{
-  return icl__f8_make(wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16),
-                      wasm_i32x4_shl(wasm_u32x4_load16x4(p + 4), 16));
-}
-ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
-{
-  v128_t h = wasm_i16x8_load8x8(p);
-  return icl__f8_make(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(h)),
-                      wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(h)));
-}
-ICL__F8 icl__f8 icl__f8_load(const float *p)
-{
-  return icl__f8_make(wasm_v128_load(p), wasm_v128_load(p + 4));
-}
-ICL__F8 void icl__f8_store(float *p, icl__f8 a)
-{
-  wasm_v128_store(p, a.lo);
-  wasm_v128_store(p + 4, a.hi);
-}
-ICL__F8 icl__f8 icl__f8_set1(float x)
-{
-  return icl__f8_make(wasm_f32x4_splat(x), wasm_f32x4_splat(x));
-}
-#define ICL__F8_BOTH(name, op)                                                                    \
-  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
-  {                                                                                               \
-    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
-  }
-ICL__F8_BOTH(icl__f8_add, wasm_f32x4_add)
-ICL__F8_BOTH(icl__f8_sub, wasm_f32x4_sub)
-ICL__F8_BOTH(icl__f8_mul, wasm_f32x4_mul)
-ICL__F8_BOTH(icl__f8_div, wasm_f32x4_div)
-#undef ICL__F8_BOTH
-/* a > b ? a : b and a < b ? a : b, so b where either is NaN: one instruction each on x86 */
-ICL__F8 icl__f8 icl__f8_max(icl__f8 a, icl__f8 b)
-{
-  return icl__f8_make(wasm_f32x4_pmax(b.lo, a.lo), wasm_f32x4_pmax(b.hi, a.hi));
-}
-ICL__F8 icl__f8 icl__f8_min(icl__f8 a, icl__f8 b)
-{
-  return icl__f8_make(wasm_f32x4_pmin(b.lo, a.lo), wasm_f32x4_pmin(b.hi, a.hi));
-}
-ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
-{
-  return icl__f8_make(wasm_f32x4_sqrt(a.lo), wasm_f32x4_sqrt(a.hi));
-}
-/* a b + c, rounded twice: there is no fused form */
-ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_add(icl__f8_mul(a, b), c);
-}
-ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
-{
-  return icl__f8_make(wasm_f32x4_nearest(a.lo), wasm_f32x4_nearest(a.hi));
-}
-/* 2^n for whole n in -126..127 */
-ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
-{
-  v128_t bias = wasm_i32x4_splat(127);
-  v128_t lo = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n.lo), bias);
-  v128_t hi = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n.hi), bias);
-  return icl__f8_make(wasm_i32x4_shl(lo, 23), wasm_i32x4_shl(hi, 23));
-}
-/* Rows p[0], p[row], .. p[3 row] of four floats become columns, row r going to out[r]. */
-ICL__F8 void icl__f4_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  v128_t r0 = wasm_v128_load(p), r1 = wasm_v128_load(p + row);
-  v128_t r2 = wasm_v128_load(p + 2 * row), r3 = wasm_v128_load(p + 3 * row);
-  v128_t a0 = wasm_i32x4_shuffle(r0, r1, 0, 4, 1, 5), a1 = wasm_i32x4_shuffle(r0, r1, 2, 6, 3, 7);
-  v128_t b0 = wasm_i32x4_shuffle(r2, r3, 0, 4, 1, 5), b1 = wasm_i32x4_shuffle(r2, r3, 2, 6, 3, 7);
-  wasm_v128_store(out, wasm_i32x4_shuffle(a0, b0, 0, 1, 4, 5));
-  wasm_v128_store(out + stride, wasm_i32x4_shuffle(a0, b0, 2, 3, 6, 7));
-  wasm_v128_store(out + 2 * stride, wasm_i32x4_shuffle(a1, b1, 0, 1, 4, 5));
-  wasm_v128_store(out + 3 * stride, wasm_i32x4_shuffle(a1, b1, 2, 3, 6, 7));
-}
-/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
-ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  icl__f4_transpose(out, stride, p, row);
-  icl__f4_transpose(out + 4, stride, p + 4 * row, row);
-  icl__f4_transpose(out + 4 * stride, stride, p + 4, row);
-  icl__f4_transpose(out + 4 * stride + 4, stride, p + 4 * row + 4, row);
-}
-/* 1 where a > b, else 0 */
-ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
-{
-  v128_t one = wasm_f32x4_splat(1.0f);
-  return icl__f8_make(wasm_v128_and(wasm_f32x4_gt(a.lo, b.lo), one),
-                      wasm_v128_and(wasm_f32x4_gt(a.hi, b.hi), one));
-}
-#endif
-
-#if ICL__MVE
-/* Helium has eight registers of four floats, so that kernels for it keep at most six sums.  It
- * flushes subnormals to zero. */
-typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
-ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
-{
-  icl__f8 r;
-  r.lo = lo;
-  r.hi = hi;
-  return r;
-}
-ICL__F8 void icl__prefetch(const char *p) { (void)p; }
-/* Halves widen to the lower half of each word, from where vcvtb converts them; GNU as 2.40 encodes
- * that right for q0 alone. */
-ICL__F8 float32x4_t icl__f4_load_f16(const uint16_t *p)
-{
-  uint32x4_t h = vldrhq_u32(p);
-#ifdef __clang__
-  return vcvtbq_f32_f16(vreinterpretq_f16_u32(h));
-#else
-  __asm__("vmov q0, %q0\n\tvcvtb.f32.f16 q0, q0\n\tvmov %q0, q0" : "+w"(h) : : "q0");
-  return vreinterpretq_f32_u32(h);
-#endif
-}
-ICL__F8 float32x4_t icl__f4_load_bf16(const uint16_t *p)
-{
-  return vreinterpretq_f32_u32(vshlq_n_u32(vldrhq_u32(p), 16));
-}
-ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
-{
-  return icl__f8_make(icl__f4_load_f16(p), icl__f4_load_f16(p + 4));
-}
-ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
-{
-  return icl__f8_make(icl__f4_load_bf16(p), icl__f4_load_bf16(p + 4));
-}
-ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
-{
-  return icl__f8_make(vcvtq_f32_s32(vldrbq_s32(p)), vcvtq_f32_s32(vldrbq_s32(p + 4)));
-}
-ICL__F8 icl__f8 icl__f8_load(const float *p)
-{
-  return icl__f8_make(vldrwq_f32(p), vldrwq_f32(p + 4));
-}
-ICL__F8 void icl__f8_store(float *p, icl__f8 a) { vstrwq_f32(p, a.lo); vstrwq_f32(p + 4, a.hi); }
-ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdupq_n_f32(x)); }
-#define ICL__F8_BOTH(name, op)                                                                    \
-  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
-  {                                                                                               \
-    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
-  }
-/* There is no division of vectors, and vmaxnm and vminnm would drop NaN; this is a > b ? a : b.
- * gcc would move the masks of two comparisons to general registers and back again. */
-ICL__F8 float32x4_t icl__f4_max(float32x4_t a, float32x4_t b)
-{
-#ifdef __clang__
-  return vpselq_f32(a, b, vcmpgtq_f32(a, b));
-#else
-  __asm__("vpt.f32 gt, %q1, %q0\n\tvmovt %q0, %q1" : "+w"(b) : "w"(a) : "p0");
-  return b;
-#endif
-}
-#define ICL__F4_DIV(a, b) ((a) / (b))
-ICL__F8_BOTH(icl__f8_add, vaddq_f32)
-ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
-ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
-ICL__F8_BOTH(icl__f8_div, ICL__F4_DIV)
-ICL__F8_BOTH(icl__f8_max, icl__f4_max)
-ICL__F8_BOTH(icl__f8_min, vminnmq_f32)                  /* drops NaN */
-#undef ICL__F8_BOTH
-#undef ICL__F4_DIV
-ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
-{
-  int i;
-  for (i = 0; i < 4; i++) { a.lo[i] = sqrtf(a.lo[i]); a.hi[i] = sqrtf(a.hi[i]); }
-  return a;
-}
-/* a b + c, rounded once */
-ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_make(vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi));
-}
-/* The same for a number in a general register. */
-ICL__F8 icl__f8 icl__f8_fma1(float a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_make(vfmaq_n_f32(c.lo, b.lo, a), vfmaq_n_f32(c.hi, b.hi, a));
-}
-/* a b + c for a number c. */
-ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
-{
-  return icl__f8_make(vfmasq_n_f32(a.lo, b.lo, c), vfmasq_n_f32(a.hi, b.hi, c));
-}
-/* Numbers b and c; a b + c is rounded twice, which leaves all vectors to the data. */
-ICL__F8 icl__f8 icl__f8_mul1(icl__f8 a, float b)
-{
-  return icl__f8_make(vmulq_n_f32(a.lo, b), vmulq_n_f32(a.hi, b));
-}
-ICL__F8 icl__f8 icl__f8_add1(icl__f8 a, float b)
-{
-  return icl__f8_make(vaddq_n_f32(a.lo, b), vaddq_n_f32(a.hi, b));
-}
-ICL__F8 icl__f8 icl__f8_mul1_plus(icl__f8 a, float b, float c)
-{
-  return icl__f8_add1(icl__f8_mul1(a, b), c);
-}
-ICL__F8 icl__f8 icl__f8_abs(icl__f8 a) { return icl__f8_make(vabsq_f32(a.lo), vabsq_f32(a.hi)); }
-/* low .. high for low < 0 < high.  NaN stays: vcmp calls it less (in QEMU), but not greater, so
- * below low is what is more than low as a whole number; NaNs that vectors make are positive. */
-ICL__F8 float32x4_t icl__f4_clamp(float32x4_t x, float low, float high)
-{
-#ifdef __clang__
-  uint32_t bits;
-  memcpy(&bits, &low, 4);
-  x = vdupq_m_n_f32(x, high, vcmpgtq_n_f32(x, high));
-  x = vdupq_m_n_f32(x, low, vcmphiq_n_u32(vreinterpretq_u32_f32(x), bits));
-#else
-  __asm__("vpt.f32 gt, %q0, %1\n\tvdupt.32 %q0, %1\n\tvpt.u32 hi, %q0, %2\n\tvdupt.32 %q0, %2"
-          : "+w"(x) : "r"(high), "r"(low) : "p0");
-#endif
-  return x;
-}
-ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
-{
-  return icl__f8_make(icl__f4_clamp(a.lo, low, high), icl__f4_clamp(a.hi, low, high));
-}
-/* 1 / a for a from 1 to 2e38, within 2 ulp: a guess y from the exponent, off by an eighth at most,
- * and y (1 + e)(1 + e^2)(1 + e^4), e = 1 - a y. */
-ICL__F8 float32x4_t icl__f4_recip(float32x4_t a)
-{
-  uint32x4_t guess = vqsubq_u32(vdupq_n_u32(0x7ef311c3u), vreinterpretq_u32_f32(a));
-  float32x4_t y = vreinterpretq_f32_u32(guess), e = vfmasq_n_f32(vnegq_f32(a), y, 1.0f);
-  y = vfmaq_f32(y, y, e);
-  e = vmulq_f32(e, e);
-  y = vfmaq_f32(y, y, e);
-  return vfmaq_f32(y, y, vmulq_f32(e, e));
-}
-ICL__F8 icl__f8 icl__f8_recip(icl__f8 a)
-{
-  return icl__f8_make(icl__f4_recip(a.lo), icl__f4_recip(a.hi));
-}
-ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
-{
-  return icl__f8_make(vrndnq_f32(a.lo), vrndnq_f32(a.hi));
-}
-/* p 2^n for whole n, where that is a normal number: n is added to the exponent. */
-ICL__F8 float32x4_t icl__f4_mul_exp2i(float32x4_t p, float32x4_t n)
-{
-  int32x4_t shifted = vshlq_n_s32(vcvtnq_s32_f32(n), 23);
-  return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), shifted));
-}
-ICL__F8 icl__f8 icl__f8_mul_exp2i(icl__f8 p, icl__f8 n)
-{
-  return icl__f8_make(icl__f4_mul_exp2i(p.lo, n.lo), icl__f4_mul_exp2i(p.hi, n.hi));
-}
-/* The first n < 8 floats of p, zeros behind them; and back. */
-ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
-{
-  return icl__f8_make(vldrwq_z_f32(p, vctp32q((uint32_t)n)),
-                      vldrwq_z_f32(p + 4, vctp32q(n > 4 ? (uint32_t)n - 4 : 0)));
-}
-ICL__F8 void icl__f8_store_n(float *p, icl__f8 a, size_t n)
-{
-  vstrwq_p_f32(p, a.lo, vctp32q((uint32_t)n));
-  vstrwq_p_f32(p + 4, a.hi, vctp32q(n > 4 ? (uint32_t)n - 4 : 0));
-}
-/* The eight added up, always in the same order; and the largest. */
-ICL__F8 float icl__f8_sum(icl__f8 a)
-{
-  float32x4_t t = vaddq_f32(a.lo, a.hi);
-  return (t[0] + t[2]) + (t[1] + t[3]);
-}
-ICL__F8 float icl__f8_top(icl__f8 a)
-{
-  return vmaxnmvq_f32(vmaxnmvq_f32(-INFINITY, a.lo), a.hi);
-}
-/* 1 if one of them is -infinity. */
-ICL__F8 int icl__f8_overflowed(icl__f8 a)
-{
-  float low = vminnmvq_f32(vminnmvq_f32(0.0f, a.lo), a.hi);
-  return icl__overflowed(&low, 1);
-}
-/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
-ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  uint32x4_t at = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)stride);
-  int r;
-  for (r = 0; r < 8; r++, out++, p += row) {
-    vstrwq_scatter_shifted_offset_f32(out, at, vldrwq_f32(p));
-    vstrwq_scatter_shifted_offset_f32(out + 4 * stride, at, vldrwq_f32(p + 4));
-  }
-}
-/* c[n] = from[n] + a[steps] B[steps][n] for n = 24, 16 or 8 columns: compilers would fill the loop
- * with copies of addresses.  Four steps take 55, 39 and 23 instructions. */
-#define ICL__F4_MOVE(op, sum, p, at) op ".32 %q[" sum "], [%[" p "], #" at "]\n\t"
-#define ICL__8_MOVE(op, p) ICL__F4_MOVE(op, "l0", p, "0") ICL__F4_MOVE(op, "h0", p, "16")
-#define ICL__16_MOVE(op, p)                                                                       \
-  ICL__8_MOVE(op, p) ICL__F4_MOVE(op, "l1", p, "32") ICL__F4_MOVE(op, "h1", p, "48")
-#define ICL__24_MOVE(op, p)                                                                       \
-  ICL__16_MOVE(op, p) ICL__F4_MOVE(op, "l2", p, "64") ICL__F4_MOVE(op, "h2", p, "80")
-#define ICL__F4_STEP(sum, load, at, x)                                                            \
-  "vldrw.32 %q[" load "], [%[b], #" at "]\n\tvfma.f32 %q[" sum "], %q[" load "], " x "\n\t"
-#define ICL__8_STEPS(x) ICL__F4_STEP("l0", "t", "0", x) ICL__F4_STEP("h0", "u", "16", x)
-#define ICL__16_STEPS(x)                                                                          \
-  ICL__8_STEPS(x) ICL__F4_STEP("l1", "t", "32", x) ICL__F4_STEP("h1", "u", "48", x)
-#define ICL__24_STEPS(x)                                                                          \
-  ICL__16_STEPS(x) ICL__F4_STEP("l2", "t", "64", x) ICL__F4_STEP("h2", "u", "80", x)
-#define ICL__TWICE(step)                                                                          \
-  "ldrd %[x], %[y], [%[a]], #8\n\t" step("%[x]") "add %[b], %[row]\n\t"                           \
-  step("%[y]") "add %[b], %[row]\n\t"
-#define ICL__DOWN(move, step, ...)                                                                \
-  __asm__ volatile(move("vldrw", "from") "lsr %[x], %[steps], #2\n\twls lr, %[x], 2f\n"           \
-                   "1:\t" ICL__TWICE(step) ICL__TWICE(step) "le lr, 1b\n"                         \
-                   "2:\tand %[x], %[steps], #3\n\twls lr, %[x], 4f\n"                             \
-                   "3:\tldr %[x], [%[a]], #4\n\t" step("%[x]") "add %[b], %[row]\n\tle lr, 3b\n"   \
-                   "4:\t" move("vstrw", "c")                                                      \
-                   : [a] "+r"(a), [b] "+r"(b), [x] "=&r"(x), [y] "=&r"(y), [l0] "=&w"(l0),        \
-                     [h0] "=&w"(h0), __VA_ARGS__ [t] "=&w"(t), [u] "=&w"(u)                       \
-                   : [c] "r"(c), [from] "r"(from), [steps] "r"(steps), [row] "r"(4 * b_row)       \
-                   : "lr", "cc", "memory")
-ICL__F8 void icl__f8_down(const int parts, float *c, const float *from, const float *a,
-                          const float *b, size_t b_row, size_t steps)
-{
-  float32x4_t l0, h0, l1, h1, l2, h2, t, u;
-  uint32_t x, y;
-  if (parts == 1) ICL__DOWN(ICL__8_MOVE, ICL__8_STEPS, );
-  else if (parts == 2) ICL__DOWN(ICL__16_MOVE, ICL__16_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), );
-  else ICL__DOWN(ICL__24_MOVE, ICL__24_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), [l2] "=&w"(l2),
-                 [h2] "=&w"(h2), );
-}
-#undef ICL__F4_MOVE
-#undef ICL__8_MOVE
-#undef ICL__16_MOVE
-#undef ICL__24_MOVE
-#undef ICL__F4_STEP
-#undef ICL__8_STEPS
-#undef ICL__16_STEPS
-#undef ICL__24_STEPS
-#undef ICL__TWICE
-#undef ICL__DOWN
-/* 1 where a > b, else 0 */
-ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
-{
-  float32x4_t one = vdupq_n_f32(1.0f), zero = vdupq_n_f32(0.0f);
-  return icl__f8_make(vpselq_f32(one, zero, vcmpgtq_f32(a.lo, b.lo)),
-                      vpselq_f32(one, zero, vcmpgtq_f32(a.hi, b.hi)));
-}
-#elif ICL__SIMD
-/* Forms with plain numbers, which some processors do without a vector of them. */
-ICL__F8 icl__f8 icl__f8_fma1(float a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_fma(icl__f8_set1(a), b, c);
-}
-/* a b + c */
-ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
-{
-  return icl__f8_fma(a, b, icl__f8_set1(c));
-}
-ICL__F8 icl__f8 icl__f8_mul1(icl__f8 a, float b) { return icl__f8_mul(a, icl__f8_set1(b)); }
-ICL__F8 icl__f8 icl__f8_add1(icl__f8 a, float b) { return icl__f8_add(a, icl__f8_set1(b)); }
-/* a b + c for numbers b and c. */
-ICL__F8 icl__f8 icl__f8_mul1_plus(icl__f8 a, float b, float c)
-{
-  return icl__f8_fma(a, icl__f8_set1(b), icl__f8_set1(c));
-}
-ICL__F8 icl__f8 icl__f8_abs(icl__f8 a)
-{
-  return icl__f8_max(a, icl__f8_sub(icl__f8_set1(0.0f), a));
-}
-/* p 2^n */
-ICL__F8 icl__f8 icl__f8_mul_exp2i(icl__f8 p, icl__f8 n)
-{
-  return icl__f8_mul(p, icl__f8_exp2i(n));
-}
-/* The operand order of max and min lets NaN through. */
-ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
-{
-  return icl__f8_max(icl__f8_set1(low), icl__f8_min(icl__f8_set1(high), a));
-}
-/* c[n] = from[n] + a[steps] B[steps][n] for n = 8 parts columns. */
-ICL__F8 void icl__f8_down(const int parts, float *c, const float *from, const float *a,
-                          const float *b, size_t b_row, size_t steps)
-{
-  icl__f8 c0 = icl__f8_load(from), c1 = c0, c2 = c0;
-  if (parts > 1) c1 = icl__f8_load(from + 8);
-  if (parts > 2) c2 = icl__f8_load(from + 16);
-  for (; steps; steps--, a++, b += b_row) {
-    c0 = icl__f8_fma1(*a, icl__f8_load(b), c0);
-    if (parts > 1) c1 = icl__f8_fma1(*a, icl__f8_load(b + 8), c1);
-    if (parts > 2) c2 = icl__f8_fma1(*a, icl__f8_load(b + 16), c2);
-  }
-  icl__f8_store(c, c0);
-  if (parts > 1) icl__f8_store(c + 8, c1);
-  if (parts > 2) icl__f8_store(c + 16, c2);
-}
-#if ICL__NEON32
-/* 1 / a for a from 1 to 2^126, within 1 ulp, and 0 above: a guess that is off by 2^-8 at most,
- * whose error two steps of Newton's method square each: y = y + y (1 - a y). */
-ICL__F8 float32x4_t icl__f4_recip(float32x4_t a)
-{
-  float32x4_t y = vrecpeq_f32(a), one = vdupq_n_f32(1.0f);
-  y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
-  return vfmaq_f32(y, y, vfmsq_f32(one, a, y));
-}
-ICL__F8 icl__f8 icl__f8_recip(icl__f8 a)
-{
-  return icl__f8_make(icl__f4_recip(a.lo), icl__f4_recip(a.hi));
-}
-#else
-/* 1 / a */
-ICL__F8 icl__f8 icl__f8_recip(icl__f8 a) { return icl__f8_div(icl__f8_set1(1.0f), a); }
-#endif
-/* The first n < 8 floats of p, zeros behind them; and back. */
-ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
-{
-  float tmp[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  memcpy(tmp, p, n * sizeof(float));
-  return icl__f8_load(tmp);
-}
-ICL__F8 void icl__f8_store_n(float *p, icl__f8 a, size_t n)
-{
-  float tmp[8];
-  icl__f8_store(tmp, a);
-  memcpy(p, tmp, n * sizeof(float));
-}
-
-/* The eight added up, always in the same order; and the largest. */
-ICL__F8 float icl__f8_sum(icl__f8 a)
-{
-  float t[8];
-  icl__f8_store(t, a);
-  return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
-}
-ICL__F8 float icl__f8_top(icl__f8 a)
-{
-  float t[8], top;
-  int i;
-  icl__f8_store(t, a);
-  for (top = t[0], i = 1; i < 8; i++) if (t[i] > top) top = t[i];
-  return top;
-}
-/* 1 if one of them is -infinity. */
-ICL__F8 int icl__f8_overflowed(icl__f8 a)
-{
-  float t[8];
-  icl__f8_store(t, a);
-  return icl__overflowed(t, 8);
-}
-#endif
-
-/* Compilers for AArch64 would load six numbers of A at once, and then be short of registers. */
-#if ICL__NEON && !ICL__NEON32 && ICL__GNU
-#define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
-#else
-#define ICL__LOADS_STAY() (void)0
-#endif
-
-#if ICL__NEON32 && !defined __clang__
-/* What a step of a tile reads: 16 columns of B, from where b moves on by b_row, and a number of A
- * in all lanes, from where a moves on by step.  gcc would spend eight more instructions on
- * addresses and loads, on top of 14 (tests/neon_loop.sh). */
-ICL__F8 void icl__f8_next_b(icl__f8 *b0, icl__f8 *b1, const float **b, size_t b_row)
-{
-  float32x4x2_t u, v;
-  __asm__("vld1.32 %h0, [%1]!" : "=w"(u), "+r"(*b) : "m"(*(const float (*)[8])*b));
-  __asm__("vld1.32 %h0, [%1], %2"
-          : "=w"(v), "+r"(*b) : "r"(4 * (b_row - 8)), "m"(*(const float (*)[8])*b));
-  *b0 = icl__f8_make(u.val[0], u.val[1]);
-  *b1 = icl__f8_make(v.val[0], v.val[1]);
-}
-ICL__F8 icl__f8 icl__f8_next_a(const float **a, size_t p, size_t step)
-{
-  float32x4_t v;
-  (void)p;
-  __asm__("vld1.32 {%e0[], %f0[]}, [%1], %2"
-          : "=w"(v), "+r"(*a) : "r"(4 * step), "m"(**a));
-  return icl__f8_make(v, v);
-}
-#elif ICL__SIMD
-/* The same, but for a, which stays: it is a[p] that is read. */
-ICL__F8 void icl__f8_next_b(icl__f8 *b0, icl__f8 *b1, const float **b, size_t b_row)
-{
-  *b0 = icl__f8_load(*b);
-  *b1 = icl__f8_load(*b + 8);
-  *b += b_row;
-}
-ICL__F8 icl__f8 icl__f8_next_a(const float **a, size_t p, size_t step)
-{
-  (void)step;
-  return icl__f8_set1((*a)[p]);
-}
-#endif
-
-#if ICL__SIMD
-/* exp(x) within 2 ulp for -80 <= x <= 87, and clamped to that range: x = n ln 2 + r, |r| < 0.35,
- * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  NaN stays NaN.  The range
- * keeps softmax and gelu off subnormal numbers, which many processors take a hundred cycles for. */
-ICL__F8 icl__f8 icl__f8_exp(icl__f8 x)
-{
-  icl__f8 n, r, p;
-  x = icl__f8_clamp(x, -80.0f, 87.0f);
-  n = icl__f8_round(icl__f8_mul1(x, 1.44269504f));
-  r = icl__f8_fma1(-0.693359375f, n, x);
-  r = icl__f8_fma1(2.12194440e-4f, n, r);
-  p = icl__f8_mul1_plus(r, 1.9875691500e-4f, 1.3981999507e-3f);
-  p = icl__f8_mul_plus(p, r, 8.3334519073e-3f);
-  p = icl__f8_mul_plus(p, r, 4.1665795894e-2f);
-  p = icl__f8_mul_plus(p, r, 1.6666665459e-1f);
-  p = icl__f8_mul_plus(p, r, 5.0000001201e-1f);
-  p = icl__f8_fma(p, icl__f8_mul(r, r), icl__f8_add1(r, 1.0f));
-  return icl__f8_mul_exp2i(p, n);
-}
-
-/* 1 / (1 + exp(-x)) */
-ICL__F8 icl__f8 icl__f8_sigmoid(icl__f8 x)
-{
-  return icl__f8_recip(icl__f8_add1(icl__f8_exp(icl__f8_sub(icl__f8_set1(0.0f), x)), 1.0f));
-}
-
-/* The upper tail of the standard normal, Phi(-|x|), absolute error below 2.5e-7: Abramowitz and
- * Stegun (1964) 7.1.26 for erfc(|x| / sqrt 2) / 2.  e is exp(-x^2 / 2). */
-ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
-{
-  icl__f8 t = icl__f8_recip(icl__f8_mul1_plus(icl__f8_abs(x), 0.2316419f, 1.0f)), p;
-  p = icl__f8_mul1_plus(t, 0.5f * 1.061405429f, 0.5f * -1.453152027f);
-  p = icl__f8_mul_plus(p, t, 0.5f * 1.421413741f);
-  p = icl__f8_mul_plus(p, t, 0.5f * -0.284496736f);
-  p = icl__f8_mul_plus(p, t, 0.5f * 0.254829592f);
-  return icl__f8_mul(icl__f8_mul(p, t), e);
-}
-#endif
-
-/* ---------------------------------------------------------------------------------------------
- * >>gemm
- * C[m][n] = init + bias + A[m][k] B[k][n], the one product under everything: linear layers, scores,
- * weighted sums of values, and both gradients in training.
- *
- * Every element of C is one chain of fused multiply-adds, in order of k, that starts at init +
- * bias. Tiling, packing and the number of rows change who computes a chain, never the chain: one
- * query or a thousand, one pass or ten, the bits are the same. A B of fewer bytes becomes F32 as
- * it is read, I8 times its scale, and then it is the chain of that F32 B.
- *
- * Many rows: panels of 16 columns of B are packed to lie in a row (256 x 16 floats: half of L1),
- * and a tile of 6 rows x 16 columns stays in twelve registers over a block of 256 steps of k:
- * two loads of B and six broadcasts of A feed twelve multiply-adds, so that these are what it
- * waits for. 256 columns of panels and 96 rows of A make a block, which stays in the second
- * cache.  Packing reads rows as they lie, a transposed B in squares of eight; who uses a B many
- * times packs it once (panels).  What follows a product is done on a block before it leaves the
- * cache (after).  One or two rows: each row of B is used once, so it is streamed in memory
- * order, four rows at a time, and the next four are asked for meanwhile; then memory is all
- * there is to wait for.
- * ------------------------------------------------------------------------------------------- */
-enum { ICL__MR = 6, ICL__NR = 16, ICL__KC = 256, ICL__NC = 256, ICL__MC = 96 };
-
-/* out[n] = f(in[n]), f of a kind; some change in[n] too */
-typedef void icl__elementwise(float *out, float *in, size_t n, icl_activation kind);
-
-typedef struct icl__mm {
-  size_t m, n, k;
-  const float *a; size_t a_row, a_col;      /* A[i][p] is a[i a_row + p a_col]                  */
-  const float *b; size_t b_row, b_col;      /* B[p][j] is b[p b_row + j b_col]                  */
-  const uint16_t *half; icl__dtype half_type;   /* or B as F16 or BF16, the same strides          */
-  const int8_t *i8; const float *scale;     /* or B[p][j] = i8[..] scale[j]; scale NULL: 1      */
-  int b_padded;                             /* rows of B may be read to a multiple of 16 columns */
-  const float *init; size_t init_row;       /* [m][n], row stride (0: the same for all); or NULL */
-  const float *bias;                        /* [n] or NULL                                      */
-  float *c; size_t c_row;
-  icl__elementwise *after;                  /* on rows of C as they are done; or NULL           */
-  float *out, *in;                          /* its arguments, [m][n]; either may be c itself    */
-  size_t after_row; icl_activation act_kind;
-  const float *panels;                      /* B as icl__panels leaves it, or NULL              */
-  float *pack; size_t n_pack;               /* floats: >= 16 min(k, 256)                        */
-  float *pack_a;                            /* 96 x 256 floats, where a_col is not 1; or NULL    */
-} icl__mm;
-
-/* The elementwise and reducing kernels, beside the product.  One table per instruction set. */
-typedef struct icl__ops {
-  const char *name;
-  void (*mm)(const icl__mm *g);
-  void (*panels)(float *out, const icl__mm *g);      /* NULL: mm has no use for them            */
-  void (*layernorm)(float *out, float *stats, const float *x, const float *gain, const float *bias,
-                    size_t rows, size_t n, float eps);
-  void (*softmax)(float *s, size_t n, float scale);
-  icl__elementwise *activate;
-  /* out[j out_row + i] = x[i row + j] for m rows i and n columns j */
-  void (*transpose)(float *out, size_t out_row, const float *x, size_t row, size_t m, size_t n);
-  void (*axpy)(float *y, float a, const float *x, size_t n);
-  float (*dot)(const float *a, const float *b, size_t n);
-  /* out[i] for up to 6 rows of a and b, both `row` apart: the chain that mm computes, from 0 */
-  void (*dots_in_order)(float *out, size_t out_row, const float *a, const float *b, size_t row,
-                        size_t rows, size_t n);
-} icl__ops;
-
-static size_t icl__min(size_t a, size_t b) { return a < b ? a : b; }
-/* To a whole number of panels. */
-static size_t icl__round_up(size_t n) { return (n + ICL__NR - 1) / ICL__NR * ICL__NR; }
-ICL__UNUSED size_t icl__max(size_t a, size_t b) { return a > b ? a : b; }
-
-/* What element (i, j) starts from. */
-static float icl__mm_start(const icl__mm *g, size_t i, size_t j)
-{
-  float start = g->init ? g->init[i * g->init_row + j] : 0.0f;
-  return g->bias ? start + g->bias[j] : start;
-}
-
-/* Four columns of one row in plain C. */
-static void icl__mm_ref4(const icl__mm *g, size_t i, size_t j)
-{
-  const float *a = g->a + i * g->a_row, *b = g->b + j * g->b_col;
-  float c0 = icl__mm_start(g, i, j), c1 = icl__mm_start(g, i, j + 1);
-  float c2 = icl__mm_start(g, i, j + 2), c3 = icl__mm_start(g, i, j + 3);
-  size_t p;
-  for (p = 0; p < g->k; p++, a += g->a_col, b += g->b_row) {
-    c0 += *a * b[0];
-    c1 += *a * b[g->b_col];
-    c2 += *a * b[2 * g->b_col];
-    c3 += *a * b[3 * g->b_col];
-  }
-  g->c[i * g->c_row + j] = c0;
-  g->c[i * g->c_row + j + 1] = c1;
-  g->c[i * g->c_row + j + 2] = c2;
-  g->c[i * g->c_row + j + 3] = c3;
-}
-
-/* Sixteen columns of one row where rows of B are contiguous: the sums stay in registers, and a load
- * and a multiply-add are all that a weight costs. */
-static void icl__mm_ref16(const icl__mm *g, size_t i, size_t j)
-{
-#define ICL__EACH_COLUMN(X)                                                                       \
-  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
-#define ICL__COLUMN_ZERO(t) float c##t = 0.0f;
-#define ICL__COLUMN_INIT(t) c##t = init[t];
-#define ICL__COLUMN_BIAS(t) c##t += bias[t];
-#define ICL__COLUMN_ADD(t) c##t += x * b[t];
-#define ICL__COLUMN_STORE(t) c[t] = c##t;
-  const float *a = g->a + i * g->a_row, *b = g->b + j, *bias = g->bias ? g->bias + j : NULL;
-  const float *init = g->init ? g->init + i * g->init_row + j : NULL;
-  float *c = g->c + i * g->c_row + j;
-  size_t a_col = g->a_col, b_row = g->b_row, left = g->k;
-  ICL__EACH_COLUMN(ICL__COLUMN_ZERO)
-  if (init) { ICL__EACH_COLUMN(ICL__COLUMN_INIT) }
-  if (bias) { ICL__EACH_COLUMN(ICL__COLUMN_BIAS) }
-  if (left) do {
-    float x = *a;
-    a += a_col;
-    ICL__EACH_COLUMN(ICL__COLUMN_ADD)
-    b += b_row;
-  } while (--left);
-  ICL__EACH_COLUMN(ICL__COLUMN_STORE)
-#undef ICL__EACH_COLUMN
-#undef ICL__COLUMN_ZERO
-#undef ICL__COLUMN_INIT
-#undef ICL__COLUMN_BIAS
-#undef ICL__COLUMN_ADD
-#undef ICL__COLUMN_STORE
-}
-
-/* B[p][j], however it is stored. */
-static float icl__mm_b(const icl__mm *g, size_t p, size_t j)
-{
-  size_t at = p * g->b_row + j * g->b_col;
-  if (g->i8) return g->scale ? (float)g->i8[at] * g->scale[j] : (float)g->i8[at];
-  return g->half ? icl__half(g->half[at], g->half_type) : g->b[at];
-}
-
-/* Points g at a B stored as a type. */
-static void icl__set_b(icl__mm *g, icl__dtype type, const void *b, const float *scale)
-{
-  g->b = type == ICL__F32 ? (const float *)b : NULL;
-  g->half = type == ICL__F16 || type == ICL__BF16 ? (const uint16_t *)b : NULL;
-  g->half_type = type;
-  g->i8 = type == ICL__I8 ? (const int8_t *)b : NULL;
-  g->scale = scale;
-}
-
-static void icl__mm_ref1(const icl__mm *g, size_t i, size_t j)
-{
-  const float *a = g->a + i * g->a_row;
-  float sum = icl__mm_start(g, i, j);
-  size_t p;
-  for (p = 0; p < g->k; p++) sum += a[p * g->a_col] * icl__mm_b(g, p, j);
-  g->c[i * g->c_row + j] = sum;
-}
-
-/* What follows the product, on n columns from j on of m rows from i on. */
-static void icl__mm_after(const icl__mm *g, size_t i, size_t m, size_t j, size_t n)
-{
-  for (; g->after && m; m--, i++)
-    g->after(g->out + i * g->after_row + j, g->in + i * g->after_row + j, n, g->act_kind);
-}
-
-static void icl__mm_ref(const icl__mm *g)
-{
-  size_t i, j;
-  for (i = 0; i < g->m; i++) {
-    const int floats = !g->half && !g->i8;
-    for (j = 0; floats && g->b_col == 1 && j + 16 <= g->n; j += 16) icl__mm_ref16(g, i, j);
-    for (; floats && j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
-    for (; j < g->n; j++) icl__mm_ref1(g, i, j);
-    icl__mm_after(g, i, 1, 0, g->n);
-  }
-}
-
-#if ICL__SIMD
-/* Eight weights of a type, which is a constant at every call, from column j of the row that starts
- * at `row` on; and the first n of them. */
-ICL__F8 icl__f8 icl__f8_weights(const icl__dtype type, const icl__mm *g, size_t row, size_t j)
-{
-  if (type == ICL__F16) return icl__f8_load_f16(g->half + row + j);
-  if (type == ICL__BF16) return icl__f8_load_bf16(g->half + row + j);
-  if (type == ICL__I8 && !g->scale) return icl__f8_load_i8(g->i8 + row + j);
-  if (type == ICL__I8)
-    return icl__f8_mul(icl__f8_load_i8(g->i8 + row + j), icl__f8_load(g->scale + j));
-  return icl__f8_load(g->b + row + j);
-}
-ICL__F8 icl__f8 icl__f8_weights_n(const icl__dtype type, const icl__mm *g, size_t row, size_t j,
-                                  size_t n)
-{
-  icl__mm tmp;
-  uint16_t half[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  int8_t i8[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  float scale[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  if (type == ICL__F32) return icl__f8_load_n(g->b + row + j, n);
-  tmp.half = half;
-  tmp.i8 = i8;
-  tmp.scale = g->scale ? scale : NULL;
-  if (type == ICL__I8) {
-    memcpy(i8, g->i8 + row + j, n);
-    if (g->scale) memcpy(scale, g->scale + j, n * sizeof *scale);
-  } else {
-    memcpy(half, g->half + row + j, n * sizeof *half);
-  }
-  return icl__f8_weights(type, &tmp, 0, 0);
-}
-ICL__F8 const char *icl__weight_address(const icl__mm *g, size_t at)
-{
-  if (g->i8) return (const char *)(g->i8 + at);
-  return g->half ? (const char *)(g->half + at) : (const char *)(g->b + at);
-}
-
-/* Any panel: w <= 16 columns of B, k steps, zeros beyond column w. */
-static void icl__pack_any(float *out, const icl__mm *g, size_t p, size_t k, size_t j, size_t w)
-{
-  size_t i, end = p + k;
-  for (; p < end; p++, out += ICL__NR) {
-    for (i = 0; i < w; i++) out[i] = icl__mm_b(g, p, j + i);
-    for (; i < ICL__NR; i++) out[i] = 0.0f;
-  }
-}
-
-/* Whole panels of a B whose rows are contiguous: read row by row, as they lie in memory. */
-ICL__F8 void icl__pack_rows(const icl__dtype type, float *out, const icl__mm *g, size_t p0,
-                            size_t k, size_t j0, size_t n)
-{
-  size_t j, p;
-  for (p = 0; p < k; p++)
-    for (j = 0; j < n; j += ICL__NR) {
-      size_t row = (p0 + p) * g->b_row, at = j0 + j;
-      float *to = out + j * k + p * ICL__NR;
-      icl__f8 lo = icl__f8_weights(type, g, row, at), hi = icl__f8_weights(type, g, row, at + 8);
-      icl__prefetch(icl__weight_address(g, row + at + (p + 8 < k ? 8 * g->b_row : 0)));
-      icl__f8_store(to, lo);
-      icl__f8_store(to + 8, hi);
-    }
-}
-
-/* Whole panels of a B whose columns are contiguous, a transposed weight: in squares of eight. */
-ICL__F8 void icl__pack_columns(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0,
-                               size_t n)
-{
-  size_t j, p, squares = k & ~(size_t)7;
-  for (j = 0; j < n; j += ICL__NR) {
-    const float *from = g->b + p0 + (j0 + j) * g->b_col;
-    float *to = out + j * k;
-    for (p = 0; p < squares; p += 8, from += 8, to += 8 * ICL__NR) {
-      icl__f8_transpose(to, ICL__NR, from, g->b_col);
-      icl__f8_transpose(to + 8, ICL__NR, from + 8 * g->b_col, g->b_col);
-    }
-    icl__pack_any(to, g, p0 + squares, k - squares, j0 + j, ICL__NR);
-  }
-}
-
-/* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][16]. */
-ICL__KERNEL void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
-{
-  size_t whole = n / ICL__NR * ICL__NR, j;
-  if (g->b_col == 1 && g->i8) icl__pack_rows(ICL__I8, out, g, p0, k, j0, whole);
-  else if (g->b_col == 1 && !g->half) icl__pack_rows(ICL__F32, out, g, p0, k, j0, whole);
-  else if (g->b_col == 1 && g->half_type == ICL__F16)
-    icl__pack_rows(ICL__F16, out, g, p0, k, j0, whole);
-  else if (g->b_col == 1) icl__pack_rows(ICL__BF16, out, g, p0, k, j0, whole);
-  else if (g->b_row == 1 && g->b) icl__pack_columns(out, g, p0, k, j0, whole);
-  else whole = 0;
-  for (j = whole; j < n; j += ICL__NR)
-    icl__pack_any(out + j * k, g, p0, k, j0 + j, icl__min(ICL__NR, n - j));
-}
-
-/* All of B, for products that share it: out[k][n], n rounded up to 16; blocks of 256 steps of k,
- * each a row of panels. */
-ICL__UNUSED void icl__panels_f8(float *out, const icl__mm *g)
-{
-  size_t p;
-  for (p = 0; p < g->k; p += ICL__KC)
-    icl__pack_b(out + p * icl__round_up(g->n), g, p, icl__min(ICL__KC, g->k - p), 0, g->n);
-}
-
-/* Writes A[i0 .. i0+m)[p0 .. p0+k) as tiles [k][6], for an A that is stored by columns.  Two floats
- * of a copy of eight are overwritten by the next one; the last of a tile is copied singly. */
-ICL__KERNEL void icl__pack_a(float *out, const icl__mm *g, size_t i0, size_t m, size_t p0, size_t k)
-{
-  size_t i, p, t, whole = 0;
-  const float *a = g->a + i0 * g->a_row + p0 * g->a_col;
-  if (g->a_row == 1 && m >= 8) whole = (m - 2) / ICL__MR * ICL__MR;
-  for (p = 0; p + 1 < k; p++)
-    for (i = 0; i < whole; i += ICL__MR)
-      icl__f8_store(out + i * k + p * ICL__MR, icl__f8_load(a + p * g->a_col + i));
-  for (i = 0; i < m; i += ICL__MR)
-    for (p = i < whole && k ? k - 1 : 0; p < k; p++)
-      for (t = 0; t < ICL__MR; t++)
-        out[i * k + p * ICL__MR + t] = i + t < m ? a[(i + t) * g->a_row + p * g->a_col] : 0.0f;
-}
-#endif
-
-#if ICL__SIMD
-/* One tile: up to 6 rows of A against a panel of B. */
-typedef struct icl__tile {
-  size_t k;
-  const float *a; size_t a_row, a_col;
-  const float *b; size_t b_row;             /* 16 floats every b_row                            */
-  const float *init; size_t init_row;
-  const float *bias;
-  float *c; size_t c_row;
-} icl__tile;
-
-/* mr is a constant at every call, and what it rules out is compiled away.  Twelve named
- * accumulators, because compilers keep those in registers at -O2 and arrays in memory. */
-ICL__F8 void icl__tile_rows(const int mr, const icl__tile *t)
-{
-#define ICL__EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
-#define ICL__ROW_DECLARE(i)                                                                       \
-  icl__f8 c##i##0 = icl__f8_set1(0.0f), c##i##1 = c##i##0;                                        \
-  const float *a##i = t->a + (mr > i ? i : 0) * t->a_row;
-#define ICL__ROW_INIT(i)                                                                          \
-  if (mr > i && t->init) {                                                                        \
-    c##i##0 = icl__f8_load(t->init + i * t->init_row);                                            \
-    c##i##1 = icl__f8_load(t->init + i * t->init_row + 8);                                        \
-  }
-#define ICL__ROW_BIAS(i) c##i##0 = icl__f8_add(c##i##0, b0); c##i##1 = icl__f8_add(c##i##1, b1);
-#define ICL__ROW_FMA(i)                                                                           \
-  if (mr > i) {                                                                                   \
-    icl__f8 x;                                                                                    \
-    if (i % 2 == 0) ICL__LOADS_STAY();                                                            \
-    x = icl__f8_next_a(&a##i, p, a_col);                                                          \
-    c##i##0 = icl__f8_fma(x, b0, c##i##0);                                                        \
-    c##i##1 = icl__f8_fma(x, b1, c##i##1);                                                        \
-  }
-#define ICL__ROW_STORE(i)                                                                         \
-  if (mr > i) {                                                                                   \
-    icl__f8_store(t->c + i * t->c_row, c##i##0);                                                  \
-    icl__f8_store(t->c + i * t->c_row + 8, c##i##1);                                              \
-  }
-  const float *b = t->b;
-  size_t left, p = 0, a_col = t->a_col, b_row = t->b_row;
-  icl__f8 b0, b1;
-  ICL__EACH_ROW(ICL__ROW_DECLARE)
-  ICL__EACH_ROW(ICL__ROW_INIT)
-  if (t->bias) {
-    b0 = icl__f8_load(t->bias);
-    b1 = icl__f8_load(t->bias + 8);
-    ICL__EACH_ROW(ICL__ROW_BIAS)
-  }
-  for (left = t->k; left; left--) {
-    icl__f8_next_b(&b0, &b1, &b, b_row);
-    ICL__EACH_ROW(ICL__ROW_FMA)
-    p += a_col;
-  }
-  ICL__EACH_ROW(ICL__ROW_STORE)
-#undef ICL__ROW_DECLARE
-#undef ICL__ROW_INIT
-#undef ICL__ROW_BIAS
-#undef ICL__ROW_FMA
-#undef ICL__ROW_STORE
-#undef ICL__EACH_ROW
-}
-
-ICL__KERNEL void icl__tile1(const icl__tile *t) { icl__tile_rows(1, t); }
-ICL__KERNEL void icl__tile2(const icl__tile *t) { icl__tile_rows(2, t); }
-ICL__KERNEL void icl__tile3(const icl__tile *t) { icl__tile_rows(3, t); }
-ICL__KERNEL void icl__tile4(const icl__tile *t) { icl__tile_rows(4, t); }
-ICL__KERNEL void icl__tile5(const icl__tile *t) { icl__tile_rows(5, t); }
-ICL__KERNEL void icl__tile6(const icl__tile *t) { icl__tile_rows(6, t); }
-
-/* 32-bit ARM has 16 registers of four floats, and so may machines under WebAssembly: room for two
- * rows at a time. */
-static void icl__tile_run(const icl__tile *t, size_t rows)
-{
-  const size_t most = ICL__WASM || ICL__NEON32 ? 2 : ICL__MR;
-  static void (*const run[])(const icl__tile *) = {
-    icl__tile1, icl__tile2, icl__tile3, icl__tile4, icl__tile5, icl__tile6
-  };
-  if (rows > most) {
-    icl__tile part = *t;
-    for (; rows > most; rows -= most, part.a += most * t->a_row, part.c += most * t->c_row) {
-      run[most - 1](&part);
-      if (t->init) part.init += most * t->init_row;
-    }
-    run[rows - 1](&part);
-    return;
-  }
-  run[rows - 1](t);
-}
-
-/* A tile with fewer than 16 columns of C runs on a copy of them. */
-static void icl__tile_edge(const icl__tile *t, size_t rows, size_t cols)
-{
-  float tmp[ICL__MR * ICL__NR];
-  icl__tile e = *t;
-  size_t i, j;
-  for (i = 0; i < rows; i++)
-    for (j = 0; j < ICL__NR; j++) {
-      float start = t->init && j < cols ? t->init[i * t->init_row + j] : 0.0f;
-      tmp[i * ICL__NR + j] = t->bias && j < cols ? start + t->bias[j] : start;
-    }
-  e.init = e.c = tmp;
-  e.init_row = e.c_row = ICL__NR;
-  e.bias = NULL;
-  icl__tile_run(&e, rows);
-  for (i = 0; i < rows; i++) memcpy(t->c + i * t->c_row, tmp + i * ICL__NR, cols * sizeof(float));
-}
-
-/* A block of the product: rows i0.., columns j0.., steps p0.. of k, with the B panels laid out for
- * it. */
-typedef struct icl__block_of_mm { size_t i0, m, j0, n, p0, k; } icl__block_of_mm;
-
-/* All tiles of a block; b is its first panel, the next one b_next floats on.  t has the strides. */
-static void icl__mm_tiles(const icl__mm *g, const icl__block_of_mm *w, icl__tile t, const float *a,
-                          size_t a_tile, const float *b, size_t b_next)
-{
-  const float *init = w->p0 ? g->c : g->init;           /* behind the first block of k: go on */
-  const float *bias = w->p0 ? NULL : g->bias;
-  size_t i, j;
-  t.k = w->k;
-  t.c_row = g->c_row;
-  t.init_row = w->p0 ? g->c_row : g->init_row;
-  for (j = 0; j < w->n; j += ICL__NR, b += b_next) {
-    size_t cols = icl__min(ICL__NR, w->n - j), at = w->j0 + j;
-    t.b = b;
-    t.bias = bias ? bias + at : NULL;
-    t.a = a;
-    for (i = w->i0; i < w->i0 + w->m; i += ICL__MR, t.a += a_tile) {
-      size_t rows = icl__min(ICL__MR, w->i0 + w->m - i);
-      t.c = g->c + i * g->c_row + at;
-      t.init = init ? init + i * t.init_row + at : NULL;
-      if (cols == ICL__NR) icl__tile_run(&t, rows);
-      else icl__tile_edge(&t, rows, cols);
-    }
-  }
-}
-
-/* The rows of a block of columns and k, in groups whose part of A stays in the second cache.  What
- * is complete is worked on further before it leaves the cache. */
-static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, size_t b_next,
-                         size_t b_row)
-{
-  icl__tile t;
-  memset(&t, 0, sizeof t);
-  t.b_row = b_row;
-  for (w->i0 = 0; w->i0 < g->m; w->i0 += ICL__MC) {
-    w->m = icl__min(ICL__MC, g->m - w->i0);
-    if (g->a_col != 1 && g->pack_a) {
-      t.a_row = 1; t.a_col = ICL__MR;
-      icl__pack_a(g->pack_a, g, w->i0, w->m, w->p0, w->k);
-      icl__mm_tiles(g, w, t, g->pack_a, ICL__MR * w->k, b, b_next);
-    } else {
-      t.a_row = g->a_row; t.a_col = g->a_col;
-      icl__mm_tiles(g, w, t, g->a + w->i0 * g->a_row + w->p0 * g->a_col, ICL__MR * g->a_row, b,
-                    b_next);
-    }
-    if (w->p0 + w->k == g->k) icl__mm_after(g, w->i0, w->m, w->j0, w->n);
-  }
-}
-
-/* Columns j0 .. j0+n against all of k.  Few rows use the panels of B where they lie, unless the
- * last one would be read beyond its end. */
-static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
-{
-  int in_place = g->b_col == 1 && g->b && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
-  for (w->p0 = 0; w->p0 < g->k || w->p0 == 0; w->p0 += ICL__KC) {
-    w->k = icl__min(ICL__KC, g->k - w->p0);
-    if (g->panels) {
-      icl__mm_rows(g, w, g->panels + icl__round_up(g->n) * w->p0 + w->j0 * w->k, ICL__NR * w->k,
-                   ICL__NR);
-    } else if (in_place) {
-      icl__mm_rows(g, w, g->b + w->p0 * g->b_row + w->j0, ICL__NR, g->b_row);
-    } else {
-      icl__pack_b(g->pack, g, w->p0, w->k, w->j0, w->n);
-      icl__mm_rows(g, w, g->pack, ICL__NR * w->k, ICL__NR);
-    }
-  }
-}
-
-/* y = y + x[0..steps) B[0..steps)[.] for one or two rows, steps <= 4 of k at a time.  type, rows
- * and steps are constants at every call. */
-ICL__F8 void icl__stream_steps(const icl__dtype type, const int rows, const int steps,
-                               const icl__mm *g, size_t p)
-{
-  size_t at = p * g->b_row, at1 = at + (steps > 1 ? g->b_row : 0), j = 0, n = g->n;
-  size_t at2 = at + (steps > 2 ? 2 * g->b_row : 0), at3 = at + (steps > 3 ? 3 * g->b_row : 0);
-  const float *a = g->a + p * g->a_col, *a2 = a + (rows > 1 ? g->a_row : 0);
-  float *y = g->c, *z = y + (rows > 1 ? g->c_row : 0);
-  icl__f8 x0 = icl__f8_set1(a[0]), x1 = icl__f8_set1(steps > 1 ? a[g->a_col] : 0);
-  icl__f8 x2 = icl__f8_set1(steps > 2 ? a[2 * g->a_col] : 0);
-  icl__f8 x3 = icl__f8_set1(steps > 3 ? a[3 * g->a_col] : 0);
-  icl__f8 w0 = icl__f8_set1(a2[0]), w1 = icl__f8_set1(steps > 1 ? a2[g->a_col] : 0);
-  icl__f8 w2 = icl__f8_set1(steps > 2 ? a2[2 * g->a_col] : 0);
-  icl__f8 w3 = icl__f8_set1(steps > 3 ? a2[3 * g->a_col] : 0);
-  /* the next four rows: in the order of the memory where they are one stretch of it */
-  const char *next = icl__weight_address(g, at + (g->k - p < 8 ? 0 : 4 * g->b_row));
-  const size_t width = type == ICL__F32 ? 4 : type == ICL__I8 ? 1 : 2;
-  size_t line = g->b_row == n ? 64 : g->b_row * width, on = (g->b_row == n ? 64 : 16) * width;
-#define ICL__STREAM(LOAD, STORE, WEIGHTS)                                                         \
-  {                                                                                               \
-    icl__f8 c = LOAD(y + j), v = WEIGHTS(at), d = c;                                              \
-    c = icl__f8_fma(x0, v, c);                                                                    \
-    if (rows > 1) d = icl__f8_fma(w0, v, LOAD(z + j));                                            \
-    if (steps > 1) { v = WEIGHTS(at1); c = icl__f8_fma(x1, v, c); d = icl__f8_fma(w1, v, d); }    \
-    if (steps > 2) { v = WEIGHTS(at2); c = icl__f8_fma(x2, v, c); d = icl__f8_fma(w2, v, d); }    \
-    if (steps > 3) { v = WEIGHTS(at3); c = icl__f8_fma(x3, v, c); d = icl__f8_fma(w3, v, d); }    \
-    STORE(y + j, c);                                                                              \
-    if (rows > 1) STORE(z + j, d);                                                                \
-  }
-#define ICL__WHOLE(row) icl__f8_weights(type, g, row, j)
-#define ICL__LOAD_REST(p) icl__f8_load_n(p, n - j)
-#define ICL__STORE_REST(p, v) icl__f8_store_n(p, v, n - j)
-#define ICL__WEIGHTS_REST(row) icl__f8_weights_n(type, g, row, j, n - j)
-  for (; steps == 4 && j + 16 <= n; j += 8, next += on) {
-    icl__prefetch(next);
-    icl__prefetch(next + line);
-    icl__prefetch(next + 2 * line);
-    icl__prefetch(next + 3 * line);
-    ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
-    j += 8;
-    ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
-  }
-  for (; j + 8 <= n; j += 8) ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
-  if (j < n) ICL__STREAM(ICL__LOAD_REST, ICL__STORE_REST, ICL__WEIGHTS_REST)
-#undef ICL__STREAM
-#undef ICL__WHOLE
-#undef ICL__LOAD_REST
-#undef ICL__STORE_REST
-#undef ICL__WEIGHTS_REST
-}
-
-ICL__F8 void icl__stream_all(const icl__dtype type, const int rows, const icl__mm *g)
-{
-  size_t p = 0;
-  for (; p + 4 <= g->k; p += 4) icl__stream_steps(type, rows, 4, g, p);
-  for (; p < g->k; p++) icl__stream_steps(type, rows, 1, g, p);
-}
-
-ICL__KERNEL void icl__stream_1_f32(const icl__mm *g) { icl__stream_all(ICL__F32, 1, g); }
-ICL__KERNEL void icl__stream_2_f32(const icl__mm *g) { icl__stream_all(ICL__F32, 2, g); }
-ICL__KERNEL void icl__stream_1_f16(const icl__mm *g) { icl__stream_all(ICL__F16, 1, g); }
-ICL__KERNEL void icl__stream_2_f16(const icl__mm *g) { icl__stream_all(ICL__F16, 2, g); }
-ICL__KERNEL void icl__stream_1_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 1, g); }
-ICL__KERNEL void icl__stream_2_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 2, g); }
-ICL__KERNEL void icl__stream_1_i8(const icl__mm *g) { icl__stream_all(ICL__I8, 1, g); }
-ICL__KERNEL void icl__stream_2_i8(const icl__mm *g) { icl__stream_all(ICL__I8, 2, g); }
-
-/* C = init + bias */
-ICL__KERNEL void icl__stream_start(const icl__mm *g)
-{
-  icl__f8 zero = icl__f8_set1(0.0f);
-  size_t i, j, whole = g->n & ~(size_t)7;
-  for (i = 0; i < g->m; i++) {
-    const float *init = g->init ? g->init + i * g->init_row : NULL;
-    for (j = 0; j < whole; j += 8) {
-      icl__f8 c = init ? icl__f8_load(init + j) : zero;
-      if (g->bias) c = icl__f8_add(c, icl__f8_load(g->bias + j));
-      icl__f8_store(g->c + i * g->c_row + j, c);
-    }
-    for (; j < g->n; j++) g->c[i * g->c_row + j] = icl__mm_start(g, i, j);
-  }
-}
-
-static void icl__mm_stream(const icl__mm *g)
-{
-  static void (*const run[4][2])(const icl__mm *) = {
-    {icl__stream_1_f32, icl__stream_2_f32}, {icl__stream_1_f16, icl__stream_2_f16},
-    {icl__stream_1_bf16, icl__stream_2_bf16}, {icl__stream_1_i8, icl__stream_2_i8}
-  };
-  icl__stream_start(g);
-  run[g->i8 ? ICL__I8 : g->half ? g->half_type : ICL__F32][g->m - 1](g);
-  icl__mm_after(g, 0, g->m, 0, g->n);
-}
-
-ICL__UNUSED void icl__mm_f8(const icl__mm *g)
-{
-  size_t room = ICL__NR;
-  icl__block_of_mm w;
-  memset(&w, 0, sizeof w);
-  if (!g->m || !g->n) return;
-  if (g->m <= 2 && g->b_col == 1) {
-    icl__mm_stream(g);
-  } else {
-    if (g->pack) room = g->n_pack / (icl__min(g->k, ICL__KC) + !g->k) / ICL__NR * ICL__NR;
-    room = icl__max(icl__min(room, ICL__NC), ICL__NR);
-    for (w.j0 = 0; w.j0 < g->n; w.j0 += w.n) {
-      w.n = icl__min(room, g->n - w.j0);
-      icl__mm_columns(g, &w);
-    }
-  }
-}
-
-/* The product for processors with few registers, little memory and no cache: columns of a row at a
- * time, over all of k, with B read where it lies.  24 columns make six sums of four, and leave
- * Helium two registers for B; the number of A stays in a general one. */
-
-/* The last n < 8 columns from j on, where rows of B may be read beyond them. */
-ICL__KERNEL void icl__few_padded(const icl__mm *g, float *c, const float *from, const float *a,
-                                 size_t j, size_t n)
-{
-  float tmp[8];
-  icl__f8_store(tmp, icl__f8_load_n(from + j, n));
-  icl__f8_down(1, tmp, tmp, a, g->b + j, g->b_row, g->k);
-  icl__f8_store_n(c + j, icl__f8_load(tmp), n);
-}
-
-/* c[n] = from[n] + a[k] B, but for last columns that there is no reading beyond.  Returns the first
- * of those. */
-ICL__KERNEL size_t icl__few_f32(const icl__mm *g, float *c, const float *from, const float *a)
-{
-  size_t j = 0, n = g->n, row = g->b_row, k = g->k;
-  const float *b = g->b;
-  for (; j + 24 <= n; j += 24) icl__f8_down(3, c + j, from + j, a, b + j, row, k);
-  for (; j + 16 <= n; j += 16) icl__f8_down(2, c + j, from + j, a, b + j, row, k);
-  for (; j + 8 <= n; j += 8) icl__f8_down(1, c + j, from + j, a, b + j, row, k);
-  if (j == n || !g->b_padded) return j;
-  icl__few_padded(g, c, from, a, j, n - j);
-  return n;
-}
-
-/* The same where B is of another type, which is a constant at every call. */
-ICL__F8 size_t icl__few_row(const icl__dtype type, const icl__mm *g, float *c, const float *from,
-                            const float *a)
-{
-  size_t j, p;
-  for (j = 0; j + 8 <= g->n; j += 8) {
-    icl__f8 sum = icl__f8_load(from + j);
-    for (p = 0; p < g->k; p++)
-      sum = icl__f8_fma1(a[p], icl__f8_weights(type, g, p * g->b_row, j), sum);
-    icl__f8_store(c + j, sum);
-  }
-  return j;
-}
-
-ICL__KERNEL size_t icl__few_f16(const icl__mm *g, float *c, const float *from, const float *a)
-{
-  return icl__few_row(ICL__F16, g, c, from, a);
-}
-ICL__KERNEL size_t icl__few_bf16(const icl__mm *g, float *c, const float *from, const float *a)
-{
-  return icl__few_row(ICL__BF16, g, c, from, a);
-}
-ICL__KERNEL size_t icl__few_i8(const icl__mm *g, float *c, const float *from, const float *a)
-{
-  return icl__few_row(ICL__I8, g, c, from, a);
-}
-
-/* n <= 8 columns of a row from j on, however A and B lie. */
-ICL__KERNEL void icl__few_any(const icl__mm *g, float *c, const float *from, const float *a,
-                              size_t j, size_t n)
-{
-  float b[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  icl__f8 sum = icl__f8_load_n(from + j, n);
-  size_t p, t;
-  for (p = 0; p < g->k; p++) {
-    for (t = 0; t < n; t++) b[t] = icl__mm_b(g, p, j + t);
-    sum = icl__f8_fma1(a[p * g->a_col], icl__f8_load(b), sum);
-  }
-  icl__f8_store_n(c + j, sum, n);
-}
-
-/* What row i starts from: init, bias, or their sum or zeros, left in c. */
-ICL__KERNEL const float *icl__few_start(const icl__mm *g, size_t i, float *c)
-{
-  const float *init = g->init ? g->init + i * g->init_row : NULL, *bias = g->bias;
-  icl__f8 zero = icl__f8_set1(0.0f);
-  size_t j = 0;
-  if (!init != !bias) return init ? init : bias;
-  for (; !init && j + 8 <= g->n; j += 8) icl__f8_store(c + j, zero);
-  for (; init && j + 8 <= g->n; j += 8)
-    icl__f8_store(c + j, icl__f8_add(icl__f8_load(init + j), icl__f8_load(bias + j)));
-  for (; j < g->n; j++) c[j] = icl__mm_start(g, i, j);
-  return c;
-}
-
-ICL__UNUSED void icl__mm_few(const icl__mm *g)
-{
-  size_t i, j;
-  for (i = 0; i < g->m; i++) {
-    const float *a = g->a + i * g->a_row, *from;
-    float *c = g->c + i * g->c_row;
-    from = icl__few_start(g, i, c);
-    if (g->a_col != 1 || g->b_col != 1) j = 0;
-    else if (g->i8) j = icl__few_i8(g, c, from, a);
-    else if (!g->half) j = icl__few_f32(g, c, from, a);
-    else if (g->half_type == ICL__F16) j = icl__few_f16(g, c, from, a);
-    else j = icl__few_bf16(g, c, from, a);
-    for (; j < g->n; j += 8) icl__few_any(g, c, from, a, j, icl__min(8, g->n - j));
-    icl__mm_after(g, i, 1, 0, g->n);
-  }
-}
-#endif
-
-/* ---------------------------------------------------------------------------------------------
- * >>ops
- * The rest of the kernels: each once in plain C (_ref) and once over eight floats (_f8).
- * ------------------------------------------------------------------------------------------- */
-
-/* out[t] = g (x[t] - mean) / sqrt(var + eps) + b for rows x[rows][n].  stats[rows][2] (or NULL)
- * keeps mean and 1 / sqrt(var + eps) for the backward pass.  A variance that overflows makes NaN of
- * the row, instead of zeros that look like an answer. */
-static void icl__layernorm_ref(float *out, float *stats, const float *x, const float *gain,
-                               const float *bias, size_t rows, size_t n, float eps)
-{
-  size_t t, i;
-  for (t = 0; t < rows; t++, x += n, out += n) {
-    float mean = 0, var = 0, rstd;
-    for (i = 0; i < n; i++) mean += x[i];
-    mean /= (float)n;
-    for (i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
-    rstd = 1.0f / sqrtf(var / (float)n + eps);
-    for (i = 0; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
-    if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
-    if (icl__finite(&var, 1)) continue;
-    icl__spoil(out, n);
-    if (stats) icl__spoil(stats + 2 * t, 2);
-  }
-}
-
-/* exp(x) as icl__f8_exp computes it: some 40 instructions and no double precision anywhere.  n is
- * rounded by way of an int, which holds in any precision and any order of operations; any n beside
- * the nearest one would do as well. */
-static float icl__exp(float x)
-{
-  float n, r, p;
-  int32_t k;
-  uint32_t u;
-  if (!(x >= -80.0f && x <= 87.0f)) {
-    memcpy(&u, &x, 4);
-    if ((u & 0x7fffffffu) > 0x7f800000u) return x;                                  /* NaN */
-    x = u >> 31 ? -80.0f : 87.0f;
-  }
-  k = (int32_t)(x * 1.44269504f + 127.5f) - 127;          /* the sum is positive: it rounds down */
-  n = (float)k;
-  r = x + n * -0.693359375f;
-  r += n * 2.12194440e-4f;
-  p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + (r + 1.0f);
-  u = (uint32_t)(k + 127) << 23;             /* 2^n */
-  memcpy(&r, &u, 4);
-  return p * r;
-}
-
-/* s[i] = exp(scale (s[i] - max)) / sum, in place.  All are NaN where one is not finite: a score
- * that overflowed to -infinity is no score of weight 0. */
-static void icl__softmax_ref(float *s, size_t n, float scale)
-{
-  float max = s[0], sum = 0;
-  size_t i;
-  if (!icl__finite(s, n)) { icl__spoil(s, n); return; }
-  for (i = 1; i < n; i++) if (s[i] > max) max = s[i];
-  for (i = 0; i < n; i++) sum += s[i] = icl__exp(scale * (s[i] - max));
-  for (sum = 1.0f / sum, i = 0; i < n; i++) s[i] *= sum;
-}
-
-/* gelu(x) = x Phi(x); its tanh form is x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), the same as
- * HF's gelu_new and without its cancellation. */
-#define ICL__GELU_A 1.59576912f   /* 2 sqrt(2 / pi) */
-#define ICL__GELU_B 0.044715f
-
-/* max(0, v) on bits, but NaN for -infinity, which nothing but an overflow leaves. */
-static float icl__relu(float v)
-{
-  uint32_t u;
-  memcpy(&u, &v, 4);
-  if (u >> 31) u = u < 0xff800000u ? 0 : u | 0x400000u;
-  memcpy(&v, &u, 4);
-  return v;
-}
-
-static void icl__activate_ref(float *out, float *x, size_t n, icl_activation kind)
-{
-  size_t i;
-  for (i = 0; i < n; i++) {
-    float v = x[i];
-    if (kind == ICL_RELU) out[i] = icl__relu(v);
-    else if (kind == ICL_GELU_ERF) out[i] = 0.5f * v * (1.0f + erff(v * 0.707106781f));
-    else out[i] = v / (1.0f + icl__exp(v * (-ICL__GELU_A - ICL__GELU_A * ICL__GELU_B * (v * v))));
-  }
-}
-
-static void icl__transpose_ref(float *out, size_t out_row, const float *x, size_t row, size_t m,
-                               size_t n)
-{
-  size_t i, j;
-  for (i = 0; i < m; i++, x += row)
-    for (j = 0; j < n; j++) out[j * out_row + i] = x[j];
-}
-
-/* y += a x */
-static void icl__axpy_ref(float *y, float a, const float *x, size_t n)
-{
-  size_t i;
-  for (i = 0; i < n; i++) y[i] += a * x[i];
-}
-
-static float icl__dot_ref(const float *a, const float *b, size_t n)
-{
-  float sum = 0;
-  size_t i;
-  for (i = 0; i < n; i++) sum += a[i] * b[i];
-  return sum;
-}
-
-static void icl__dots_in_order_ref(float *out, size_t out_row, const float *a, const float *b,
-                                   size_t row, size_t rows, size_t n)
-{
-  size_t i;
-  for (i = 0; i < rows; i++) out[i * out_row] = icl__dot_ref(a + i * row, b + i * row, n);
-}
-
-#if ICL__SIMD
-ICL__KERNEL void icl__layernorm_f8(float *out, float *stats, const float *x, const float *gain,
-                                   const float *bias, size_t rows, size_t n, float eps)
-{
-  size_t t, i, whole = n & ~(size_t)7;
-  for (t = 0; t < rows; t++, x += n, out += n) {
-    icl__f8 sum = icl__f8_set1(0.0f), m, s;
-    float mean, var, rstd;
-    for (i = 0; i < whole; i += 8) sum = icl__f8_add(sum, icl__f8_load(x + i));
-    mean = icl__f8_sum(sum);
-    for (; i < n; i++) mean += x[i];
-    mean /= (float)n;
-    m = icl__f8_set1(mean);
-    sum = icl__f8_set1(0.0f);
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 d = icl__f8_sub(icl__f8_load(x + i), m);
-      sum = icl__f8_fma(d, d, sum);
-    }
-    var = icl__f8_sum(sum);
-    for (; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
-    rstd = 1.0f / sqrtf(var / (float)n + eps);
-    s = icl__f8_set1(rstd);
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 v = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
-      icl__f8_store(out + i, icl__f8_fma(icl__f8_load(gain + i), v, icl__f8_load(bias + i)));
-    }
-    for (; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
-    if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
-    if (icl__finite(&var, 1)) continue;
-    icl__spoil(out, n);
-    if (stats) icl__spoil(stats + 2 * t, 2);
-  }
-}
-
-/* 1 if one of x[n] is -infinity. */
-ICL__KERNEL int icl__overflowed_f8(const float *x, size_t n)
-{
-  icl__f8 low = icl__f8_set1(0.0f);
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) low = icl__f8_min(low, icl__f8_load(x + i));
-  if (i < n) low = icl__f8_min(low, icl__f8_load_n(x + i, n - i));
-  return icl__f8_overflowed(low);
-}
-
-/* The last, partial vector is filled up with zeros, whose weights are left out.  NaN and +infinity
- * make NaN of all by themselves. */
-ICL__KERNEL void icl__softmax_f8(float *s, size_t n, float scale)
-{
-  size_t i, whole = n & ~(size_t)7;
-  icl__f8 max = icl__f8_set1(s[0]), low = icl__f8_set1(0.0f), sum = low;
-  float top, total;
-  for (i = 0; i < whole; i += 8) {
-    icl__f8 v = icl__f8_load(s + i);
-    max = icl__f8_max(max, v);
-    low = icl__f8_min(low, v);
-  }
-  if (icl__f8_overflowed(low) || icl__overflowed(s + whole, n - whole)) {
-    icl__spoil(s, n);
-    return;
-  }
-  top = icl__f8_top(max);
-  for (; i < n; i++) if (s[i] > top) top = s[i];
-  max = icl__f8_set1(top);
-  for (i = 0; i < n; i += 8) {
-    icl__f8 e = i < whole ? icl__f8_load(s + i) : icl__f8_load_n(s + i, n - i);
-    e = icl__f8_exp(icl__f8_mul1(icl__f8_sub(e, max), scale));
-    if (i < whole) {
-      icl__f8_store(s + i, e);
-      sum = icl__f8_add(sum, e);
-    } else {
-      icl__f8_store_n(s + i, e, n - i);
-    }
-  }
-  total = icl__f8_sum(sum);
-  for (i = whole; i < n; i++) total += s[i];
-  total = 1.0f / total;
-  for (i = 0; i < whole; i += 8) icl__f8_store(s + i, icl__f8_mul1(icl__f8_load(s + i), total));
-  for (; i < n; i++) s[i] *= total;
-}
-
-/* Both gelus start with an exponential, the tanh form's being exp(-x (a + a b x^2)). */
-ICL__F8 icl__f8 icl__activate8(icl__f8 x, icl_activation kind)
-{
-  icl__f8 xx = icl__f8_mul(x, x), e;
-  if (kind == ICL_RELU) return icl__f8_max(icl__f8_set1(0.0f), x);
-  if (kind == ICL_GELU_ERF) e = icl__f8_mul1(xx, -0.5f);
-  else e = icl__f8_mul(x, icl__f8_mul1_plus(xx, -ICL__GELU_A * ICL__GELU_B, -ICL__GELU_A));
-  e = icl__f8_exp(e);
-  if (kind != ICL_GELU_ERF) return icl__f8_mul(x, icl__f8_recip(icl__f8_add1(e, 1.0f)));
-  e = icl__f8_mul(icl__f8_abs(x), icl__f8_normal_tail(x, e));
-  return icl__f8_sub(icl__f8_max(icl__f8_set1(0.0f), x), e);
-}
-
-/* kind is a constant at every call but Helium's.  relu would turn an overflow to -infinity into 0:
- * NaN instead. */
-ICL__F8 void icl__activate_as(const icl_activation kind, float *out, const float *x, size_t n)
-{
-  const int overflow = kind == ICL_RELU && icl__overflowed_f8(x, n);
-  size_t i;
-  for (i = 0; i < n; i += 8) {
-    icl__f8 v = i + 8 <= n ? icl__f8_load(x + i) : icl__f8_load_n(x + i, n - i);
-    v = icl__activate8(v, kind);
-    if (i + 8 <= n) icl__f8_store(out + i, v);
-    else icl__f8_store_n(out + i, v, n - i);
-  }
-  if (overflow) icl__spoil(out, 1);
-}
-
-/* With a loop for each kind where code may take the room. */
-ICL__KERNEL void icl__activate_f8(float *out, float *x, size_t n, icl_activation kind)
-{
-  if (ICL__MVE) icl__activate_as(kind, out, x, n);
-  else if (kind == ICL_RELU) icl__activate_as(ICL_RELU, out, x, n);
-  else if (kind == ICL_GELU_ERF) icl__activate_as(ICL_GELU_ERF, out, x, n);
-  else icl__activate_as(ICL_GELU_TANH, out, x, n);
-}
-
-/* In squares of eight; the rest one by one. */
-ICL__KERNEL void icl__transpose_f8(float *out, size_t out_row, const float *x, size_t row,
-                                   size_t m, size_t n)
-{
-  size_t i, j, rows = m & ~(size_t)7, cols = n & ~(size_t)7;
-  for (i = 0; i < rows; i += 8)
-    for (j = 0; j < cols; j += 8)
-      icl__f8_transpose(out + j * out_row + i, out_row, x + i * row + j, row);
-  icl__transpose_ref(out + cols * out_row, out_row, x + cols, row, rows, n - cols);
-  icl__transpose_ref(out + rows, out_row, x + rows * row, row, m - rows, n);
-}
-
-ICL__KERNEL void icl__axpy_f8(float *y, float a, const float *x, size_t n)
-{
-  icl__f8 k = icl__f8_set1(a);
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    icl__f8_store(y + i, icl__f8_fma(k, icl__f8_load(x + i), icl__f8_load(y + i)));
-  if (i < n) {
-    icl__f8 v = icl__f8_fma(k, icl__f8_load_n(x + i, n - i), icl__f8_load_n(y + i, n - i));
-    icl__f8_store_n(y + i, v, n - i);
-  }
-}
-
-ICL__KERNEL float icl__dot_f8(const float *a, const float *b, size_t n)
-{
-  icl__f8 sum = icl__f8_set1(0.0f);
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) sum = icl__f8_fma(icl__f8_load(a + i), icl__f8_load(b + i), sum);
-  if (i < n) sum = icl__f8_fma(icl__f8_load_n(a + i, n - i), icl__f8_load_n(b + i, n - i), sum);
-  return icl__f8_sum(sum);
-}
-
-/* Six chains side by side hide the latency of each; missing rows repeat the first. */
-ICL__KERNEL void icl__dots_in_order_f8(float *out, size_t out_row, const float *a, const float *b,
-                                       size_t row, size_t rows, size_t n)
-{
-  size_t r1 = rows > 1 ? row : 0, r2 = rows > 2 ? 2 * row : 0, r3 = rows > 3 ? 3 * row : 0;
-  size_t r4 = rows > 4 ? 4 * row : 0, r5 = rows > 5 ? 5 * row : 0, k, i;
-  icl__f8 s0 = icl__f8_set1(0.0f), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
-  float lanes[6][8];
-  for (k = 0; k < n; k++, a++, b++) {
-    s0 = icl__f8_fma(icl__f8_set1(a[0]), icl__f8_set1(b[0]), s0);
-    s1 = icl__f8_fma(icl__f8_set1(a[r1]), icl__f8_set1(b[r1]), s1);
-    s2 = icl__f8_fma(icl__f8_set1(a[r2]), icl__f8_set1(b[r2]), s2);
-    s3 = icl__f8_fma(icl__f8_set1(a[r3]), icl__f8_set1(b[r3]), s3);
-    s4 = icl__f8_fma(icl__f8_set1(a[r4]), icl__f8_set1(b[r4]), s4);
-    s5 = icl__f8_fma(icl__f8_set1(a[r5]), icl__f8_set1(b[r5]), s5);
-  }
-  icl__f8_store(lanes[0], s0); icl__f8_store(lanes[1], s1); icl__f8_store(lanes[2], s2);
-  icl__f8_store(lanes[3], s3); icl__f8_store(lanes[4], s4); icl__f8_store(lanes[5], s5);
-  for (i = 0; i < rows; i++) out[i * out_row] = lanes[i][0];
-}
-#endif
-
-/* ---------------------------------------------------------------------------------------------
- * >>dispatch
- * ------------------------------------------------------------------------------------------- */
-static const icl__ops icl__ops_ref = {
-  "c", icl__mm_ref, NULL, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref,
-  icl__transpose_ref, icl__axpy_ref, icl__dot_ref, icl__dots_in_order_ref
-};
-
-#if ICL__MVE
-static const icl__ops icl__ops_f8 = {
-  "mve", icl__mm_few, NULL, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
-  icl__transpose_ref, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_ref
-};
-#elif ICL__SIMD
-static const icl__ops icl__ops_f8 = {
-  ICL__X86 ? "avx2" : ICL__NEON ? "neon" : "wasm128",
-  icl__mm_f8, icl__panels_f8, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
-  icl__transpose_f8, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_f8
-};
-#endif
-
-#if ICL__X86 && ICL__GNU
-/* AVX2, FMA and F16C, and the upper halves of the registers saved by the system. */
-static int icl__has_avx2(void)
-{
-  unsigned a, b, c, d, lo;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-  if (~c & (1u << 12 | 1u << 27 | 1u << 29)) return 0;                /* FMA, OSXSAVE, F16C */
-  __asm__ volatile("xgetbv" : "=a"(lo) : "c"(0) : "edx");
-  if ((lo & 6) != 6) return 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 5));
-}
-#elif ICL__X86
-static int icl__has_avx2(void)
-{
-  int r[4];
-  __cpuid(r, 1);
-  if ((~r[2] & (1 << 12 | 1 << 27 | 1 << 29)) || (_xgetbv(0) & 6) != 6) return 0;
-  __cpuidex(r, 7, 0);
-  return (r[1] & (1 << 5)) != 0;
-}
-#endif
-
-static const icl__ops *icl__ops_best(void)
-{
-#if ICL__X86
-  return icl__has_avx2() ? &icl__ops_f8 : &icl__ops_ref;
-#elif ICL__SIMD
-  return &icl__ops_f8;
-#else
-  return &icl__ops_ref;
-#endif
-}
-
-const char *icl_isa_name(const icl_model *m) { return m && m->ops ? m->ops->name : "none"; }
-
-void icl_force_plain(icl_model *m) { if (m) m->ops = &icl__ops_ref; }
-
-/* ---------------------------------------------------------------------------------------------
  * >>tensors
  * The one table of what a model consists of.  The loader, the writer, the trainer's initialisation,
  * the optimizer and the gradient tests walk it.
@@ -2848,1080 +1061,6 @@ static const float *icl__floats(const icl_model *m, size_t slot)
 static const float *icl__weight_behind(const icl_model *m, size_t kind)
 {
   return icl__floats(m, icl__slot((size_t)m->config.n_layer, kind));
-}
-
-/* ---------------------------------------------------------------------------------------------
- * >>attention
- * Causal self-attention.  Keys lie transposed, [C][key_row], so that the scores of one query
- * against all keys are a product with rows that are contiguous; values lie as tokens, [.][v_row].
- * ------------------------------------------------------------------------------------------- */
-
-/* What goes through the network at once: n_seq sequences of T tokens that follow pos0 cached ones
- * each (pos0 even, x tokens at even places), then n_query tokens x that see all of sequence 0 and
- * themselves, but not each other. */
-typedef struct icl__pass {
-  size_t n_seq, T, n_query, pos0;
-  void *keys; size_t key_layer, key_row;     /* [L][C][key_row], one sequence's                  */
-  void *values; size_t value_layer;          /* [L][.][C]; NULL: read them where qkv has them    */
-  icl__dtype kv;                             /* how these are stored; F32 where values is NULL   */
-  float *key_scales, *value_scales;          /* [L][H][key_row], I8 only                         */
-  float *scores;                             /* [6][key_row]; [H][6][key_row] with threads       */
-  float *pack; size_t n_pack;
-  const float *const *panels;                /* of weights, by slot; or NULL                     */
-  icl__elementwise *activate;                /* instead of the kernels' own; or NULL             */
-  int threads; icl_parallel *run; void *user;            /* more threads, if threads > 1         */
-} icl__pass;
-
-/* The activations of one layer.  Training keeps a set per layer; inference lets all layers, and
- * within a layer what is not needed at the same time, share.  R rows; K of them are kept behind the
- * attention: all, and in the last layer only those of x tokens, since nothing reads the others. */
-typedef struct icl__acts {
-  float *x;                                  /* [R][C] residual stream, in                       */
-  float *ln1, *stats1;                       /* [R][C], [R][2] or NULL                           */
-  float *qkv;                                /* [R][3C]                                          */
-  float *prob;                               /* [n_seq][H][kept][key_row] weights, or NULL       */
-  float *att;                                /* [K][C]                                           */
-  float *mid;                                /* [K][C] residual stream behind the attention      */
-  float *ln2, *stats2;                       /* [K][C], [K][2] or NULL                           */
-  float *fc, *act;                           /* [K][4C]; in training fc becomes the derivative   */
-  float *out;                                /* [K][C] residual stream, out                      */
-} icl__acts;
-
-/* One head's queries: row r sees the first n_keys + step r keys, and its own if self is given. */
-typedef struct icl__queries {
-  float *scores;                             /* [6][key_row], scratch                            */
-  size_t rows, n_keys, step;
-  const float *q; size_t q_row;
-  const void *kt;                            /* [D][key_row]                                     */
-  const void *v; size_t v_row;
-  const float *k_scale, *v_scale;            /* [n_keys ..] I8 only, or NULL                     */
-  const float *self; size_t self_to_v;       /* row 0's key, same stride as q; its value behind  */
-  float *out;                                /* [rows], row stride C                             */
-  float *prob;                               /* [rows][key_row] or NULL                          */
-} icl__queries;
-
-/* out[b rows] = softmax(q K / sqrt D) V for a block of up to 6 rows from r on.  The scales of I8
- * values go into the weights of the sum. */
-static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl__queries *t,
-                              size_t r, size_t b)
-{
-  size_t C = (size_t)m->config.n_embd, D = C / (size_t)m->config.n_head, i, j;
-  size_t n = t->n_keys + t->step * (r + b - 1);          /* keys that the block's last row sees */
-  size_t end = t->prob ? t->n_keys + t->step * (t->rows - 1) : n;
-  float *s = t->prob ? t->prob + r * p->key_row : t->scores, scale = 1.0f / sqrtf((float)D);
-  icl__mm g;
-  memset(&g, 0, sizeof g);
-  g.m = b; g.n = n; g.k = D;
-  g.a = t->q + r * t->q_row; g.a_row = t->q_row; g.a_col = 1;
-  icl__set_b(&g, p->kv, t->kt, t->k_scale);
-  g.b_row = p->key_row; g.b_col = 1; g.b_padded = 1;
-  g.c = s; g.c_row = p->key_row;
-  m->ops->mm(&g);
-  if (t->self)
-    m->ops->dots_in_order(s + t->n_keys, p->key_row, g.a, t->self + r * t->q_row, t->q_row, b, D);
-  for (i = 0; i < b; i++) {
-    float *si = s + i * p->key_row;
-    size_t seen = t->n_keys + t->step * (r + i), total = seen + (t->self != NULL);
-    m->ops->softmax(si, total, scale);
-    for (; total < end; total++) si[total] = 0.0f;
-    for (j = 0; t->v_scale && j < n; j++) si[j] *= t->v_scale[j];
-  }
-  g.n = D; g.k = n;
-  g.a = s; g.a_row = p->key_row;
-  icl__set_b(&g, p->kv, t->v, NULL);
-  g.b_row = t->v_row;
-  g.c = t->out + r * C; g.c_row = C;
-  m->ops->mm(&g);
-  if (t->self)
-    for (i = 0; i < b; i++)
-      m->ops->axpy(g.c + i * C, s[i * p->key_row + n],
-                   t->self + (r + i) * t->q_row + t->self_to_v, D);
-}
-
-/* Two rows at a time read a cache that is not F32 as it lies, without room to unpack it. */
-static void icl__attend(const icl_model *m, const icl__pass *p, const icl__queries *t)
-{
-  size_t r, step = p->kv == ICL__F32 ? ICL__MR : 2;
-  for (r = 0; r < t->rows; r += step)
-    icl__attend_block(m, p, t, r, icl__min(step, t->rows - r));
-}
-
-/* Number `at` of a block that holds a type. */
-static void *icl__number_at(void *block, icl__dtype type, size_t at)
-{
-  return (unsigned char *)block + at * icl__width(type);
-}
-
-/* out[i out_row] = x[n] of one token and head in the type of the cache; returns the scale of I8. */
-static float icl__cache_head(icl__dtype kv, void *out, size_t out_row, const float *x, size_t n)
-{
-  uint16_t *half = (uint16_t *)out;
-  size_t i;
-  if (kv == ICL__I8) return icl__to_i8((int8_t *)out, out_row, x, 1, n);
-  for (i = 0; i < n; i++) half[i * out_row] = (uint16_t)icl__to_half(x[i], kv);
-  return 1.0f;
-}
-
-/* icl__cache_tokens where the cache is not F32. */
-static void icl__cache_rounded(const icl_model *m, const icl__pass *p, size_t layer,
-                               const float *qkv)
-{
-  size_t C = (size_t)m->config.n_embd, H = (size_t)m->config.n_head, D = C / H, t, h;
-  for (t = p->pos0; t < p->pos0 + p->T; t++, qkv += 3 * C)
-    for (h = 0; h < H; h++) {
-      size_t key = layer * p->key_layer + h * D * p->key_row + t;
-      size_t value = layer * p->value_layer + t * C + h * D, s = (layer * H + h) * p->key_row + t;
-      float k = icl__cache_head(p->kv, icl__number_at(p->keys, p->kv, key), p->key_row,
-                                qkv + C + h * D, D);
-      float v = icl__cache_head(p->kv, icl__number_at(p->values, p->kv, value), 1,
-                                qkv + 2 * C + h * D, D);
-      if (p->kv == ICL__I8) { p->key_scales[s] = k; p->value_scales[s] = v; }
-    }
-}
-
-/* Puts keys and values of T tokens, qkv[T][3C], behind the pos0 that are there. */
-static void icl__cache_tokens(const icl_model *m, const icl__pass *p, size_t layer,
-                              const float *qkv)
-{
-  size_t C = (size_t)m->config.n_embd, t;
-  float *keys = (float *)p->keys, *values = (float *)p->values;
-  if (p->kv != ICL__F32) { icl__cache_rounded(m, p, layer, qkv); return; }
-  m->ops->transpose(keys + layer * p->key_layer + p->pos0, p->key_row, qkv + C, 3 * C, p->T, C);
-  for (t = 0; values && t < p->T; t++)
-    memcpy(values + layer * p->value_layer + (p->pos0 + t) * C, qkv + t * 3 * C + 2 * C,
-           C * sizeof(float));
-}
-
-static size_t icl__kept(size_t T, int trim) { return trim ? (T + 1) / 2 : T; }
-
-/* The attention of a layer, to be done a head at a time. */
-typedef struct icl__heads {
-  const icl_model *m;
-  const icl__pass *p;
-  size_t layer;
-  const icl__acts *a;
-  int trim;
-  size_t seq;                                /* the sequence; the last one's heads do the queries */
-} icl__heads;
-
-/* Head h of a sequence, then of the queries: its columns of a->att[K][C] from a->qkv[R][3C]. */
-static void icl__attention_head(void *arg, int head)
-{
-  const icl__heads *w = (const icl__heads *)arg;
-  const icl__pass *p = w->p;
-  size_t C = (size_t)w->m->config.n_embd, H = (size_t)w->m->config.n_head, D = C / H;
-  size_t kept = icl__kept(p->T, w->trim), h = (size_t)head, s = w->seq;
-  const float *qkv = w->a->qkv + s * p->T * 3 * C + h * D;
-  size_t scale = (w->layer * H + h) * p->key_row;
-  const void *cached = p->values ? icl__number_at(p->values, p->kv,
-                                                  w->layer * p->value_layer + h * D) : NULL;
-  icl__queries t;
-  memset(&t, 0, sizeof t);
-  if (p->key_scales) { t.k_scale = p->key_scales + scale; t.v_scale = p->value_scales + scale; }
-  t.scores = p->threads > 1 ? p->scores + h * ICL__MR * p->key_row : p->scores;
-  t.kt = icl__number_at(p->keys, p->kv, w->layer * p->key_layer + h * D * p->key_row);
-  t.rows = p->n_seq ? kept : 0; t.n_keys = p->pos0 + 1; t.step = w->trim ? 2 : 1;
-  t.q = qkv; t.q_row = t.step * 3 * C;
-  t.v = cached ? cached : (const void *)(qkv + 2 * C); t.v_row = cached ? C : 3 * C;
-  t.out = w->a->att + s * kept * C + h * D;
-  t.prob = w->a->prob ? w->a->prob + (s * H + h) * kept * p->key_row : NULL;
-  icl__attend(w->m, p, &t);
-  if (!p->n_query || s + 1 < p->n_seq) return;
-  t.rows = p->n_query; t.n_keys = p->pos0 + p->T; t.step = 0;
-  t.q = w->a->qkv + p->n_seq * p->T * 3 * C + h * D; t.q_row = 3 * C;
-  t.v = cached; t.v_row = C;
-  t.self = t.q + C; t.self_to_v = C;
-  t.out = w->a->att + p->n_seq * kept * C + h * D;
-  t.prob = NULL;
-  icl__attend(w->m, p, &t);
-}
-
-static void icl__attention(const icl_model *m, const icl__pass *p, size_t layer,
-                           const icl__acts *a, int trim)
-{
-  size_t C = (size_t)m->config.n_embd;
-  icl__heads w;
-  int h, H = m->config.n_head;
-  memset(&w, 0, sizeof w);
-  w.m = m; w.p = p; w.layer = layer; w.a = a; w.trim = trim;
-  for (w.seq = 0; w.seq < p->n_seq || w.seq == 0; w.seq++) {
-    if (w.seq < p->n_seq) icl__cache_tokens(m, p, layer, a->qkv + w.seq * p->T * 3 * C);
-    if (p->threads > 1) p->run(p->user, H, icl__attention_head, &w);
-    else for (h = 0; h < H; h++) icl__attention_head(&w, h);
-  }
-}
-
-/* ---------------------------------------------------------------------------------------------
- * >>forward
- * ------------------------------------------------------------------------------------------- */
-
-/* out = init + x W + b, W[k][n] as HF's Conv1D stores it. */
-static icl__mm icl__linear(const icl__pass *p, float *out, const float *init, const float *x,
-                           const float *w, const float *b, size_t rows, size_t k, size_t n)
-{
-  icl__mm g;
-  memset(&g, 0, sizeof g);
-  g.m = rows; g.n = n; g.k = k;
-  g.a = x; g.a_row = k; g.a_col = 1;
-  g.b = w; g.b_row = n; g.b_col = 1;
-  g.init = init; g.init_row = n; g.bias = b;
-  g.c = out; g.c_row = n;
-  g.pack = p->pack; g.n_pack = p->n_pack;
-  return g;
-}
-
-/* A product in shares of whole panels of columns, one for each thread. */
-typedef struct icl__shares {
-  const icl_model *m;
-  const icl__mm *g;
-  size_t columns, n_pack;                    /* of a share                                       */
-} icl__shares;
-
-static void icl__share(void *arg, int i)
-{
-  const icl__shares *w = (const icl__shares *)arg;
-  size_t j = (size_t)i * w->columns;
-  icl__mm g = *w->g;
-  ICL_ASSERT(!g.panels && !g.pack_a);
-  if (j >= g.n) return;
-  g.n = icl__min(w->columns, g.n - j);
-  if (g.half) g.half += j * g.b_col;
-  else if (g.i8) g.i8 += j * g.b_col;
-  else g.b += j * g.b_col;
-  if (g.scale) g.scale += j;
-  g.c += j;
-  if (g.init) g.init += j;
-  if (g.bias) g.bias += j;
-  if (g.after) { g.out += j; g.in += j; }
-  g.pack += (size_t)i * w->n_pack;
-  g.n_pack = w->n_pack;
-  w->m->ops->mm(&g);
-}
-
-/* The product, by several threads where that is worth waking them up and the room to pack is
- * enough for all.  Who computes a column does not change its bits. */
-static void icl__multiply(const icl_model *m, const icl__pass *p, const icl__mm *g)
-{
-  enum { WORTH = 1 << 15 };
-  size_t parts = icl__min((size_t)p->threads, (g->n + ICL__NR - 1) / ICL__NR);
-  icl__shares w;
-  if (g->m > 2 && m->ops->panels)
-    parts = icl__min(parts, g->n_pack / (ICL__NR * icl__min(g->k, ICL__KC)));
-  if (g->panels || g->pack_a) parts = 1;                 /* these cannot be shared out */
-  if (p->threads <= 1 || parts < 2 || g->m * g->n * g->k < WORTH) { m->ops->mm(g); return; }
-  w.m = m;
-  w.g = g;
-  w.columns = icl__round_up((g->n + parts - 1) / parts);
-  w.n_pack = g->n_pack / parts / ICL__NR * ICL__NR;
-  p->run(p->user, (int)parts, icl__share, &w);
-}
-
-/* mid = the rows of x that are kept; the same memory is fine, rows only move forward. */
-static void icl__keep_rows(const icl__pass *p, float *mid, const float *x, size_t C)
-{
-  size_t s, t;
-  for (s = 0; s < p->n_seq; s++)
-    for (t = 0; t < p->T; t += 2, mid += C) memmove(mid, x + (s * p->T + t) * C, C * sizeof(float));
-  memmove(mid, x + p->n_seq * p->T * C, p->n_query * C * sizeof(float));
-}
-
-/* B = the weight in a slot, as it is stored; its rows are contiguous. */
-static void icl__set_weight(icl__mm *g, const icl_model *m, size_t slot)
-{
-  icl__dtype type = m->types ? (icl__dtype)m->types[slot] : ICL__F32;
-  icl__set_b(g, type, m->weights[slot], type == ICL__I8 ? m->scales[slot] : NULL);
-}
-
-/* *g is out = init + x W + b for a weight of block l and the bias behind it. */
-static void icl__block_linear(icl__mm *g, const icl_model *m, const icl__pass *p, size_t l,
-                              int kind, float *out, const float *init, const float *x,
-                              size_t rows, size_t k, size_t n)
-{
-  size_t slot = icl__slot(l, (size_t)kind);
-  *g = icl__linear(p, out, init, x, NULL, icl__floats(m, slot + 1), rows, k, n);
-  icl__set_weight(g, m, slot);
-  if (p->panels) g->panels = p->panels[slot];
-}
-
-/* One pre-LayerNorm block:  mid = x + attention(ln1(x)),  out = mid + mlp(ln2(mid)). */
-static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const icl__acts *a)
-{
-  size_t C = (size_t)m->config.n_embd, F = 4 * C, R = p->n_seq * p->T + p->n_query, K;
-  int trim = l + 1 == (size_t)m->config.n_layer;
-  const icl__ops *o = m->ops;
-  float eps = m->config.layer_norm_epsilon;
-  const float *init = a->x;
-  icl__mm g;
-  K = p->n_seq * icl__kept(p->T, trim) + p->n_query;
-
-  o->layernorm(a->ln1, a->stats1, a->x, icl__floats(m, icl__slot(l, ICL__LN1_W)),
-               icl__floats(m, icl__slot(l, ICL__LN1_B)), R, C, eps);
-  icl__block_linear(&g, m, p, l, ICL__QKV_W, a->qkv, NULL, a->ln1, R, C, 3 * C);
-  icl__multiply(m, p, &g);
-  icl__attention(m, p, l, a, trim);
-  if (trim) { icl__keep_rows(p, a->mid, a->x, C); init = a->mid; }
-  icl__block_linear(&g, m, p, l, ICL__PROJ_W, a->mid, init, a->att, K, C, C);
-  icl__multiply(m, p, &g);
-
-  o->layernorm(a->ln2, a->stats2, a->mid, icl__floats(m, icl__slot(l, ICL__LN2_W)),
-               icl__floats(m, icl__slot(l, ICL__LN2_B)), K, C, eps);
-  icl__block_linear(&g, m, p, l, ICL__FC_W, a->fc, NULL, a->ln2, K, C, F);
-  g.after = p->activate ? p->activate : o->activate; g.out = a->act; g.in = a->fc; g.after_row = F;
-  g.act_kind = m->config.activation_function;
-  icl__multiply(m, p, &g);
-  icl__block_linear(&g, m, p, l, ICL__MLP_W, a->out, a->mid, a->act, K, F, C);
-  icl__multiply(m, p, &g);
-}
-
-/* x[rows][C] = positions[first ..] + tokens[rows][t] W^T + b.  step 1: consecutive positions, or
- * x and y in turn where positions alternate; 0: all at the first.  positions may be NULL. */
-static void icl__embed(const icl_model *m, const icl__pass *p, float *x, const float *tokens,
-                       const float *positions, size_t first, size_t step, size_t rows)
-{
-  size_t C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config), r;
-  int alternates = icl__alternates(&m->config);
-  size_t every = alternates && step ? 2 : 1;
-  for (r = 0; r < every && r < rows; r++) {
-    const float *init = positions ? positions + (alternates ? r : first) * C : NULL;
-    icl__mm g = icl__linear(p, x + r * C, init, tokens + r * t, icl__floats(m, ICL__READ_IN_W),
-                            icl__floats(m, ICL__READ_IN_B), (rows - r + every - 1) / every, t, C);
-    g.a_row = every * t;
-    g.init_row = alternates ? 0 : step * C;
-    g.b_row = 1; g.b_col = t;
-    g.c_row = every * C;
-    m->ops->mm(&g);
-  }
-}
-
-/* Numbers that the read-out tells of a query: the prediction, and Q quantiles. */
-static size_t icl__answer_size(const icl_config *cfg) { return 1 + (size_t)cfg->n_quantiles; }
-
-/* out[n] = the first n rows of the read-out of the final LayerNorm; row 0 is the prediction.
- * ln[C] is scratch. */
-static void icl__read_out(const icl_model *m, float *out, size_t n, float *ln, float *stats,
-                          const float *x)
-{
-  size_t C = (size_t)m->config.n_embd, i;
-  m->ops->layernorm(ln, stats, x, icl__weight_behind(m, ICL__LNF_W),
-                    icl__weight_behind(m, ICL__LNF_B), 1, C, m->config.layer_norm_epsilon);
-  for (i = 0; i < n; i++)
-    out[i] = m->ops->dot(ln, icl__weight_behind(m, ICL__OUT_W) + i * C, C)
-           + icl__weight_behind(m, ICL__OUT_B)[i];
-}
-
-/* Praxis's sinusoidal positions, out[n][C]: channel j is sin(p t_j), channel C/2 + j is cos(p t_j),
- * t_j = 10000^(-j / (C/2 - 1)). */
-static void icl__sinusoids(float *out, size_t n, size_t C)
-{
-  size_t p, j, half = C / 2;
-  for (j = 0; j < half; j++) {
-    float t = half > 1 ? expf(-9.21034037f * (float)j / (float)(half - 1)) : 1.0f;
-    for (p = 0; p < n; p++) {
-      out[p * C + j] = sinf((float)p * t);
-      out[p * C + half + j] = cosf((float)p * t);
-    }
-  }
-}
-
-/* ---------------------------------------------------------------------------------------------
- * >>context
- * ------------------------------------------------------------------------------------------- */
-
-/* An icl_storage is an icl__dtype by number. */
-static icl__dtype icl__kv_type(const icl_ctx *c) { return (icl__dtype)c->kv; }
-
-/* Counts or places everything a context owns. */
-static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
-{
-  const icl_config *cfg = &c->model->config;
-  size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
-  size_t t = (size_t)icl__token_size(cfg);
-  size_t tokens = 2 * (size_t)c->max_pairs, rows = (size_t)c->max_batch, k, n;
-  size_t H = (size_t)cfg->n_head, kv = icl__width(icl__kv_type(c));
-  c->rows = rows < 2 ? 2 : rows;
-  c->key_row = icl__round_up(tokens + 1);
-  /* one panel for the read-in; with more rows, panels of the widest layer */
-  k = icl__min(c->rows > 2 ? 4 * C : t, ICL__KC);
-  if (k < t) k = icl__min(t, ICL__KC);
-  n = c->rows > 2 ? icl__min(icl__round_up(4 * C), ICL__NC) : (size_t)ICL__NR;
-  c->n_pack = c->model->ops->panels ? k * n : 0;         /* others pack nothing */
-
-  c->x_mean = icl__take_floats(mem, d);
-  c->x_std = icl__take_floats(mem, d);
-  c->y_scale = icl__take_floats(mem, 2);
-  c->inputs = icl__take_floats(mem, icl__times((size_t)c->max_pairs, d));
-  c->outputs = icl__take_floats(mem, (size_t)c->max_pairs);
-  c->residuals = icl__take_floats(mem, (size_t)c->max_pairs);
-  c->keys = icl__take(mem, icl__times(L * C, c->key_row), kv);
-  /* panels read over the end */
-  c->values = icl__take(mem, icl__plus(icl__times(L * C, tokens), ICL__NR), kv);
-  c->key_scales = c->value_scales = NULL;
-  if (c->kv == ICL_STORE_I8) {
-    c->key_scales = icl__take_floats(mem, icl__times(L * H, c->key_row));
-    c->value_scales = icl__take_floats(mem, icl__times(L * H, c->key_row));
-  }
-  c->positions = cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL
-               ? icl__take_floats(mem, icl__times(C, tokens + 1)) : NULL;
-  c->tokens = icl__take_floats(mem, icl__times(c->rows, t));
-  c->quantiles = cfg->n_quantiles ? icl__take_floats(mem, icl__times(c->rows,
-                                                                     icl__answer_size(cfg))) : NULL;
-  c->stream = icl__take_floats(mem, icl__times(c->rows, C));
-  c->normed = icl__take_floats(mem, icl__times(c->rows, C));
-  c->hidden = icl__take_floats(mem, icl__times(c->rows, 4 * C));
-  c->scores = icl__take_floats(mem, icl__times(H * ICL__MR, c->key_row));
-  c->pack = icl__take_floats(mem, c->n_pack);
-}
-
-enum { ICL__MAX_PAIRS = 1 << 22, ICL__MAX_BATCH = 1 << 22 };
-
-int icl_max_pairs(const icl_model *m)
-{
-  int learned;
-  if (!m) return 0;
-  learned = (m->config.n_positions - 1) / 2;
-  return m->config.position_embedding_type == ICL_POSITION_LEARNED && learned < ICL__MAX_PAIRS
-       ? learned : ICL__MAX_PAIRS;
-}
-
-static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
-{
-  return m && m->weights && max_pairs >= 1 && max_batch >= 1 && (unsigned)kv <= ICL_STORE_I8
-      && max_pairs <= icl_max_pairs(m) && max_batch <= ICL__MAX_BATCH;
-}
-
-size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
-{
-  icl_ctx c;
-  icl__arena count = icl__arena_on(NULL);
-  if (!icl__ctx_fits(m, max_pairs, max_batch, kv)) return 0;
-  c.model = m;
-  c.max_pairs = max_pairs;
-  c.max_batch = max_batch;
-  c.kv = kv;
-  icl__place_ctx(&c, &count);
-  return icl__arena_need(&count);
-}
-
-size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch)
-{
-  return icl_ctx_bytes_kv(m, max_pairs, max_batch, ICL_STORE_F32);
-}
-
-static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
-                       float y_std)
-{
-  int j;
-  for (j = 0; j < c->model->config.n_dims; j++) {
-    c->x_mean[j] = x_mean ? x_mean[j] : 0.0f;
-    c->x_std[j] = x_std ? x_std[j] : 1.0f;
-  }
-  c->y_scale[0] = y_mean;
-  c->y_scale[1] = y_std;
-}
-
-icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
-                          icl_storage kv, void *mem, size_t bytes)
-{
-  icl__arena a;
-  if (!c || !mem || !icl__ctx_fits(m, max_pairs, max_batch, kv)) return ICL_ERR_ARG;
-  if (bytes < icl_ctx_bytes_kv(m, max_pairs, max_batch, kv)) return ICL_ERR_MEMORY;
-  memset(c, 0, sizeof *c);
-  c->model = m;
-  c->max_pairs = max_pairs;
-  c->max_batch = max_batch;
-  c->kv = kv;
-  c->threads = 1;
-  a = icl__arena_on(mem);
-  icl__place_ctx(c, &a);
-  if (c->positions)
-    icl__sinusoids(c->positions, 2 * (size_t)max_pairs + 1, (size_t)m->config.n_embd);
-  icl__scale(c, NULL, NULL, 0.0f, 1.0f);
-  return ICL_OK;
-}
-
-icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch, void *mem,
-                       size_t bytes)
-{
-  return icl_ctx_init_kv(c, m, max_pairs, max_batch, ICL_STORE_F32, mem, bytes);
-}
-
-icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
-                        float y_std)
-{
-  size_t d, j;
-  if (!c || !c->model) return ICL_ERR_ARG;
-  if (c->n_pairs) return ICL_ERR_STATE;
-  d = (size_t)c->model->config.n_dims;
-  if (!icl__finite(&y_mean, 1) || !icl__finite(&y_std, 1) || (x_mean && !icl__finite(x_mean, d))
-      || (x_std && !icl__finite(x_std, d))) return ICL_ERR_NONFINITE;
-  for (j = 0; x_std && j < d; j++) if (!(x_std[j] > 0.0f)) return ICL_ERR_ARG;
-  if (!(y_std > 0.0f)) return ICL_ERR_ARG;
-  icl__scale(c, x_mean, x_std, y_mean, y_std);
-  return ICL_OK;
-}
-
-icl_error icl_ctx_threads(icl_ctx *c, int n, icl_parallel *run, void *user)
-{
-  if (!c || !c->model || n < 1 || (n > 1 && !run)) return ICL_ERR_ARG;
-  c->threads = n;
-  c->run = run;
-  c->run_user = user;
-  return ICL_OK;
-}
-
-/* What goes through the network: pairs that follow the c->n_pairs there, or queries. */
-static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query)
-{
-  icl__pass p;
-  memset(&p, 0, sizeof p);
-  p.n_seq = 1;
-  p.T = n_tokens;
-  p.n_query = n_query;
-  p.pos0 = 2 * (size_t)c->n_pairs;
-  p.key_row = c->key_row;
-  p.key_layer = (size_t)c->model->config.n_embd * c->key_row;
-  p.value_layer = 2 * (size_t)c->max_pairs * (size_t)c->model->config.n_embd;
-  p.keys = c->keys;
-  p.values = c->values;
-  p.kv = icl__kv_type(c);
-  p.key_scales = c->key_scales;
-  p.value_scales = c->value_scales;
-  p.scores = c->scores;
-  p.pack = c->pack;
-  p.n_pack = c->n_pack;
-  p.threads = c->threads;
-  p.run = c->run;
-  p.user = c->run_user;
-  return p;
-}
-
-/* Every layer works in the same rows: the stream is changed in place. */
-static icl__acts icl__ctx_acts(const icl_ctx *c)
-{
-  icl__acts a;
-  memset(&a, 0, sizeof a);
-  a.x = a.mid = a.out = c->stream;
-  a.ln1 = a.att = a.ln2 = c->normed;
-  a.qkv = a.fc = a.act = c->hidden;
-  return a;
-}
-
-/* c->tokens -> read-in -> blocks -> c->stream, whose first rows are then those of x tokens. */
-static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
-{
-  const icl_model *m = c->model;
-  const float *positions = icl__has_wpe(&m->config) ? icl__floats(m, ICL__WPE)
-                                                     : c->positions;
-  icl__acts a = icl__ctx_acts(c);
-  size_t l, C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config);
-  icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, 1, p->T);
-  icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * t, positions, p->pos0 + p->T, 0,
-             p->n_query);
-  for (l = 0; l < (size_t)m->config.n_layer; l++) icl__block(m, p, l, &a);
-}
-
-/* Row r of the tokens = x, as the model sees it. */
-static void icl__put_x(icl_ctx *c, size_t r, const float *x)
-{
-  size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config), j;
-  float *token = c->tokens + r * t;
-  for (j = 0; j < d; j++) token[j] = (x[j] - c->x_mean[j]) / c->x_std[j];
-  if (t > d) token[d] = 0.0f;
-}
-
-/* Row r of the tokens = y of the x in row r - 1: in slot 0, or in slot d after that x. */
-static void icl__put_y(icl_ctx *c, size_t r, float y)
-{
-  size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config);
-  float *token = c->tokens + r * t;
-  if (t > d) memcpy(token, token - t, d * sizeof(float));
-  else memset(token, 0, d * sizeof(float));
-  token[t > d ? d : 0] = (y - c->y_scale[0]) / c->y_scale[1];
-}
-
-/* out[n] = the answer in row r of the stream, in the caller's units. */
-static void icl__answer(icl_ctx *c, size_t r, float *out, size_t n)
-{
-  size_t C = (size_t)c->model->config.n_embd, i;
-  icl__read_out(c->model, out, n, c->normed, NULL, c->stream + r * C);
-  for (i = 0; i < n; i++) out[i] = c->y_scale[0] + c->y_scale[1] * out[i];
-}
-
-/* 1 if n numbers of each row of a block are finite, as all I8 are; the first starts at number `at`,
- * the others `row` numbers apart. */
-static int icl__rows_finite(const void *block, icl__dtype type, size_t at, size_t rows, size_t row,
-                            size_t n)
-{
-  uint32_t exponent = type == ICL__F16 ? 0x7c00u : 0x7f80u;
-  size_t i;
-  for (; type != ICL__I8 && rows; rows--, at += row) {
-    const uint16_t *half = (const uint16_t *)block + at;
-    if (type == ICL__F32) {
-      if (!icl__finite((const float *)block + at, n)) return 0;
-    } else {
-      for (i = 0; i < n; i++) if ((half[i] & exponent) == exponent) return 0;
-    }
-  }
-  return 1;
-}
-
-/* 1 if all that T new tokens left in the cache is finite. */
-static int icl__cache_finite(const icl_ctx *c, const icl__pass *p)
-{
-  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t row = p->key_row;
-  size_t heads = p->key_scales ? L * (size_t)c->model->config.n_head : 0, at = p->pos0, T = p->T;
-  return !T || (icl__rows_finite(p->keys, p->kv, at, L * C, row, T)
-                && icl__rows_finite(p->values, p->kv, at * C, L, p->value_layer, T * C)
-                && icl__rows_finite(p->key_scales, ICL__F32, at, heads, row, T)
-                && icl__rows_finite(p->value_scales, ICL__F32, at, heads, row, T));
-}
-
-/* The tokens of n pairs and of q queries behind them; 0 where one is not finite. */
-static int icl__put_tokens_of(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
-                              const float *queries)
-{
-  size_t d = (size_t)c->model->config.n_dims, i;
-  for (i = 0; i < n; i++) {
-    icl__put_x(c, 2 * i, xs + i * d);
-    icl__put_y(c, 2 * i + 1, ys[i]);
-  }
-  for (i = 0; i < q; i++) icl__put_x(c, 2 * n + i, queries + i * d);
-  return icl__finite(c->tokens, (2 * n + q) * (size_t)icl__token_size(&c->model->config));
-}
-
-/* Keeps pair i of the context; x and y may be the kept ones themselves. */
-static void icl__keep_pair(icl_ctx *c, size_t i, const float *x, float y)
-{
-  size_t d = (size_t)c->model->config.n_dims;
-  memmove(c->inputs + i * d, x, d * sizeof(float));
-  c->outputs[i] = y;
-}
-
-/* These tokens in one pass, 2 n + q <= rows.  The predictions of the pairs' y come with it.
- * answers[q][width], 1 or all of the read-out. */
-static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
-                               float *answers, size_t width)
-{
-  size_t d = (size_t)c->model->config.n_dims, at = (size_t)c->n_pairs, i;
-  float answer[1 + ICL_MAX_QUANTILES];
-  icl__pass p = icl__ctx_pass(c, 2 * n, q);
-  icl__ctx_forward(c, &p);
-  for (i = 0; i < n; i++) {
-    float y, residual;
-    icl__answer(c, i, &y, 1);
-    residual = ys[i] - y;
-    if (!icl__finite(&residual, 1)) return ICL_ERR_NONFINITE;
-    c->residuals[at + i] = residual;
-  }
-  if (!icl__cache_finite(c, &p)) return ICL_ERR_NONFINITE;
-  for (i = 0; i < q; i++) {
-    icl__answer(c, n + i, answer, width);
-    if (!icl__finite(answer, width)) return ICL_ERR_NONFINITE;
-    memcpy(answers + i * width, answer, width * sizeof(float));
-  }
-  for (i = 0; i < n; i++) icl__keep_pair(c, at + i, xs + i * d, ys[i]);
-  c->n_pairs += (int)n;
-  return ICL_OK;
-}
-
-/* Queries in shares of rows, one for each thread, which works in its part of the scratch. */
-typedef struct icl__query_shares {
-  const icl_ctx *c;
-  size_t rows, n_pack, q;                    /* of a share, of a share, in all                   */
-  float *answers;                            /* [q][width]                                       */
-  size_t width;
-} icl__query_shares;
-
-static void icl__query_share(void *arg, int i)
-{
-  const icl__query_shares *w = (const icl__query_shares *)arg;
-  size_t C = (size_t)w->c->model->config.n_embd;
-  size_t first = (size_t)i * w->rows;
-  icl_ctx c = *w->c;
-  if (first >= w->q) return;
-  c.threads = 1;
-  c.tokens += first * (size_t)icl__token_size(&c.model->config);
-  c.stream += first * C;
-  c.normed += first * C;
-  c.hidden += first * 4 * C;
-  c.scores += (size_t)i * ICL__MR * c.key_row;
-  c.pack += (size_t)i * w->n_pack;
-  c.n_pack = w->n_pack;
-  if (icl__ask_pass(&c, 0, NULL, NULL, icl__min(w->rows, w->q - first),
-                    w->answers + first * w->width, w->width))
-    icl__spoil(w->answers + first * w->width, 1);  /* icl__query_pass finds it */
-}
-
-/* The q <= rows queries that are in the tokens already. */
-static icl_error icl__query_pass(icl_ctx *c, size_t q, float *answers, size_t width)
-{
-  enum { WORTH = 24 };                                       /* rows a thread                    */
-  size_t parts = icl__min((size_t)c->threads, (size_t)c->model->config.n_head);
-  icl__query_shares w;
-  parts = icl__min(parts, q / WORTH);
-  if (c->model->ops->panels) parts = icl__min(parts, c->n_pack / (ICL__NR * ICL__KC));
-  if (parts < 2) return icl__ask_pass(c, 0, NULL, NULL, q, answers, width);
-  w.c = c;
-  w.rows = (q + parts - 1) / parts;
-  w.n_pack = c->n_pack / parts / ICL__NR * ICL__NR;
-  w.q = q;
-  w.answers = answers;
-  w.width = width;
-  c->run(c->run_user, (int)parts, icl__query_share, &w);
-  return icl__finite(answers, q * width) ? ICL_OK : ICL_ERR_NONFINITE;
-}
-
-/* icl_ask with answers[n_query][width]. */
-static icl_error icl__ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
-                          const float *queries, float *answers, size_t width)
-{
-  size_t d, at = 0, done = 0, pairs = (size_t)n, q = (size_t)n_query;
-  int before;
-  icl_error err = ICL_OK;
-  if (!c || !c->model || n < 0 || n_query < 0 || (n && (!xs || !ys))
-      || (n_query && (!queries || !answers)))
-    return ICL_ERR_ARG;
-  d = (size_t)c->model->config.n_dims;
-  if (n > c->max_pairs - c->n_pairs) return ICL_ERR_FULL;
-  if (!icl__finite(xs, pairs * d) || !icl__finite(ys, pairs) || !icl__finite(queries, q * d))
-    return ICL_ERR_NONFINITE;
-  before = c->n_pairs;
-  while (!err && (at < pairs || done < q)) {
-    size_t step = icl__min(c->rows / 2, pairs - at);
-    size_t ask = at + step < pairs ? 0 : icl__min(c->rows - 2 * step, q - done);
-    if (!icl__put_tokens_of(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
-                            ask ? queries + done * d : NULL)) err = ICL_ERR_NONFINITE;
-    else if (!step) err = icl__query_pass(c, ask, answers + done * width, width);
-    else err = icl__ask_pass(c, step, xs + at * d, ys + at, ask,
-                             ask ? answers + done * width : NULL, width);
-    at += step;
-    done += ask;
-  }
-  if (err) c->n_pairs = before;
-  return err;
-}
-
-icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
-                  const float *queries, float *answers)
-{
-  return icl__ask(c, n, xs, ys, n_query, queries, answers, 1);
-}
-
-icl_error icl_add_batch(icl_ctx *c, int n, const float *xs, const float *ys)
-{
-  return icl_ask(c, n, xs, ys, 0, NULL, NULL);
-}
-
-icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *ys)
-{
-  return icl_ask(c, 0, NULL, NULL, n, xs, ys);
-}
-
-icl_error icl_add(icl_ctx *c, const float *x, float y) { return icl_add_batch(c, 1, x, &y); }
-
-icl_error icl_predict(icl_ctx *c, const float *x, float *y)
-{
-  return icl_predict_batch(c, 1, x, y);
-}
-
-icl_error icl_rewind(icl_ctx *c, int n_pairs)
-{
-  if (!c || !c->model || n_pairs < 0 || n_pairs > c->n_pairs) return ICL_ERR_ARG;
-  c->n_pairs = n_pairs;
-  return ICL_OK;
-}
-
-int icl_count(const icl_ctx *c) { return c ? c->n_pairs : 0; }
-const float *icl_inputs(const icl_ctx *c) { return c ? c->inputs : NULL; }
-const float *icl_outputs(const icl_ctx *c) { return c ? c->outputs : NULL; }
-
-/* Adds the kept pairs from number c->n_pairs up to number n to the context once more. */
-static icl_error icl__add_kept(icl_ctx *c, int n)
-{
-  size_t at = (size_t)c->n_pairs, d = (size_t)c->model->config.n_dims;
-  return icl_add_batch(c, n - c->n_pairs, c->inputs + at * d, c->outputs + at);
-}
-
-icl_error icl_forget(icl_ctx *c, int n)
-{
-  int rest;
-  size_t d;
-  if (!c || !c->model || n < 0 || n > c->n_pairs) return ICL_ERR_ARG;
-  if (!n) return ICL_OK;
-  rest = c->n_pairs - n;
-  d = (size_t)c->model->config.n_dims;
-  memmove(c->inputs, c->inputs + (size_t)n * d, (size_t)rest * d * sizeof(float));
-  memmove(c->outputs, c->outputs + n, (size_t)rest * sizeof(float));
-  c->n_pairs = 0;
-  return icl__add_kept(c, rest);
-}
-
-/* Mean and standard deviation (over n, not n - 1) of v[0], v[stride], ..; 1 where all are equal. */
-static void icl__mean_std(float *mean, float *std, const float *v, size_t n, size_t stride)
-{
-  double sum = 0, squares = 0, m;
-  size_t i;
-  int varies = 0;
-  for (i = 0; i < n; i++) {
-    sum += (double)v[i * stride];
-    varies |= v[i * stride] < v[0] || v[i * stride] > v[0];
-  }
-  m = varies ? sum / (double)n : (double)v[0];
-  for (i = 0; i < n; i++)
-    squares += ((double)v[i * stride] - m) * ((double)v[i * stride] - m);
-  *mean = (float)m;
-  *std = varies ? (float)sqrt(squares / (double)n) : 1.0f;
-  if (!(*std >= 1e-37f)) *std = 1.0f;
-}
-
-icl_error icl_standardize(icl_ctx *c, int n, const float *xs, const float *ys)
-{
-  int pairs, j;
-  size_t d;
-  if (!c || !c->model || !xs != !ys) return ICL_ERR_ARG;
-  d = (size_t)c->model->config.n_dims;
-  pairs = c->n_pairs;
-  if (!xs) { xs = c->inputs; ys = c->outputs; n = pairs; }
-  if (n < 1) return ICL_ERR_ARG;
-  if (!icl__finite(xs, (size_t)n * d) || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
-  for (j = 0; j < c->model->config.n_dims; j++)
-    icl__mean_std(&c->x_mean[j], &c->x_std[j], xs + j, (size_t)n, d);
-  icl__mean_std(&c->y_scale[0], &c->y_scale[1], ys, (size_t)n, 1);
-  c->n_pairs = 0;
-  return icl__add_kept(c, pairs);
-}
-
-/* ----- quantiles ------------------------------------------------------------------------------ */
-
-/* Sorts q[n], which is nearly sorted: quantiles of a network may cross. */
-static void icl__sort(float *q, size_t n)
-{
-  size_t i, j;
-  for (i = 1; i < n; i++) {
-    float v = q[i];
-    for (j = i; j > 0 && q[j - 1] > v; j--) q[j] = q[j - 1];
-    q[j] = v;
-  }
-}
-
-/* The predictions and sorted quantiles of up to c->rows queries, in c->quantiles[n][1 + Q]. */
-static icl_error icl__ask_quantiles(icl_ctx *c, int n, const float *xs)
-{
-  size_t width = icl__answer_size(&c->model->config), i;
-  icl_error err = icl__ask(c, 0, NULL, NULL, n, xs, c->quantiles, width);
-  for (i = 0; i < (size_t)n && !err; i++) icl__sort(c->quantiles + i * width + 1, width - 1);
-  return err;
-}
-
-/* The quantile p of sorted q[Q], between the two trained levels around it. */
-static float icl__quantile(const icl_config *cfg, const float *q, float p)
-{
-  const float *level = cfg->quantiles;
-  int i = 1;
-  while (i < cfg->n_quantiles - 1 && level[i] < p) i++;
-  if (cfg->n_quantiles < 2) return q[0];
-  return q[i - 1] + (q[i] - q[i - 1]) * ((p - level[i - 1]) / (level[i] - level[i - 1]));
-}
-
-/* 1 if p is one of the trained levels or between two of them, to rounding. */
-static int icl__level_ok(const icl_config *cfg, float p)
-{
-  return p > cfg->quantiles[0] - 1e-6f && p < cfg->quantiles[cfg->n_quantiles - 1] + 1e-6f;
-}
-
-icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs)
-{
-  size_t Q, d, i;
-  int at, step;
-  if (!c || !c->model || n < 0 || (n && (!xs || !qs))) return ICL_ERR_ARG;
-  if (!(Q = (size_t)c->model->config.n_quantiles)) return ICL_ERR_CONFIG;
-  d = (size_t)c->model->config.n_dims;
-  if (!icl__finite(xs, (size_t)n * d)) return ICL_ERR_NONFINITE;
-  for (at = 0; at < n; at += step) {
-    icl_error err;
-    step = n - at < (int)c->rows ? n - at : (int)c->rows;
-    if ((err = icl__ask_quantiles(c, step, xs + (size_t)at * d))) return err;
-    for (i = 0; i < (size_t)step; i++)
-      memcpy(qs + ((size_t)at + i) * Q, c->quantiles + i * (1 + Q) + 1, Q * sizeof(float));
-  }
-  return ICL_OK;
-}
-
-icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, float *ys,
-                               float *lo, float *hi)
-{
-  const icl_config *cfg;
-  int at, step, i;
-  float low = (1.0f - level) / 2, high = (1.0f + level) / 2;
-  if (!c || !c->model || n < 0 || (n && (!xs || !ys || !lo || !hi))) return ICL_ERR_ARG;
-  cfg = &c->model->config;
-  if (!cfg->n_quantiles) return ICL_ERR_CONFIG;
-  if (!(level >= 0.0f) || !icl__level_ok(cfg, low) || !icl__level_ok(cfg, high))
-    return ICL_ERR_ARG;
-  if (!icl__finite(xs, (size_t)n * (size_t)cfg->n_dims)) return ICL_ERR_NONFINITE;
-  for (at = 0; at < n; at += step) {
-    icl_error err;
-    step = n - at < (int)c->rows ? n - at : (int)c->rows;
-    if ((err = icl__ask_quantiles(c, step, xs + (size_t)at * (size_t)cfg->n_dims))) return err;
-    for (i = 0; i < step; i++) {
-      const float *q = c->quantiles + (size_t)i * icl__answer_size(cfg);
-      ys[at + i] = q[0];
-      lo[at + i] = icl__quantile(cfg, q + 1, low);
-      hi[at + i] = icl__quantile(cfg, q + 1, high);
-    }
-  }
-  return ICL_OK;
-}
-
-/* ----- refinement ----------------------------------------------------------------------------- */
-
-/* The scale of r: x as c has it, y by the mean and deviation of the n residuals in r->outputs; not
- * finer than a millionth of the deviation of c's own y, where residuals are rounding. */
-static void icl__scale_residuals(icl_ctx *r, const icl_ctx *c, size_t n)
-{
-  float mean, std, least = 1e-6f * c->y_scale[1];
-  icl__mean_std(&mean, &std, r->outputs, n, 1);
-  icl__scale(r, c->x_mean, c->x_std, mean, std > least ? std : least);
-}
-
-icl_error icl_refine(icl_ctx *r, icl_ctx *c)
-{
-  size_t d, n, i;
-  icl_error err;
-  if (!r || !c || r == c || !c->model || r->model != c->model) return ICL_ERR_ARG;
-  if (!c->n_pairs) return ICL_ERR_STATE;
-  if (c->n_pairs > r->max_pairs) return ICL_ERR_FULL;
-  n = (size_t)c->n_pairs;
-  d = (size_t)c->model->config.n_dims;
-  r->n_pairs = 0;
-  if ((err = icl_predict_batch(c, c->n_pairs, c->inputs, r->outputs))) return err;
-  for (i = 0; i < n; i++) r->outputs[i] = c->outputs[i] - r->outputs[i];
-  memcpy(r->inputs, c->inputs, n * d * sizeof(float));
-  icl__scale_residuals(r, c, n);
-  return icl__add_kept(r, c->n_pairs);
-}
-
-icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
-                              float *ys, float *lo, float *hi)
-{
-  enum { CHUNK = 64 };
-  float rest[CHUNK];
-  int at, step, i;
-  icl_error err;
-  if (!c || !r || !c->model || r->model != c->model || n < 0 || !lo != !hi || (n && !xs)
-      || (n && !ys)) return ICL_ERR_ARG;
-  err = lo ? icl_predict_interval(c, n, xs, level, ys, lo, hi) : icl_predict_batch(c, n, xs, ys);
-  for (at = 0; at < n && !err; at += step) {
-    step = n - at < CHUNK ? n - at : CHUNK;
-    err = icl_predict_batch(r, step, xs + (size_t)at * (size_t)c->model->config.n_dims, rest);
-    for (i = 0; i < step && !err; i++) {
-      ys[at + i] += rest[i];
-      if (lo) { lo[at + i] += rest[i]; hi[at + i] += rest[i]; }
-    }
-  }
-  return err;
-}
-
-/* ----- leave one out -------------------------------------------------------------------------- */
-
-/* Moves kept pair `from` to number `to`; those between move up or down by one. */
-static void icl__move_pair(icl_ctx *c, size_t from, size_t to)
-{
-  size_t d = (size_t)c->model->config.n_dims, j;
-  while (from != to) {
-    size_t next = from < to ? from + 1 : from - 1;
-    float y = c->outputs[from];
-    c->outputs[from] = c->outputs[next];
-    c->outputs[next] = y;
-    for (j = 0; j < d; j++) {
-      float x = c->inputs[from * d + j];
-      c->inputs[from * d + j] = c->inputs[next * d + j];
-      c->inputs[next * d + j] = x;
-    }
-    from = next;
-  }
-}
-
-/* Pair i of n is predicted from the others.  The context holds the i pairs before it, and with it
- * in the end. */
-static icl_error icl__leave_out(icl_ctx *c, int i, int n, double *squares)
-{
-  size_t d = (size_t)c->model->config.n_dims, last = (size_t)n - 1;
-  float y = 0;
-  double e;
-  icl_error err;
-  icl__move_pair(c, (size_t)i, last);
-  err = icl__add_kept(c, n - 1);
-  if (!err) err = icl_predict(c, c->inputs + last * d, &y);
-  e = (double)c->outputs[last] - (double)y;
-  *squares += e * e;
-  icl__move_pair(c, last, (size_t)i);
-  c->n_pairs = i;
-  return err ? err : icl__add_kept(c, i + 1);
-}
-
-icl_error icl_check(icl_ctx *c, float *rmse)
-{
-  double squares = 0;
-  float root;
-  icl_error err = ICL_OK;
-  int i, n;
-  if (!c || !c->model || !rmse) return ICL_ERR_ARG;
-  if ((n = c->n_pairs) < 2) return ICL_ERR_STATE;
-  c->n_pairs = 0;
-  for (i = 0; i < n && !err; i++) err = icl__leave_out(c, i, n, &squares);
-  root = (float)sqrt(squares / n);
-  if (!err && !icl__finite(&root, 1)) err = ICL_ERR_NONFINITE;
-  if (err) c->n_pairs = 0;
-  else *rmse = root;
-  return err;
-}
-
-/* ---------------------------------------------------------------------------------------------
- * >>surprise
- * How large the residuals of all but the first third of n pairs are beside the outputs of all n:
- *     mean log(residual^2 + 1e-4) - log(mean y^2 + 0.1)
- * in the model's units, mapped so that 0 is its median and 1 its 99th percentile over contexts of
- * that length from the pretraining mixture.  icl.typical holds these two for n = 1, 2, ..., in
- * thousandths.  The first pairs are a surprise to anyone; large functions leave large residuals in
- * training as well; the logarithm keeps one bad residual from deciding alone, the constants exact
- * answers and functions near 0.
- * ------------------------------------------------------------------------------------------- */
-
-/* (x / unit)^2, clamped so that 2^22 of them have a finite sum. */
-static float icl__square(float x, float unit)
-{
-  x = fabsf(x / unit);
-  return x < 1e15f ? x * x : 1e30f;
-}
-
-/* The figure before it is mapped, of ys[n] and residuals[n] in the caller's units. */
-static float icl__surprise_log(const float *ys, const float *residuals, size_t n, float y_mean,
-                               float y_std)
-{
-  float late = 0, all = 0;
-  size_t i;
-  for (i = 0; i < n; i++) all += icl__square(ys[i] - y_mean, y_std);
-  for (i = n / 3; i < n; i++) late += logf(icl__square(residuals[i], y_std) + 1e-4f);
-  return late / (float)(n - n / 3) - logf(all / (float)n + 0.1f);
-}
-
-const float *icl_residuals(const icl_ctx *c) { return c ? c->residuals : NULL; }
-
-icl_error icl_surprise(const icl_ctx *c, float *s)
-{
-  const float *typical;
-  float figure;
-  int n;
-  if (!c || !c->model || !s) return ICL_ERR_ARG;
-  if (!c->n_pairs) return ICL_ERR_STATE;
-  if (!(n = c->model->n_typical)) return ICL_ERR_CONFIG;
-  typical = c->model->typical + 2 * ((c->n_pairs < n ? c->n_pairs : n) - 1);
-  figure = icl__surprise_log(c->outputs, c->residuals, (size_t)c->n_pairs, c->y_scale[0],
-                             c->y_scale[1]);
-  *s = (figure - typical[0]) / (typical[1] - typical[0]);
-  return ICL_OK;
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -4843,7 +1982,9 @@ static icl_error icl__open_file(icl__file *f, const unsigned char *data, size_t 
   return ICL_OK;
 }
 
-/* ----- >>digest ------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------
+ * >>digest
+ * ------------------------------------------------------------------------------------------- */
 
 /* h over data[n] as little-endian 64-bit words, the last one filled up with zeros.  Each step is
  * one to one in h and in the word, so any change within one word is found for certain, others but
@@ -4920,7 +2061,88 @@ static uint64_t icl__digest_texts(uint64_t h, icl__string task, icl__string typi
   return h;
 }
 
-/* ----- the model ------------------------------------------------------------------------------ */
+/* ---------------------------------------------------------------------------------------------
+ * >>interface
+ * What the product and the other kernels take, and the table of kernels that a model holds.  The
+ * kernels themselves stand at the end: >>f8, >>gemm, >>ops, >>dispatch.
+ * ------------------------------------------------------------------------------------------- */
+enum { ICL__MR = 6, ICL__NR = 16, ICL__KC = 256, ICL__NC = 256, ICL__MC = 96 };
+
+/* out[n] = f(in[n]), f of a kind; some change in[n] too */
+typedef void icl__elementwise(float *out, float *in, size_t n, icl_activation kind);
+
+typedef struct icl__mm {
+  size_t m, n, k;
+  const float *a; size_t a_row, a_col;      /* A[i][p] is a[i a_row + p a_col]                  */
+  const float *b; size_t b_row, b_col;      /* B[p][j] is b[p b_row + j b_col]                  */
+  const uint16_t *half; icl__dtype half_type;   /* or B as F16 or BF16, the same strides          */
+  const int8_t *i8; const float *scale;     /* or B[p][j] = i8[..] scale[j]; scale NULL: 1      */
+  int b_padded;                             /* rows of B may be read to a multiple of 16 columns */
+  const float *init; size_t init_row;       /* [m][n], row stride (0: the same for all); or NULL */
+  const float *bias;                        /* [n] or NULL                                      */
+  float *c; size_t c_row;
+  icl__elementwise *after;                  /* on rows of C as they are done; or NULL           */
+  float *out, *in;                          /* its arguments, [m][n]; either may be c itself    */
+  size_t after_row; icl_activation act_kind;
+  const float *panels;                      /* B as icl__panels leaves it, or NULL              */
+  float *pack; size_t n_pack;               /* floats: >= 16 min(k, 256)                        */
+  float *pack_a;                            /* 96 x 256 floats, where a_col is not 1; or NULL    */
+} icl__mm;
+
+/* The elementwise and reducing kernels, beside the product.  One table per instruction set. */
+typedef struct icl__ops {
+  const char *name;
+  void (*mm)(const icl__mm *g);
+  void (*panels)(float *out, const icl__mm *g);      /* NULL: mm has no use for them            */
+  void (*layernorm)(float *out, float *stats, const float *x, const float *gain, const float *bias,
+                    size_t rows, size_t n, float eps);
+  void (*softmax)(float *s, size_t n, float scale);
+  icl__elementwise *activate;
+  /* out[j out_row + i] = x[i row + j] for m rows i and n columns j */
+  void (*transpose)(float *out, size_t out_row, const float *x, size_t row, size_t m, size_t n);
+  void (*axpy)(float *y, float a, const float *x, size_t n);
+  float (*dot)(const float *a, const float *b, size_t n);
+  /* out[i] for up to 6 rows of a and b, both `row` apart: the chain that mm computes, from 0 */
+  void (*dots_in_order)(float *out, size_t out_row, const float *a, const float *b, size_t row,
+                        size_t rows, size_t n);
+} icl__ops;
+
+static size_t icl__min(size_t a, size_t b) { return a < b ? a : b; }
+/* To a whole number of panels. */
+static size_t icl__round_up(size_t n) { return (n + ICL__NR - 1) / ICL__NR * ICL__NR; }
+ICL__UNUSED size_t icl__max(size_t a, size_t b) { return a > b ? a : b; }
+
+/* B[p][j], however it is stored. */
+static float icl__mm_b(const icl__mm *g, size_t p, size_t j)
+{
+  size_t at = p * g->b_row + j * g->b_col;
+  if (g->i8) return g->scale ? (float)g->i8[at] * g->scale[j] : (float)g->i8[at];
+  return g->half ? icl__half(g->half[at], g->half_type) : g->b[at];
+}
+
+/* Points g at a B stored as a type. */
+static void icl__set_b(icl__mm *g, icl__dtype type, const void *b, const float *scale)
+{
+  g->b = type == ICL__F32 ? (const float *)b : NULL;
+  g->half = type == ICL__F16 || type == ICL__BF16 ? (const uint16_t *)b : NULL;
+  g->half_type = type;
+  g->i8 = type == ICL__I8 ? (const int8_t *)b : NULL;
+  g->scale = scale;
+}
+
+/* The best kernels for this processor. */
+static const icl__ops *icl__ops_best(void);
+
+/* ---------------------------------------------------------------------------------------------
+ * >>model
+ * ------------------------------------------------------------------------------------------- */
+
+/* B = the weight in a slot, as it is stored; its rows are contiguous. */
+static void icl__set_weight(icl__mm *g, const icl_model *m, size_t slot)
+{
+  icl__dtype type = m->types ? (icl__dtype)m->types[slot] : ICL__F32;
+  icl__set_b(g, type, m->weights[slot], type == ICL__I8 ? m->scales[slot] : NULL);
+}
 
 static int icl__little_endian(void)
 {
@@ -5151,7 +2373,1214 @@ icl_error icl_model_params(const icl_model *m, float *params)
   return ICL_OK;
 }
 
-/* ----- >>writer ------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------
+ * >>attention
+ * Causal self-attention.  Keys lie transposed, [C][key_row], so that the scores of one query
+ * against all keys are a product with rows that are contiguous; values lie as tokens, [.][v_row].
+ * ------------------------------------------------------------------------------------------- */
+
+/* What goes through the network at once: n_seq sequences of T tokens that follow pos0 cached ones
+ * each (pos0 even, x tokens at even places), then n_query tokens x that see all of sequence 0 and
+ * themselves, but not each other. */
+typedef struct icl__pass {
+  size_t n_seq, T, n_query, pos0;
+  void *keys; size_t key_layer, key_row;     /* [L][C][key_row], one sequence's                  */
+  void *values; size_t value_layer;          /* [L][.][C]; NULL: read them where qkv has them    */
+  icl__dtype kv;                             /* how these are stored; F32 where values is NULL   */
+  float *key_scales, *value_scales;          /* [L][H][key_row], I8 only                         */
+  float *scores;                             /* [6][key_row]; [H][6][key_row] with threads       */
+  float *pack; size_t n_pack;
+  const float *const *panels;                /* of weights, by slot; or NULL                     */
+  icl__elementwise *activate;                /* instead of the kernels' own; or NULL             */
+  int threads; icl_parallel *run; void *user;            /* more threads, if threads > 1         */
+} icl__pass;
+
+/* The activations of one layer.  Training keeps a set per layer; inference lets all layers, and
+ * within a layer what is not needed at the same time, share.  R rows; K of them are kept behind the
+ * attention: all, and in the last layer only those of x tokens, since nothing reads the others. */
+typedef struct icl__acts {
+  float *x;                                  /* [R][C] residual stream, in                       */
+  float *ln1, *stats1;                       /* [R][C], [R][2] or NULL                           */
+  float *qkv;                                /* [R][3C]                                          */
+  float *prob;                               /* [n_seq][H][kept][key_row] weights, or NULL       */
+  float *att;                                /* [K][C]                                           */
+  float *mid;                                /* [K][C] residual stream behind the attention      */
+  float *ln2, *stats2;                       /* [K][C], [K][2] or NULL                           */
+  float *fc, *act;                           /* [K][4C]; in training fc becomes the derivative   */
+  float *out;                                /* [K][C] residual stream, out                      */
+} icl__acts;
+
+/* One head's queries: row r sees the first n_keys + step r keys, and its own if self is given. */
+typedef struct icl__queries {
+  float *scores;                             /* [6][key_row], scratch                            */
+  size_t rows, n_keys, step;
+  const float *q; size_t q_row;
+  const void *kt;                            /* [D][key_row]                                     */
+  const void *v; size_t v_row;
+  const float *k_scale, *v_scale;            /* [n_keys ..] I8 only, or NULL                     */
+  const float *self; size_t self_to_v;       /* row 0's key, same stride as q; its value behind  */
+  float *out;                                /* [rows], row stride C                             */
+  float *prob;                               /* [rows][key_row] or NULL                          */
+} icl__queries;
+
+/* out[b rows] = softmax(q K / sqrt D) V for a block of up to 6 rows from r on.  The scales of I8
+ * values go into the weights of the sum. */
+static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl__queries *t,
+                              size_t r, size_t b)
+{
+  size_t C = (size_t)m->config.n_embd, D = C / (size_t)m->config.n_head, i, j;
+  size_t n = t->n_keys + t->step * (r + b - 1);          /* keys that the block's last row sees */
+  size_t end = t->prob ? t->n_keys + t->step * (t->rows - 1) : n;
+  float *s = t->prob ? t->prob + r * p->key_row : t->scores, scale = 1.0f / sqrtf((float)D);
+  icl__mm g;
+  memset(&g, 0, sizeof g);
+  g.m = b; g.n = n; g.k = D;
+  g.a = t->q + r * t->q_row; g.a_row = t->q_row; g.a_col = 1;
+  icl__set_b(&g, p->kv, t->kt, t->k_scale);
+  g.b_row = p->key_row; g.b_col = 1; g.b_padded = 1;
+  g.c = s; g.c_row = p->key_row;
+  m->ops->mm(&g);
+  if (t->self)
+    m->ops->dots_in_order(s + t->n_keys, p->key_row, g.a, t->self + r * t->q_row, t->q_row, b, D);
+  for (i = 0; i < b; i++) {
+    float *si = s + i * p->key_row;
+    size_t seen = t->n_keys + t->step * (r + i), total = seen + (t->self != NULL);
+    m->ops->softmax(si, total, scale);
+    for (; total < end; total++) si[total] = 0.0f;
+    for (j = 0; t->v_scale && j < n; j++) si[j] *= t->v_scale[j];
+  }
+  g.n = D; g.k = n;
+  g.a = s; g.a_row = p->key_row;
+  icl__set_b(&g, p->kv, t->v, NULL);
+  g.b_row = t->v_row;
+  g.c = t->out + r * C; g.c_row = C;
+  m->ops->mm(&g);
+  if (t->self)
+    for (i = 0; i < b; i++)
+      m->ops->axpy(g.c + i * C, s[i * p->key_row + n],
+                   t->self + (r + i) * t->q_row + t->self_to_v, D);
+}
+
+/* Two rows at a time read a cache that is not F32 as it lies, without room to unpack it. */
+static void icl__attend(const icl_model *m, const icl__pass *p, const icl__queries *t)
+{
+  size_t r, step = p->kv == ICL__F32 ? ICL__MR : 2;
+  for (r = 0; r < t->rows; r += step)
+    icl__attend_block(m, p, t, r, icl__min(step, t->rows - r));
+}
+
+/* Number `at` of a block that holds a type. */
+static void *icl__number_at(void *block, icl__dtype type, size_t at)
+{
+  return (unsigned char *)block + at * icl__width(type);
+}
+
+/* out[i out_row] = x[n] of one token and head in the type of the cache; returns the scale of I8. */
+static float icl__cache_head(icl__dtype kv, void *out, size_t out_row, const float *x, size_t n)
+{
+  uint16_t *half = (uint16_t *)out;
+  size_t i;
+  if (kv == ICL__I8) return icl__to_i8((int8_t *)out, out_row, x, 1, n);
+  for (i = 0; i < n; i++) half[i * out_row] = (uint16_t)icl__to_half(x[i], kv);
+  return 1.0f;
+}
+
+/* icl__cache_tokens where the cache is not F32. */
+static void icl__cache_rounded(const icl_model *m, const icl__pass *p, size_t layer,
+                               const float *qkv)
+{
+  size_t C = (size_t)m->config.n_embd, H = (size_t)m->config.n_head, D = C / H, t, h;
+  for (t = p->pos0; t < p->pos0 + p->T; t++, qkv += 3 * C)
+    for (h = 0; h < H; h++) {
+      size_t key = layer * p->key_layer + h * D * p->key_row + t;
+      size_t value = layer * p->value_layer + t * C + h * D, s = (layer * H + h) * p->key_row + t;
+      float k = icl__cache_head(p->kv, icl__number_at(p->keys, p->kv, key), p->key_row,
+                                qkv + C + h * D, D);
+      float v = icl__cache_head(p->kv, icl__number_at(p->values, p->kv, value), 1,
+                                qkv + 2 * C + h * D, D);
+      if (p->kv == ICL__I8) { p->key_scales[s] = k; p->value_scales[s] = v; }
+    }
+}
+
+/* Puts keys and values of T tokens, qkv[T][3C], behind the pos0 that are there. */
+static void icl__cache_tokens(const icl_model *m, const icl__pass *p, size_t layer,
+                              const float *qkv)
+{
+  size_t C = (size_t)m->config.n_embd, t;
+  float *keys = (float *)p->keys, *values = (float *)p->values;
+  if (p->kv != ICL__F32) { icl__cache_rounded(m, p, layer, qkv); return; }
+  m->ops->transpose(keys + layer * p->key_layer + p->pos0, p->key_row, qkv + C, 3 * C, p->T, C);
+  for (t = 0; values && t < p->T; t++)
+    memcpy(values + layer * p->value_layer + (p->pos0 + t) * C, qkv + t * 3 * C + 2 * C,
+           C * sizeof(float));
+}
+
+static size_t icl__kept(size_t T, int trim) { return trim ? (T + 1) / 2 : T; }
+
+/* The attention of a layer, to be done a head at a time. */
+typedef struct icl__heads {
+  const icl_model *m;
+  const icl__pass *p;
+  size_t layer;
+  const icl__acts *a;
+  int trim;
+  size_t seq;                                /* the sequence; the last one's heads do the queries */
+} icl__heads;
+
+/* Head h of a sequence, then of the queries: its columns of a->att[K][C] from a->qkv[R][3C]. */
+static void icl__attention_head(void *arg, int head)
+{
+  const icl__heads *w = (const icl__heads *)arg;
+  const icl__pass *p = w->p;
+  size_t C = (size_t)w->m->config.n_embd, H = (size_t)w->m->config.n_head, D = C / H;
+  size_t kept = icl__kept(p->T, w->trim), h = (size_t)head, s = w->seq;
+  const float *qkv = w->a->qkv + s * p->T * 3 * C + h * D;
+  size_t scale = (w->layer * H + h) * p->key_row;
+  const void *cached = p->values ? icl__number_at(p->values, p->kv,
+                                                  w->layer * p->value_layer + h * D) : NULL;
+  icl__queries t;
+  memset(&t, 0, sizeof t);
+  if (p->key_scales) { t.k_scale = p->key_scales + scale; t.v_scale = p->value_scales + scale; }
+  t.scores = p->threads > 1 ? p->scores + h * ICL__MR * p->key_row : p->scores;
+  t.kt = icl__number_at(p->keys, p->kv, w->layer * p->key_layer + h * D * p->key_row);
+  t.rows = p->n_seq ? kept : 0; t.n_keys = p->pos0 + 1; t.step = w->trim ? 2 : 1;
+  t.q = qkv; t.q_row = t.step * 3 * C;
+  t.v = cached ? cached : (const void *)(qkv + 2 * C); t.v_row = cached ? C : 3 * C;
+  t.out = w->a->att + s * kept * C + h * D;
+  t.prob = w->a->prob ? w->a->prob + (s * H + h) * kept * p->key_row : NULL;
+  icl__attend(w->m, p, &t);
+  if (!p->n_query || s + 1 < p->n_seq) return;
+  t.rows = p->n_query; t.n_keys = p->pos0 + p->T; t.step = 0;
+  t.q = w->a->qkv + p->n_seq * p->T * 3 * C + h * D; t.q_row = 3 * C;
+  t.v = cached; t.v_row = C;
+  t.self = t.q + C; t.self_to_v = C;
+  t.out = w->a->att + p->n_seq * kept * C + h * D;
+  t.prob = NULL;
+  icl__attend(w->m, p, &t);
+}
+
+static void icl__attention(const icl_model *m, const icl__pass *p, size_t layer,
+                           const icl__acts *a, int trim)
+{
+  size_t C = (size_t)m->config.n_embd;
+  icl__heads w;
+  int h, H = m->config.n_head;
+  memset(&w, 0, sizeof w);
+  w.m = m; w.p = p; w.layer = layer; w.a = a; w.trim = trim;
+  for (w.seq = 0; w.seq < p->n_seq || w.seq == 0; w.seq++) {
+    if (w.seq < p->n_seq) icl__cache_tokens(m, p, layer, a->qkv + w.seq * p->T * 3 * C);
+    if (p->threads > 1) p->run(p->user, H, icl__attention_head, &w);
+    else for (h = 0; h < H; h++) icl__attention_head(&w, h);
+  }
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>forward
+ * ------------------------------------------------------------------------------------------- */
+
+/* out = init + x W + b, W[k][n] as HF's Conv1D stores it. */
+static icl__mm icl__linear(const icl__pass *p, float *out, const float *init, const float *x,
+                           const float *w, const float *b, size_t rows, size_t k, size_t n)
+{
+  icl__mm g;
+  memset(&g, 0, sizeof g);
+  g.m = rows; g.n = n; g.k = k;
+  g.a = x; g.a_row = k; g.a_col = 1;
+  g.b = w; g.b_row = n; g.b_col = 1;
+  g.init = init; g.init_row = n; g.bias = b;
+  g.c = out; g.c_row = n;
+  g.pack = p->pack; g.n_pack = p->n_pack;
+  return g;
+}
+
+/* A product in shares of whole panels of columns, one for each thread. */
+typedef struct icl__shares {
+  const icl_model *m;
+  const icl__mm *g;
+  size_t columns, n_pack;                    /* of a share                                       */
+} icl__shares;
+
+static void icl__share(void *arg, int i)
+{
+  const icl__shares *w = (const icl__shares *)arg;
+  size_t j = (size_t)i * w->columns;
+  icl__mm g = *w->g;
+  ICL_ASSERT(!g.panels && !g.pack_a);
+  if (j >= g.n) return;
+  g.n = icl__min(w->columns, g.n - j);
+  if (g.half) g.half += j * g.b_col;
+  else if (g.i8) g.i8 += j * g.b_col;
+  else g.b += j * g.b_col;
+  if (g.scale) g.scale += j;
+  g.c += j;
+  if (g.init) g.init += j;
+  if (g.bias) g.bias += j;
+  if (g.after) { g.out += j; g.in += j; }
+  g.pack += (size_t)i * w->n_pack;
+  g.n_pack = w->n_pack;
+  w->m->ops->mm(&g);
+}
+
+/* The product, by several threads where that is worth waking them up and the room to pack is
+ * enough for all.  Who computes a column does not change its bits. */
+static void icl__multiply(const icl_model *m, const icl__pass *p, const icl__mm *g)
+{
+  enum { WORTH = 1 << 15 };
+  size_t parts = icl__min((size_t)p->threads, (g->n + ICL__NR - 1) / ICL__NR);
+  icl__shares w;
+  if (g->m > 2 && m->ops->panels)
+    parts = icl__min(parts, g->n_pack / (ICL__NR * icl__min(g->k, ICL__KC)));
+  if (g->panels || g->pack_a) parts = 1;                 /* these cannot be shared out */
+  if (p->threads <= 1 || parts < 2 || g->m * g->n * g->k < WORTH) { m->ops->mm(g); return; }
+  w.m = m;
+  w.g = g;
+  w.columns = icl__round_up((g->n + parts - 1) / parts);
+  w.n_pack = g->n_pack / parts / ICL__NR * ICL__NR;
+  p->run(p->user, (int)parts, icl__share, &w);
+}
+
+/* mid = the rows of x that are kept; the same memory is fine, rows only move forward. */
+static void icl__keep_rows(const icl__pass *p, float *mid, const float *x, size_t C)
+{
+  size_t s, t;
+  for (s = 0; s < p->n_seq; s++)
+    for (t = 0; t < p->T; t += 2, mid += C) memmove(mid, x + (s * p->T + t) * C, C * sizeof(float));
+  memmove(mid, x + p->n_seq * p->T * C, p->n_query * C * sizeof(float));
+}
+
+/* *g is out = init + x W + b for a weight of block l and the bias behind it. */
+static void icl__block_linear(icl__mm *g, const icl_model *m, const icl__pass *p, size_t l,
+                              int kind, float *out, const float *init, const float *x,
+                              size_t rows, size_t k, size_t n)
+{
+  size_t slot = icl__slot(l, (size_t)kind);
+  *g = icl__linear(p, out, init, x, NULL, icl__floats(m, slot + 1), rows, k, n);
+  icl__set_weight(g, m, slot);
+  if (p->panels) g->panels = p->panels[slot];
+}
+
+/* One pre-LayerNorm block:  mid = x + attention(ln1(x)),  out = mid + mlp(ln2(mid)). */
+static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const icl__acts *a)
+{
+  size_t C = (size_t)m->config.n_embd, F = 4 * C, R = p->n_seq * p->T + p->n_query, K;
+  int trim = l + 1 == (size_t)m->config.n_layer;
+  const icl__ops *o = m->ops;
+  float eps = m->config.layer_norm_epsilon;
+  const float *init = a->x;
+  icl__mm g;
+  K = p->n_seq * icl__kept(p->T, trim) + p->n_query;
+
+  o->layernorm(a->ln1, a->stats1, a->x, icl__floats(m, icl__slot(l, ICL__LN1_W)),
+               icl__floats(m, icl__slot(l, ICL__LN1_B)), R, C, eps);
+  icl__block_linear(&g, m, p, l, ICL__QKV_W, a->qkv, NULL, a->ln1, R, C, 3 * C);
+  icl__multiply(m, p, &g);
+  icl__attention(m, p, l, a, trim);
+  if (trim) { icl__keep_rows(p, a->mid, a->x, C); init = a->mid; }
+  icl__block_linear(&g, m, p, l, ICL__PROJ_W, a->mid, init, a->att, K, C, C);
+  icl__multiply(m, p, &g);
+
+  o->layernorm(a->ln2, a->stats2, a->mid, icl__floats(m, icl__slot(l, ICL__LN2_W)),
+               icl__floats(m, icl__slot(l, ICL__LN2_B)), K, C, eps);
+  icl__block_linear(&g, m, p, l, ICL__FC_W, a->fc, NULL, a->ln2, K, C, F);
+  g.after = p->activate ? p->activate : o->activate; g.out = a->act; g.in = a->fc; g.after_row = F;
+  g.act_kind = m->config.activation_function;
+  icl__multiply(m, p, &g);
+  icl__block_linear(&g, m, p, l, ICL__MLP_W, a->out, a->mid, a->act, K, F, C);
+  icl__multiply(m, p, &g);
+}
+
+/* x[rows][C] = positions[first ..] + tokens[rows][t] W^T + b.  step 1: consecutive positions, or
+ * x and y in turn where positions alternate; 0: all at the first.  positions may be NULL. */
+static void icl__embed(const icl_model *m, const icl__pass *p, float *x, const float *tokens,
+                       const float *positions, size_t first, size_t step, size_t rows)
+{
+  size_t C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config), r;
+  int alternates = icl__alternates(&m->config);
+  size_t every = alternates && step ? 2 : 1;
+  for (r = 0; r < every && r < rows; r++) {
+    const float *init = positions ? positions + (alternates ? r : first) * C : NULL;
+    icl__mm g = icl__linear(p, x + r * C, init, tokens + r * t, icl__floats(m, ICL__READ_IN_W),
+                            icl__floats(m, ICL__READ_IN_B), (rows - r + every - 1) / every, t, C);
+    g.a_row = every * t;
+    g.init_row = alternates ? 0 : step * C;
+    g.b_row = 1; g.b_col = t;
+    g.c_row = every * C;
+    m->ops->mm(&g);
+  }
+}
+
+/* Numbers that the read-out tells of a query: the prediction, and Q quantiles. */
+static size_t icl__answer_size(const icl_config *cfg) { return 1 + (size_t)cfg->n_quantiles; }
+
+/* out[n] = the first n rows of the read-out of the final LayerNorm; row 0 is the prediction.
+ * ln[C] is scratch. */
+static void icl__read_out(const icl_model *m, float *out, size_t n, float *ln, float *stats,
+                          const float *x)
+{
+  size_t C = (size_t)m->config.n_embd, i;
+  m->ops->layernorm(ln, stats, x, icl__weight_behind(m, ICL__LNF_W),
+                    icl__weight_behind(m, ICL__LNF_B), 1, C, m->config.layer_norm_epsilon);
+  for (i = 0; i < n; i++)
+    out[i] = m->ops->dot(ln, icl__weight_behind(m, ICL__OUT_W) + i * C, C)
+           + icl__weight_behind(m, ICL__OUT_B)[i];
+}
+
+/* Praxis's sinusoidal positions, out[n][C]: channel j is sin(p t_j), channel C/2 + j is cos(p t_j),
+ * t_j = 10000^(-j / (C/2 - 1)). */
+static void icl__sinusoids(float *out, size_t n, size_t C)
+{
+  size_t p, j, half = C / 2;
+  for (j = 0; j < half; j++) {
+    float t = half > 1 ? expf(-9.21034037f * (float)j / (float)(half - 1)) : 1.0f;
+    for (p = 0; p < n; p++) {
+      out[p * C + j] = sinf((float)p * t);
+      out[p * C + half + j] = cosf((float)p * t);
+    }
+  }
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>context
+ * ------------------------------------------------------------------------------------------- */
+
+/* An icl_storage is an icl__dtype by number. */
+static icl__dtype icl__kv_type(const icl_ctx *c) { return (icl__dtype)c->kv; }
+
+/* Counts or places everything a context owns. */
+static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
+{
+  const icl_config *cfg = &c->model->config;
+  size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
+  size_t t = (size_t)icl__token_size(cfg);
+  size_t tokens = 2 * (size_t)c->max_pairs, rows = (size_t)c->max_batch, k, n;
+  size_t H = (size_t)cfg->n_head, kv = icl__width(icl__kv_type(c));
+  c->rows = rows < 2 ? 2 : rows;
+  c->key_row = icl__round_up(tokens + 1);
+  /* one panel for the read-in; with more rows, panels of the widest layer */
+  k = icl__min(c->rows > 2 ? 4 * C : t, ICL__KC);
+  if (k < t) k = icl__min(t, ICL__KC);
+  n = c->rows > 2 ? icl__min(icl__round_up(4 * C), ICL__NC) : (size_t)ICL__NR;
+  c->n_pack = c->model->ops->panels ? k * n : 0;         /* others pack nothing */
+
+  c->x_mean = icl__take_floats(mem, d);
+  c->x_std = icl__take_floats(mem, d);
+  c->y_scale = icl__take_floats(mem, 2);
+  c->inputs = icl__take_floats(mem, icl__times((size_t)c->max_pairs, d));
+  c->outputs = icl__take_floats(mem, (size_t)c->max_pairs);
+  c->residuals = icl__take_floats(mem, (size_t)c->max_pairs);
+  c->keys = icl__take(mem, icl__times(L * C, c->key_row), kv);
+  /* panels read over the end */
+  c->values = icl__take(mem, icl__plus(icl__times(L * C, tokens), ICL__NR), kv);
+  c->key_scales = c->value_scales = NULL;
+  if (c->kv == ICL_STORE_I8) {
+    c->key_scales = icl__take_floats(mem, icl__times(L * H, c->key_row));
+    c->value_scales = icl__take_floats(mem, icl__times(L * H, c->key_row));
+  }
+  c->positions = cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL
+               ? icl__take_floats(mem, icl__times(C, tokens + 1)) : NULL;
+  c->tokens = icl__take_floats(mem, icl__times(c->rows, t));
+  c->quantiles = cfg->n_quantiles ? icl__take_floats(mem, icl__times(c->rows,
+                                                                     icl__answer_size(cfg))) : NULL;
+  c->stream = icl__take_floats(mem, icl__times(c->rows, C));
+  c->normed = icl__take_floats(mem, icl__times(c->rows, C));
+  c->hidden = icl__take_floats(mem, icl__times(c->rows, 4 * C));
+  c->scores = icl__take_floats(mem, icl__times(H * ICL__MR, c->key_row));
+  c->pack = icl__take_floats(mem, c->n_pack);
+}
+
+enum { ICL__MAX_PAIRS = 1 << 22, ICL__MAX_BATCH = 1 << 22 };
+
+int icl_max_pairs(const icl_model *m)
+{
+  int learned;
+  if (!m) return 0;
+  learned = (m->config.n_positions - 1) / 2;
+  return m->config.position_embedding_type == ICL_POSITION_LEARNED && learned < ICL__MAX_PAIRS
+       ? learned : ICL__MAX_PAIRS;
+}
+
+static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
+{
+  return m && m->weights && max_pairs >= 1 && max_batch >= 1 && (unsigned)kv <= ICL_STORE_I8
+      && max_pairs <= icl_max_pairs(m) && max_batch <= ICL__MAX_BATCH;
+}
+
+size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
+{
+  icl_ctx c;
+  icl__arena count = icl__arena_on(NULL);
+  if (!icl__ctx_fits(m, max_pairs, max_batch, kv)) return 0;
+  c.model = m;
+  c.max_pairs = max_pairs;
+  c.max_batch = max_batch;
+  c.kv = kv;
+  icl__place_ctx(&c, &count);
+  return icl__arena_need(&count);
+}
+
+size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch)
+{
+  return icl_ctx_bytes_kv(m, max_pairs, max_batch, ICL_STORE_F32);
+}
+
+static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
+                       float y_std)
+{
+  int j;
+  for (j = 0; j < c->model->config.n_dims; j++) {
+    c->x_mean[j] = x_mean ? x_mean[j] : 0.0f;
+    c->x_std[j] = x_std ? x_std[j] : 1.0f;
+  }
+  c->y_scale[0] = y_mean;
+  c->y_scale[1] = y_std;
+}
+
+icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
+                          icl_storage kv, void *mem, size_t bytes)
+{
+  icl__arena a;
+  if (!c || !mem || !icl__ctx_fits(m, max_pairs, max_batch, kv)) return ICL_ERR_ARG;
+  if (bytes < icl_ctx_bytes_kv(m, max_pairs, max_batch, kv)) return ICL_ERR_MEMORY;
+  memset(c, 0, sizeof *c);
+  c->model = m;
+  c->max_pairs = max_pairs;
+  c->max_batch = max_batch;
+  c->kv = kv;
+  c->threads = 1;
+  a = icl__arena_on(mem);
+  icl__place_ctx(c, &a);
+  if (c->positions)
+    icl__sinusoids(c->positions, 2 * (size_t)max_pairs + 1, (size_t)m->config.n_embd);
+  icl__scale(c, NULL, NULL, 0.0f, 1.0f);
+  return ICL_OK;
+}
+
+icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch, void *mem,
+                       size_t bytes)
+{
+  return icl_ctx_init_kv(c, m, max_pairs, max_batch, ICL_STORE_F32, mem, bytes);
+}
+
+icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
+                        float y_std)
+{
+  size_t d, j;
+  if (!c || !c->model) return ICL_ERR_ARG;
+  if (c->n_pairs) return ICL_ERR_STATE;
+  d = (size_t)c->model->config.n_dims;
+  if (!icl__finite(&y_mean, 1) || !icl__finite(&y_std, 1) || (x_mean && !icl__finite(x_mean, d))
+      || (x_std && !icl__finite(x_std, d))) return ICL_ERR_NONFINITE;
+  for (j = 0; x_std && j < d; j++) if (!(x_std[j] > 0.0f)) return ICL_ERR_ARG;
+  if (!(y_std > 0.0f)) return ICL_ERR_ARG;
+  icl__scale(c, x_mean, x_std, y_mean, y_std);
+  return ICL_OK;
+}
+
+icl_error icl_ctx_threads(icl_ctx *c, int n, icl_parallel *run, void *user)
+{
+  if (!c || !c->model || n < 1 || (n > 1 && !run)) return ICL_ERR_ARG;
+  c->threads = n;
+  c->run = run;
+  c->run_user = user;
+  return ICL_OK;
+}
+
+/* What goes through the network: pairs that follow the c->n_pairs there, or queries. */
+static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query)
+{
+  icl__pass p;
+  memset(&p, 0, sizeof p);
+  p.n_seq = 1;
+  p.T = n_tokens;
+  p.n_query = n_query;
+  p.pos0 = 2 * (size_t)c->n_pairs;
+  p.key_row = c->key_row;
+  p.key_layer = (size_t)c->model->config.n_embd * c->key_row;
+  p.value_layer = 2 * (size_t)c->max_pairs * (size_t)c->model->config.n_embd;
+  p.keys = c->keys;
+  p.values = c->values;
+  p.kv = icl__kv_type(c);
+  p.key_scales = c->key_scales;
+  p.value_scales = c->value_scales;
+  p.scores = c->scores;
+  p.pack = c->pack;
+  p.n_pack = c->n_pack;
+  p.threads = c->threads;
+  p.run = c->run;
+  p.user = c->run_user;
+  return p;
+}
+
+/* Every layer works in the same rows: the stream is changed in place. */
+static icl__acts icl__ctx_acts(const icl_ctx *c)
+{
+  icl__acts a;
+  memset(&a, 0, sizeof a);
+  a.x = a.mid = a.out = c->stream;
+  a.ln1 = a.att = a.ln2 = c->normed;
+  a.qkv = a.fc = a.act = c->hidden;
+  return a;
+}
+
+/* c->tokens -> read-in -> blocks -> c->stream, whose first rows are then those of x tokens. */
+static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
+{
+  const icl_model *m = c->model;
+  const float *positions = icl__has_wpe(&m->config) ? icl__floats(m, ICL__WPE)
+                                                     : c->positions;
+  icl__acts a = icl__ctx_acts(c);
+  size_t l, C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config);
+  icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, 1, p->T);
+  icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * t, positions, p->pos0 + p->T, 0,
+             p->n_query);
+  for (l = 0; l < (size_t)m->config.n_layer; l++) icl__block(m, p, l, &a);
+}
+
+/* Row r of the tokens = x, as the model sees it. */
+static void icl__put_x(icl_ctx *c, size_t r, const float *x)
+{
+  size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config), j;
+  float *token = c->tokens + r * t;
+  for (j = 0; j < d; j++) token[j] = (x[j] - c->x_mean[j]) / c->x_std[j];
+  if (t > d) token[d] = 0.0f;
+}
+
+/* Row r of the tokens = y of the x in row r - 1: in slot 0, or in slot d after that x. */
+static void icl__put_y(icl_ctx *c, size_t r, float y)
+{
+  size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config);
+  float *token = c->tokens + r * t;
+  if (t > d) memcpy(token, token - t, d * sizeof(float));
+  else memset(token, 0, d * sizeof(float));
+  token[t > d ? d : 0] = (y - c->y_scale[0]) / c->y_scale[1];
+}
+
+/* out[n] = the answer in row r of the stream, in the caller's units. */
+static void icl__answer(icl_ctx *c, size_t r, float *out, size_t n)
+{
+  size_t C = (size_t)c->model->config.n_embd, i;
+  icl__read_out(c->model, out, n, c->normed, NULL, c->stream + r * C);
+  for (i = 0; i < n; i++) out[i] = c->y_scale[0] + c->y_scale[1] * out[i];
+}
+
+/* 1 if n numbers of each row of a block are finite, as all I8 are; the first starts at number `at`,
+ * the others `row` numbers apart. */
+static int icl__rows_finite(const void *block, icl__dtype type, size_t at, size_t rows, size_t row,
+                            size_t n)
+{
+  uint32_t exponent = type == ICL__F16 ? 0x7c00u : 0x7f80u;
+  size_t i;
+  for (; type != ICL__I8 && rows; rows--, at += row) {
+    const uint16_t *half = (const uint16_t *)block + at;
+    if (type == ICL__F32) {
+      if (!icl__finite((const float *)block + at, n)) return 0;
+    } else {
+      for (i = 0; i < n; i++) if ((half[i] & exponent) == exponent) return 0;
+    }
+  }
+  return 1;
+}
+
+/* 1 if all that T new tokens left in the cache is finite. */
+static int icl__cache_finite(const icl_ctx *c, const icl__pass *p)
+{
+  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
+  size_t row = p->key_row;
+  size_t heads = p->key_scales ? L * (size_t)c->model->config.n_head : 0, at = p->pos0, T = p->T;
+  return !T || (icl__rows_finite(p->keys, p->kv, at, L * C, row, T)
+                && icl__rows_finite(p->values, p->kv, at * C, L, p->value_layer, T * C)
+                && icl__rows_finite(p->key_scales, ICL__F32, at, heads, row, T)
+                && icl__rows_finite(p->value_scales, ICL__F32, at, heads, row, T));
+}
+
+/* The tokens of n pairs and of q queries behind them; 0 where one is not finite. */
+static int icl__put_tokens_of(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
+                              const float *queries)
+{
+  size_t d = (size_t)c->model->config.n_dims, i;
+  for (i = 0; i < n; i++) {
+    icl__put_x(c, 2 * i, xs + i * d);
+    icl__put_y(c, 2 * i + 1, ys[i]);
+  }
+  for (i = 0; i < q; i++) icl__put_x(c, 2 * n + i, queries + i * d);
+  return icl__finite(c->tokens, (2 * n + q) * (size_t)icl__token_size(&c->model->config));
+}
+
+/* Keeps pair i of the context; x and y may be the kept ones themselves. */
+static void icl__keep_pair(icl_ctx *c, size_t i, const float *x, float y)
+{
+  size_t d = (size_t)c->model->config.n_dims;
+  memmove(c->inputs + i * d, x, d * sizeof(float));
+  c->outputs[i] = y;
+}
+
+/* These tokens in one pass, 2 n + q <= rows.  The predictions of the pairs' y come with it.
+ * answers[q][width], 1 or all of the read-out. */
+static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
+                               float *answers, size_t width)
+{
+  size_t d = (size_t)c->model->config.n_dims, at = (size_t)c->n_pairs, i;
+  float answer[1 + ICL_MAX_QUANTILES];
+  icl__pass p = icl__ctx_pass(c, 2 * n, q);
+  icl__ctx_forward(c, &p);
+  for (i = 0; i < n; i++) {
+    float y, residual;
+    icl__answer(c, i, &y, 1);
+    residual = ys[i] - y;
+    if (!icl__finite(&residual, 1)) return ICL_ERR_NONFINITE;
+    c->residuals[at + i] = residual;
+  }
+  if (!icl__cache_finite(c, &p)) return ICL_ERR_NONFINITE;
+  for (i = 0; i < q; i++) {
+    icl__answer(c, n + i, answer, width);
+    if (!icl__finite(answer, width)) return ICL_ERR_NONFINITE;
+    memcpy(answers + i * width, answer, width * sizeof(float));
+  }
+  for (i = 0; i < n; i++) icl__keep_pair(c, at + i, xs + i * d, ys[i]);
+  c->n_pairs += (int)n;
+  return ICL_OK;
+}
+
+/* Queries in shares of rows, one for each thread, which works in its part of the scratch. */
+typedef struct icl__query_shares {
+  const icl_ctx *c;
+  size_t rows, n_pack, q;                    /* of a share, of a share, in all                   */
+  float *answers;                            /* [q][width]                                       */
+  size_t width;
+} icl__query_shares;
+
+static void icl__query_share(void *arg, int i)
+{
+  const icl__query_shares *w = (const icl__query_shares *)arg;
+  size_t C = (size_t)w->c->model->config.n_embd;
+  size_t first = (size_t)i * w->rows;
+  icl_ctx c = *w->c;
+  if (first >= w->q) return;
+  c.threads = 1;
+  c.tokens += first * (size_t)icl__token_size(&c.model->config);
+  c.stream += first * C;
+  c.normed += first * C;
+  c.hidden += first * 4 * C;
+  c.scores += (size_t)i * ICL__MR * c.key_row;
+  c.pack += (size_t)i * w->n_pack;
+  c.n_pack = w->n_pack;
+  if (icl__ask_pass(&c, 0, NULL, NULL, icl__min(w->rows, w->q - first),
+                    w->answers + first * w->width, w->width))
+    icl__spoil(w->answers + first * w->width, 1);  /* icl__query_pass finds it */
+}
+
+/* The q <= rows queries that are in the tokens already. */
+static icl_error icl__query_pass(icl_ctx *c, size_t q, float *answers, size_t width)
+{
+  enum { WORTH = 24 };                                       /* rows a thread                    */
+  size_t parts = icl__min((size_t)c->threads, (size_t)c->model->config.n_head);
+  icl__query_shares w;
+  parts = icl__min(parts, q / WORTH);
+  if (c->model->ops->panels) parts = icl__min(parts, c->n_pack / (ICL__NR * ICL__KC));
+  if (parts < 2) return icl__ask_pass(c, 0, NULL, NULL, q, answers, width);
+  w.c = c;
+  w.rows = (q + parts - 1) / parts;
+  w.n_pack = c->n_pack / parts / ICL__NR * ICL__NR;
+  w.q = q;
+  w.answers = answers;
+  w.width = width;
+  c->run(c->run_user, (int)parts, icl__query_share, &w);
+  return icl__finite(answers, q * width) ? ICL_OK : ICL_ERR_NONFINITE;
+}
+
+/* icl_ask with answers[n_query][width]. */
+static icl_error icl__ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
+                          const float *queries, float *answers, size_t width)
+{
+  size_t d, at = 0, done = 0, pairs = (size_t)n, q = (size_t)n_query;
+  int before;
+  icl_error err = ICL_OK;
+  if (!c || !c->model || n < 0 || n_query < 0 || (n && (!xs || !ys))
+      || (n_query && (!queries || !answers)))
+    return ICL_ERR_ARG;
+  d = (size_t)c->model->config.n_dims;
+  if (n > c->max_pairs - c->n_pairs) return ICL_ERR_FULL;
+  if (!icl__finite(xs, pairs * d) || !icl__finite(ys, pairs) || !icl__finite(queries, q * d))
+    return ICL_ERR_NONFINITE;
+  before = c->n_pairs;
+  while (!err && (at < pairs || done < q)) {
+    size_t step = icl__min(c->rows / 2, pairs - at);
+    size_t ask = at + step < pairs ? 0 : icl__min(c->rows - 2 * step, q - done);
+    if (!icl__put_tokens_of(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
+                            ask ? queries + done * d : NULL)) err = ICL_ERR_NONFINITE;
+    else if (!step) err = icl__query_pass(c, ask, answers + done * width, width);
+    else err = icl__ask_pass(c, step, xs + at * d, ys + at, ask,
+                             ask ? answers + done * width : NULL, width);
+    at += step;
+    done += ask;
+  }
+  if (err) c->n_pairs = before;
+  return err;
+}
+
+icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
+                  const float *queries, float *answers)
+{
+  return icl__ask(c, n, xs, ys, n_query, queries, answers, 1);
+}
+
+icl_error icl_add_batch(icl_ctx *c, int n, const float *xs, const float *ys)
+{
+  return icl_ask(c, n, xs, ys, 0, NULL, NULL);
+}
+
+icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *ys)
+{
+  return icl_ask(c, 0, NULL, NULL, n, xs, ys);
+}
+
+icl_error icl_add(icl_ctx *c, const float *x, float y) { return icl_add_batch(c, 1, x, &y); }
+
+icl_error icl_predict(icl_ctx *c, const float *x, float *y)
+{
+  return icl_predict_batch(c, 1, x, y);
+}
+
+icl_error icl_rewind(icl_ctx *c, int n_pairs)
+{
+  if (!c || !c->model || n_pairs < 0 || n_pairs > c->n_pairs) return ICL_ERR_ARG;
+  c->n_pairs = n_pairs;
+  return ICL_OK;
+}
+
+int icl_count(const icl_ctx *c) { return c ? c->n_pairs : 0; }
+const float *icl_inputs(const icl_ctx *c) { return c ? c->inputs : NULL; }
+const float *icl_outputs(const icl_ctx *c) { return c ? c->outputs : NULL; }
+
+/* Adds the kept pairs from number c->n_pairs up to number n to the context once more. */
+static icl_error icl__add_kept(icl_ctx *c, int n)
+{
+  size_t at = (size_t)c->n_pairs, d = (size_t)c->model->config.n_dims;
+  return icl_add_batch(c, n - c->n_pairs, c->inputs + at * d, c->outputs + at);
+}
+
+icl_error icl_forget(icl_ctx *c, int n)
+{
+  int rest;
+  size_t d;
+  if (!c || !c->model || n < 0 || n > c->n_pairs) return ICL_ERR_ARG;
+  if (!n) return ICL_OK;
+  rest = c->n_pairs - n;
+  d = (size_t)c->model->config.n_dims;
+  memmove(c->inputs, c->inputs + (size_t)n * d, (size_t)rest * d * sizeof(float));
+  memmove(c->outputs, c->outputs + n, (size_t)rest * sizeof(float));
+  c->n_pairs = 0;
+  return icl__add_kept(c, rest);
+}
+
+/* Mean and standard deviation (over n, not n - 1) of v[0], v[stride], ..; 1 where all are equal. */
+static void icl__mean_std(float *mean, float *std, const float *v, size_t n, size_t stride)
+{
+  double sum = 0, squares = 0, m;
+  size_t i;
+  int varies = 0;
+  for (i = 0; i < n; i++) {
+    sum += (double)v[i * stride];
+    varies |= v[i * stride] < v[0] || v[i * stride] > v[0];
+  }
+  m = varies ? sum / (double)n : (double)v[0];
+  for (i = 0; i < n; i++)
+    squares += ((double)v[i * stride] - m) * ((double)v[i * stride] - m);
+  *mean = (float)m;
+  *std = varies ? (float)sqrt(squares / (double)n) : 1.0f;
+  if (!(*std >= 1e-37f)) *std = 1.0f;
+}
+
+icl_error icl_standardize(icl_ctx *c, int n, const float *xs, const float *ys)
+{
+  int pairs, j;
+  size_t d;
+  if (!c || !c->model || !xs != !ys) return ICL_ERR_ARG;
+  d = (size_t)c->model->config.n_dims;
+  pairs = c->n_pairs;
+  if (!xs) { xs = c->inputs; ys = c->outputs; n = pairs; }
+  if (n < 1) return ICL_ERR_ARG;
+  if (!icl__finite(xs, (size_t)n * d) || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
+  for (j = 0; j < c->model->config.n_dims; j++)
+    icl__mean_std(&c->x_mean[j], &c->x_std[j], xs + j, (size_t)n, d);
+  icl__mean_std(&c->y_scale[0], &c->y_scale[1], ys, (size_t)n, 1);
+  c->n_pairs = 0;
+  return icl__add_kept(c, pairs);
+}
+
+/* ----- quantiles ------------------------------------------------------------------------------ */
+
+/* Sorts q[n], which is nearly sorted: quantiles of a network may cross. */
+static void icl__sort(float *q, size_t n)
+{
+  size_t i, j;
+  for (i = 1; i < n; i++) {
+    float v = q[i];
+    for (j = i; j > 0 && q[j - 1] > v; j--) q[j] = q[j - 1];
+    q[j] = v;
+  }
+}
+
+/* The predictions and sorted quantiles of up to c->rows queries, in c->quantiles[n][1 + Q]. */
+static icl_error icl__ask_quantiles(icl_ctx *c, int n, const float *xs)
+{
+  size_t width = icl__answer_size(&c->model->config), i;
+  icl_error err = icl__ask(c, 0, NULL, NULL, n, xs, c->quantiles, width);
+  for (i = 0; i < (size_t)n && !err; i++) icl__sort(c->quantiles + i * width + 1, width - 1);
+  return err;
+}
+
+/* The quantile p of sorted q[Q], between the two trained levels around it. */
+static float icl__quantile(const icl_config *cfg, const float *q, float p)
+{
+  const float *level = cfg->quantiles;
+  int i = 1;
+  while (i < cfg->n_quantiles - 1 && level[i] < p) i++;
+  if (cfg->n_quantiles < 2) return q[0];
+  return q[i - 1] + (q[i] - q[i - 1]) * ((p - level[i - 1]) / (level[i] - level[i - 1]));
+}
+
+/* 1 if p is one of the trained levels or between two of them, to rounding. */
+static int icl__level_ok(const icl_config *cfg, float p)
+{
+  return p > cfg->quantiles[0] - 1e-6f && p < cfg->quantiles[cfg->n_quantiles - 1] + 1e-6f;
+}
+
+icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs)
+{
+  size_t Q, d, i;
+  int at, step;
+  if (!c || !c->model || n < 0 || (n && (!xs || !qs))) return ICL_ERR_ARG;
+  if (!(Q = (size_t)c->model->config.n_quantiles)) return ICL_ERR_CONFIG;
+  d = (size_t)c->model->config.n_dims;
+  if (!icl__finite(xs, (size_t)n * d)) return ICL_ERR_NONFINITE;
+  for (at = 0; at < n; at += step) {
+    icl_error err;
+    step = n - at < (int)c->rows ? n - at : (int)c->rows;
+    if ((err = icl__ask_quantiles(c, step, xs + (size_t)at * d))) return err;
+    for (i = 0; i < (size_t)step; i++)
+      memcpy(qs + ((size_t)at + i) * Q, c->quantiles + i * (1 + Q) + 1, Q * sizeof(float));
+  }
+  return ICL_OK;
+}
+
+icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, float *ys,
+                               float *lo, float *hi)
+{
+  const icl_config *cfg;
+  int at, step, i;
+  float low = (1.0f - level) / 2, high = (1.0f + level) / 2;
+  if (!c || !c->model || n < 0 || (n && (!xs || !ys || !lo || !hi))) return ICL_ERR_ARG;
+  cfg = &c->model->config;
+  if (!cfg->n_quantiles) return ICL_ERR_CONFIG;
+  if (!(level >= 0.0f) || !icl__level_ok(cfg, low) || !icl__level_ok(cfg, high))
+    return ICL_ERR_ARG;
+  if (!icl__finite(xs, (size_t)n * (size_t)cfg->n_dims)) return ICL_ERR_NONFINITE;
+  for (at = 0; at < n; at += step) {
+    icl_error err;
+    step = n - at < (int)c->rows ? n - at : (int)c->rows;
+    if ((err = icl__ask_quantiles(c, step, xs + (size_t)at * (size_t)cfg->n_dims))) return err;
+    for (i = 0; i < step; i++) {
+      const float *q = c->quantiles + (size_t)i * icl__answer_size(cfg);
+      ys[at + i] = q[0];
+      lo[at + i] = icl__quantile(cfg, q + 1, low);
+      hi[at + i] = icl__quantile(cfg, q + 1, high);
+    }
+  }
+  return ICL_OK;
+}
+
+/* ----- refinement ----------------------------------------------------------------------------- */
+
+/* The scale of r: x as c has it, y by the mean and deviation of the n residuals in r->outputs; not
+ * finer than a millionth of the deviation of c's own y, where residuals are rounding. */
+static void icl__scale_residuals(icl_ctx *r, const icl_ctx *c, size_t n)
+{
+  float mean, std, least = 1e-6f * c->y_scale[1];
+  icl__mean_std(&mean, &std, r->outputs, n, 1);
+  icl__scale(r, c->x_mean, c->x_std, mean, std > least ? std : least);
+}
+
+icl_error icl_refine(icl_ctx *r, icl_ctx *c)
+{
+  size_t d, n, i;
+  icl_error err;
+  if (!r || !c || r == c || !c->model || r->model != c->model) return ICL_ERR_ARG;
+  if (!c->n_pairs) return ICL_ERR_STATE;
+  if (c->n_pairs > r->max_pairs) return ICL_ERR_FULL;
+  n = (size_t)c->n_pairs;
+  d = (size_t)c->model->config.n_dims;
+  r->n_pairs = 0;
+  if ((err = icl_predict_batch(c, c->n_pairs, c->inputs, r->outputs))) return err;
+  for (i = 0; i < n; i++) r->outputs[i] = c->outputs[i] - r->outputs[i];
+  memcpy(r->inputs, c->inputs, n * d * sizeof(float));
+  icl__scale_residuals(r, c, n);
+  return icl__add_kept(r, c->n_pairs);
+}
+
+icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
+                              float *ys, float *lo, float *hi)
+{
+  enum { CHUNK = 64 };
+  float rest[CHUNK];
+  int at, step, i;
+  icl_error err;
+  if (!c || !r || !c->model || r->model != c->model || n < 0 || !lo != !hi || (n && !xs)
+      || (n && !ys)) return ICL_ERR_ARG;
+  err = lo ? icl_predict_interval(c, n, xs, level, ys, lo, hi) : icl_predict_batch(c, n, xs, ys);
+  for (at = 0; at < n && !err; at += step) {
+    step = n - at < CHUNK ? n - at : CHUNK;
+    err = icl_predict_batch(r, step, xs + (size_t)at * (size_t)c->model->config.n_dims, rest);
+    for (i = 0; i < step && !err; i++) {
+      ys[at + i] += rest[i];
+      if (lo) { lo[at + i] += rest[i]; hi[at + i] += rest[i]; }
+    }
+  }
+  return err;
+}
+
+/* ----- leave one out -------------------------------------------------------------------------- */
+
+/* Moves kept pair `from` to number `to`; those between move up or down by one. */
+static void icl__move_pair(icl_ctx *c, size_t from, size_t to)
+{
+  size_t d = (size_t)c->model->config.n_dims, j;
+  while (from != to) {
+    size_t next = from < to ? from + 1 : from - 1;
+    float y = c->outputs[from];
+    c->outputs[from] = c->outputs[next];
+    c->outputs[next] = y;
+    for (j = 0; j < d; j++) {
+      float x = c->inputs[from * d + j];
+      c->inputs[from * d + j] = c->inputs[next * d + j];
+      c->inputs[next * d + j] = x;
+    }
+    from = next;
+  }
+}
+
+/* Pair i of n is predicted from the others.  The context holds the i pairs before it, and with it
+ * in the end. */
+static icl_error icl__leave_out(icl_ctx *c, int i, int n, double *squares)
+{
+  size_t d = (size_t)c->model->config.n_dims, last = (size_t)n - 1;
+  float y = 0;
+  double e;
+  icl_error err;
+  icl__move_pair(c, (size_t)i, last);
+  err = icl__add_kept(c, n - 1);
+  if (!err) err = icl_predict(c, c->inputs + last * d, &y);
+  e = (double)c->outputs[last] - (double)y;
+  *squares += e * e;
+  icl__move_pair(c, last, (size_t)i);
+  c->n_pairs = i;
+  return err ? err : icl__add_kept(c, i + 1);
+}
+
+icl_error icl_check(icl_ctx *c, float *rmse)
+{
+  double squares = 0;
+  float root;
+  icl_error err = ICL_OK;
+  int i, n;
+  if (!c || !c->model || !rmse) return ICL_ERR_ARG;
+  if ((n = c->n_pairs) < 2) return ICL_ERR_STATE;
+  c->n_pairs = 0;
+  for (i = 0; i < n && !err; i++) err = icl__leave_out(c, i, n, &squares);
+  root = (float)sqrt(squares / n);
+  if (!err && !icl__finite(&root, 1)) err = ICL_ERR_NONFINITE;
+  if (err) c->n_pairs = 0;
+  else *rmse = root;
+  return err;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>surprise
+ * How large the residuals of all but the first third of n pairs are beside the outputs of all n:
+ *     mean log(residual^2 + 1e-4) - log(mean y^2 + 0.1)
+ * in the model's units, mapped so that 0 is its median and 1 its 99th percentile over contexts of
+ * that length from the pretraining mixture.  icl.typical holds these two for n = 1, 2, ..., in
+ * thousandths.  The first pairs are a surprise to anyone; large functions leave large residuals in
+ * training as well; the logarithm keeps one bad residual from deciding alone, the constants exact
+ * answers and functions near 0.
+ * ------------------------------------------------------------------------------------------- */
+
+/* (x / unit)^2, clamped so that 2^22 of them have a finite sum. */
+static float icl__square(float x, float unit)
+{
+  x = fabsf(x / unit);
+  return x < 1e15f ? x * x : 1e30f;
+}
+
+/* The figure before it is mapped, of ys[n] and residuals[n] in the caller's units. */
+static float icl__surprise_log(const float *ys, const float *residuals, size_t n, float y_mean,
+                               float y_std)
+{
+  float late = 0, all = 0;
+  size_t i;
+  for (i = 0; i < n; i++) all += icl__square(ys[i] - y_mean, y_std);
+  for (i = n / 3; i < n; i++) late += logf(icl__square(residuals[i], y_std) + 1e-4f);
+  return late / (float)(n - n / 3) - logf(all / (float)n + 0.1f);
+}
+
+const float *icl_residuals(const icl_ctx *c) { return c ? c->residuals : NULL; }
+
+icl_error icl_surprise(const icl_ctx *c, float *s)
+{
+  const float *typical;
+  float figure;
+  int n;
+  if (!c || !c->model || !s) return ICL_ERR_ARG;
+  if (!c->n_pairs) return ICL_ERR_STATE;
+  if (!(n = c->model->n_typical)) return ICL_ERR_CONFIG;
+  typical = c->model->typical + 2 * ((c->n_pairs < n ? c->n_pairs : n) - 1);
+  figure = icl__surprise_log(c->outputs, c->residuals, (size_t)c->n_pairs, c->y_scale[0],
+                             c->y_scale[1]);
+  *s = (figure - typical[0]) / (typical[1] - typical[0]);
+  return ICL_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>snapshot
+ * "ICLCTX03", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
+ * y_mean y_std inputs[pairs][d] outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs]
+ * values[L][2 pairs][C] in the type that kv says, an icl_storage; with I8 F32 scales of keys and of
+ * values, [L][H][2 pairs]
+ * each; at the end the digest of all that.  Everything little-endian.
+ * ------------------------------------------------------------------------------------------- */
+enum { ICL__SNAPSHOT_HEAD = 24 };
+static const char icl__snapshot_magic[] = "ICLCTX03";
+
+/* What is done with the bytes of a snapshot. */
+typedef enum icl__walk { ICL__SAVE, ICL__RESTORE, ICL__CHECK } icl__walk;
+
+static size_t icl__snapshot_bytes(const icl_ctx *c, size_t pairs)
+{
+  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
+  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + (2 + d) * pairs;
+  if (c->kv == ICL_STORE_I8) floats += pairs * 4 * L * (size_t)c->model->config.n_head;
+  return ICL__SNAPSHOT_HEAD + 4 * floats + pairs * 4 * L * C * icl__width(icl__kv_type(c)) + 8;
+}
+
+/* One run of n numbers of a type, number `at` of a block and on, to the bytes or from them, or
+ * nothing but checked.  Returns what is behind; NULL where a number is not finite. */
+static unsigned char *icl__copy_run(void *block, icl__dtype type, size_t at, size_t n,
+                                    unsigned char *p, icl__walk walk)
+{
+  unsigned char *x = (unsigned char *)icl__number_at(block, type, at);
+  size_t width = icl__width(type);
+  for (; p && n; n--, p += width, x += width) {
+    uint16_t h;
+    uint32_t u;
+    float v;
+    if (walk == ICL__CHECK) {
+      v = icl__decode(p, type);
+      if (!icl__finite(&v, 1)) return NULL;
+    } else if (width == 1) {
+      if (walk == ICL__SAVE) *p = *x;
+      else *x = *p;
+    } else if (width == 2) {
+      if (walk == ICL__SAVE) { memcpy(&h, x, 2); icl__put_le(p, h, 2); }
+      else { h = (uint16_t)icl__get16(p); memcpy(x, &h, 2); }
+    } else {
+      if (walk == ICL__SAVE) { memcpy(&u, x, 4); icl__put_le(p, u, 4); }
+      else { u = icl__get32(p); memcpy(x, &u, 4); }
+    }
+  }
+  return p;
+}
+
+/* Everything a snapshot holds, in its order.  0 where a number is not finite. */
+static int icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p, icl__walk walk)
+{
+  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
+  size_t H = (size_t)c->model->config.n_head, d = (size_t)c->model->config.n_dims, i;
+  icl__dtype kv = icl__kv_type(c);
+  p = icl__copy_run(c->x_mean, ICL__F32, 0, d, p, walk);
+  p = icl__copy_run(c->x_std, ICL__F32, 0, d, p, walk);
+  p = icl__copy_run(c->y_scale, ICL__F32, 0, 2, p, walk);
+  p = icl__copy_run(c->inputs, ICL__F32, 0, d * pairs, p, walk);
+  p = icl__copy_run(c->outputs, ICL__F32, 0, pairs, p, walk);
+  p = icl__copy_run(c->residuals, ICL__F32, 0, pairs, p, walk);
+  for (i = 0; i < L * C; i++)
+    p = icl__copy_run(c->keys, kv, i * c->key_row, 2 * pairs, p, walk);
+  for (i = 0; i < L; i++)
+    p = icl__copy_run(c->values, kv, i * 2 * (size_t)c->max_pairs * C, 2 * pairs * C, p, walk);
+  for (i = 0; c->key_scales && i < L * H; i++)
+    p = icl__copy_run(c->key_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
+  for (i = 0; c->value_scales && i < L * H; i++)
+    p = icl__copy_run(c->value_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
+  return p != NULL;
+}
+
+/* What ties a snapshot to its model: the digest of its file, or of weights that were bound. */
+static uint64_t icl__identity(const icl_model *m)
+{
+  uint64_t h = m->digest;
+  icl_tensor t;
+  size_t slot;
+  if (m->types) return h;                                /* 0 is a digest like others */
+  h = icl__digest_config(&m->config);
+  for (slot = 0; slot < icl__slot_count(&m->config); slot++) {
+    icl__tensor_at_slot(&m->config, slot, &t);
+    if (m->weights[slot])
+      h = icl__digest_floats(h, icl__floats(m, slot), icl__tensor_floats(&t));
+  }
+  return h;
+}
+
+size_t icl_ctx_save_bytes(const icl_ctx *c)
+{
+  return c && c->model ? icl__snapshot_bytes(c, (size_t)c->n_pairs) : 0;
+}
+
+icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size)
+{
+  unsigned char *p = (unsigned char *)buf;
+  size_t bytes = icl_ctx_save_bytes(c);
+  if (!bytes || !buf) return ICL_ERR_ARG;
+  if (size < bytes) return ICL_ERR_MEMORY;
+  memcpy(p, icl__snapshot_magic, 8);
+  icl__put_le(p + 8, icl__identity(c->model), 8);
+  icl__put_le(p + 16, (uint64_t)c->n_pairs, 4);
+  icl__put_le(p + 20, (uint64_t)c->model->config.n_dims, 3);
+  icl__put_le(p + 23, (uint64_t)c->kv, 1);
+  icl__walk_snapshot(c, (size_t)c->n_pairs, p + ICL__SNAPSHOT_HEAD, ICL__SAVE);
+  icl__put_le(p + bytes - 8, icl__digest(0, p, bytes - 8), 8);
+  return ICL_OK;
+}
+
+icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size)
+{
+  const unsigned char *p = (const unsigned char *)buf;
+  unsigned char *bytes;
+  size_t pairs, d, i;
+  if (!c || !c->model || !buf) return ICL_ERR_ARG;
+  d = (size_t)c->model->config.n_dims;
+  if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 8)) return ICL_ERR_FORMAT;
+  if (icl__get64(p + 8) != icl__identity(c->model)) return ICL_ERR_STATE;
+  if ((icl__get32(p + 20) & 0xffffffu) != (uint32_t)c->model->config.n_dims) return ICL_ERR_FORMAT;
+  if (p[23] != (unsigned char)c->kv) return p[23] > ICL_STORE_I8 ? ICL_ERR_FORMAT : ICL_ERR_STATE;
+  pairs = icl__get32(p + 16);
+  if (pairs > (size_t)c->max_pairs) return ICL_ERR_FULL;
+  if (size != icl__snapshot_bytes(c, pairs)) return ICL_ERR_FORMAT;
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+  if (icl__get64(p + size - 8) != icl__digest(0, p, size - 8)) return ICL_ERR_DIGEST;
+#endif
+  bytes = (unsigned char *)(uintptr_t)(p + ICL__SNAPSHOT_HEAD);
+  if (!icl__walk_snapshot(c, pairs, bytes, ICL__CHECK)) return ICL_ERR_NONFINITE;
+  for (i = 0; i <= d; i++) {                             /* x_std[d] and, behind y_mean, y_std */
+    size_t at = ICL__SNAPSHOT_HEAD + 4 * (i < d ? d + i : 2 * d + 1);
+    if (!(icl__decode(p + at, ICL__F32) > 0.0f)) return ICL_ERR_FORMAT;
+  }
+  icl__walk_snapshot(c, pairs, bytes, ICL__RESTORE);
+  c->n_pairs = (int)pairs;
+  return ICL_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>writer
+ * ------------------------------------------------------------------------------------------- */
 
 /* Text into out[..] if out is not NULL; n counts either way. */
 typedef struct icl__text { char *out; size_t n; } icl__text;
@@ -5449,144 +3878,6 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
 }
 
 /* ---------------------------------------------------------------------------------------------
- * >>snapshot
- * "ICLCTX03", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
- * y_mean y_std inputs[pairs][d] outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs]
- * values[L][2 pairs][C] in the type that kv says, an icl_storage; with I8 F32 scales of keys and of
- * values, [L][H][2 pairs]
- * each; at the end the digest of all that.  Everything little-endian.
- * ------------------------------------------------------------------------------------------- */
-enum { ICL__SNAPSHOT_HEAD = 24 };
-static const char icl__snapshot_magic[] = "ICLCTX03";
-
-/* What is done with the bytes of a snapshot. */
-typedef enum icl__walk { ICL__SAVE, ICL__RESTORE, ICL__CHECK } icl__walk;
-
-static size_t icl__snapshot_bytes(const icl_ctx *c, size_t pairs)
-{
-  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + (2 + d) * pairs;
-  if (c->kv == ICL_STORE_I8) floats += pairs * 4 * L * (size_t)c->model->config.n_head;
-  return ICL__SNAPSHOT_HEAD + 4 * floats + pairs * 4 * L * C * icl__width(icl__kv_type(c)) + 8;
-}
-
-/* One run of n numbers of a type, number `at` of a block and on, to the bytes or from them, or
- * nothing but checked.  Returns what is behind; NULL where a number is not finite. */
-static unsigned char *icl__copy_run(void *block, icl__dtype type, size_t at, size_t n,
-                                    unsigned char *p, icl__walk walk)
-{
-  unsigned char *x = (unsigned char *)icl__number_at(block, type, at);
-  size_t width = icl__width(type);
-  for (; p && n; n--, p += width, x += width) {
-    uint16_t h;
-    uint32_t u;
-    float v;
-    if (walk == ICL__CHECK) {
-      v = icl__decode(p, type);
-      if (!icl__finite(&v, 1)) return NULL;
-    } else if (width == 1) {
-      if (walk == ICL__SAVE) *p = *x;
-      else *x = *p;
-    } else if (width == 2) {
-      if (walk == ICL__SAVE) { memcpy(&h, x, 2); icl__put_le(p, h, 2); }
-      else { h = (uint16_t)icl__get16(p); memcpy(x, &h, 2); }
-    } else {
-      if (walk == ICL__SAVE) { memcpy(&u, x, 4); icl__put_le(p, u, 4); }
-      else { u = icl__get32(p); memcpy(x, &u, 4); }
-    }
-  }
-  return p;
-}
-
-/* Everything a snapshot holds, in its order.  0 where a number is not finite. */
-static int icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p, icl__walk walk)
-{
-  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t H = (size_t)c->model->config.n_head, d = (size_t)c->model->config.n_dims, i;
-  icl__dtype kv = icl__kv_type(c);
-  p = icl__copy_run(c->x_mean, ICL__F32, 0, d, p, walk);
-  p = icl__copy_run(c->x_std, ICL__F32, 0, d, p, walk);
-  p = icl__copy_run(c->y_scale, ICL__F32, 0, 2, p, walk);
-  p = icl__copy_run(c->inputs, ICL__F32, 0, d * pairs, p, walk);
-  p = icl__copy_run(c->outputs, ICL__F32, 0, pairs, p, walk);
-  p = icl__copy_run(c->residuals, ICL__F32, 0, pairs, p, walk);
-  for (i = 0; i < L * C; i++)
-    p = icl__copy_run(c->keys, kv, i * c->key_row, 2 * pairs, p, walk);
-  for (i = 0; i < L; i++)
-    p = icl__copy_run(c->values, kv, i * 2 * (size_t)c->max_pairs * C, 2 * pairs * C, p, walk);
-  for (i = 0; c->key_scales && i < L * H; i++)
-    p = icl__copy_run(c->key_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
-  for (i = 0; c->value_scales && i < L * H; i++)
-    p = icl__copy_run(c->value_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
-  return p != NULL;
-}
-
-/* What ties a snapshot to its model: the digest of its file, or of weights that were bound. */
-static uint64_t icl__identity(const icl_model *m)
-{
-  uint64_t h = m->digest;
-  icl_tensor t;
-  size_t slot;
-  if (m->types) return h;                                /* 0 is a digest like others */
-  h = icl__digest_config(&m->config);
-  for (slot = 0; slot < icl__slot_count(&m->config); slot++) {
-    icl__tensor_at_slot(&m->config, slot, &t);
-    if (m->weights[slot])
-      h = icl__digest_floats(h, icl__floats(m, slot), icl__tensor_floats(&t));
-  }
-  return h;
-}
-
-size_t icl_ctx_save_bytes(const icl_ctx *c)
-{
-  return c && c->model ? icl__snapshot_bytes(c, (size_t)c->n_pairs) : 0;
-}
-
-icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size)
-{
-  unsigned char *p = (unsigned char *)buf;
-  size_t bytes = icl_ctx_save_bytes(c);
-  if (!bytes || !buf) return ICL_ERR_ARG;
-  if (size < bytes) return ICL_ERR_MEMORY;
-  memcpy(p, icl__snapshot_magic, 8);
-  icl__put_le(p + 8, icl__identity(c->model), 8);
-  icl__put_le(p + 16, (uint64_t)c->n_pairs, 4);
-  icl__put_le(p + 20, (uint64_t)c->model->config.n_dims, 3);
-  icl__put_le(p + 23, (uint64_t)c->kv, 1);
-  icl__walk_snapshot(c, (size_t)c->n_pairs, p + ICL__SNAPSHOT_HEAD, ICL__SAVE);
-  icl__put_le(p + bytes - 8, icl__digest(0, p, bytes - 8), 8);
-  return ICL_OK;
-}
-
-icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size)
-{
-  const unsigned char *p = (const unsigned char *)buf;
-  unsigned char *bytes;
-  size_t pairs, d, i;
-  if (!c || !c->model || !buf) return ICL_ERR_ARG;
-  d = (size_t)c->model->config.n_dims;
-  if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 8)) return ICL_ERR_FORMAT;
-  if (icl__get64(p + 8) != icl__identity(c->model)) return ICL_ERR_STATE;
-  if ((icl__get32(p + 20) & 0xffffffu) != (uint32_t)c->model->config.n_dims) return ICL_ERR_FORMAT;
-  if (p[23] != (unsigned char)c->kv) return p[23] > ICL_STORE_I8 ? ICL_ERR_FORMAT : ICL_ERR_STATE;
-  pairs = icl__get32(p + 16);
-  if (pairs > (size_t)c->max_pairs) return ICL_ERR_FULL;
-  if (size != icl__snapshot_bytes(c, pairs)) return ICL_ERR_FORMAT;
-#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-  if (icl__get64(p + size - 8) != icl__digest(0, p, size - 8)) return ICL_ERR_DIGEST;
-#endif
-  bytes = (unsigned char *)(uintptr_t)(p + ICL__SNAPSHOT_HEAD);
-  if (!icl__walk_snapshot(c, pairs, bytes, ICL__CHECK)) return ICL_ERR_NONFINITE;
-  for (i = 0; i <= d; i++) {                             /* x_std[d] and, behind y_mean, y_std */
-    size_t at = ICL__SNAPSHOT_HEAD + 4 * (i < d ? d + i : 2 * d + 1);
-    if (!(icl__decode(p + at, ICL__F32) > 0.0f)) return ICL_ERR_FORMAT;
-  }
-  icl__walk_snapshot(c, pairs, bytes, ICL__RESTORE);
-  c->n_pairs = (int)pairs;
-  return ICL_OK;
-}
-
-/* ---------------------------------------------------------------------------------------------
  * >>sugar
  * ------------------------------------------------------------------------------------------- */
 #ifndef ICL_NO_MALLOC
@@ -5702,6 +3993,1729 @@ void icl_unload(icl_model *m)
 }
 #endif
 #endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>f8
+ * Eight floats.  AVX2, NEON and WebAssembly's SIMD128 side by side; every kernel below is written
+ * over these alone.
+ * ------------------------------------------------------------------------------------------- */
+#if ICL__X86
+typedef __m256 icl__f8;
+ICL__F8 icl__f8 icl__f8_load(const float *p) { return _mm256_loadu_ps(p); }
+ICL__F8 void icl__prefetch(const char *p) { _mm_prefetch(p, _MM_HINT_T0); }
+ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+{
+  return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+{
+  __m256i u = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
+}
+ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+{
+  __m128i q = _mm_loadl_epi64((const __m128i *)(const void *)p);
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q));
+}
+ICL__F8 void icl__f8_store(float *p, icl__f8 a) { _mm256_storeu_ps(p, a); }
+ICL__F8 icl__f8 icl__f8_set1(float x) { return _mm256_set1_ps(x); }
+ICL__F8 icl__f8 icl__f8_add(icl__f8 a, icl__f8 b) { return _mm256_add_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_sub(icl__f8 a, icl__f8 b) { return _mm256_sub_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_mul(icl__f8 a, icl__f8 b) { return _mm256_mul_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_div(icl__f8 a, icl__f8 b) { return _mm256_div_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a) { return _mm256_sqrt_ps(a); }
+ICL__F8 icl__f8 icl__f8_max(icl__f8 a, icl__f8 b) { return _mm256_max_ps(a, b); }
+ICL__F8 icl__f8 icl__f8_min(icl__f8 a, icl__f8 b) { return _mm256_min_ps(a, b); }
+/* a b + c, rounded once */
+ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c) { return _mm256_fmadd_ps(a, b, c); }
+ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
+{
+  return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* 2^n for whole n in -126..127 */
+ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
+{
+  __m256i k = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(k, 23));
+}
+/* 1 where a > b, else 0 */
+ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+{
+  return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f));
+}
+/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
+ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  __m256 a0 = _mm256_loadu_ps(p), a1 = _mm256_loadu_ps(p + row);
+  __m256 a2 = _mm256_loadu_ps(p + 2 * row), a3 = _mm256_loadu_ps(p + 3 * row);
+  __m256 a4 = _mm256_loadu_ps(p + 4 * row), a5 = _mm256_loadu_ps(p + 5 * row);
+  __m256 a6 = _mm256_loadu_ps(p + 6 * row), a7 = _mm256_loadu_ps(p + 7 * row);
+  __m256 b0 = _mm256_unpacklo_ps(a0, a1), b1 = _mm256_unpackhi_ps(a0, a1);
+  __m256 b2 = _mm256_unpacklo_ps(a2, a3), b3 = _mm256_unpackhi_ps(a2, a3);
+  __m256 b4 = _mm256_unpacklo_ps(a4, a5), b5 = _mm256_unpackhi_ps(a4, a5);
+  __m256 b6 = _mm256_unpacklo_ps(a6, a7), b7 = _mm256_unpackhi_ps(a6, a7);
+  a0 = _mm256_shuffle_ps(b0, b2, 0x44);
+  a1 = _mm256_shuffle_ps(b0, b2, 0xee);
+  a2 = _mm256_shuffle_ps(b1, b3, 0x44);
+  a3 = _mm256_shuffle_ps(b1, b3, 0xee);
+  a4 = _mm256_shuffle_ps(b4, b6, 0x44);
+  a5 = _mm256_shuffle_ps(b4, b6, 0xee);
+  a6 = _mm256_shuffle_ps(b5, b7, 0x44);
+  a7 = _mm256_shuffle_ps(b5, b7, 0xee);
+  _mm256_storeu_ps(out, _mm256_permute2f128_ps(a0, a4, 0x20));
+  _mm256_storeu_ps(out + stride, _mm256_permute2f128_ps(a1, a5, 0x20));
+  _mm256_storeu_ps(out + 2 * stride, _mm256_permute2f128_ps(a2, a6, 0x20));
+  _mm256_storeu_ps(out + 3 * stride, _mm256_permute2f128_ps(a3, a7, 0x20));
+  _mm256_storeu_ps(out + 4 * stride, _mm256_permute2f128_ps(a0, a4, 0x31));
+  _mm256_storeu_ps(out + 5 * stride, _mm256_permute2f128_ps(a1, a5, 0x31));
+  _mm256_storeu_ps(out + 6 * stride, _mm256_permute2f128_ps(a2, a6, 0x31));
+  _mm256_storeu_ps(out + 7 * stride, _mm256_permute2f128_ps(a3, a7, 0x31));
+}
+#elif ICL__NEON
+#if ICL__NEON32
+/* What 32-bit ARM lacks.  It divides and takes roots of single numbers only, has sixteen registers
+ * of four floats (see icl__tile_run), and flushes subnormals to zero in vectors. */
+ICL__F8 float32x4_t icl__f4_half(uint16x4_t h)      /* gcc hides vcvt_f32_f16 without an option */
+{
+  float32x4_t v;
+  __asm__("vcvt.f32.f16 %q0, %P1" : "=w"(v) : "w"(h));
+  return v;
+}
+ICL__F8 float32x4_t icl__f4_div(float32x4_t a, float32x4_t b) { return a / b; }
+ICL__F8 float32x4_t icl__f4_sqrt(float32x4_t a)
+{
+  int i;
+  for (i = 0; i < 4; i++) a[i] = sqrtf(a[i]);
+  return a;
+}
+ICL__F8 float32x4_t icl__f4_round(float32x4_t a)    /* |a| < 2^31; halves away from 0           */
+{
+  float32x4_t half = vbslq_f32(vdupq_n_u32(0x80000000u), a, vdupq_n_f32(0.5f));
+  return vcvtq_f32_s32(vcvtq_s32_f32(vaddq_f32(a, half)));
+}
+ICL__F8 int32x4_t icl__f4_to_int(float32x4_t whole) { return vcvtq_s32_f32(whole); }
+#else
+ICL__F8 float32x4_t icl__f4_half(uint16x4_t h) { return vcvt_f32_f16(vreinterpret_f16_u16(h)); }
+ICL__F8 float32x4_t icl__f4_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
+ICL__F8 float32x4_t icl__f4_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
+ICL__F8 float32x4_t icl__f4_round(float32x4_t a) { return vrndnq_f32(a); }
+ICL__F8 int32x4_t icl__f4_to_int(float32x4_t whole) { return vcvtnq_s32_f32(whole); }
+#endif
+typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
+ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
+{
+  icl__f8 r;
+  r.lo = lo;
+  r.hi = hi;
+  return r;
+}
+#if ICL__GNU
+ICL__F8 void icl__prefetch(const char *p) { __builtin_prefetch(p); }
+#else
+ICL__F8 void icl__prefetch(const char *p) { (void)p; }
+#endif
+ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+{
+  uint16x8_t h = vld1q_u16(p);
+  return icl__f8_make(icl__f4_half(vget_low_u16(h)), icl__f4_half(vget_high_u16(h)));
+}
+ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+{
+  uint16x8_t h = vld1q_u16(p);
+  return icl__f8_make(vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(h), 16)),
+                      vreinterpretq_f32_u32(vshll_n_u16(vget_high_u16(h), 16)));
+}
+ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+{
+  int16x8_t q = vmovl_s8(vld1_s8(p));
+  return icl__f8_make(vcvtq_f32_s32(vmovl_s16(vget_low_s16(q))),
+                      vcvtq_f32_s32(vmovl_s16(vget_high_s16(q))));
+}
+ICL__F8 icl__f8 icl__f8_load(const float *p)
+{
+  return icl__f8_make(vld1q_f32(p), vld1q_f32(p + 4));
+}
+ICL__F8 void icl__f8_store(float *p, icl__f8 a) { vst1q_f32(p, a.lo); vst1q_f32(p + 4, a.hi); }
+ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdupq_n_f32(x)); }
+#define ICL__F8_BOTH(name, op)                                                                    \
+  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
+  {                                                                                               \
+    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
+  }
+ICL__F8_BOTH(icl__f8_add, vaddq_f32)
+ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
+ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
+ICL__F8_BOTH(icl__f8_div, icl__f4_div)
+ICL__F8_BOTH(icl__f8_max, vmaxq_f32)
+ICL__F8_BOTH(icl__f8_min, vminq_f32)
+#undef ICL__F8_BOTH
+ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
+{
+  return icl__f8_make(icl__f4_sqrt(a.lo), icl__f4_sqrt(a.hi));
+}
+/* a b + c, rounded once */
+ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_make(vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi));
+}
+ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
+{
+  return icl__f8_make(icl__f4_round(a.lo), icl__f4_round(a.hi));
+}
+/* 2^n for whole n in -126..127 */
+ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
+{
+  int32x4_t bias = vdupq_n_s32(127);
+  int32x4_t lo = vshlq_n_s32(vaddq_s32(icl__f4_to_int(n.lo), bias), 23);
+  int32x4_t hi = vshlq_n_s32(vaddq_s32(icl__f4_to_int(n.hi), bias), 23);
+  return icl__f8_make(vreinterpretq_f32_s32(lo), vreinterpretq_f32_s32(hi));
+}
+/* Rows p[0], p[row], .. p[3 row] of four floats become columns, row r going to out[r]. */
+ICL__F8 void icl__f4_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  float32x4x2_t a = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + row));
+  float32x4x2_t b = vtrnq_f32(vld1q_f32(p + 2 * row), vld1q_f32(p + 3 * row));
+  vst1q_f32(out, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
+  vst1q_f32(out + stride, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
+  vst1q_f32(out + 2 * stride, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
+  vst1q_f32(out + 3 * stride, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
+}
+/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
+ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  icl__f4_transpose(out, stride, p, row);
+  icl__f4_transpose(out + 4, stride, p + 4 * row, row);
+  icl__f4_transpose(out + 4 * stride, stride, p + 4, row);
+  icl__f4_transpose(out + 4 * stride + 4, stride, p + 4 * row + 4, row);
+}
+/* 1 where a > b, else 0 */
+ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+{
+  uint32x4_t one = vreinterpretq_u32_f32(vdupq_n_f32(1.0f));
+  return icl__f8_make(vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.lo, b.lo), one)),
+                      vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.hi, b.hi), one)));
+}
+#elif ICL__WASM
+typedef struct icl__f8 { v128_t lo, hi; } icl__f8;
+ICL__F8 icl__f8 icl__f8_make(v128_t lo, v128_t hi)
+{
+  icl__f8 r;
+  r.lo = lo;
+  r.hi = hi;
+  return r;
+}
+ICL__F8 void icl__prefetch(const char *p) { (void)p; }
+/* Four F16 in the low halves of h: 2^112 puts the exponent right, of subnormals too; infinity and
+ * NaN get theirs by hand. */
+ICL__F8 v128_t icl__f4_half(v128_t h)
+{
+  v128_t size = wasm_v128_and(h, wasm_i32x4_splat(0x7fff));
+  v128_t sign = wasm_i32x4_shl(wasm_v128_xor(h, size), 16);
+  v128_t top = wasm_i32x4_gt(size, wasm_i32x4_splat(0x7bff));
+  v128_t v = wasm_f32x4_mul(wasm_i32x4_shl(size, 13), wasm_f32x4_splat(5.192296858534828e33f));
+  v = wasm_v128_or(v, wasm_v128_and(top, wasm_i32x4_splat(0x7f800000)));
+  return wasm_v128_or(v, sign);
+}
+ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+{
+  return icl__f8_make(icl__f4_half(wasm_u32x4_load16x4(p)),
+                      icl__f4_half(wasm_u32x4_load16x4(p + 4)));
+}
+ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+{
+  return icl__f8_make(wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16),
+                      wasm_i32x4_shl(wasm_u32x4_load16x4(p + 4), 16));
+}
+ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+{
+  v128_t h = wasm_i16x8_load8x8(p);
+  return icl__f8_make(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(h)),
+                      wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(h)));
+}
+ICL__F8 icl__f8 icl__f8_load(const float *p)
+{
+  return icl__f8_make(wasm_v128_load(p), wasm_v128_load(p + 4));
+}
+ICL__F8 void icl__f8_store(float *p, icl__f8 a)
+{
+  wasm_v128_store(p, a.lo);
+  wasm_v128_store(p + 4, a.hi);
+}
+ICL__F8 icl__f8 icl__f8_set1(float x)
+{
+  return icl__f8_make(wasm_f32x4_splat(x), wasm_f32x4_splat(x));
+}
+#define ICL__F8_BOTH(name, op)                                                                    \
+  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
+  {                                                                                               \
+    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
+  }
+ICL__F8_BOTH(icl__f8_add, wasm_f32x4_add)
+ICL__F8_BOTH(icl__f8_sub, wasm_f32x4_sub)
+ICL__F8_BOTH(icl__f8_mul, wasm_f32x4_mul)
+ICL__F8_BOTH(icl__f8_div, wasm_f32x4_div)
+#undef ICL__F8_BOTH
+/* a > b ? a : b and a < b ? a : b, so b where either is NaN: one instruction each on x86 */
+ICL__F8 icl__f8 icl__f8_max(icl__f8 a, icl__f8 b)
+{
+  return icl__f8_make(wasm_f32x4_pmax(b.lo, a.lo), wasm_f32x4_pmax(b.hi, a.hi));
+}
+ICL__F8 icl__f8 icl__f8_min(icl__f8 a, icl__f8 b)
+{
+  return icl__f8_make(wasm_f32x4_pmin(b.lo, a.lo), wasm_f32x4_pmin(b.hi, a.hi));
+}
+ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
+{
+  return icl__f8_make(wasm_f32x4_sqrt(a.lo), wasm_f32x4_sqrt(a.hi));
+}
+/* a b + c, rounded twice: there is no fused form */
+ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_add(icl__f8_mul(a, b), c);
+}
+ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
+{
+  return icl__f8_make(wasm_f32x4_nearest(a.lo), wasm_f32x4_nearest(a.hi));
+}
+/* 2^n for whole n in -126..127 */
+ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
+{
+  v128_t bias = wasm_i32x4_splat(127);
+  v128_t lo = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n.lo), bias);
+  v128_t hi = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n.hi), bias);
+  return icl__f8_make(wasm_i32x4_shl(lo, 23), wasm_i32x4_shl(hi, 23));
+}
+/* Rows p[0], p[row], .. p[3 row] of four floats become columns, row r going to out[r]. */
+ICL__F8 void icl__f4_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  v128_t r0 = wasm_v128_load(p), r1 = wasm_v128_load(p + row);
+  v128_t r2 = wasm_v128_load(p + 2 * row), r3 = wasm_v128_load(p + 3 * row);
+  v128_t a0 = wasm_i32x4_shuffle(r0, r1, 0, 4, 1, 5), a1 = wasm_i32x4_shuffle(r0, r1, 2, 6, 3, 7);
+  v128_t b0 = wasm_i32x4_shuffle(r2, r3, 0, 4, 1, 5), b1 = wasm_i32x4_shuffle(r2, r3, 2, 6, 3, 7);
+  wasm_v128_store(out, wasm_i32x4_shuffle(a0, b0, 0, 1, 4, 5));
+  wasm_v128_store(out + stride, wasm_i32x4_shuffle(a0, b0, 2, 3, 6, 7));
+  wasm_v128_store(out + 2 * stride, wasm_i32x4_shuffle(a1, b1, 0, 1, 4, 5));
+  wasm_v128_store(out + 3 * stride, wasm_i32x4_shuffle(a1, b1, 2, 3, 6, 7));
+}
+/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
+ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  icl__f4_transpose(out, stride, p, row);
+  icl__f4_transpose(out + 4, stride, p + 4 * row, row);
+  icl__f4_transpose(out + 4 * stride, stride, p + 4, row);
+  icl__f4_transpose(out + 4 * stride + 4, stride, p + 4 * row + 4, row);
+}
+/* 1 where a > b, else 0 */
+ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+{
+  v128_t one = wasm_f32x4_splat(1.0f);
+  return icl__f8_make(wasm_v128_and(wasm_f32x4_gt(a.lo, b.lo), one),
+                      wasm_v128_and(wasm_f32x4_gt(a.hi, b.hi), one));
+}
+#endif
+
+#if ICL__MVE
+/* Helium has eight registers of four floats, so that kernels for it keep at most six sums.  It
+ * flushes subnormals to zero. */
+typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
+ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
+{
+  icl__f8 r;
+  r.lo = lo;
+  r.hi = hi;
+  return r;
+}
+ICL__F8 void icl__prefetch(const char *p) { (void)p; }
+/* Halves widen to the lower half of each word, from where vcvtb converts them; GNU as 2.40 encodes
+ * that right for q0 alone. */
+ICL__F8 float32x4_t icl__f4_load_f16(const uint16_t *p)
+{
+  uint32x4_t h = vldrhq_u32(p);
+#ifdef __clang__
+  return vcvtbq_f32_f16(vreinterpretq_f16_u32(h));
+#else
+  __asm__("vmov q0, %q0\n\tvcvtb.f32.f16 q0, q0\n\tvmov %q0, q0" : "+w"(h) : : "q0");
+  return vreinterpretq_f32_u32(h);
+#endif
+}
+ICL__F8 float32x4_t icl__f4_load_bf16(const uint16_t *p)
+{
+  return vreinterpretq_f32_u32(vshlq_n_u32(vldrhq_u32(p), 16));
+}
+ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+{
+  return icl__f8_make(icl__f4_load_f16(p), icl__f4_load_f16(p + 4));
+}
+ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+{
+  return icl__f8_make(icl__f4_load_bf16(p), icl__f4_load_bf16(p + 4));
+}
+ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+{
+  return icl__f8_make(vcvtq_f32_s32(vldrbq_s32(p)), vcvtq_f32_s32(vldrbq_s32(p + 4)));
+}
+ICL__F8 icl__f8 icl__f8_load(const float *p)
+{
+  return icl__f8_make(vldrwq_f32(p), vldrwq_f32(p + 4));
+}
+ICL__F8 void icl__f8_store(float *p, icl__f8 a) { vstrwq_f32(p, a.lo); vstrwq_f32(p + 4, a.hi); }
+ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdupq_n_f32(x)); }
+#define ICL__F8_BOTH(name, op)                                                                    \
+  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
+  {                                                                                               \
+    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
+  }
+/* There is no division of vectors, and vmaxnm and vminnm would drop NaN; this is a > b ? a : b.
+ * gcc would move the masks of two comparisons to general registers and back again. */
+ICL__F8 float32x4_t icl__f4_max(float32x4_t a, float32x4_t b)
+{
+#ifdef __clang__
+  return vpselq_f32(a, b, vcmpgtq_f32(a, b));
+#else
+  __asm__("vpt.f32 gt, %q1, %q0\n\tvmovt %q0, %q1" : "+w"(b) : "w"(a) : "p0");
+  return b;
+#endif
+}
+#define ICL__F4_DIV(a, b) ((a) / (b))
+ICL__F8_BOTH(icl__f8_add, vaddq_f32)
+ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
+ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
+ICL__F8_BOTH(icl__f8_div, ICL__F4_DIV)
+ICL__F8_BOTH(icl__f8_max, icl__f4_max)
+ICL__F8_BOTH(icl__f8_min, vminnmq_f32)                  /* drops NaN */
+#undef ICL__F8_BOTH
+#undef ICL__F4_DIV
+ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
+{
+  int i;
+  for (i = 0; i < 4; i++) { a.lo[i] = sqrtf(a.lo[i]); a.hi[i] = sqrtf(a.hi[i]); }
+  return a;
+}
+/* a b + c, rounded once */
+ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_make(vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi));
+}
+/* The same for a number in a general register. */
+ICL__F8 icl__f8 icl__f8_fma1(float a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_make(vfmaq_n_f32(c.lo, b.lo, a), vfmaq_n_f32(c.hi, b.hi, a));
+}
+/* a b + c for a number c. */
+ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
+{
+  return icl__f8_make(vfmasq_n_f32(a.lo, b.lo, c), vfmasq_n_f32(a.hi, b.hi, c));
+}
+/* Numbers b and c; a b + c is rounded twice, which leaves all vectors to the data. */
+ICL__F8 icl__f8 icl__f8_mul1(icl__f8 a, float b)
+{
+  return icl__f8_make(vmulq_n_f32(a.lo, b), vmulq_n_f32(a.hi, b));
+}
+ICL__F8 icl__f8 icl__f8_add1(icl__f8 a, float b)
+{
+  return icl__f8_make(vaddq_n_f32(a.lo, b), vaddq_n_f32(a.hi, b));
+}
+ICL__F8 icl__f8 icl__f8_mul1_plus(icl__f8 a, float b, float c)
+{
+  return icl__f8_add1(icl__f8_mul1(a, b), c);
+}
+ICL__F8 icl__f8 icl__f8_abs(icl__f8 a) { return icl__f8_make(vabsq_f32(a.lo), vabsq_f32(a.hi)); }
+/* low .. high for low < 0 < high.  NaN stays: vcmp calls it less (in QEMU), but not greater, so
+ * below low is what is more than low as a whole number; NaNs that vectors make are positive. */
+ICL__F8 float32x4_t icl__f4_clamp(float32x4_t x, float low, float high)
+{
+#ifdef __clang__
+  uint32_t bits;
+  memcpy(&bits, &low, 4);
+  x = vdupq_m_n_f32(x, high, vcmpgtq_n_f32(x, high));
+  x = vdupq_m_n_f32(x, low, vcmphiq_n_u32(vreinterpretq_u32_f32(x), bits));
+#else
+  __asm__("vpt.f32 gt, %q0, %1\n\tvdupt.32 %q0, %1\n\tvpt.u32 hi, %q0, %2\n\tvdupt.32 %q0, %2"
+          : "+w"(x) : "r"(high), "r"(low) : "p0");
+#endif
+  return x;
+}
+ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
+{
+  return icl__f8_make(icl__f4_clamp(a.lo, low, high), icl__f4_clamp(a.hi, low, high));
+}
+/* 1 / a for a from 1 to 2e38, within 2 ulp: a guess y from the exponent, off by an eighth at most,
+ * and y (1 + e)(1 + e^2)(1 + e^4), e = 1 - a y. */
+ICL__F8 float32x4_t icl__f4_recip(float32x4_t a)
+{
+  uint32x4_t guess = vqsubq_u32(vdupq_n_u32(0x7ef311c3u), vreinterpretq_u32_f32(a));
+  float32x4_t y = vreinterpretq_f32_u32(guess), e = vfmasq_n_f32(vnegq_f32(a), y, 1.0f);
+  y = vfmaq_f32(y, y, e);
+  e = vmulq_f32(e, e);
+  y = vfmaq_f32(y, y, e);
+  return vfmaq_f32(y, y, vmulq_f32(e, e));
+}
+ICL__F8 icl__f8 icl__f8_recip(icl__f8 a)
+{
+  return icl__f8_make(icl__f4_recip(a.lo), icl__f4_recip(a.hi));
+}
+ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
+{
+  return icl__f8_make(vrndnq_f32(a.lo), vrndnq_f32(a.hi));
+}
+/* p 2^n for whole n, where that is a normal number: n is added to the exponent. */
+ICL__F8 float32x4_t icl__f4_mul_exp2i(float32x4_t p, float32x4_t n)
+{
+  int32x4_t shifted = vshlq_n_s32(vcvtnq_s32_f32(n), 23);
+  return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), shifted));
+}
+ICL__F8 icl__f8 icl__f8_mul_exp2i(icl__f8 p, icl__f8 n)
+{
+  return icl__f8_make(icl__f4_mul_exp2i(p.lo, n.lo), icl__f4_mul_exp2i(p.hi, n.hi));
+}
+/* The first n < 8 floats of p, zeros behind them; and back. */
+ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
+{
+  return icl__f8_make(vldrwq_z_f32(p, vctp32q((uint32_t)n)),
+                      vldrwq_z_f32(p + 4, vctp32q(n > 4 ? (uint32_t)n - 4 : 0)));
+}
+ICL__F8 void icl__f8_store_n(float *p, icl__f8 a, size_t n)
+{
+  vstrwq_p_f32(p, a.lo, vctp32q((uint32_t)n));
+  vstrwq_p_f32(p + 4, a.hi, vctp32q(n > 4 ? (uint32_t)n - 4 : 0));
+}
+/* The eight added up, always in the same order; and the largest. */
+ICL__F8 float icl__f8_sum(icl__f8 a)
+{
+  float32x4_t t = vaddq_f32(a.lo, a.hi);
+  return (t[0] + t[2]) + (t[1] + t[3]);
+}
+ICL__F8 float icl__f8_top(icl__f8 a)
+{
+  return vmaxnmvq_f32(vmaxnmvq_f32(-INFINITY, a.lo), a.hi);
+}
+/* 1 if one of them is -infinity. */
+ICL__F8 int icl__f8_overflowed(icl__f8 a)
+{
+  float low = vminnmvq_f32(vminnmvq_f32(0.0f, a.lo), a.hi);
+  return icl__overflowed(&low, 1);
+}
+/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
+ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  uint32x4_t at = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)stride);
+  int r;
+  for (r = 0; r < 8; r++, out++, p += row) {
+    vstrwq_scatter_shifted_offset_f32(out, at, vldrwq_f32(p));
+    vstrwq_scatter_shifted_offset_f32(out + 4 * stride, at, vldrwq_f32(p + 4));
+  }
+}
+/* c[n] = from[n] + a[steps] B[steps][n] for n = 24, 16 or 8 columns: compilers would fill the loop
+ * with copies of addresses.  Four steps take 55, 39 and 23 instructions. */
+#define ICL__F4_MOVE(op, sum, p, at) op ".32 %q[" sum "], [%[" p "], #" at "]\n\t"
+#define ICL__8_MOVE(op, p) ICL__F4_MOVE(op, "l0", p, "0") ICL__F4_MOVE(op, "h0", p, "16")
+#define ICL__16_MOVE(op, p)                                                                       \
+  ICL__8_MOVE(op, p) ICL__F4_MOVE(op, "l1", p, "32") ICL__F4_MOVE(op, "h1", p, "48")
+#define ICL__24_MOVE(op, p)                                                                       \
+  ICL__16_MOVE(op, p) ICL__F4_MOVE(op, "l2", p, "64") ICL__F4_MOVE(op, "h2", p, "80")
+#define ICL__F4_STEP(sum, load, at, x)                                                            \
+  "vldrw.32 %q[" load "], [%[b], #" at "]\n\tvfma.f32 %q[" sum "], %q[" load "], " x "\n\t"
+#define ICL__8_STEPS(x) ICL__F4_STEP("l0", "t", "0", x) ICL__F4_STEP("h0", "u", "16", x)
+#define ICL__16_STEPS(x)                                                                          \
+  ICL__8_STEPS(x) ICL__F4_STEP("l1", "t", "32", x) ICL__F4_STEP("h1", "u", "48", x)
+#define ICL__24_STEPS(x)                                                                          \
+  ICL__16_STEPS(x) ICL__F4_STEP("l2", "t", "64", x) ICL__F4_STEP("h2", "u", "80", x)
+#define ICL__TWICE(step)                                                                          \
+  "ldrd %[x], %[y], [%[a]], #8\n\t" step("%[x]") "add %[b], %[row]\n\t"                           \
+  step("%[y]") "add %[b], %[row]\n\t"
+#define ICL__DOWN(move, step, ...)                                                                \
+  __asm__ volatile(move("vldrw", "from") "lsr %[x], %[steps], #2\n\twls lr, %[x], 2f\n"           \
+                   "1:\t" ICL__TWICE(step) ICL__TWICE(step) "le lr, 1b\n"                         \
+                   "2:\tand %[x], %[steps], #3\n\twls lr, %[x], 4f\n"                             \
+                   "3:\tldr %[x], [%[a]], #4\n\t" step("%[x]") "add %[b], %[row]\n\tle lr, 3b\n"   \
+                   "4:\t" move("vstrw", "c")                                                      \
+                   : [a] "+r"(a), [b] "+r"(b), [x] "=&r"(x), [y] "=&r"(y), [l0] "=&w"(l0),        \
+                     [h0] "=&w"(h0), __VA_ARGS__ [t] "=&w"(t), [u] "=&w"(u)                       \
+                   : [c] "r"(c), [from] "r"(from), [steps] "r"(steps), [row] "r"(4 * b_row)       \
+                   : "lr", "cc", "memory")
+ICL__F8 void icl__f8_down(const int parts, float *c, const float *from, const float *a,
+                          const float *b, size_t b_row, size_t steps)
+{
+  float32x4_t l0, h0, l1, h1, l2, h2, t, u;
+  uint32_t x, y;
+  if (parts == 1) ICL__DOWN(ICL__8_MOVE, ICL__8_STEPS, );
+  else if (parts == 2) ICL__DOWN(ICL__16_MOVE, ICL__16_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), );
+  else ICL__DOWN(ICL__24_MOVE, ICL__24_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), [l2] "=&w"(l2),
+                 [h2] "=&w"(h2), );
+}
+#undef ICL__F4_MOVE
+#undef ICL__8_MOVE
+#undef ICL__16_MOVE
+#undef ICL__24_MOVE
+#undef ICL__F4_STEP
+#undef ICL__8_STEPS
+#undef ICL__16_STEPS
+#undef ICL__24_STEPS
+#undef ICL__TWICE
+#undef ICL__DOWN
+/* 1 where a > b, else 0 */
+ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+{
+  float32x4_t one = vdupq_n_f32(1.0f), zero = vdupq_n_f32(0.0f);
+  return icl__f8_make(vpselq_f32(one, zero, vcmpgtq_f32(a.lo, b.lo)),
+                      vpselq_f32(one, zero, vcmpgtq_f32(a.hi, b.hi)));
+}
+#elif ICL__SIMD
+/* Forms with plain numbers, which some processors do without a vector of them. */
+ICL__F8 icl__f8 icl__f8_fma1(float a, icl__f8 b, icl__f8 c)
+{
+  return icl__f8_fma(icl__f8_set1(a), b, c);
+}
+/* a b + c */
+ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
+{
+  return icl__f8_fma(a, b, icl__f8_set1(c));
+}
+ICL__F8 icl__f8 icl__f8_mul1(icl__f8 a, float b) { return icl__f8_mul(a, icl__f8_set1(b)); }
+ICL__F8 icl__f8 icl__f8_add1(icl__f8 a, float b) { return icl__f8_add(a, icl__f8_set1(b)); }
+/* a b + c for numbers b and c. */
+ICL__F8 icl__f8 icl__f8_mul1_plus(icl__f8 a, float b, float c)
+{
+  return icl__f8_fma(a, icl__f8_set1(b), icl__f8_set1(c));
+}
+ICL__F8 icl__f8 icl__f8_abs(icl__f8 a)
+{
+  return icl__f8_max(a, icl__f8_sub(icl__f8_set1(0.0f), a));
+}
+/* p 2^n */
+ICL__F8 icl__f8 icl__f8_mul_exp2i(icl__f8 p, icl__f8 n)
+{
+  return icl__f8_mul(p, icl__f8_exp2i(n));
+}
+/* The operand order of max and min lets NaN through. */
+ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
+{
+  return icl__f8_max(icl__f8_set1(low), icl__f8_min(icl__f8_set1(high), a));
+}
+/* c[n] = from[n] + a[steps] B[steps][n] for n = 8 parts columns. */
+ICL__F8 void icl__f8_down(const int parts, float *c, const float *from, const float *a,
+                          const float *b, size_t b_row, size_t steps)
+{
+  icl__f8 c0 = icl__f8_load(from), c1 = c0, c2 = c0;
+  if (parts > 1) c1 = icl__f8_load(from + 8);
+  if (parts > 2) c2 = icl__f8_load(from + 16);
+  for (; steps; steps--, a++, b += b_row) {
+    c0 = icl__f8_fma1(*a, icl__f8_load(b), c0);
+    if (parts > 1) c1 = icl__f8_fma1(*a, icl__f8_load(b + 8), c1);
+    if (parts > 2) c2 = icl__f8_fma1(*a, icl__f8_load(b + 16), c2);
+  }
+  icl__f8_store(c, c0);
+  if (parts > 1) icl__f8_store(c + 8, c1);
+  if (parts > 2) icl__f8_store(c + 16, c2);
+}
+#if ICL__NEON32
+/* 1 / a for a from 1 to 2^126, within 1 ulp, and 0 above: a guess that is off by 2^-8 at most,
+ * whose error two steps of Newton's method square each: y = y + y (1 - a y). */
+ICL__F8 float32x4_t icl__f4_recip(float32x4_t a)
+{
+  float32x4_t y = vrecpeq_f32(a), one = vdupq_n_f32(1.0f);
+  y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
+  return vfmaq_f32(y, y, vfmsq_f32(one, a, y));
+}
+ICL__F8 icl__f8 icl__f8_recip(icl__f8 a)
+{
+  return icl__f8_make(icl__f4_recip(a.lo), icl__f4_recip(a.hi));
+}
+#else
+/* 1 / a */
+ICL__F8 icl__f8 icl__f8_recip(icl__f8 a) { return icl__f8_div(icl__f8_set1(1.0f), a); }
+#endif
+/* The first n < 8 floats of p, zeros behind them; and back. */
+ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
+{
+  float tmp[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  memcpy(tmp, p, n * sizeof(float));
+  return icl__f8_load(tmp);
+}
+ICL__F8 void icl__f8_store_n(float *p, icl__f8 a, size_t n)
+{
+  float tmp[8];
+  icl__f8_store(tmp, a);
+  memcpy(p, tmp, n * sizeof(float));
+}
+
+/* The eight added up, always in the same order; and the largest. */
+ICL__F8 float icl__f8_sum(icl__f8 a)
+{
+  float t[8];
+  icl__f8_store(t, a);
+  return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
+}
+ICL__F8 float icl__f8_top(icl__f8 a)
+{
+  float t[8], top;
+  int i;
+  icl__f8_store(t, a);
+  for (top = t[0], i = 1; i < 8; i++) if (t[i] > top) top = t[i];
+  return top;
+}
+/* 1 if one of them is -infinity. */
+ICL__F8 int icl__f8_overflowed(icl__f8 a)
+{
+  float t[8];
+  icl__f8_store(t, a);
+  return icl__overflowed(t, 8);
+}
+#endif
+
+/* Compilers for AArch64 would load six numbers of A at once, and then be short of registers. */
+#if ICL__NEON && !ICL__NEON32 && ICL__GNU
+#define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
+#else
+#define ICL__LOADS_STAY() (void)0
+#endif
+
+#if ICL__NEON32 && !defined __clang__
+/* What a step of a tile reads: 16 columns of B, from where b moves on by b_row, and a number of A
+ * in all lanes, from where a moves on by step.  gcc would spend eight more instructions on
+ * addresses and loads, on top of 14 (tests/neon_loop.sh). */
+ICL__F8 void icl__f8_next_b(icl__f8 *b0, icl__f8 *b1, const float **b, size_t b_row)
+{
+  float32x4x2_t u, v;
+  __asm__("vld1.32 %h0, [%1]!" : "=w"(u), "+r"(*b) : "m"(*(const float (*)[8])*b));
+  __asm__("vld1.32 %h0, [%1], %2"
+          : "=w"(v), "+r"(*b) : "r"(4 * (b_row - 8)), "m"(*(const float (*)[8])*b));
+  *b0 = icl__f8_make(u.val[0], u.val[1]);
+  *b1 = icl__f8_make(v.val[0], v.val[1]);
+}
+ICL__F8 icl__f8 icl__f8_next_a(const float **a, size_t p, size_t step)
+{
+  float32x4_t v;
+  (void)p;
+  __asm__("vld1.32 {%e0[], %f0[]}, [%1], %2"
+          : "=w"(v), "+r"(*a) : "r"(4 * step), "m"(**a));
+  return icl__f8_make(v, v);
+}
+#elif ICL__SIMD
+/* The same, but for a, which stays: it is a[p] that is read. */
+ICL__F8 void icl__f8_next_b(icl__f8 *b0, icl__f8 *b1, const float **b, size_t b_row)
+{
+  *b0 = icl__f8_load(*b);
+  *b1 = icl__f8_load(*b + 8);
+  *b += b_row;
+}
+ICL__F8 icl__f8 icl__f8_next_a(const float **a, size_t p, size_t step)
+{
+  (void)step;
+  return icl__f8_set1((*a)[p]);
+}
+#endif
+
+#if ICL__SIMD
+/* exp(x) within 2 ulp for -80 <= x <= 87, and clamped to that range: x = n ln 2 + r, |r| < 0.35,
+ * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  NaN stays NaN.  The range
+ * keeps softmax and gelu off subnormal numbers, which many processors take a hundred cycles for. */
+ICL__F8 icl__f8 icl__f8_exp(icl__f8 x)
+{
+  icl__f8 n, r, p;
+  x = icl__f8_clamp(x, -80.0f, 87.0f);
+  n = icl__f8_round(icl__f8_mul1(x, 1.44269504f));
+  r = icl__f8_fma1(-0.693359375f, n, x);
+  r = icl__f8_fma1(2.12194440e-4f, n, r);
+  p = icl__f8_mul1_plus(r, 1.9875691500e-4f, 1.3981999507e-3f);
+  p = icl__f8_mul_plus(p, r, 8.3334519073e-3f);
+  p = icl__f8_mul_plus(p, r, 4.1665795894e-2f);
+  p = icl__f8_mul_plus(p, r, 1.6666665459e-1f);
+  p = icl__f8_mul_plus(p, r, 5.0000001201e-1f);
+  p = icl__f8_fma(p, icl__f8_mul(r, r), icl__f8_add1(r, 1.0f));
+  return icl__f8_mul_exp2i(p, n);
+}
+
+/* 1 / (1 + exp(-x)) */
+ICL__F8 icl__f8 icl__f8_sigmoid(icl__f8 x)
+{
+  return icl__f8_recip(icl__f8_add1(icl__f8_exp(icl__f8_sub(icl__f8_set1(0.0f), x)), 1.0f));
+}
+
+/* The upper tail of the standard normal, Phi(-|x|), absolute error below 2.5e-7: Abramowitz and
+ * Stegun (1964) 7.1.26 for erfc(|x| / sqrt 2) / 2.  e is exp(-x^2 / 2). */
+ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
+{
+  icl__f8 t = icl__f8_recip(icl__f8_mul1_plus(icl__f8_abs(x), 0.2316419f, 1.0f)), p;
+  p = icl__f8_mul1_plus(t, 0.5f * 1.061405429f, 0.5f * -1.453152027f);
+  p = icl__f8_mul_plus(p, t, 0.5f * 1.421413741f);
+  p = icl__f8_mul_plus(p, t, 0.5f * -0.284496736f);
+  p = icl__f8_mul_plus(p, t, 0.5f * 0.254829592f);
+  return icl__f8_mul(icl__f8_mul(p, t), e);
+}
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>gemm
+ * C[m][n] = init + bias + A[m][k] B[k][n], the one product under everything: linear layers, scores,
+ * weighted sums of values, and both gradients in training.
+ *
+ * Every element of C is one chain of fused multiply-adds, in order of k, that starts at init +
+ * bias. Tiling, packing and the number of rows change who computes a chain, never the chain: one
+ * query or a thousand, one pass or ten, the bits are the same. A B of fewer bytes becomes F32 as
+ * it is read, I8 times its scale, and then it is the chain of that F32 B.
+ *
+ * Many rows: panels of 16 columns of B are packed to lie in a row (256 x 16 floats: half of L1),
+ * and a tile of 6 rows x 16 columns stays in twelve registers over a block of 256 steps of k:
+ * two loads of B and six broadcasts of A feed twelve multiply-adds, so that these are what it
+ * waits for. 256 columns of panels and 96 rows of A make a block, which stays in the second
+ * cache.  Packing reads rows as they lie, a transposed B in squares of eight; who uses a B many
+ * times packs it once (panels).  What follows a product is done on a block before it leaves the
+ * cache (after).  One or two rows: each row of B is used once, so it is streamed in memory
+ * order, four rows at a time, and the next four are asked for meanwhile; then memory is all
+ * there is to wait for.
+ * ------------------------------------------------------------------------------------------- */
+/* What element (i, j) starts from. */
+static float icl__mm_start(const icl__mm *g, size_t i, size_t j)
+{
+  float start = g->init ? g->init[i * g->init_row + j] : 0.0f;
+  return g->bias ? start + g->bias[j] : start;
+}
+
+/* Four columns of one row in plain C. */
+static void icl__mm_ref4(const icl__mm *g, size_t i, size_t j)
+{
+  const float *a = g->a + i * g->a_row, *b = g->b + j * g->b_col;
+  float c0 = icl__mm_start(g, i, j), c1 = icl__mm_start(g, i, j + 1);
+  float c2 = icl__mm_start(g, i, j + 2), c3 = icl__mm_start(g, i, j + 3);
+  size_t p;
+  for (p = 0; p < g->k; p++, a += g->a_col, b += g->b_row) {
+    c0 += *a * b[0];
+    c1 += *a * b[g->b_col];
+    c2 += *a * b[2 * g->b_col];
+    c3 += *a * b[3 * g->b_col];
+  }
+  g->c[i * g->c_row + j] = c0;
+  g->c[i * g->c_row + j + 1] = c1;
+  g->c[i * g->c_row + j + 2] = c2;
+  g->c[i * g->c_row + j + 3] = c3;
+}
+
+/* Sixteen columns of one row where rows of B are contiguous: the sums stay in registers, and a load
+ * and a multiply-add are all that a weight costs. */
+static void icl__mm_ref16(const icl__mm *g, size_t i, size_t j)
+{
+#define ICL__EACH_COLUMN(X)                                                                       \
+  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define ICL__COLUMN_ZERO(t) float c##t = 0.0f;
+#define ICL__COLUMN_INIT(t) c##t = init[t];
+#define ICL__COLUMN_BIAS(t) c##t += bias[t];
+#define ICL__COLUMN_ADD(t) c##t += x * b[t];
+#define ICL__COLUMN_STORE(t) c[t] = c##t;
+  const float *a = g->a + i * g->a_row, *b = g->b + j, *bias = g->bias ? g->bias + j : NULL;
+  const float *init = g->init ? g->init + i * g->init_row + j : NULL;
+  float *c = g->c + i * g->c_row + j;
+  size_t a_col = g->a_col, b_row = g->b_row, left = g->k;
+  ICL__EACH_COLUMN(ICL__COLUMN_ZERO)
+  if (init) { ICL__EACH_COLUMN(ICL__COLUMN_INIT) }
+  if (bias) { ICL__EACH_COLUMN(ICL__COLUMN_BIAS) }
+  if (left) do {
+    float x = *a;
+    a += a_col;
+    ICL__EACH_COLUMN(ICL__COLUMN_ADD)
+    b += b_row;
+  } while (--left);
+  ICL__EACH_COLUMN(ICL__COLUMN_STORE)
+#undef ICL__EACH_COLUMN
+#undef ICL__COLUMN_ZERO
+#undef ICL__COLUMN_INIT
+#undef ICL__COLUMN_BIAS
+#undef ICL__COLUMN_ADD
+#undef ICL__COLUMN_STORE
+}
+
+static void icl__mm_ref1(const icl__mm *g, size_t i, size_t j)
+{
+  const float *a = g->a + i * g->a_row;
+  float sum = icl__mm_start(g, i, j);
+  size_t p;
+  for (p = 0; p < g->k; p++) sum += a[p * g->a_col] * icl__mm_b(g, p, j);
+  g->c[i * g->c_row + j] = sum;
+}
+
+/* What follows the product, on n columns from j on of m rows from i on. */
+static void icl__mm_after(const icl__mm *g, size_t i, size_t m, size_t j, size_t n)
+{
+  for (; g->after && m; m--, i++)
+    g->after(g->out + i * g->after_row + j, g->in + i * g->after_row + j, n, g->act_kind);
+}
+
+static void icl__mm_ref(const icl__mm *g)
+{
+  size_t i, j;
+  for (i = 0; i < g->m; i++) {
+    const int floats = !g->half && !g->i8;
+    for (j = 0; floats && g->b_col == 1 && j + 16 <= g->n; j += 16) icl__mm_ref16(g, i, j);
+    for (; floats && j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
+    for (; j < g->n; j++) icl__mm_ref1(g, i, j);
+    icl__mm_after(g, i, 1, 0, g->n);
+  }
+}
+
+#if ICL__SIMD
+/* Eight weights of a type, which is a constant at every call, from column j of the row that starts
+ * at `row` on; and the first n of them. */
+ICL__F8 icl__f8 icl__f8_weights(const icl__dtype type, const icl__mm *g, size_t row, size_t j)
+{
+  if (type == ICL__F16) return icl__f8_load_f16(g->half + row + j);
+  if (type == ICL__BF16) return icl__f8_load_bf16(g->half + row + j);
+  if (type == ICL__I8 && !g->scale) return icl__f8_load_i8(g->i8 + row + j);
+  if (type == ICL__I8)
+    return icl__f8_mul(icl__f8_load_i8(g->i8 + row + j), icl__f8_load(g->scale + j));
+  return icl__f8_load(g->b + row + j);
+}
+ICL__F8 icl__f8 icl__f8_weights_n(const icl__dtype type, const icl__mm *g, size_t row, size_t j,
+                                  size_t n)
+{
+  icl__mm tmp;
+  uint16_t half[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  int8_t i8[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  float scale[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  if (type == ICL__F32) return icl__f8_load_n(g->b + row + j, n);
+  tmp.half = half;
+  tmp.i8 = i8;
+  tmp.scale = g->scale ? scale : NULL;
+  if (type == ICL__I8) {
+    memcpy(i8, g->i8 + row + j, n);
+    if (g->scale) memcpy(scale, g->scale + j, n * sizeof *scale);
+  } else {
+    memcpy(half, g->half + row + j, n * sizeof *half);
+  }
+  return icl__f8_weights(type, &tmp, 0, 0);
+}
+ICL__F8 const char *icl__weight_address(const icl__mm *g, size_t at)
+{
+  if (g->i8) return (const char *)(g->i8 + at);
+  return g->half ? (const char *)(g->half + at) : (const char *)(g->b + at);
+}
+
+/* Any panel: w <= 16 columns of B, k steps, zeros beyond column w. */
+static void icl__pack_any(float *out, const icl__mm *g, size_t p, size_t k, size_t j, size_t w)
+{
+  size_t i, end = p + k;
+  for (; p < end; p++, out += ICL__NR) {
+    for (i = 0; i < w; i++) out[i] = icl__mm_b(g, p, j + i);
+    for (; i < ICL__NR; i++) out[i] = 0.0f;
+  }
+}
+
+/* Whole panels of a B whose rows are contiguous: read row by row, as they lie in memory. */
+ICL__F8 void icl__pack_rows(const icl__dtype type, float *out, const icl__mm *g, size_t p0,
+                            size_t k, size_t j0, size_t n)
+{
+  size_t j, p;
+  for (p = 0; p < k; p++)
+    for (j = 0; j < n; j += ICL__NR) {
+      size_t row = (p0 + p) * g->b_row, at = j0 + j;
+      float *to = out + j * k + p * ICL__NR;
+      icl__f8 lo = icl__f8_weights(type, g, row, at), hi = icl__f8_weights(type, g, row, at + 8);
+      icl__prefetch(icl__weight_address(g, row + at + (p + 8 < k ? 8 * g->b_row : 0)));
+      icl__f8_store(to, lo);
+      icl__f8_store(to + 8, hi);
+    }
+}
+
+/* Whole panels of a B whose columns are contiguous, a transposed weight: in squares of eight. */
+ICL__F8 void icl__pack_columns(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0,
+                               size_t n)
+{
+  size_t j, p, squares = k & ~(size_t)7;
+  for (j = 0; j < n; j += ICL__NR) {
+    const float *from = g->b + p0 + (j0 + j) * g->b_col;
+    float *to = out + j * k;
+    for (p = 0; p < squares; p += 8, from += 8, to += 8 * ICL__NR) {
+      icl__f8_transpose(to, ICL__NR, from, g->b_col);
+      icl__f8_transpose(to + 8, ICL__NR, from + 8 * g->b_col, g->b_col);
+    }
+    icl__pack_any(to, g, p0 + squares, k - squares, j0 + j, ICL__NR);
+  }
+}
+
+/* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][16]. */
+ICL__KERNEL void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
+{
+  size_t whole = n / ICL__NR * ICL__NR, j;
+  if (g->b_col == 1 && g->i8) icl__pack_rows(ICL__I8, out, g, p0, k, j0, whole);
+  else if (g->b_col == 1 && !g->half) icl__pack_rows(ICL__F32, out, g, p0, k, j0, whole);
+  else if (g->b_col == 1 && g->half_type == ICL__F16)
+    icl__pack_rows(ICL__F16, out, g, p0, k, j0, whole);
+  else if (g->b_col == 1) icl__pack_rows(ICL__BF16, out, g, p0, k, j0, whole);
+  else if (g->b_row == 1 && g->b) icl__pack_columns(out, g, p0, k, j0, whole);
+  else whole = 0;
+  for (j = whole; j < n; j += ICL__NR)
+    icl__pack_any(out + j * k, g, p0, k, j0 + j, icl__min(ICL__NR, n - j));
+}
+
+/* All of B, for products that share it: out[k][n], n rounded up to 16; blocks of 256 steps of k,
+ * each a row of panels. */
+ICL__UNUSED void icl__panels_f8(float *out, const icl__mm *g)
+{
+  size_t p;
+  for (p = 0; p < g->k; p += ICL__KC)
+    icl__pack_b(out + p * icl__round_up(g->n), g, p, icl__min(ICL__KC, g->k - p), 0, g->n);
+}
+
+/* Writes A[i0 .. i0+m)[p0 .. p0+k) as tiles [k][6], for an A that is stored by columns.  Two floats
+ * of a copy of eight are overwritten by the next one; the last of a tile is copied singly. */
+ICL__KERNEL void icl__pack_a(float *out, const icl__mm *g, size_t i0, size_t m, size_t p0, size_t k)
+{
+  size_t i, p, t, whole = 0;
+  const float *a = g->a + i0 * g->a_row + p0 * g->a_col;
+  if (g->a_row == 1 && m >= 8) whole = (m - 2) / ICL__MR * ICL__MR;
+  for (p = 0; p + 1 < k; p++)
+    for (i = 0; i < whole; i += ICL__MR)
+      icl__f8_store(out + i * k + p * ICL__MR, icl__f8_load(a + p * g->a_col + i));
+  for (i = 0; i < m; i += ICL__MR)
+    for (p = i < whole && k ? k - 1 : 0; p < k; p++)
+      for (t = 0; t < ICL__MR; t++)
+        out[i * k + p * ICL__MR + t] = i + t < m ? a[(i + t) * g->a_row + p * g->a_col] : 0.0f;
+}
+#endif
+
+#if ICL__SIMD
+/* One tile: up to 6 rows of A against a panel of B. */
+typedef struct icl__tile {
+  size_t k;
+  const float *a; size_t a_row, a_col;
+  const float *b; size_t b_row;             /* 16 floats every b_row                            */
+  const float *init; size_t init_row;
+  const float *bias;
+  float *c; size_t c_row;
+} icl__tile;
+
+/* mr is a constant at every call, and what it rules out is compiled away.  Twelve named
+ * accumulators, because compilers keep those in registers at -O2 and arrays in memory. */
+ICL__F8 void icl__tile_rows(const int mr, const icl__tile *t)
+{
+#define ICL__EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#define ICL__ROW_DECLARE(i)                                                                       \
+  icl__f8 c##i##0 = icl__f8_set1(0.0f), c##i##1 = c##i##0;                                        \
+  const float *a##i = t->a + (mr > i ? i : 0) * t->a_row;
+#define ICL__ROW_INIT(i)                                                                          \
+  if (mr > i && t->init) {                                                                        \
+    c##i##0 = icl__f8_load(t->init + i * t->init_row);                                            \
+    c##i##1 = icl__f8_load(t->init + i * t->init_row + 8);                                        \
+  }
+#define ICL__ROW_BIAS(i) c##i##0 = icl__f8_add(c##i##0, b0); c##i##1 = icl__f8_add(c##i##1, b1);
+#define ICL__ROW_FMA(i)                                                                           \
+  if (mr > i) {                                                                                   \
+    icl__f8 x;                                                                                    \
+    if (i % 2 == 0) ICL__LOADS_STAY();                                                            \
+    x = icl__f8_next_a(&a##i, p, a_col);                                                          \
+    c##i##0 = icl__f8_fma(x, b0, c##i##0);                                                        \
+    c##i##1 = icl__f8_fma(x, b1, c##i##1);                                                        \
+  }
+#define ICL__ROW_STORE(i)                                                                         \
+  if (mr > i) {                                                                                   \
+    icl__f8_store(t->c + i * t->c_row, c##i##0);                                                  \
+    icl__f8_store(t->c + i * t->c_row + 8, c##i##1);                                              \
+  }
+  const float *b = t->b;
+  size_t left, p = 0, a_col = t->a_col, b_row = t->b_row;
+  icl__f8 b0, b1;
+  ICL__EACH_ROW(ICL__ROW_DECLARE)
+  ICL__EACH_ROW(ICL__ROW_INIT)
+  if (t->bias) {
+    b0 = icl__f8_load(t->bias);
+    b1 = icl__f8_load(t->bias + 8);
+    ICL__EACH_ROW(ICL__ROW_BIAS)
+  }
+  for (left = t->k; left; left--) {
+    icl__f8_next_b(&b0, &b1, &b, b_row);
+    ICL__EACH_ROW(ICL__ROW_FMA)
+    p += a_col;
+  }
+  ICL__EACH_ROW(ICL__ROW_STORE)
+#undef ICL__ROW_DECLARE
+#undef ICL__ROW_INIT
+#undef ICL__ROW_BIAS
+#undef ICL__ROW_FMA
+#undef ICL__ROW_STORE
+#undef ICL__EACH_ROW
+}
+
+ICL__KERNEL void icl__tile1(const icl__tile *t) { icl__tile_rows(1, t); }
+ICL__KERNEL void icl__tile2(const icl__tile *t) { icl__tile_rows(2, t); }
+ICL__KERNEL void icl__tile3(const icl__tile *t) { icl__tile_rows(3, t); }
+ICL__KERNEL void icl__tile4(const icl__tile *t) { icl__tile_rows(4, t); }
+ICL__KERNEL void icl__tile5(const icl__tile *t) { icl__tile_rows(5, t); }
+ICL__KERNEL void icl__tile6(const icl__tile *t) { icl__tile_rows(6, t); }
+
+/* 32-bit ARM has 16 registers of four floats, and so may machines under WebAssembly: room for two
+ * rows at a time. */
+static void icl__tile_run(const icl__tile *t, size_t rows)
+{
+  const size_t most = ICL__WASM || ICL__NEON32 ? 2 : ICL__MR;
+  static void (*const run[])(const icl__tile *) = {
+    icl__tile1, icl__tile2, icl__tile3, icl__tile4, icl__tile5, icl__tile6
+  };
+  if (rows > most) {
+    icl__tile part = *t;
+    for (; rows > most; rows -= most, part.a += most * t->a_row, part.c += most * t->c_row) {
+      run[most - 1](&part);
+      if (t->init) part.init += most * t->init_row;
+    }
+    run[rows - 1](&part);
+    return;
+  }
+  run[rows - 1](t);
+}
+
+/* A tile with fewer than 16 columns of C runs on a copy of them. */
+static void icl__tile_edge(const icl__tile *t, size_t rows, size_t cols)
+{
+  float tmp[ICL__MR * ICL__NR];
+  icl__tile e = *t;
+  size_t i, j;
+  for (i = 0; i < rows; i++)
+    for (j = 0; j < ICL__NR; j++) {
+      float start = t->init && j < cols ? t->init[i * t->init_row + j] : 0.0f;
+      tmp[i * ICL__NR + j] = t->bias && j < cols ? start + t->bias[j] : start;
+    }
+  e.init = e.c = tmp;
+  e.init_row = e.c_row = ICL__NR;
+  e.bias = NULL;
+  icl__tile_run(&e, rows);
+  for (i = 0; i < rows; i++) memcpy(t->c + i * t->c_row, tmp + i * ICL__NR, cols * sizeof(float));
+}
+
+/* A block of the product: rows i0.., columns j0.., steps p0.. of k, with the B panels laid out for
+ * it. */
+typedef struct icl__block_of_mm { size_t i0, m, j0, n, p0, k; } icl__block_of_mm;
+
+/* All tiles of a block; b is its first panel, the next one b_next floats on.  t has the strides. */
+static void icl__mm_tiles(const icl__mm *g, const icl__block_of_mm *w, icl__tile t, const float *a,
+                          size_t a_tile, const float *b, size_t b_next)
+{
+  const float *init = w->p0 ? g->c : g->init;           /* behind the first block of k: go on */
+  const float *bias = w->p0 ? NULL : g->bias;
+  size_t i, j;
+  t.k = w->k;
+  t.c_row = g->c_row;
+  t.init_row = w->p0 ? g->c_row : g->init_row;
+  for (j = 0; j < w->n; j += ICL__NR, b += b_next) {
+    size_t cols = icl__min(ICL__NR, w->n - j), at = w->j0 + j;
+    t.b = b;
+    t.bias = bias ? bias + at : NULL;
+    t.a = a;
+    for (i = w->i0; i < w->i0 + w->m; i += ICL__MR, t.a += a_tile) {
+      size_t rows = icl__min(ICL__MR, w->i0 + w->m - i);
+      t.c = g->c + i * g->c_row + at;
+      t.init = init ? init + i * t.init_row + at : NULL;
+      if (cols == ICL__NR) icl__tile_run(&t, rows);
+      else icl__tile_edge(&t, rows, cols);
+    }
+  }
+}
+
+/* The rows of a block of columns and k, in groups whose part of A stays in the second cache.  What
+ * is complete is worked on further before it leaves the cache. */
+static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, size_t b_next,
+                         size_t b_row)
+{
+  icl__tile t;
+  memset(&t, 0, sizeof t);
+  t.b_row = b_row;
+  for (w->i0 = 0; w->i0 < g->m; w->i0 += ICL__MC) {
+    w->m = icl__min(ICL__MC, g->m - w->i0);
+    if (g->a_col != 1 && g->pack_a) {
+      t.a_row = 1; t.a_col = ICL__MR;
+      icl__pack_a(g->pack_a, g, w->i0, w->m, w->p0, w->k);
+      icl__mm_tiles(g, w, t, g->pack_a, ICL__MR * w->k, b, b_next);
+    } else {
+      t.a_row = g->a_row; t.a_col = g->a_col;
+      icl__mm_tiles(g, w, t, g->a + w->i0 * g->a_row + w->p0 * g->a_col, ICL__MR * g->a_row, b,
+                    b_next);
+    }
+    if (w->p0 + w->k == g->k) icl__mm_after(g, w->i0, w->m, w->j0, w->n);
+  }
+}
+
+/* Columns j0 .. j0+n against all of k.  Few rows use the panels of B where they lie, unless the
+ * last one would be read beyond its end. */
+static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
+{
+  int in_place = g->b_col == 1 && g->b && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
+  for (w->p0 = 0; w->p0 < g->k || w->p0 == 0; w->p0 += ICL__KC) {
+    w->k = icl__min(ICL__KC, g->k - w->p0);
+    if (g->panels) {
+      icl__mm_rows(g, w, g->panels + icl__round_up(g->n) * w->p0 + w->j0 * w->k, ICL__NR * w->k,
+                   ICL__NR);
+    } else if (in_place) {
+      icl__mm_rows(g, w, g->b + w->p0 * g->b_row + w->j0, ICL__NR, g->b_row);
+    } else {
+      icl__pack_b(g->pack, g, w->p0, w->k, w->j0, w->n);
+      icl__mm_rows(g, w, g->pack, ICL__NR * w->k, ICL__NR);
+    }
+  }
+}
+
+/* y = y + x[0..steps) B[0..steps)[.] for one or two rows, steps <= 4 of k at a time.  type, rows
+ * and steps are constants at every call. */
+ICL__F8 void icl__stream_steps(const icl__dtype type, const int rows, const int steps,
+                               const icl__mm *g, size_t p)
+{
+  size_t at = p * g->b_row, at1 = at + (steps > 1 ? g->b_row : 0), j = 0, n = g->n;
+  size_t at2 = at + (steps > 2 ? 2 * g->b_row : 0), at3 = at + (steps > 3 ? 3 * g->b_row : 0);
+  const float *a = g->a + p * g->a_col, *a2 = a + (rows > 1 ? g->a_row : 0);
+  float *y = g->c, *z = y + (rows > 1 ? g->c_row : 0);
+  icl__f8 x0 = icl__f8_set1(a[0]), x1 = icl__f8_set1(steps > 1 ? a[g->a_col] : 0);
+  icl__f8 x2 = icl__f8_set1(steps > 2 ? a[2 * g->a_col] : 0);
+  icl__f8 x3 = icl__f8_set1(steps > 3 ? a[3 * g->a_col] : 0);
+  icl__f8 w0 = icl__f8_set1(a2[0]), w1 = icl__f8_set1(steps > 1 ? a2[g->a_col] : 0);
+  icl__f8 w2 = icl__f8_set1(steps > 2 ? a2[2 * g->a_col] : 0);
+  icl__f8 w3 = icl__f8_set1(steps > 3 ? a2[3 * g->a_col] : 0);
+  /* the next four rows: in the order of the memory where they are one stretch of it */
+  const char *next = icl__weight_address(g, at + (g->k - p < 8 ? 0 : 4 * g->b_row));
+  const size_t width = type == ICL__F32 ? 4 : type == ICL__I8 ? 1 : 2;
+  size_t line = g->b_row == n ? 64 : g->b_row * width, on = (g->b_row == n ? 64 : 16) * width;
+#define ICL__STREAM(LOAD, STORE, WEIGHTS)                                                         \
+  {                                                                                               \
+    icl__f8 c = LOAD(y + j), v = WEIGHTS(at), d = c;                                              \
+    c = icl__f8_fma(x0, v, c);                                                                    \
+    if (rows > 1) d = icl__f8_fma(w0, v, LOAD(z + j));                                            \
+    if (steps > 1) { v = WEIGHTS(at1); c = icl__f8_fma(x1, v, c); d = icl__f8_fma(w1, v, d); }    \
+    if (steps > 2) { v = WEIGHTS(at2); c = icl__f8_fma(x2, v, c); d = icl__f8_fma(w2, v, d); }    \
+    if (steps > 3) { v = WEIGHTS(at3); c = icl__f8_fma(x3, v, c); d = icl__f8_fma(w3, v, d); }    \
+    STORE(y + j, c);                                                                              \
+    if (rows > 1) STORE(z + j, d);                                                                \
+  }
+#define ICL__WHOLE(row) icl__f8_weights(type, g, row, j)
+#define ICL__LOAD_REST(p) icl__f8_load_n(p, n - j)
+#define ICL__STORE_REST(p, v) icl__f8_store_n(p, v, n - j)
+#define ICL__WEIGHTS_REST(row) icl__f8_weights_n(type, g, row, j, n - j)
+  for (; steps == 4 && j + 16 <= n; j += 8, next += on) {
+    icl__prefetch(next);
+    icl__prefetch(next + line);
+    icl__prefetch(next + 2 * line);
+    icl__prefetch(next + 3 * line);
+    ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
+    j += 8;
+    ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
+  }
+  for (; j + 8 <= n; j += 8) ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
+  if (j < n) ICL__STREAM(ICL__LOAD_REST, ICL__STORE_REST, ICL__WEIGHTS_REST)
+#undef ICL__STREAM
+#undef ICL__WHOLE
+#undef ICL__LOAD_REST
+#undef ICL__STORE_REST
+#undef ICL__WEIGHTS_REST
+}
+
+ICL__F8 void icl__stream_all(const icl__dtype type, const int rows, const icl__mm *g)
+{
+  size_t p = 0;
+  for (; p + 4 <= g->k; p += 4) icl__stream_steps(type, rows, 4, g, p);
+  for (; p < g->k; p++) icl__stream_steps(type, rows, 1, g, p);
+}
+
+ICL__KERNEL void icl__stream_1_f32(const icl__mm *g) { icl__stream_all(ICL__F32, 1, g); }
+ICL__KERNEL void icl__stream_2_f32(const icl__mm *g) { icl__stream_all(ICL__F32, 2, g); }
+ICL__KERNEL void icl__stream_1_f16(const icl__mm *g) { icl__stream_all(ICL__F16, 1, g); }
+ICL__KERNEL void icl__stream_2_f16(const icl__mm *g) { icl__stream_all(ICL__F16, 2, g); }
+ICL__KERNEL void icl__stream_1_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 1, g); }
+ICL__KERNEL void icl__stream_2_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 2, g); }
+ICL__KERNEL void icl__stream_1_i8(const icl__mm *g) { icl__stream_all(ICL__I8, 1, g); }
+ICL__KERNEL void icl__stream_2_i8(const icl__mm *g) { icl__stream_all(ICL__I8, 2, g); }
+
+/* C = init + bias */
+ICL__KERNEL void icl__stream_start(const icl__mm *g)
+{
+  icl__f8 zero = icl__f8_set1(0.0f);
+  size_t i, j, whole = g->n & ~(size_t)7;
+  for (i = 0; i < g->m; i++) {
+    const float *init = g->init ? g->init + i * g->init_row : NULL;
+    for (j = 0; j < whole; j += 8) {
+      icl__f8 c = init ? icl__f8_load(init + j) : zero;
+      if (g->bias) c = icl__f8_add(c, icl__f8_load(g->bias + j));
+      icl__f8_store(g->c + i * g->c_row + j, c);
+    }
+    for (; j < g->n; j++) g->c[i * g->c_row + j] = icl__mm_start(g, i, j);
+  }
+}
+
+static void icl__mm_stream(const icl__mm *g)
+{
+  static void (*const run[4][2])(const icl__mm *) = {
+    {icl__stream_1_f32, icl__stream_2_f32}, {icl__stream_1_f16, icl__stream_2_f16},
+    {icl__stream_1_bf16, icl__stream_2_bf16}, {icl__stream_1_i8, icl__stream_2_i8}
+  };
+  icl__stream_start(g);
+  run[g->i8 ? ICL__I8 : g->half ? g->half_type : ICL__F32][g->m - 1](g);
+  icl__mm_after(g, 0, g->m, 0, g->n);
+}
+
+ICL__UNUSED void icl__mm_f8(const icl__mm *g)
+{
+  size_t room = ICL__NR;
+  icl__block_of_mm w;
+  memset(&w, 0, sizeof w);
+  if (!g->m || !g->n) return;
+  if (g->m <= 2 && g->b_col == 1) {
+    icl__mm_stream(g);
+  } else {
+    if (g->pack) room = g->n_pack / (icl__min(g->k, ICL__KC) + !g->k) / ICL__NR * ICL__NR;
+    room = icl__max(icl__min(room, ICL__NC), ICL__NR);
+    for (w.j0 = 0; w.j0 < g->n; w.j0 += w.n) {
+      w.n = icl__min(room, g->n - w.j0);
+      icl__mm_columns(g, &w);
+    }
+  }
+}
+
+/* The product for processors with few registers, little memory and no cache: columns of a row at a
+ * time, over all of k, with B read where it lies.  24 columns make six sums of four, and leave
+ * Helium two registers for B; the number of A stays in a general one. */
+
+/* The last n < 8 columns from j on, where rows of B may be read beyond them. */
+ICL__KERNEL void icl__few_padded(const icl__mm *g, float *c, const float *from, const float *a,
+                                 size_t j, size_t n)
+{
+  float tmp[8];
+  icl__f8_store(tmp, icl__f8_load_n(from + j, n));
+  icl__f8_down(1, tmp, tmp, a, g->b + j, g->b_row, g->k);
+  icl__f8_store_n(c + j, icl__f8_load(tmp), n);
+}
+
+/* c[n] = from[n] + a[k] B, but for last columns that there is no reading beyond.  Returns the first
+ * of those. */
+ICL__KERNEL size_t icl__few_f32(const icl__mm *g, float *c, const float *from, const float *a)
+{
+  size_t j = 0, n = g->n, row = g->b_row, k = g->k;
+  const float *b = g->b;
+  for (; j + 24 <= n; j += 24) icl__f8_down(3, c + j, from + j, a, b + j, row, k);
+  for (; j + 16 <= n; j += 16) icl__f8_down(2, c + j, from + j, a, b + j, row, k);
+  for (; j + 8 <= n; j += 8) icl__f8_down(1, c + j, from + j, a, b + j, row, k);
+  if (j == n || !g->b_padded) return j;
+  icl__few_padded(g, c, from, a, j, n - j);
+  return n;
+}
+
+/* The same where B is of another type, which is a constant at every call. */
+ICL__F8 size_t icl__few_row(const icl__dtype type, const icl__mm *g, float *c, const float *from,
+                            const float *a)
+{
+  size_t j, p;
+  for (j = 0; j + 8 <= g->n; j += 8) {
+    icl__f8 sum = icl__f8_load(from + j);
+    for (p = 0; p < g->k; p++)
+      sum = icl__f8_fma1(a[p], icl__f8_weights(type, g, p * g->b_row, j), sum);
+    icl__f8_store(c + j, sum);
+  }
+  return j;
+}
+
+ICL__KERNEL size_t icl__few_f16(const icl__mm *g, float *c, const float *from, const float *a)
+{
+  return icl__few_row(ICL__F16, g, c, from, a);
+}
+ICL__KERNEL size_t icl__few_bf16(const icl__mm *g, float *c, const float *from, const float *a)
+{
+  return icl__few_row(ICL__BF16, g, c, from, a);
+}
+ICL__KERNEL size_t icl__few_i8(const icl__mm *g, float *c, const float *from, const float *a)
+{
+  return icl__few_row(ICL__I8, g, c, from, a);
+}
+
+/* n <= 8 columns of a row from j on, however A and B lie. */
+ICL__KERNEL void icl__few_any(const icl__mm *g, float *c, const float *from, const float *a,
+                              size_t j, size_t n)
+{
+  float b[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  icl__f8 sum = icl__f8_load_n(from + j, n);
+  size_t p, t;
+  for (p = 0; p < g->k; p++) {
+    for (t = 0; t < n; t++) b[t] = icl__mm_b(g, p, j + t);
+    sum = icl__f8_fma1(a[p * g->a_col], icl__f8_load(b), sum);
+  }
+  icl__f8_store_n(c + j, sum, n);
+}
+
+/* What row i starts from: init, bias, or their sum or zeros, left in c. */
+ICL__KERNEL const float *icl__few_start(const icl__mm *g, size_t i, float *c)
+{
+  const float *init = g->init ? g->init + i * g->init_row : NULL, *bias = g->bias;
+  icl__f8 zero = icl__f8_set1(0.0f);
+  size_t j = 0;
+  if (!init != !bias) return init ? init : bias;
+  for (; !init && j + 8 <= g->n; j += 8) icl__f8_store(c + j, zero);
+  for (; init && j + 8 <= g->n; j += 8)
+    icl__f8_store(c + j, icl__f8_add(icl__f8_load(init + j), icl__f8_load(bias + j)));
+  for (; j < g->n; j++) c[j] = icl__mm_start(g, i, j);
+  return c;
+}
+
+ICL__UNUSED void icl__mm_few(const icl__mm *g)
+{
+  size_t i, j;
+  for (i = 0; i < g->m; i++) {
+    const float *a = g->a + i * g->a_row, *from;
+    float *c = g->c + i * g->c_row;
+    from = icl__few_start(g, i, c);
+    if (g->a_col != 1 || g->b_col != 1) j = 0;
+    else if (g->i8) j = icl__few_i8(g, c, from, a);
+    else if (!g->half) j = icl__few_f32(g, c, from, a);
+    else if (g->half_type == ICL__F16) j = icl__few_f16(g, c, from, a);
+    else j = icl__few_bf16(g, c, from, a);
+    for (; j < g->n; j += 8) icl__few_any(g, c, from, a, j, icl__min(8, g->n - j));
+    icl__mm_after(g, i, 1, 0, g->n);
+  }
+}
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>ops
+ * The rest of the kernels: each once in plain C (_ref) and once over eight floats (_f8).
+ * ------------------------------------------------------------------------------------------- */
+
+/* out[t] = g (x[t] - mean) / sqrt(var + eps) + b for rows x[rows][n].  stats[rows][2] (or NULL)
+ * keeps mean and 1 / sqrt(var + eps) for the backward pass.  A variance that overflows makes NaN of
+ * the row, instead of zeros that look like an answer. */
+static void icl__layernorm_ref(float *out, float *stats, const float *x, const float *gain,
+                               const float *bias, size_t rows, size_t n, float eps)
+{
+  size_t t, i;
+  for (t = 0; t < rows; t++, x += n, out += n) {
+    float mean = 0, var = 0, rstd;
+    for (i = 0; i < n; i++) mean += x[i];
+    mean /= (float)n;
+    for (i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
+    rstd = 1.0f / sqrtf(var / (float)n + eps);
+    for (i = 0; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
+    if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
+    if (icl__finite(&var, 1)) continue;
+    icl__spoil(out, n);
+    if (stats) icl__spoil(stats + 2 * t, 2);
+  }
+}
+
+/* exp(x) as icl__f8_exp computes it: some 40 instructions and no double precision anywhere.  n is
+ * rounded by way of an int, which holds in any precision and any order of operations; any n beside
+ * the nearest one would do as well. */
+static float icl__exp(float x)
+{
+  float n, r, p;
+  int32_t k;
+  uint32_t u;
+  if (!(x >= -80.0f && x <= 87.0f)) {
+    memcpy(&u, &x, 4);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return x;                                  /* NaN */
+    x = u >> 31 ? -80.0f : 87.0f;
+  }
+  k = (int32_t)(x * 1.44269504f + 127.5f) - 127;          /* the sum is positive: it rounds down */
+  n = (float)k;
+  r = x + n * -0.693359375f;
+  r += n * 2.12194440e-4f;
+  p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + (r + 1.0f);
+  u = (uint32_t)(k + 127) << 23;             /* 2^n */
+  memcpy(&r, &u, 4);
+  return p * r;
+}
+
+/* s[i] = exp(scale (s[i] - max)) / sum, in place.  All are NaN where one is not finite: a score
+ * that overflowed to -infinity is no score of weight 0. */
+static void icl__softmax_ref(float *s, size_t n, float scale)
+{
+  float max = s[0], sum = 0;
+  size_t i;
+  if (!icl__finite(s, n)) { icl__spoil(s, n); return; }
+  for (i = 1; i < n; i++) if (s[i] > max) max = s[i];
+  for (i = 0; i < n; i++) sum += s[i] = icl__exp(scale * (s[i] - max));
+  for (sum = 1.0f / sum, i = 0; i < n; i++) s[i] *= sum;
+}
+
+/* gelu(x) = x Phi(x); its tanh form is x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), the same as
+ * HF's gelu_new and without its cancellation. */
+#define ICL__GELU_A 1.59576912f   /* 2 sqrt(2 / pi) */
+#define ICL__GELU_B 0.044715f
+
+/* max(0, v) on bits, but NaN for -infinity, which nothing but an overflow leaves. */
+static float icl__relu(float v)
+{
+  uint32_t u;
+  memcpy(&u, &v, 4);
+  if (u >> 31) u = u < 0xff800000u ? 0 : u | 0x400000u;
+  memcpy(&v, &u, 4);
+  return v;
+}
+
+static void icl__activate_ref(float *out, float *x, size_t n, icl_activation kind)
+{
+  size_t i;
+  for (i = 0; i < n; i++) {
+    float v = x[i];
+    if (kind == ICL_RELU) out[i] = icl__relu(v);
+    else if (kind == ICL_GELU_ERF) out[i] = 0.5f * v * (1.0f + erff(v * 0.707106781f));
+    else out[i] = v / (1.0f + icl__exp(v * (-ICL__GELU_A - ICL__GELU_A * ICL__GELU_B * (v * v))));
+  }
+}
+
+static void icl__transpose_ref(float *out, size_t out_row, const float *x, size_t row, size_t m,
+                               size_t n)
+{
+  size_t i, j;
+  for (i = 0; i < m; i++, x += row)
+    for (j = 0; j < n; j++) out[j * out_row + i] = x[j];
+}
+
+/* y += a x */
+static void icl__axpy_ref(float *y, float a, const float *x, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+static float icl__dot_ref(const float *a, const float *b, size_t n)
+{
+  float sum = 0;
+  size_t i;
+  for (i = 0; i < n; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+static void icl__dots_in_order_ref(float *out, size_t out_row, const float *a, const float *b,
+                                   size_t row, size_t rows, size_t n)
+{
+  size_t i;
+  for (i = 0; i < rows; i++) out[i * out_row] = icl__dot_ref(a + i * row, b + i * row, n);
+}
+
+#if ICL__SIMD
+ICL__KERNEL void icl__layernorm_f8(float *out, float *stats, const float *x, const float *gain,
+                                   const float *bias, size_t rows, size_t n, float eps)
+{
+  size_t t, i, whole = n & ~(size_t)7;
+  for (t = 0; t < rows; t++, x += n, out += n) {
+    icl__f8 sum = icl__f8_set1(0.0f), m, s;
+    float mean, var, rstd;
+    for (i = 0; i < whole; i += 8) sum = icl__f8_add(sum, icl__f8_load(x + i));
+    mean = icl__f8_sum(sum);
+    for (; i < n; i++) mean += x[i];
+    mean /= (float)n;
+    m = icl__f8_set1(mean);
+    sum = icl__f8_set1(0.0f);
+    for (i = 0; i < whole; i += 8) {
+      icl__f8 d = icl__f8_sub(icl__f8_load(x + i), m);
+      sum = icl__f8_fma(d, d, sum);
+    }
+    var = icl__f8_sum(sum);
+    for (; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
+    rstd = 1.0f / sqrtf(var / (float)n + eps);
+    s = icl__f8_set1(rstd);
+    for (i = 0; i < whole; i += 8) {
+      icl__f8 v = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
+      icl__f8_store(out + i, icl__f8_fma(icl__f8_load(gain + i), v, icl__f8_load(bias + i)));
+    }
+    for (; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
+    if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
+    if (icl__finite(&var, 1)) continue;
+    icl__spoil(out, n);
+    if (stats) icl__spoil(stats + 2 * t, 2);
+  }
+}
+
+/* 1 if one of x[n] is -infinity. */
+ICL__KERNEL int icl__overflowed_f8(const float *x, size_t n)
+{
+  icl__f8 low = icl__f8_set1(0.0f);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) low = icl__f8_min(low, icl__f8_load(x + i));
+  if (i < n) low = icl__f8_min(low, icl__f8_load_n(x + i, n - i));
+  return icl__f8_overflowed(low);
+}
+
+/* The last, partial vector is filled up with zeros, whose weights are left out.  NaN and +infinity
+ * make NaN of all by themselves. */
+ICL__KERNEL void icl__softmax_f8(float *s, size_t n, float scale)
+{
+  size_t i, whole = n & ~(size_t)7;
+  icl__f8 max = icl__f8_set1(s[0]), low = icl__f8_set1(0.0f), sum = low;
+  float top, total;
+  for (i = 0; i < whole; i += 8) {
+    icl__f8 v = icl__f8_load(s + i);
+    max = icl__f8_max(max, v);
+    low = icl__f8_min(low, v);
+  }
+  if (icl__f8_overflowed(low) || icl__overflowed(s + whole, n - whole)) {
+    icl__spoil(s, n);
+    return;
+  }
+  top = icl__f8_top(max);
+  for (; i < n; i++) if (s[i] > top) top = s[i];
+  max = icl__f8_set1(top);
+  for (i = 0; i < n; i += 8) {
+    icl__f8 e = i < whole ? icl__f8_load(s + i) : icl__f8_load_n(s + i, n - i);
+    e = icl__f8_exp(icl__f8_mul1(icl__f8_sub(e, max), scale));
+    if (i < whole) {
+      icl__f8_store(s + i, e);
+      sum = icl__f8_add(sum, e);
+    } else {
+      icl__f8_store_n(s + i, e, n - i);
+    }
+  }
+  total = icl__f8_sum(sum);
+  for (i = whole; i < n; i++) total += s[i];
+  total = 1.0f / total;
+  for (i = 0; i < whole; i += 8) icl__f8_store(s + i, icl__f8_mul1(icl__f8_load(s + i), total));
+  for (; i < n; i++) s[i] *= total;
+}
+
+/* Both gelus start with an exponential, the tanh form's being exp(-x (a + a b x^2)). */
+ICL__F8 icl__f8 icl__activate8(icl__f8 x, icl_activation kind)
+{
+  icl__f8 xx = icl__f8_mul(x, x), e;
+  if (kind == ICL_RELU) return icl__f8_max(icl__f8_set1(0.0f), x);
+  if (kind == ICL_GELU_ERF) e = icl__f8_mul1(xx, -0.5f);
+  else e = icl__f8_mul(x, icl__f8_mul1_plus(xx, -ICL__GELU_A * ICL__GELU_B, -ICL__GELU_A));
+  e = icl__f8_exp(e);
+  if (kind != ICL_GELU_ERF) return icl__f8_mul(x, icl__f8_recip(icl__f8_add1(e, 1.0f)));
+  e = icl__f8_mul(icl__f8_abs(x), icl__f8_normal_tail(x, e));
+  return icl__f8_sub(icl__f8_max(icl__f8_set1(0.0f), x), e);
+}
+
+/* kind is a constant at every call but Helium's.  relu would turn an overflow to -infinity into 0:
+ * NaN instead. */
+ICL__F8 void icl__activate_as(const icl_activation kind, float *out, const float *x, size_t n)
+{
+  const int overflow = kind == ICL_RELU && icl__overflowed_f8(x, n);
+  size_t i;
+  for (i = 0; i < n; i += 8) {
+    icl__f8 v = i + 8 <= n ? icl__f8_load(x + i) : icl__f8_load_n(x + i, n - i);
+    v = icl__activate8(v, kind);
+    if (i + 8 <= n) icl__f8_store(out + i, v);
+    else icl__f8_store_n(out + i, v, n - i);
+  }
+  if (overflow) icl__spoil(out, 1);
+}
+
+/* With a loop for each kind where code may take the room. */
+ICL__KERNEL void icl__activate_f8(float *out, float *x, size_t n, icl_activation kind)
+{
+  if (ICL__MVE) icl__activate_as(kind, out, x, n);
+  else if (kind == ICL_RELU) icl__activate_as(ICL_RELU, out, x, n);
+  else if (kind == ICL_GELU_ERF) icl__activate_as(ICL_GELU_ERF, out, x, n);
+  else icl__activate_as(ICL_GELU_TANH, out, x, n);
+}
+
+/* In squares of eight; the rest one by one. */
+ICL__KERNEL void icl__transpose_f8(float *out, size_t out_row, const float *x, size_t row,
+                                   size_t m, size_t n)
+{
+  size_t i, j, rows = m & ~(size_t)7, cols = n & ~(size_t)7;
+  for (i = 0; i < rows; i += 8)
+    for (j = 0; j < cols; j += 8)
+      icl__f8_transpose(out + j * out_row + i, out_row, x + i * row + j, row);
+  icl__transpose_ref(out + cols * out_row, out_row, x + cols, row, rows, n - cols);
+  icl__transpose_ref(out + rows, out_row, x + rows * row, row, m - rows, n);
+}
+
+ICL__KERNEL void icl__axpy_f8(float *y, float a, const float *x, size_t n)
+{
+  icl__f8 k = icl__f8_set1(a);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    icl__f8_store(y + i, icl__f8_fma(k, icl__f8_load(x + i), icl__f8_load(y + i)));
+  if (i < n) {
+    icl__f8 v = icl__f8_fma(k, icl__f8_load_n(x + i, n - i), icl__f8_load_n(y + i, n - i));
+    icl__f8_store_n(y + i, v, n - i);
+  }
+}
+
+ICL__KERNEL float icl__dot_f8(const float *a, const float *b, size_t n)
+{
+  icl__f8 sum = icl__f8_set1(0.0f);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) sum = icl__f8_fma(icl__f8_load(a + i), icl__f8_load(b + i), sum);
+  if (i < n) sum = icl__f8_fma(icl__f8_load_n(a + i, n - i), icl__f8_load_n(b + i, n - i), sum);
+  return icl__f8_sum(sum);
+}
+
+/* Six chains side by side hide the latency of each; missing rows repeat the first. */
+ICL__KERNEL void icl__dots_in_order_f8(float *out, size_t out_row, const float *a, const float *b,
+                                       size_t row, size_t rows, size_t n)
+{
+  size_t r1 = rows > 1 ? row : 0, r2 = rows > 2 ? 2 * row : 0, r3 = rows > 3 ? 3 * row : 0;
+  size_t r4 = rows > 4 ? 4 * row : 0, r5 = rows > 5 ? 5 * row : 0, k, i;
+  icl__f8 s0 = icl__f8_set1(0.0f), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
+  float lanes[6][8];
+  for (k = 0; k < n; k++, a++, b++) {
+    s0 = icl__f8_fma(icl__f8_set1(a[0]), icl__f8_set1(b[0]), s0);
+    s1 = icl__f8_fma(icl__f8_set1(a[r1]), icl__f8_set1(b[r1]), s1);
+    s2 = icl__f8_fma(icl__f8_set1(a[r2]), icl__f8_set1(b[r2]), s2);
+    s3 = icl__f8_fma(icl__f8_set1(a[r3]), icl__f8_set1(b[r3]), s3);
+    s4 = icl__f8_fma(icl__f8_set1(a[r4]), icl__f8_set1(b[r4]), s4);
+    s5 = icl__f8_fma(icl__f8_set1(a[r5]), icl__f8_set1(b[r5]), s5);
+  }
+  icl__f8_store(lanes[0], s0); icl__f8_store(lanes[1], s1); icl__f8_store(lanes[2], s2);
+  icl__f8_store(lanes[3], s3); icl__f8_store(lanes[4], s4); icl__f8_store(lanes[5], s5);
+  for (i = 0; i < rows; i++) out[i * out_row] = lanes[i][0];
+}
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * >>dispatch
+ * ------------------------------------------------------------------------------------------- */
+static const icl__ops icl__ops_ref = {
+  "c", icl__mm_ref, NULL, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref,
+  icl__transpose_ref, icl__axpy_ref, icl__dot_ref, icl__dots_in_order_ref
+};
+
+#if ICL__MVE
+static const icl__ops icl__ops_f8 = {
+  "mve", icl__mm_few, NULL, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
+  icl__transpose_ref, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_ref
+};
+#elif ICL__SIMD
+static const icl__ops icl__ops_f8 = {
+  ICL__X86 ? "avx2" : ICL__NEON ? "neon" : "wasm128",
+  icl__mm_f8, icl__panels_f8, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
+  icl__transpose_f8, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_f8
+};
+#endif
+
+#if ICL__X86 && ICL__GNU
+/* AVX2, FMA and F16C, and the upper halves of the registers saved by the system. */
+static int icl__has_avx2(void)
+{
+  unsigned a, b, c, d, lo;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+  if (~c & (1u << 12 | 1u << 27 | 1u << 29)) return 0;                /* FMA, OSXSAVE, F16C */
+  __asm__ volatile("xgetbv" : "=a"(lo) : "c"(0) : "edx");
+  if ((lo & 6) != 6) return 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 5));
+}
+#elif ICL__X86
+static int icl__has_avx2(void)
+{
+  int r[4];
+  __cpuid(r, 1);
+  if ((~r[2] & (1 << 12 | 1 << 27 | 1 << 29)) || (_xgetbv(0) & 6) != 6) return 0;
+  __cpuidex(r, 7, 0);
+  return (r[1] & (1 << 5)) != 0;
+}
+#endif
+
+static const icl__ops *icl__ops_best(void)
+{
+#if ICL__X86
+  return icl__has_avx2() ? &icl__ops_f8 : &icl__ops_ref;
+#elif ICL__SIMD
+  return &icl__ops_f8;
+#else
+  return &icl__ops_ref;
+#endif
+}
+
+const char *icl_isa_name(const icl_model *m) { return m && m->ops ? m->ops->name : "none"; }
+
+void icl_force_plain(icl_model *m) { if (m) m->ops = &icl__ops_ref; }
 
 #if defined __cplusplus && ICL__GNU
 #pragma GCC diagnostic pop

@@ -4183,8 +4183,11 @@ TEST(good_weights_are_kept)
   CHECK_EQ(t->bad, 3);
   good = slurp(at("r.state"));
   CHECK(good.n > 0);
-  for (i = 0; i < u->n; i++)
-    if (icl__get32((unsigned char *)good.p + weights_at(good) + 4 * i) != icl__bits(u->params[i])) break;
+  for (i = 0; i < u->n; i++) {
+    uint32_t bits;
+    memcpy(&bits, u->params + i, 4);
+    if (icl__get32((unsigned char *)good.p + weights_at(good) + 4 * i) != bits) break;
+  }
   CHECK_EQ(i, u->n);
   own.eval = trap_eval;
   trap.armed = 0;
