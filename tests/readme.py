@@ -74,7 +74,7 @@ def run(command, expected, there, where):
 
 def block(lines, there, where):
     """Runs the commands of a ``` block; the block with what they printed."""
-    out, at = [], 0
+    out, at, untrained = [], 0, False
     while at < len(lines):
         if not lines[at].startswith('$ '):
             out.append(lines[at])
@@ -90,7 +90,12 @@ def block(lines, there, where):
         expected = lines[end:to]
         while expected and not expected[-1].strip():
             expected.pop()
-        found = run(command, expected, there, where)
+        if untrained:                       # what needs a model that was not trained here
+            counts['skipped'] += 1
+            found = None
+        else:
+            found = run(command, expected, there, where)
+        untrained = untrained or 'icl train' in command
         out += lines[at:end] + (found if found is not None else lines[end:to])
         at = to
     return out
