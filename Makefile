@@ -97,6 +97,18 @@ models:      ; sh examples/models/train.sh
 # build/icl.html: the models in a page that opens from disk; and the page in headless Chromium.
 web: build/icl ; python3 examples/web/build.py
 web-test:    ; sh tests/web/run.sh
+# docs/icl.html, the committed copy, after a change of engine, models or page.
+page: web ; cp build/icl.html docs/icl.html
+# README and docs, as a reader follows them.
+readme: build/icl ; @sh tests/test_readme.sh
+# The pictures of docs: of README, and of how-it-works.md by docs/pictures.c.
+DRAWS = $(addprefix tools/,plot.c canvas_svg.c canvas_png.c png.c common.c impl.c)
+build/pictures: docs/pictures.c $(DRAWS) $(wildcard tools/*.h) $(HEADERS) | build
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS -I. -o $@ $< $(DRAWS) $(LDLIBS)
+pictures: build/pictures build/icl
+	mkdir -p docs/pictures
+	for p in prompts pairs interval refine coverage; do build/pictures docs/pictures $$p || exit 1; done
+	build/icl predict examples/real/data/1d/Eckerle4.csv --at 445,452,460 --interval 0.9 --plot docs/peak.svg > build/peak.csv
 # icl beside PyTorch, torch.compile and ONNX Runtime, as far as they are there; a quarter of an hour.
 bench: build/icl ; @python3 tools/bench.py
 # The bundled models on real data, beside other methods; REAL='--domains' and the like are options.
@@ -119,8 +131,11 @@ help:
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
 	@echo 'make web        build/icl.html: drag points, see the curve; web-test tests it in Chromium'
+	@echo 'make page       docs/icl.html anew, the committed copy of that page'
+	@echo 'make readme     the programs and command lines of README and docs'
+	@echo 'make pictures   the pictures of docs anew'
 	@echo 'make models     examples/models from scratch (some 40 minutes)'
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean install uninstall arduino packages python golden torch data compile sanitize platforms mcu models web web-test bench real help
+.PHONY: all demo test clean install uninstall arduino packages python golden torch data compile sanitize platforms mcu models web page pictures readme web-test bench real help

@@ -125,7 +125,10 @@ def page(path, there, update):
 
 
 def links(path, text):
+    """Links lead to files, and >>names to sections of the headers."""
     bad = []
+    headers = ''.join(open(os.path.join(TOP, h), encoding='ascii').read() for h in ('icl.h', 'icl_train.h'))
+    bad += [name for name in re.findall(r'`(>>\w+)`', text) if name != '>>name' and '* ' + name + '\n' not in headers]
     for target in re.findall(r'\]\(([^)]+)\)', text):
         name = target.split('#')[0]
         if not target.startswith('http') and name and not os.path.exists(os.path.join(TOP, os.path.dirname(path), name)):
