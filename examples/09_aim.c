@@ -44,7 +44,8 @@ int main(void)
   if (icl_load(&model, "examples/models/curves.safetensors", &why)) { puts(why.text); return 1; }
   for (p = 0; p < PLAYERS; p++)                             /* half of the memory by F16 */
     if (icl_ctx_new_kv(&players[p], model, SHOTS, LOOKS, ICL_STORE_F16)) return 1;
-  printf("a player costs %lu KB\n", (unsigned long)icl_ctx_bytes_kv(model, SHOTS, LOOKS, ICL_STORE_F16) / 1024);
+  printf("a player costs %lu KB\n",
+         (unsigned long)icl_ctx_bytes_kv(model, SHOTS, LOOKS, ICL_STORE_F16) / 1024);
 
   for (i = 0; i < 20; i++)                                  /* a round of 20 shots each */
     for (p = 0; p < PLAYERS; p++) {

@@ -23,7 +23,7 @@ typedef struct icl_py {
   float *xs, *ys;                      /* [max(n, BATCH)][wide], [3 BATCH or n]: scratch          */
 } icl_py;
 
-/* Inputs and quantiles of a model, and 1 where it sees the order of pairs that it learned from random ones. */
+/* Inputs and quantiles of a model; 1 where it sees the order of pairs, and learned from random ones. */
 EXPORT int icl_py_dims(const icl_model *m) { return m->config.n_dims; }
 EXPORT int icl_py_quantiles(const icl_model *m) { return m->config.n_quantiles; }
 EXPORT int icl_py_ordered(const icl_model *m)
@@ -95,7 +95,8 @@ static icl_py *py_new(int n, int d, int wide)
 }
 
 /* *out = the pairs x[n][d], y[n] in context, scaled to mean 0 and deviation 1. */
-EXPORT int icl_py_fit(icl_py **out, const icl_model *m, int n, int d, const double *x, const double *y, int refine)
+EXPORT int icl_py_fit(icl_py **out, const icl_model *m, int n, int d, const double *x, const double *y,
+                      int refine)
 {
   icl_error e;
   icl_py *p;
