@@ -65,11 +65,11 @@ VERSION  = $(shell sed -n 's/^.define ICL_VERSION "\(.*\)".*/\1/p' icl.h)
 
 install: build/icl
 	mkdir -p '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/pkgconfig'
-	cp $(HEADERS) '$(DESTDIR)$(PREFIX)/include'
+	cp icl.h icl_train.h '$(DESTDIR)$(PREFIX)/include'
 	cp build/icl '$(DESTDIR)$(PREFIX)/bin'
 	sed 's|@prefix@|$(PREFIX)|; s|@version@|$(VERSION)|' tools/icl.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/icl.pc'
 uninstall:
-	rm -f $(HEADERS:%='$(DESTDIR)$(PREFIX)/include/%') '$(DESTDIR)$(PREFIX)/bin/icl' \
+	rm -f '$(DESTDIR)$(PREFIX)/include/icl.h' '$(DESTDIR)$(PREFIX)/include/icl_train.h' '$(DESTDIR)$(PREFIX)/bin/icl' \
 	  '$(DESTDIR)$(PREFIX)/share/pkgconfig/icl.pc'
 
 # The model of the Arduino sketch: that of examples/mcu with I8 weights.

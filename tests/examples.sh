@@ -10,9 +10,7 @@
 cd "$(dirname "$0")/.." || exit 1
 update=0
 if [ "$1" = --update ]; then update=1; shift; fi
-passed=0 failed=0 skipped=0
-mkdir -p build
-t=build/examples.txt
+mkdir -p build/examples
 
 # same EXPECTED FOUND WITHIN
 same() {
@@ -32,24 +30,35 @@ same() {
 # The commands of the comment on top: cc and c++ lines, and those of build/icl before them, joined by &&.
 commands() { awk '/^#|^\*\/|\*\/$/ { exit } /^ \*     (cc|c\+\+|build\/)/ { sub(/^ \* +/, ""); print }' "$1"; }
 
-[ $# -gt 0 ] || set -- $(cd examples && ls 0*.c 0*.cpp | sed 's/\..*//')
-for name; do
-  file=$(ls examples/"$name".c*) expected=tests/examples/$name.txt within=0.02
-  [ "$name" != 05_mpi ] || { skipped=$((skipped + 1)); continue; }        # make mpi runs it
-  case $name in 03* | 04*) within=0.2 ;; esac
-  case $file in *.cpp)
-    command -v c++ > /dev/null || { skipped=$((skipped + 1)); echo "skipped  $name: no c++"; continue; } ;;
+# one NAME: a line of "NAME passed|failed|skipped" in build/examples/NAME.end, after what there is to say
+one() {
+  file=$(ls examples/"$1".c*) expected=tests/examples/$1.txt within=0.02 t=build/examples/$1
+  case $1 in
+    03* | 04*) within=0.2 ;;
+    05_mpi) echo "$1 skipped"; return ;;                     # tests of its own
+    *) case $file in *.cpp) command -v c++ > /dev/null || { echo "no c++"; echo "$1 skipped"; return; } ;; esac ;;
   esac
-  [ "$(wc -l < "$file")" -le 80 ] || { failed=$((failed + 1)); echo "FAILED   $name: longer than 80 lines"; }
-  commands "$file" | sed 's/ -O2/ -O2 -Wall -Wextra -Werror/; s/\(icl embed .*\)/\1 --force/' > build/examples.sh
-  if sh -e build/examples.sh > $t 2> build/examples.log && [ -s $t ]; then
-    grep -v '^wrote ' $t | sed 's|kernels: .*|kernels: those of the processor|' > $t.said
-    [ $update -eq 0 ] || cp $t.said "$expected"
-    if same "$expected" $t.said $within > build/examples.log 2>&1; then passed=$((passed + 1)); continue; fi
+  [ "$(wc -l < "$file")" -le 80 ] || { echo "longer than 80 lines"; echo "$1 failed"; return; }
+  commands "$file" | sed 's/ -O2/ -O2 -Wall -Wextra -Werror/; s/\(icl embed .*\)/\1 --force/' > "$t.sh"
+  if sh -e "$t.sh" > "$t.out" 2> "$t.err"; then
+    grep -v '^wrote ' "$t.out" | sed 's|kernels: .*|kernels: those of the processor|' > "$t.said"
+    [ $update -eq 0 ] || cp "$t.said" "$expected"
+    [ -s "$t.said" ] && same "$expected" "$t.said" $within && { echo "$1 passed"; return; }
   fi
-  failed=$((failed + 1))
-  echo "FAILED   $name"
-  tail -n 8 build/examples.log
+  tail -n 8 "$t.err"
+  echo "$1 failed"
+}
+
+[ $# -gt 0 ] || set -- $(cd examples && ls 0*.c 0*.cpp | sed 's/\..*//')
+rm -f build/examples/*.end
+n=0
+for name; do                               # two at a time
+  one "$name" > "build/examples/$name.end" 2>&1 &
+  n=$((n + 1))
+  [ $((n % 2)) -eq 0 ] && wait
 done
-echo "examples: $passed passed, $failed failed, $skipped skipped"
-[ $failed -eq 0 ]
+wait
+grep -hvE '^0[0-9a-z_]+ (passed|skipped)$' build/examples/*.end
+count() { cat build/examples/*.end | grep -cE "^0[0-9a-z_]+ $1\$"; }
+echo "examples: $(count passed) passed, $(count failed) failed, $(count skipped) skipped"
+[ "$(count failed)" -eq 0 ] && [ "$(count passed)" -gt 0 ]
