@@ -137,7 +137,7 @@ mkdir -p "$tmp/root/tests/compile" "$tmp/root/tools"   # a copy, so that nobody 
 top=$(cd "$here/../.." && pwd)
 cp "$top"/*.h "$top/examples/models/curves.safetensors" "$tmp/root" &&
   cp "$top"/tools/*.[ch] "$tmp/root/tools" && cp "$top"/tests/*.[ch] "$tmp/root/tests" &&
-  cp -R "$here"/*.c "$here"/*.awk "$here/msvc" "$tmp/root/tests/compile" || exit 1
+  cp -R "$here"/*.[ch] "$here"/*.awk "$here/msvc" "$tmp/root/tests/compile" || exit 1
 : > "$tmp/jobs"
 skipped=0
 # job NAME COMMAND: a command of several lines becomes one
@@ -185,6 +185,8 @@ while read -r cc; do
   check="silent $cc $warn -fsyntax-only"
   [ $n -le 4 ] || job "$cc: icl.h alone" "$check $src/alone.c"
   job "$cc: twice" "$check $src/twice.c"
+  job "$cc: names that others have as macros" "$check -DNAMES_LATE $src/names.c &&
+    $check -DNAMES_LATE -DNAMES_IMPLEMENT -DICL_TRAIN_THREADS $src/names.c"
   if [ $n -le 4 ]; then
     job "$cc: memory of the caller's" "$check $src/custom.c"
     job "$cc: trainer without threads" "$check $src/train.c"
