@@ -28,7 +28,7 @@ typedef struct preset {
   float clip, epsilon;
   float init_sd;                   /* 0: 1 / sqrt(width)                                      */
   int dims_start;                  /* 0: no curriculum                                        */
-  int64_t dims_every;              /* -1: all inputs are there after 3 tenths of the steps    */
+  int64_t dims_every;
   int pairs_start, pairs_add;      /* long prompts: twice and a half of both                  */
   int64_t pairs_every;
 } preset;
