@@ -22,7 +22,7 @@ typedef struct preset {
   int batch;
   icl_optimizer optimizer;
   float lr;                        /* 0: 0.008 for 3 layers of width 64, else as the root of
-                                      1 / (layers * width)                                    */
+                                      1 / (layers * width), at most 0.0113                    */
   icl_schedule schedule;
   int64_t warmup;                  /* -1: a twentieth of the steps                            */
   float clip, epsilon;
