@@ -136,6 +136,10 @@
 #endif
 #endif
 
+#ifndef ICL_MAX_THREADS
+#define ICL_MAX_THREADS 64
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -238,18 +242,31 @@ typedef enum icl_storage {
   ICL_STORE_I8                     /* whole numbers from -127 to 127 times a scale            */
 } icl_storage;
 
-/* The pairs seen so far, and scratch.  One per thread.  Put it anywhere. */
+/* How large a context is and how it works.  Set all of it to zero first; zero means the default, in
+ * brackets. */
+typedef struct icl_ctx_options {
+  int max_pairs;                   /* pairs that it holds, 1 to icl_max_pairs; has no default     */
+  int queries_at_once;             /* (1) queries that go through the network in one pass, to
+                                      2^22; pairs go half as many; longer batches take several    */
+  int threads;                     /* (1) threads of its work, by way of run; see icl_ctx_threads */
+  icl_storage kv;                  /* (F32) how it stores keys and values                         */
+  icl_parallel *run;
+  void *user;                      /* the first argument of run                                   */
+} icl_ctx_options;
+
+/* The pairs seen so far, and scratch.  One per thread.  Put it anywhere, but do not copy it by
+ * assignment: it points into its own memory (icl_ctx_copy). */
 typedef struct icl_ctx {
   const icl_model *model;
   int max_pairs, max_batch;
   int n_pairs;
   /* private below */
-  int threads;                     /* that run has, or 1                                      */
+  int threads;                     /* tasks that run can do at once; 1: no threads            */
   icl_parallel *run;
   void *run_user;
   size_t rows;                     /* rows of scratch: max(2, max_batch)                      */
   size_t key_row;                  /* numbers from one channel's keys to the next's           */
-  size_t n_pack;                   /* floats of pack                                          */
+  size_t n_pack;                   /* floats of pack; 0 where the kernels pack nothing        */
   float *x_mean, *x_std;           /* [d] the model sees (x - x_mean) / x_std                 */
   float *y_scale;                  /* [2] y_mean, y_std                                       */
   float *inputs;                   /* [max_pairs][d] x, in the caller's units                 */
@@ -266,7 +283,7 @@ typedef struct icl_ctx {
   float *normed;                   /* [rows][C]                                               */
   float *hidden;                   /* [rows][4C]                                              */
   float *scores;                   /* [H][6][key_row]                                         */
-  float *pack;
+  float *pack;                     /* [n_pack] panels of weights, for the product             */
 } icl_ctx;
 
 /* What else a checkpoint says about itself; NULL fields are left out of the file.  Set all of it to
@@ -330,21 +347,29 @@ ICL_API size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch);
 ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
                                void *mem, size_t bytes);
 
-/* The same with keys and values, which are most of a context of many pairs, in fewer bytes: half
- * of F32's in F16 and BF16, about a quarter in I8 (a byte each, and an F32 for every token and
- * head).  They are rounded to nearest as pairs are added and unpacked where they are used; the
- * arithmetic stays F32.  Never the default: predictions change, see docs/models.md.
- * A number that is too large for F16 is NONFINITE.  A pair sees its own rounded key, a query its
- * own exact one: residuals are not those of icl_predict to the bit. */
-ICL_API size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv);
-ICL_API icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
-                                  icl_storage kv, void *mem, size_t bytes);
+/* The same with all options, and a report, which names the option and its limits: "max_pairs is 41,
+ * not 1 to 40".  icl_ctx_bytes and icl_ctx_init set max_pairs and queries_at_once alone.
+ * Keys and values are most of a context of many pairs: F16 and BF16 take half of F32's bytes, I8
+ * about a quarter (a byte each, and an F32 for every token and head).  They are rounded to nearest
+ * as pairs are added and unpacked where they are used; the arithmetic stays F32.  Never the default:
+ * predictions change, see docs/models.md.  A number that is too large for F16 is NONFINITE.  A pair
+ * sees its own rounded key, a query its own exact one: residuals are not those of icl_predict to the
+ * bit. */
+ICL_API size_t icl_ctx_bytes_with(const icl_model *m, const icl_ctx_options *o, icl_report *r);
+ICL_API icl_error icl_ctx_init_with(icl_ctx *c, const icl_model *m, const icl_ctx_options *o,
+                                    void *mem, size_t bytes, icl_report *r);
+
+/* Makes to, of the same model and kv, hold what from holds: pairs, scale, residuals, and the same
+ * bits of answers, without the work of adding them.  Its own sizes and threads stay.  STATE where
+ * model or kv differ, FULL where to is too small; then it stays as it was. */
+ICL_API icl_error icl_ctx_copy(icl_ctx *to, const icl_ctx *from);
 
 /* From now on the model sees (x - x_mean) / x_std and (y - y_mean) / y_std, and answers in the
  * caller's units.  x_mean[d], x_std[d]; NULL means 0 and 1.  These models expect inputs and
  * outputs of mean 0 and standard deviation 1 and break without: Garg et al. (2022, section 5)
- * measure a normalised error of 0.58 when x is three times as large.  STATE if the context holds
- * pairs, ARG if a standard deviation is not above 0, NONFINITE. */
+ * measure a normalised error of 0.58 when x is three times as large.  Pairs that the context holds
+ * are added anew under the new scale, at the cost of icl_add_batch.  ARG if a standard deviation is
+ * not above 0, NONFINITE; where the pairs cannot be added again (NONFINITE) the context is empty. */
 ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std,
                                 float y_mean, float y_std);
 
@@ -355,9 +380,9 @@ ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_
  * added again the context is empty. */
 ICL_API icl_error icl_standardize(icl_ctx *c, int n, const float *xs, const float *ys);
 
-/* Calls on c use up to n >= 1 threads from now on, by way of run(user, ..): icl_threads_run of
- * icl_train.h, OpenMP, whatever the program has.  n = 1: the calling thread alone.  The answers
- * stay the same bits.  ARG. */
+/* Makes calls on c use up to n >= 1 threads from now on, by way of run(user, ..): icl_threads_run,
+ * OpenMP, whatever the program has.  n = 1: the calling thread alone.  The answers stay the same
+ * bits.  ARG. */
 ICL_API icl_error icl_ctx_threads(icl_ctx *c, int n, icl_parallel *run, void *user);
 
 /* ----- the work: on any error the context stays as it was ------------------------------------- */
@@ -381,13 +406,24 @@ ICL_API icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *y
 ICL_API icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
                           const float *queries, float *answers);
 
+/* ys[i] = what contexts[i] predicts at xs[i][d], for n contexts of one model: what icl_predict tells,
+ * to the bit, in passes of work's queries_at_once over the network, which share its weights: for
+ * many players, sensors or channels with one query each, faster than one after the other.  work is a
+ * context of the same model, one of them or another; its scratch and threads are used, its pairs are
+ * not.  The contexts may differ in pairs, scale, size and kv; one may be there twice.  All of them
+ * belong to the calling thread meanwhile.  ARG where the models differ; on an error ys may be partly
+ * written. */
+ICL_API icl_error icl_predict_many(icl_ctx *work, int n, icl_ctx *const *contexts, const float *xs,
+                                   float *ys);
+
 /* Forgets all but the first n_pairs pairs; 0 empties the context. */
 ICL_API icl_error icl_rewind(icl_ctx *c, int n_pairs);
 
-/* Drops the n oldest pairs, for a sliding window.  The other pairs are added anew, since each was
- * read in the light of those before it: the cost of icl_add_batch of them, so drop a quarter at a
- * time rather than one.  ARG where n is above icl_count.  Where the others cannot be added again
- * (NONFINITE) the context is empty. */
+/* Drops the n oldest pairs, for a sliding window.  Adds the others anew, since each was read in the
+ * light of those before it: at the cost of icl_add_batch of them.  Dropping one pair for each that
+ * comes costs as much as a new context each time; dropping a quarter of the window whenever it is
+ * full costs four additions a pair.  ARG where n is above icl_count.  Where the others cannot be
+ * added again (NONFINITE) the context is empty. */
 ICL_API icl_error icl_forget(icl_ctx *c, int n);
 
 /* The pairs in the context, in the caller's units: x[icl_count][d] and y[icl_count].  Valid until
@@ -445,16 +481,19 @@ ICL_API icl_error icl_surprise(const icl_ctx *c, float *s);
 
 /* ----- save and restore a context ------------------------------------------------------------- */
 
-/* Bytes that icl_ctx_save writes now; 0 for NULL. */
+/* Bytes that icl_ctx_save writes now: 36 + 8 d + 4 (d + 1) a pair; 0 for NULL. */
 ICL_API size_t icl_ctx_save_bytes(const icl_ctx *c);
 
-/* Writes what c holds to buf[size]: scale, outputs, residuals, keys and values, little-endian on
- * every host.  MEMORY, ARG. */
+/* Writes the scale and the pairs of c to buf[size], the same bytes on every host.  They are the
+ * caller's data: any model with as many inputs restores them.  MEMORY, ARG. */
 ICL_API icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size);
 
-/* Replaces what c holds.  STATE if saved with another model or another kv, FULL if c is too small
- * for it, FORMAT, DIGEST or NONFINITE if the bytes are damaged; then c stays as it was. */
-ICL_API icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size);
+/* Replaces scale and pairs of c by those saved in buf[size], and adds them: the cost of
+ * icl_add_batch, and the bits of this host, model and kv.  The report tells why not: FORMAT of other
+ * or older bytes, STATE of another number of inputs, FULL where c is too small, DIGEST or NONFINITE
+ * where the bytes are damaged; then c stays as it was.  Where the pairs cannot be added (NONFINITE
+ * without a byte) c is empty. */
+ICL_API icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size, icl_report *r);
 
 /* ----- the tensor table, and writing checkpoints --------------------------------------------- */
 
@@ -490,16 +529,33 @@ ICL_API icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const
 /* ----- malloc and stdio sugar ---------------------------------------------------------------- */
 
 #ifndef ICL_NO_MALLOC
-/* A context in memory of its own. */
+/* Contexts in memory of their own. */
 ICL_API icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch);
-ICL_API icl_error icl_ctx_new_kv(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch,
-                                 icl_storage kv);
+ICL_API icl_error icl_ctx_new_with(icl_ctx **c, const icl_model *m, const icl_ctx_options *o,
+                                   icl_report *r);
 ICL_API void icl_ctx_delete(icl_ctx *c);
+
+/* n threads, the caller's among them, for icl_ctx_threads(c, n, icl_threads_run, t); without
+ * ICL_THREADS only the caller's.  Between two calls they stay awake for some microseconds, then
+ * sleep.  One context at a time may use them.  ARG where n is not 1 to ICL_MAX_THREADS. */
+typedef struct icl_threads icl_threads;
+ICL_API icl_error icl_threads_new(icl_threads **t, int n);
+ICL_API void icl_threads_delete(icl_threads *t);
+
+/* An icl_parallel; user is an icl_threads. */
+ICL_API void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg);
 #ifndef ICL_NO_STDIO
 /* Reads a checkpoint file; IO where it cannot be read.  On a pipe it takes what the header promises
  * and does not wait for the end, so that it ends on devices and pipes too. */
 ICL_API icl_error icl_load(icl_model **m, const char *path, icl_report *r);
 ICL_API void icl_unload(icl_model *m);
+
+/* Writes a checkpoint (icl_write) to a new file beside path and renames it: path is the old file or
+ * the new one, never half of it, as long as the power stays on; a link is replaced, not followed.
+ * (icl_replace_file of icl_train.h also flushes to the disk, follows links and keeps permissions.)
+ * IO; errors of icl_write. */
+ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float *params,
+                           const icl_metadata *md, icl_report *r);
 #endif
 #endif
 
@@ -695,6 +751,52 @@ static icl_error icl__fail(icl_report *r, icl_error code, size_t offset, const c
                            const char *name)
 {
   return icl__fail_n(r, code, offset, what, name, name ? strlen(name) : 0);
+}
+
+/* Text into out[..] if out is not NULL; n counts either way. */
+typedef struct icl__text { char *out; size_t n; } icl__text;
+
+static void icl__put(icl__text *t, const char *s)
+{
+  size_t n = strlen(s);
+  if (t->out) memcpy(t->out + t->n, s, n);
+  t->n += n;
+}
+
+static size_t icl__put_uint(char *out, uint64_t v)
+{
+  char digits[20];
+  size_t n = 0, i;
+  do { digits[n++] = (char)('0' + v % 10); v /= 10; } while (v);
+  for (i = 0; i < n; i++) out[i] = digits[n - 1 - i];
+  return n;
+}
+
+static void icl__put_number(icl__text *t, uint64_t v)
+{
+  char s[21];
+  s[icl__put_uint(s, v)] = 0;
+  icl__put(t, s);
+}
+
+/* ICL_OK if v is low .. high; ARG and "name is v, not low to high" otherwise. */
+static icl_error icl__check_range(icl_report *r, const char *name, int v, int low, int high)
+{
+  char s[sizeof r->text];
+  icl__text t;
+  if (v >= low && v <= high) return ICL_OK;
+  if (!r) return ICL_ERR_ARG;
+  t.out = s;
+  t.n = 0;
+  icl__put(&t, name);
+  icl__put(&t, v < 0 ? " is -" : " is ");
+  icl__put_number(&t, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+  icl__put(&t, ", not ");
+  icl__put_number(&t, (uint64_t)low);
+  icl__put(&t, " to ");
+  icl__put_number(&t, (uint64_t)high);
+  s[t.n] = 0;
+  return icl__fail(r, ICL_ERR_ARG, 0, s, NULL);
 }
 
 /* "what 'name': why", for why = strerror(errno).  A name that is too long gives way in its middle,
@@ -932,15 +1034,6 @@ static size_t icl__slot_count(const icl_config *cfg)
 static size_t icl__slot_of_row(const icl_config *cfg, int i)
 {
   return (size_t)i + (i >= ICL__WPE && !icl__has_wpe(cfg));
-}
-
-static size_t icl__put_uint(char *out, uint64_t v)
-{
-  char digits[20];
-  size_t n = 0, i;
-  do { digits[n++] = (char)('0' + v % 10); v /= 10; } while (v);
-  for (i = 0; i < n; i++) out[i] = digits[n - 1 - i];
-  return n;
 }
 
 static void icl__tensor_name(char *out, int layer, const char *name)
@@ -2003,20 +2096,6 @@ static uint64_t icl__digest(uint64_t h, const void *data, size_t n)
   return h ^ h >> 32;
 }
 
-/* The same over floats of this host, as they would lie in a file. */
-static uint64_t icl__digest_floats(uint64_t h, const float *x, size_t n)
-{
-  unsigned char word[8];
-  uint32_t u;
-  size_t i;
-  for (i = 0; i < n; i++) {
-    memcpy(&u, x + i, 4);
-    icl__put_le(word + 4 * (i & 1), u, 4);
-    if ((i & 1) || i + 1 == n) h = icl__digest(h, word, i & 1 ? 8 : 4);
-  }
-  return h;
-}
-
 /* icl.digest goes over this, sizes, options and epsilon's bits, then over the data in the order of
  * the file, the text of icl.task, and that of icl.typical.  No length of these texts goes in: zeros
  * at an end, and text that moves from one to the other, change nothing. */
@@ -2198,7 +2277,7 @@ static icl_error icl__check_weight(const icl__file *f, const icl__entry *e, size
 
 /* Counts (m NULL) or places what a model needs: the table of pointers, task, typical surprise, and
  * the weights that cannot be used where they lie. */
-static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file *f, icl_report *r)
+static icl_error icl__lay_out_model(icl_model *m, icl__arena *mem, const icl__file *f, icl_report *r)
 {
   const unsigned char *data = (const unsigned char *)f->header + f->header_size;
   size_t slots = icl__slot_count(&f->cfg), slot;
@@ -2258,7 +2337,7 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
 static icl_error icl__count_model(const icl__file *f, size_t *need, icl_report *r)
 {
   icl__arena count = icl__arena_on(NULL);
-  icl_error err = icl__place_model(NULL, &count, f, r);
+  icl_error err = icl__lay_out_model(NULL, &count, f, r);
   *need = icl__arena_need(&count);
   return err;
 }
@@ -2273,7 +2352,7 @@ static icl_error icl__make_model(icl_model *m, const icl__file *f, void *mem, ic
   out.config = f->cfg;
   out.n_params = icl_param_count(&f->cfg);
   out.ops = icl__ops_best();
-  if ((err = icl__place_model(&out, &a, f, r))) return err;
+  if ((err = icl__lay_out_model(&out, &a, f, r))) return err;
   out.digest = icl__digest(icl__digest_config(&f->cfg), f->header + f->header_size,
                            (size_t)f->data_size);
   out.digest = icl__digest_texts(out.digest, f->task, f->typical, f->sampling, f->recipe);
@@ -2393,7 +2472,8 @@ typedef struct icl__pass {
   const float *const *panels;                /* of weights, by slot; or NULL                     */
   icl__elementwise *activate;                /* instead of the kernels' own; or NULL             */
   int threads; icl_parallel *run; void *user;            /* more threads, if threads > 1         */
-} icl__pass;
+  icl_ctx *const *each;                      /* [n_query] contexts, whose caches the queries see */
+} icl__pass;                                 /*   instead of one cache (n_seq is 0); or NULL     */
 
 /* The activations of one layer.  Training keeps a set per layer; inference lets all layers, and
  * within a layer what is not needed at the same time, share.  R rows; K of them are kept behind the
@@ -2559,18 +2639,38 @@ static void icl__attention_head(void *arg, int head)
   icl__attend(w->m, p, &t);
 }
 
+static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query);
+
+/* Head h of queries of several contexts: query r sees the pairs of the context p->each[r], with that
+ * context's scratch for its scores. */
+static void icl__attention_each(void *arg, int head)
+{
+  icl__heads w = *(const icl__heads *)arg;
+  size_t C = (size_t)w.m->config.n_embd, r, n = w.p->n_query;
+  icl_ctx *const *each = w.p->each;
+  icl__acts a = *w.a;
+  w.a = &a;
+  for (r = 0; r < n; r++, a.qkv += 3 * C, a.att += C) {
+    icl__pass one = icl__ctx_pass(each[r], 0, 1);
+    one.threads = 2;                                     /* a row of scores for each head */
+    w.p = &one;
+    icl__attention_head(&w, head);
+  }
+}
+
 static void icl__attention(const icl_model *m, const icl__pass *p, size_t layer,
                            const icl__acts *a, int trim)
 {
   size_t C = (size_t)m->config.n_embd;
+  void (*task)(void *arg, int head) = p->each ? icl__attention_each : icl__attention_head;
   icl__heads w;
   int h, H = m->config.n_head;
   memset(&w, 0, sizeof w);
   w.m = m; w.p = p; w.layer = layer; w.a = a; w.trim = trim;
   for (w.seq = 0; w.seq < p->n_seq || w.seq == 0; w.seq++) {
     if (w.seq < p->n_seq) icl__cache_tokens(m, p, layer, a->qkv + w.seq * p->T * 3 * C);
-    if (p->threads > 1) p->run(p->user, H, icl__attention_head, &w);
-    else for (h = 0; h < H; h++) icl__attention_head(&w, h);
+    if (p->threads > 1) p->run(p->user, H, task, &w);
+    else for (h = 0; h < H; h++) task(&w, h);
   }
 }
 
@@ -2747,7 +2847,7 @@ static void icl__sinusoids(float *out, size_t n, size_t C)
 static icl__dtype icl__kv_type(const icl_ctx *c) { return (icl__dtype)c->kv; }
 
 /* Counts or places everything a context owns. */
-static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
+static void icl__lay_out_ctx(icl_ctx *c, icl__arena *mem)
 {
   const icl_config *cfg = &c->model->config;
   size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
@@ -2799,28 +2899,52 @@ int icl_max_pairs(const icl_model *m)
        ? learned : ICL__MAX_PAIRS;
 }
 
-static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
+/* The options of the plain forms; a max_batch of 0 is no default there. */
+static icl_ctx_options icl__sizes(int max_pairs, int max_batch)
 {
-  return m && m->weights && max_pairs >= 1 && max_batch >= 1 && (unsigned)kv <= ICL_STORE_I8
-      && max_pairs <= icl_max_pairs(m) && max_batch <= ICL__MAX_BATCH;
+  icl_ctx_options o;
+  memset(&o, 0, sizeof o);
+  o.max_pairs = max_pairs;
+  o.queries_at_once = max_batch ? max_batch : -1;
+  return o;
 }
 
-size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
+/* An empty context without its memory: the options, with their defaults, checked. */
+static icl_error icl__begin_ctx(icl_ctx *c, const icl_model *m, const icl_ctx_options *o,
+                                icl_report *r)
+{
+  icl_error err;
+  if (!m || !o) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", m ? "options" : "model");
+  if (!m->weights) return icl__fail(r, ICL_ERR_ARG, 0, "not initialized:", "model");
+  memset(c, 0, sizeof *c);
+  c->model = m;
+  c->max_pairs = o->max_pairs;
+  c->max_batch = o->queries_at_once ? o->queries_at_once : 1;
+  c->threads = o->threads ? o->threads : 1;
+  c->kv = o->kv;
+  c->run = o->run;
+  c->run_user = o->user;
+  if ((err = icl__check_range(r, "max_pairs", c->max_pairs, 1, icl_max_pairs(m)))) return err;
+  if ((err = icl__check_range(r, "queries_at_once", c->max_batch, 1, ICL__MAX_BATCH))) return err;
+  if ((err = icl__check_range(r, "threads", c->threads, 1, INT32_MAX))) return err;
+  if ((err = icl__check_range(r, "kv", (int)c->kv, 0, ICL_STORE_I8))) return err;
+  return c->threads > 1 && !c->run ? icl__fail(r, ICL_ERR_ARG, 0, "threads without", "run") : ICL_OK;
+}
+
+size_t icl_ctx_bytes_with(const icl_model *m, const icl_ctx_options *o, icl_report *r)
 {
   icl_ctx c;
   icl__arena count = icl__arena_on(NULL);
-  if (!icl__ctx_fits(m, max_pairs, max_batch, kv)) return 0;
-  c.model = m;
-  c.max_pairs = max_pairs;
-  c.max_batch = max_batch;
-  c.kv = kv;
-  icl__place_ctx(&c, &count);
+  if (icl__begin_ctx(&c, m, o, r)) return 0;
+  icl__lay_out_ctx(&c, &count);
+  icl__ok(r);
   return icl__arena_need(&count);
 }
 
 size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch)
 {
-  return icl_ctx_bytes_kv(m, max_pairs, max_batch, ICL_STORE_F32);
+  icl_ctx_options o = icl__sizes(max_pairs, max_batch);
+  return icl_ctx_bytes_with(m, &o, NULL);
 }
 
 static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
@@ -2835,22 +2959,21 @@ static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, floa
   c->y_scale[1] = y_std;
 }
 
-icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
-                          icl_storage kv, void *mem, size_t bytes)
+icl_error icl_ctx_init_with(icl_ctx *c, const icl_model *m, const icl_ctx_options *o, void *mem,
+                            size_t bytes, icl_report *r)
 {
-  icl__arena a;
-  if (!c || !mem || !icl__ctx_fits(m, max_pairs, max_batch, kv)) return ICL_ERR_ARG;
-  if (bytes < icl_ctx_bytes_kv(m, max_pairs, max_batch, kv)) return ICL_ERR_MEMORY;
-  memset(c, 0, sizeof *c);
-  c->model = m;
-  c->max_pairs = max_pairs;
-  c->max_batch = max_batch;
-  c->kv = kv;
-  c->threads = 1;
-  a = icl__arena_on(mem);
-  icl__place_ctx(c, &a);
+  icl_ctx made;
+  icl__arena a = icl__arena_on(mem);
+  size_t need = icl_ctx_bytes_with(m, o, r);
+  if (!c || !mem) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", c ? "mem" : "context");
+  if (!need) return ICL_ERR_ARG;
+  if (bytes < need)
+    return icl__fail(r, ICL_ERR_MEMORY, 0, "smaller than icl_ctx_bytes asks for:", "mem");
+  icl__begin_ctx(&made, m, o, NULL);
+  icl__lay_out_ctx(&made, &a);
+  *c = made;
   if (c->positions)
-    icl__sinusoids(c->positions, 2 * (size_t)max_pairs + 1, (size_t)m->config.n_embd);
+    icl__sinusoids(c->positions, 2 * (size_t)c->max_pairs + 1, (size_t)m->config.n_embd);
   icl__scale(c, NULL, NULL, 0.0f, 1.0f);
   return ICL_OK;
 }
@@ -2858,21 +2981,44 @@ icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs, int max
 icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch, void *mem,
                        size_t bytes)
 {
-  return icl_ctx_init_kv(c, m, max_pairs, max_batch, ICL_STORE_F32, mem, bytes);
+  icl_ctx_options o = icl__sizes(max_pairs, max_batch);
+  return icl_ctx_init_with(c, m, &o, mem, bytes, NULL);
 }
 
-icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
-                        float y_std)
+/* Copies n numbers of a type in each of several rows. */
+static void icl__copy_rows(void *to, size_t to_row, const void *from, size_t from_row,
+                           icl__dtype type, size_t rows, size_t n)
 {
-  size_t d, j;
-  if (!c || !c->model) return ICL_ERR_ARG;
-  if (c->n_pairs) return ICL_ERR_STATE;
-  d = (size_t)c->model->config.n_dims;
-  if (!icl__finite(&y_mean, 1) || !icl__finite(&y_std, 1) || (x_mean && !icl__finite(x_mean, d))
-      || (x_std && !icl__finite(x_std, d))) return ICL_ERR_NONFINITE;
-  for (j = 0; x_std && j < d; j++) if (!(x_std[j] > 0.0f)) return ICL_ERR_ARG;
-  if (!(y_std > 0.0f)) return ICL_ERR_ARG;
-  icl__scale(c, x_mean, x_std, y_mean, y_std);
+  size_t width = icl__width(type), i;
+  for (i = 0; i < rows; i++)
+    memcpy((unsigned char *)to + i * to_row * width,
+           (const unsigned char *)from + i * from_row * width, n * width);
+}
+
+icl_error icl_ctx_copy(icl_ctx *to, const icl_ctx *from)
+{
+  const icl_config *cfg;
+  size_t L, C, n, heads;
+  icl__dtype kv;
+  if (!to || !from || !to->model || !from->model) return ICL_ERR_ARG;
+  if (to->model != from->model || to->kv != from->kv) return ICL_ERR_STATE;
+  if (from->n_pairs > to->max_pairs) return ICL_ERR_FULL;
+  if (to == from) return ICL_OK;
+  cfg = &to->model->config;
+  L = (size_t)cfg->n_layer; C = (size_t)cfg->n_embd; n = (size_t)from->n_pairs;
+  kv = icl__kv_type(to);
+  icl__scale(to, from->x_mean, from->x_std, from->y_scale[0], from->y_scale[1]);
+  memcpy(to->inputs, from->inputs, n * (size_t)cfg->n_dims * sizeof(float));
+  memcpy(to->outputs, from->outputs, n * sizeof(float));
+  memcpy(to->residuals, from->residuals, n * sizeof(float));
+  icl__copy_rows(to->keys, to->key_row, from->keys, from->key_row, kv, L * C, 2 * n);
+  icl__copy_rows(to->values, 2 * (size_t)to->max_pairs * C, from->values,
+                 2 * (size_t)from->max_pairs * C, kv, L, 2 * n * C);
+  heads = to->key_scales ? L * (size_t)cfg->n_head : 0;
+  icl__copy_rows(to->key_scales, to->key_row, from->key_scales, from->key_row, ICL__F32, heads, 2 * n);
+  icl__copy_rows(to->value_scales, to->key_row, from->value_scales, from->key_row, ICL__F32, heads,
+                 2 * n);
+  to->n_pairs = from->n_pairs;
   return ICL_OK;
 }
 
@@ -2922,31 +3068,39 @@ static icl__acts icl__ctx_acts(const icl_ctx *c)
   return a;
 }
 
+/* Positions that c's tokens get: learned, sinusoids, or NULL for none. */
+static const float *icl__positions(const icl_ctx *c)
+{
+  return icl__has_wpe(&c->model->config) ? icl__floats(c->model, ICL__WPE) : c->positions;
+}
+
 /* c->tokens -> read-in -> blocks -> c->stream, whose first rows are then those of x tokens. */
 static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
 {
   const icl_model *m = c->model;
-  const float *positions = icl__has_wpe(&m->config) ? icl__floats(m, ICL__WPE)
-                                                     : c->positions;
   icl__acts a = icl__ctx_acts(c);
-  size_t l, C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config);
-  icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, 1, p->T);
-  icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * t, positions, p->pos0 + p->T, 0,
-             p->n_query);
+  size_t l, r, C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config);
+  icl__embed(m, p, c->stream, c->tokens, icl__positions(c), p->pos0, 1, p->T);
+  if (!p->each)
+    icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * t, icl__positions(c), p->pos0 + p->T,
+               0, p->n_query);
+  for (r = 0; p->each && r < p->n_query; r++)
+    icl__embed(m, p, c->stream + r * C, c->tokens + r * t, icl__positions(p->each[r]),
+               2 * (size_t)p->each[r]->n_pairs, 0, 1);
   for (l = 0; l < (size_t)m->config.n_layer; l++) icl__block(m, p, l, &a);
 }
 
-/* Row r of the tokens = x, as the model sees it. */
-static void icl__put_x(icl_ctx *c, size_t r, const float *x)
+/* Row r of c's tokens = x as the model sees it, under the scale of `of`. */
+static void icl__set_token_x(icl_ctx *c, const icl_ctx *of, size_t r, const float *x)
 {
   size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config), j;
   float *token = c->tokens + r * t;
-  for (j = 0; j < d; j++) token[j] = (x[j] - c->x_mean[j]) / c->x_std[j];
+  for (j = 0; j < d; j++) token[j] = (x[j] - of->x_mean[j]) / of->x_std[j];
   if (t > d) token[d] = 0.0f;
 }
 
 /* Row r of the tokens = y of the x in row r - 1: in slot 0, or in slot d after that x. */
-static void icl__put_y(icl_ctx *c, size_t r, float y)
+static void icl__set_token_y(icl_ctx *c, size_t r, float y)
 {
   size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config);
   float *token = c->tokens + r * t;
@@ -2955,12 +3109,12 @@ static void icl__put_y(icl_ctx *c, size_t r, float y)
   token[t > d ? d : 0] = (y - c->y_scale[0]) / c->y_scale[1];
 }
 
-/* out[n] = the answer in row r of the stream, in the caller's units. */
-static void icl__answer(icl_ctx *c, size_t r, float *out, size_t n)
+/* out[n] = the answer in row r of c's stream, under the scale of `of`. */
+static void icl__answer(icl_ctx *c, const icl_ctx *of, size_t r, float *out, size_t n)
 {
   size_t C = (size_t)c->model->config.n_embd, i;
   icl__read_out(c->model, out, n, c->normed, NULL, c->stream + r * C);
-  for (i = 0; i < n; i++) out[i] = c->y_scale[0] + c->y_scale[1] * out[i];
+  for (i = 0; i < n; i++) out[i] = of->y_scale[0] + of->y_scale[1] * out[i];
 }
 
 /* 1 if n numbers of each row of a block are finite, as all I8 are; the first starts at number `at`,
@@ -2993,16 +3147,16 @@ static int icl__cache_finite(const icl_ctx *c, const icl__pass *p)
                 && icl__rows_finite(p->value_scales, ICL__F32, at, heads, row, T));
 }
 
-/* The tokens of n pairs and of q queries behind them; 0 where one is not finite. */
-static int icl__put_tokens_of(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
-                              const float *queries)
+/* Sets the tokens of n pairs and of q queries after them; 0 where one is not finite. */
+static int icl__set_tokens(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
+                           const float *queries)
 {
   size_t d = (size_t)c->model->config.n_dims, i;
   for (i = 0; i < n; i++) {
-    icl__put_x(c, 2 * i, xs + i * d);
-    icl__put_y(c, 2 * i + 1, ys[i]);
+    icl__set_token_x(c, c, 2 * i, xs + i * d);
+    icl__set_token_y(c, 2 * i + 1, ys[i]);
   }
-  for (i = 0; i < q; i++) icl__put_x(c, 2 * n + i, queries + i * d);
+  for (i = 0; i < q; i++) icl__set_token_x(c, c, 2 * n + i, queries + i * d);
   return icl__finite(c->tokens, (2 * n + q) * (size_t)icl__token_size(&c->model->config));
 }
 
@@ -3025,14 +3179,14 @@ static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const floa
   icl__ctx_forward(c, &p);
   for (i = 0; i < n; i++) {
     float y, residual;
-    icl__answer(c, i, &y, 1);
+    icl__answer(c, c, i, &y, 1);
     residual = ys[i] - y;
     if (!icl__finite(&residual, 1)) return ICL_ERR_NONFINITE;
     c->residuals[at + i] = residual;
   }
   if (!icl__cache_finite(c, &p)) return ICL_ERR_NONFINITE;
   for (i = 0; i < q; i++) {
-    icl__answer(c, n + i, answer, width);
+    icl__answer(c, c, n + i, answer, width);
     if (!icl__finite(answer, width)) return ICL_ERR_NONFINITE;
     memcpy(answers + i * width, answer, width * sizeof(float));
   }
@@ -3106,8 +3260,8 @@ static icl_error icl__ask(icl_ctx *c, int n, const float *xs, const float *ys, i
   while (!err && (at < pairs || done < q)) {
     size_t step = icl__min(c->rows / 2, pairs - at);
     size_t ask = at + step < pairs ? 0 : icl__min(c->rows - 2 * step, q - done);
-    if (!icl__put_tokens_of(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
-                            ask ? queries + done * d : NULL)) err = ICL_ERR_NONFINITE;
+    if (!icl__set_tokens(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
+                         ask ? queries + done * d : NULL)) err = ICL_ERR_NONFINITE;
     else if (!step) err = icl__query_pass(c, ask, answers + done * width, width);
     else err = icl__ask_pass(c, step, xs + at * d, ys + at, ask,
                              ask ? answers + done * width : NULL, width);
@@ -3141,6 +3295,44 @@ icl_error icl_predict(icl_ctx *c, const float *x, float *y)
   return icl_predict_batch(c, 1, x, y);
 }
 
+/* n <= work->rows queries, each of its own context. */
+static icl_error icl__many_pass(icl_ctx *work, size_t n, icl_ctx *const *contexts, const float *xs,
+                                float *ys)
+{
+  size_t d = (size_t)work->model->config.n_dims, i;
+  icl__pass p = icl__ctx_pass(work, 0, n);
+  p.n_seq = 0;
+  p.each = contexts;
+  for (i = 0; i < n; i++) icl__set_token_x(work, contexts[i], i, xs + i * d);
+  if (!icl__finite(work->tokens, n * (size_t)icl__token_size(&work->model->config)))
+    return ICL_ERR_NONFINITE;
+  icl__ctx_forward(work, &p);
+  for (i = 0; i < n; i++) {
+    float y;
+    icl__answer(work, contexts[i], i, &y, 1);
+    if (!icl__finite(&y, 1)) return ICL_ERR_NONFINITE;
+    ys[i] = y;
+  }
+  return ICL_OK;
+}
+
+icl_error icl_predict_many(icl_ctx *work, int n, icl_ctx *const *contexts, const float *xs,
+                           float *ys)
+{
+  size_t at, step, d, i, total = (size_t)n;
+  icl_error err = ICL_OK;
+  if (!work || !work->model || n < 0 || (n && (!contexts || !xs || !ys))) return ICL_ERR_ARG;
+  for (i = 0; i < total; i++)
+    if (!contexts[i] || contexts[i]->model != work->model) return ICL_ERR_ARG;
+  d = (size_t)work->model->config.n_dims;
+  if (!icl__finite(xs, total * d)) return ICL_ERR_NONFINITE;
+  for (at = 0; at < total && !err; at += step) {
+    step = icl__min(work->rows, total - at);
+    err = icl__many_pass(work, step, contexts + at, xs + at * d, ys + at);
+  }
+  return err;
+}
+
 icl_error icl_rewind(icl_ctx *c, int n_pairs)
 {
   if (!c || !c->model || n_pairs < 0 || n_pairs > c->n_pairs) return ICL_ERR_ARG;
@@ -3159,6 +3351,13 @@ static icl_error icl__add_kept(icl_ctx *c, int n)
   return icl_add_batch(c, n - c->n_pairs, c->inputs + at * d, c->outputs + at);
 }
 
+/* Adds n kept pairs to an empty context. */
+static icl_error icl__add_again(icl_ctx *c, int n)
+{
+  c->n_pairs = 0;
+  return icl__add_kept(c, n);
+}
+
 icl_error icl_forget(icl_ctx *c, int n)
 {
   int rest;
@@ -3169,8 +3368,21 @@ icl_error icl_forget(icl_ctx *c, int n)
   d = (size_t)c->model->config.n_dims;
   memmove(c->inputs, c->inputs + (size_t)n * d, (size_t)rest * d * sizeof(float));
   memmove(c->outputs, c->outputs + n, (size_t)rest * sizeof(float));
-  c->n_pairs = 0;
-  return icl__add_kept(c, rest);
+  return icl__add_again(c, rest);
+}
+
+icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
+                        float y_std)
+{
+  size_t d, j;
+  if (!c || !c->model) return ICL_ERR_ARG;
+  d = (size_t)c->model->config.n_dims;
+  if (!icl__finite(&y_mean, 1) || !icl__finite(&y_std, 1) || (x_mean && !icl__finite(x_mean, d))
+      || (x_std && !icl__finite(x_std, d))) return ICL_ERR_NONFINITE;
+  for (j = 0; x_std && j < d; j++) if (!(x_std[j] > 0.0f)) return ICL_ERR_ARG;
+  if (!(y_std > 0.0f)) return ICL_ERR_ARG;
+  icl__scale(c, x_mean, x_std, y_mean, y_std);
+  return icl__add_again(c, c->n_pairs);
 }
 
 /* Mean and standard deviation (over n, not n - 1) of v[0], v[stride], ..; 1 where all are equal. */
@@ -3204,8 +3416,7 @@ icl_error icl_standardize(icl_ctx *c, int n, const float *xs, const float *ys)
   for (j = 0; j < c->model->config.n_dims; j++)
     icl__mean_std(&c->x_mean[j], &c->x_std[j], xs + j, (size_t)n, d);
   icl__mean_std(&c->y_scale[0], &c->y_scale[1], ys, (size_t)n, 1);
-  c->n_pairs = 0;
-  return icl__add_kept(c, pairs);
+  return icl__add_again(c, pairs);
 }
 
 /* ----- quantiles ------------------------------------------------------------------------------ */
@@ -3442,162 +3653,113 @@ icl_error icl_surprise(const icl_ctx *c, float *s)
 
 /* ---------------------------------------------------------------------------------------------
  * >>snapshot
- * "ICLCTX03", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
- * y_mean y_std inputs[pairs][d] outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs]
- * values[L][2 pairs][C] in the type that kv says, an icl_storage; with I8 F32 scales of keys and of
- * values, [L][H][2 pairs]
- * each; at the end the digest of all that.  Everything little-endian.
+ * "ICLCTX04", pairs (4 bytes), d (4), then F32: x_mean[d] x_std[d] y_mean y_std inputs[pairs][d]
+ * outputs[pairs]; at the end the digest of all that (8).  Everything little-endian.
  * ------------------------------------------------------------------------------------------- */
-enum { ICL__SNAPSHOT_HEAD = 24 };
-static const char icl__snapshot_magic[] = "ICLCTX03";
+enum { ICL__SNAPSHOT_HEAD = 16 };
+static const char icl__snapshot_magic[] = "ICLCTX04";
 
-/* What is done with the bytes of a snapshot. */
-typedef enum icl__walk { ICL__SAVE, ICL__RESTORE, ICL__CHECK } icl__walk;
-
-static size_t icl__snapshot_bytes(const icl_ctx *c, size_t pairs)
+static size_t icl__snapshot_floats(const icl_ctx *c, size_t pairs)
 {
-  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + (2 + d) * pairs;
-  if (c->kv == ICL_STORE_I8) floats += pairs * 4 * L * (size_t)c->model->config.n_head;
-  return ICL__SNAPSHOT_HEAD + 4 * floats + pairs * 4 * L * C * icl__width(icl__kv_type(c)) + 8;
+  size_t d = (size_t)c->model->config.n_dims;
+  return 2 * d + 2 + (d + 1) * pairs;
 }
 
-/* One run of n numbers of a type, number `at` of a block and on, to the bytes or from them, or
- * nothing but checked.  Returns what is behind; NULL where a number is not finite. */
-static unsigned char *icl__copy_run(void *block, icl__dtype type, size_t at, size_t n,
-                                    unsigned char *p, icl__walk walk)
+/* Writes x[n]; returns the byte after it. */
+static unsigned char *icl__save_floats(unsigned char *p, const float *x, size_t n)
 {
-  unsigned char *x = (unsigned char *)icl__number_at(block, type, at);
-  size_t width = icl__width(type);
-  for (; p && n; n--, p += width, x += width) {
-    uint16_t h;
-    uint32_t u;
-    float v;
-    if (walk == ICL__CHECK) {
-      v = icl__decode(p, type);
-      if (!icl__finite(&v, 1)) return NULL;
-    } else if (width == 1) {
-      if (walk == ICL__SAVE) *p = *x;
-      else *x = *p;
-    } else if (width == 2) {
-      if (walk == ICL__SAVE) { memcpy(&h, x, 2); icl__put_le(p, h, 2); }
-      else { h = (uint16_t)icl__get16(p); memcpy(x, &h, 2); }
-    } else {
-      if (walk == ICL__SAVE) { memcpy(&u, x, 4); icl__put_le(p, u, 4); }
-      else { u = icl__get32(p); memcpy(x, &u, 4); }
-    }
-  }
+  uint32_t u;
+  for (; n; n--, p += 4) { memcpy(&u, x++, 4); icl__put_le(p, u, 4); }
   return p;
 }
 
-/* Everything a snapshot holds, in its order.  0 where a number is not finite. */
-static int icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p, icl__walk walk)
+/* Reads x[n]; returns the byte after it. */
+static const unsigned char *icl__load_floats(float *x, const unsigned char *p, size_t n)
 {
-  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t H = (size_t)c->model->config.n_head, d = (size_t)c->model->config.n_dims, i;
-  icl__dtype kv = icl__kv_type(c);
-  p = icl__copy_run(c->x_mean, ICL__F32, 0, d, p, walk);
-  p = icl__copy_run(c->x_std, ICL__F32, 0, d, p, walk);
-  p = icl__copy_run(c->y_scale, ICL__F32, 0, 2, p, walk);
-  p = icl__copy_run(c->inputs, ICL__F32, 0, d * pairs, p, walk);
-  p = icl__copy_run(c->outputs, ICL__F32, 0, pairs, p, walk);
-  p = icl__copy_run(c->residuals, ICL__F32, 0, pairs, p, walk);
-  for (i = 0; i < L * C; i++)
-    p = icl__copy_run(c->keys, kv, i * c->key_row, 2 * pairs, p, walk);
-  for (i = 0; i < L; i++)
-    p = icl__copy_run(c->values, kv, i * 2 * (size_t)c->max_pairs * C, 2 * pairs * C, p, walk);
-  for (i = 0; c->key_scales && i < L * H; i++)
-    p = icl__copy_run(c->key_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
-  for (i = 0; c->value_scales && i < L * H; i++)
-    p = icl__copy_run(c->value_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
-  return p != NULL;
-}
-
-/* What ties a snapshot to its model: the digest of its file, or of weights that were bound. */
-static uint64_t icl__identity(const icl_model *m)
-{
-  uint64_t h = m->digest;
-  icl_tensor t;
-  size_t slot;
-  if (m->types) return h;                                /* 0 is a digest like others */
-  h = icl__digest_config(&m->config);
-  for (slot = 0; slot < icl__slot_count(&m->config); slot++) {
-    icl__tensor_at_slot(&m->config, slot, &t);
-    if (m->weights[slot])
-      h = icl__digest_floats(h, icl__floats(m, slot), icl__tensor_floats(&t));
-  }
-  return h;
+  for (; n; n--, p += 4) *x++ = icl__decode(p, ICL__F32);
+  return p;
 }
 
 size_t icl_ctx_save_bytes(const icl_ctx *c)
 {
-  return c && c->model ? icl__snapshot_bytes(c, (size_t)c->n_pairs) : 0;
+  if (!c || !c->model) return 0;
+  return ICL__SNAPSHOT_HEAD + 4 * icl__snapshot_floats(c, (size_t)c->n_pairs) + 8;
 }
 
 icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size)
 {
   unsigned char *p = (unsigned char *)buf;
-  size_t bytes = icl_ctx_save_bytes(c);
+  size_t bytes = icl_ctx_save_bytes(c), d, pairs;
   if (!bytes || !buf) return ICL_ERR_ARG;
   if (size < bytes) return ICL_ERR_MEMORY;
+  d = (size_t)c->model->config.n_dims;
+  pairs = (size_t)c->n_pairs;
   memcpy(p, icl__snapshot_magic, 8);
-  icl__put_le(p + 8, icl__identity(c->model), 8);
-  icl__put_le(p + 16, (uint64_t)c->n_pairs, 4);
-  icl__put_le(p + 20, (uint64_t)c->model->config.n_dims, 3);
-  icl__put_le(p + 23, (uint64_t)c->kv, 1);
-  icl__walk_snapshot(c, (size_t)c->n_pairs, p + ICL__SNAPSHOT_HEAD, ICL__SAVE);
-  icl__put_le(p + bytes - 8, icl__digest(0, p, bytes - 8), 8);
+  icl__put_le(p + 8, pairs, 4);
+  icl__put_le(p + 12, d, 4);
+  p = icl__save_floats(p + ICL__SNAPSHOT_HEAD, c->x_mean, d);
+  p = icl__save_floats(p, c->x_std, d);
+  p = icl__save_floats(p, c->y_scale, 2);
+  p = icl__save_floats(p, c->inputs, pairs * d);
+  p = icl__save_floats(p, c->outputs, pairs);
+  icl__put_le(p, icl__digest(0, buf, bytes - 8), 8);
   return ICL_OK;
 }
 
-icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size)
+/* Everything that can be wrong with the bytes of a snapshot for c. */
+static icl_error icl__check_snapshot(const icl_ctx *c, const unsigned char *p, size_t size,
+                                     icl_report *r)
+{
+  size_t d = (size_t)c->model->config.n_dims, pairs, n, i;
+  float v;
+  if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 6))
+    return icl__fail(r, ICL_ERR_FORMAT, 0, "not a saved context", NULL);
+  if (memcmp(p, icl__snapshot_magic, 8))
+    return icl__fail(r, ICL_ERR_FORMAT, 6, "a context saved by another version: save it anew", NULL);
+  if (icl__get32(p + 12) != d)
+    return icl__fail(r, ICL_ERR_STATE, 12, "saved with another number of inputs", NULL);
+  pairs = icl__get32(p + 8);
+  if (pairs > (size_t)c->max_pairs)
+    return icl__fail(r, ICL_ERR_FULL, 8, "more pairs than the context holds", NULL);
+  n = icl__snapshot_floats(c, pairs);
+  if (size != ICL__SNAPSHOT_HEAD + 4 * n + 8)
+    return icl__fail(r, ICL_ERR_FORMAT, 8, "a saved context of another size", NULL);
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+  if (icl__get64(p + size - 8) != icl__digest(0, p, size - 8))
+    return icl__fail(r, ICL_ERR_DIGEST, size - 8, "a saved context was changed", NULL);
+#endif
+  for (p += ICL__SNAPSHOT_HEAD, i = 0; i < n; i++, p += 4) {
+    size_t at = ICL__SNAPSHOT_HEAD + 4 * i;
+    icl__load_floats(&v, p, 1);
+    if (!icl__finite(&v, 1)) return icl__fail(r, ICL_ERR_NONFINITE, at, "NaN or infinity", NULL);
+    if (((i >= d && i < 2 * d) || i == 2 * d + 1) && !(v > 0.0f))
+      return icl__fail(r, ICL_ERR_FORMAT, at, "a standard deviation not above 0", NULL);
+  }
+  return ICL_OK;
+}
+
+icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size, icl_report *r)
 {
   const unsigned char *p = (const unsigned char *)buf;
-  unsigned char *bytes;
-  size_t pairs, d, i;
-  if (!c || !c->model || !buf) return ICL_ERR_ARG;
+  size_t d, pairs;
+  icl_error err;
+  if (!c || !c->model || !buf)
+    return icl__fail(r, ICL_ERR_ARG, 0, "NULL", c && c->model ? "buf" : "context");
+  if ((err = icl__check_snapshot(c, p, size, r))) return err;
   d = (size_t)c->model->config.n_dims;
-  if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 8)) return ICL_ERR_FORMAT;
-  if (icl__get64(p + 8) != icl__identity(c->model)) return ICL_ERR_STATE;
-  if ((icl__get32(p + 20) & 0xffffffu) != (uint32_t)c->model->config.n_dims) return ICL_ERR_FORMAT;
-  if (p[23] != (unsigned char)c->kv) return p[23] > ICL_STORE_I8 ? ICL_ERR_FORMAT : ICL_ERR_STATE;
-  pairs = icl__get32(p + 16);
-  if (pairs > (size_t)c->max_pairs) return ICL_ERR_FULL;
-  if (size != icl__snapshot_bytes(c, pairs)) return ICL_ERR_FORMAT;
-#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-  if (icl__get64(p + size - 8) != icl__digest(0, p, size - 8)) return ICL_ERR_DIGEST;
-#endif
-  bytes = (unsigned char *)(uintptr_t)(p + ICL__SNAPSHOT_HEAD);
-  if (!icl__walk_snapshot(c, pairs, bytes, ICL__CHECK)) return ICL_ERR_NONFINITE;
-  for (i = 0; i <= d; i++) {                             /* x_std[d] and, behind y_mean, y_std */
-    size_t at = ICL__SNAPSHOT_HEAD + 4 * (i < d ? d + i : 2 * d + 1);
-    if (!(icl__decode(p + at, ICL__F32) > 0.0f)) return ICL_ERR_FORMAT;
-  }
-  icl__walk_snapshot(c, pairs, bytes, ICL__RESTORE);
-  c->n_pairs = (int)pairs;
-  return ICL_OK;
+  pairs = icl__get32(p + 8);
+  p = icl__load_floats(c->x_mean, p + ICL__SNAPSHOT_HEAD, d);
+  p = icl__load_floats(c->x_std, p, d);
+  p = icl__load_floats(c->y_scale, p, 2);
+  p = icl__load_floats(c->inputs, p, pairs * d);
+  icl__load_floats(c->outputs, p, pairs);
+  if (!icl__add_again(c, (int)pairs)) return icl__ok(r);
+  return icl__fail(r, ICL_ERR_NONFINITE, 0, "the saved pairs overflow in this model", NULL);
 }
 
 /* ---------------------------------------------------------------------------------------------
  * >>writer
  * ------------------------------------------------------------------------------------------- */
-
-/* Text into out[..] if out is not NULL; n counts either way. */
-typedef struct icl__text { char *out; size_t n; } icl__text;
-
-static void icl__put(icl__text *t, const char *s)
-{
-  size_t n = strlen(s);
-  if (t->out) memcpy(t->out + t->n, s, n);
-  t->n += n;
-}
-
-static void icl__put_number(icl__text *t, uint64_t v)
-{
-  char s[21];
-  s[icl__put_uint(s, v)] = 0;
-  icl__put(t, s);
-}
 
 static void icl__put_pair(icl__text *t, const char *key, const char *value)
 {
@@ -3881,31 +4043,252 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
  * >>sugar
  * ------------------------------------------------------------------------------------------- */
 #ifndef ICL_NO_MALLOC
-icl_error icl_ctx_new_kv(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch,
-                         icl_storage kv)
+icl_error icl_ctx_new_with(icl_ctx **c, const icl_model *m, const icl_ctx_options *o, icl_report *r)
 {
-  size_t bytes = icl_ctx_bytes_kv(m, max_pairs, max_batch, kv);
+  size_t bytes = icl_ctx_bytes_with(m, o, r);
   unsigned char *block;
-  icl_error err;
-  if (!c || !bytes) return ICL_ERR_ARG;
-  if (bytes > SIZE_MAX - sizeof(icl_ctx)) return ICL_ERR_MEMORY;
-  block = (unsigned char *)ICL_MALLOC(sizeof(icl_ctx) + bytes);
-  if (!block) return ICL_ERR_MEMORY;
-  err = icl_ctx_init_kv((icl_ctx *)(void *)block, m, max_pairs, max_batch, kv,
-                        block + sizeof(icl_ctx), bytes);
-  if (err) ICL_FREE(block);
-  else *c = (icl_ctx *)(void *)block;
-  return err;
+  if (!c) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "context");
+  if (!bytes) return ICL_ERR_ARG;
+  block = bytes > SIZE_MAX - sizeof(icl_ctx) ? NULL
+                                             : (unsigned char *)ICL_MALLOC(sizeof(icl_ctx) + bytes);
+  if (!block) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for the context", NULL);
+  *c = (icl_ctx *)(void *)block;
+  return icl_ctx_init_with(*c, m, o, block + sizeof(icl_ctx), bytes, r);
 }
 
 icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch)
 {
-  return icl_ctx_new_kv(c, m, max_pairs, max_batch, ICL_STORE_F32);
+  icl_ctx_options o = icl__sizes(max_pairs, max_batch);
+  return icl_ctx_new_with(c, m, &o, NULL);
 }
 
 void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 
+/* ----- threads ---------------------------------------------------------------------------------
+ * A run's tasks go to whoever is free; no result depends on who that is. */
+#if defined ICL_TRAIN_THREADS && !defined ICL_THREADS
+#define ICL_THREADS
+#endif
+#ifdef ICL_THREADS
+#include <pthread.h>
+#endif
+
+/* Whether to go on waiting awake: *p is still `old`; a short pause.  And *p = v, for those who look
+ * at it that way. */
+#if ICL__GNU && (defined __x86_64__ || defined __i386__)
+#define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
+#elif ICL__GNU
+#define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
+#else
+#define ICL__STILL(p, old) 0
+#endif
+#if ICL__GNU
+#define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#else
+#define ICL__SET(p, v) (*(p) = (v))
+#endif
+
+/* The slopes in far tails of softmax and gelu are subnormal numbers: nothing beside the sums that
+ * they go into, and a hundred cycles each on x86.  Between these two a thread has zeros there. */
+static unsigned icl__flush_begin(void)
+{
+#if ICL__X86
+  unsigned before = _mm_getcsr();
+  _mm_setcsr(before | 0x8040u);                          /* FTZ, DAZ */
+  return before;
+#else
+  return 0;
+#endif
+}
+static void icl__flush_end(unsigned before)
+{
+#if ICL__X86
+  _mm_setcsr(before);
+#else
+  (void)before;
+#endif
+}
+
+typedef void icl__task_fn(void *arg, size_t i, int thread);
+
+typedef struct icl__pool icl__pool;
+typedef struct icl__worker { icl__pool *pool; int id; } icl__worker;
+
+struct icl__pool {
+  int threads;                               /* the caller's among them; its number is 0        */
+  int flush;                                 /* tasks round subnormal numbers to zero           */
+#ifdef ICL_THREADS
+  pthread_mutex_t lock;
+  pthread_cond_t start, done;
+  icl__task_fn *fn;
+  void *arg;
+  size_t n, next;
+  size_t pending;                            /* tasks that are not done                         */
+  unsigned long round;                       /* counts runs                                     */
+  int quit;
+  pthread_t handle[ICL_MAX_THREADS];
+  icl__worker worker[ICL_MAX_THREADS];
+#endif
+};
+
+static void icl__pool_task(const icl__pool *p, icl__task_fn *fn, void *arg, size_t i, int id)
+{
+  unsigned before = p->flush ? icl__flush_begin() : 0;
+  fn(arg, i, id);
+  if (p->flush) icl__flush_end(before);
+}
+
+#ifdef ICL_THREADS
+/* Waiting for the lock's condition costs tens of microseconds, the products of a small model take a
+ * few: so both sides look for a while before they sleep. */
+enum { ICL__LOOKS = 2000 };
+
+/* Takes tasks until none is left; the lock is held on entry and on return. */
+static void icl__pool_work(icl__pool *p, int id)
+{
+  while (p->next < p->n) {
+    size_t i = p->next++;
+    pthread_mutex_unlock(&p->lock);
+    icl__pool_task(p, p->fn, p->arg, i, id);
+    pthread_mutex_lock(&p->lock);
+    ICL__SET(&p->pending, p->pending - 1);
+    if (p->pending == 0 && id) pthread_cond_signal(&p->done);
+  }
+}
+
+static void *icl__pool_thread(void *arg)
+{
+  icl__worker *w = (icl__worker *)arg;
+  icl__pool *p = w->pool;
+  unsigned long seen = 0;
+  pthread_mutex_lock(&p->lock);
+  for (;;) {
+    int looks = 0;
+    pthread_mutex_unlock(&p->lock);
+    while (looks < ICL__LOOKS && ICL__STILL(&p->round, seen)) looks++;
+    pthread_mutex_lock(&p->lock);
+    while (p->round == seen && !p->quit) pthread_cond_wait(&p->start, &p->lock);
+    if (p->quit) break;
+    seen = p->round;
+    icl__pool_work(p, w->id);
+  }
+  pthread_mutex_unlock(&p->lock);
+  return NULL;
+}
+
+/* Where threads cannot be had, fewer do. */
+static void icl__pool_start(icl__pool *p, int threads, int flush)
+{
+  memset(p, 0, sizeof *p);
+  p->flush = flush;
+  pthread_mutex_init(&p->lock, NULL);
+  pthread_cond_init(&p->start, NULL);
+  pthread_cond_init(&p->done, NULL);
+  for (p->threads = 1; p->threads < threads; p->threads++) {
+    int id = p->threads;
+    p->worker[id].pool = p;
+    p->worker[id].id = id;
+    if (pthread_create(&p->handle[id], NULL, icl__pool_thread, &p->worker[id])) break;
+  }
+}
+
+static void icl__pool_stop(icl__pool *p)
+{
+  int i;
+  pthread_mutex_lock(&p->lock);
+  p->quit = 1;
+  pthread_cond_broadcast(&p->start);
+  pthread_mutex_unlock(&p->lock);
+  for (i = 1; i < p->threads; i++) pthread_join(p->handle[i], NULL);
+  pthread_cond_destroy(&p->done);
+  pthread_cond_destroy(&p->start);
+  pthread_mutex_destroy(&p->lock);
+}
+
+static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
+{
+  pthread_mutex_lock(&p->lock);
+  p->fn = fn;
+  p->arg = arg;
+  p->n = n;
+  ICL__SET(&p->pending, n);
+  p->next = 0;
+  if (p->threads > 1 && n > 1) {
+    ICL__SET(&p->round, p->round + 1);
+    pthread_cond_broadcast(&p->start);
+  }
+  icl__pool_work(p, 0);                      /* all of it, if nobody else wakes up in time */
+  if (p->pending) {
+    int looks = 0;
+    pthread_mutex_unlock(&p->lock);
+    while (looks < ICL__LOOKS && !ICL__STILL(&p->pending, 0)) looks++;
+    pthread_mutex_lock(&p->lock);
+  }
+  while (p->pending) pthread_cond_wait(&p->done, &p->lock);
+  pthread_mutex_unlock(&p->lock);
+}
+#else
+static void icl__pool_start(icl__pool *p, int threads, int flush)
+{
+  (void)threads;
+  p->threads = 1;
+  p->flush = flush;
+}
+static void icl__pool_stop(icl__pool *p) { (void)p; }
+static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
+{
+  size_t i;
+  for (i = 0; i < n; i++) icl__pool_task(p, fn, arg, i, 0);
+}
+#endif
+
+struct icl_threads { icl__pool pool; };
+
+icl_error icl_threads_new(icl_threads **t, int n)
+{
+  icl_threads *made;
+  if (!t || n < 1 || n > ICL_MAX_THREADS) return ICL_ERR_ARG;
+  made = (icl_threads *)ICL_MALLOC(sizeof *made);
+  if (!made) return ICL_ERR_MEMORY;
+  icl__pool_start(&made->pool, n, 0);
+  *t = made;
+  return ICL_OK;
+}
+
+void icl_threads_delete(icl_threads *t)
+{
+  if (t) icl__pool_stop(&t->pool);
+  ICL_FREE(t);
+}
+
+typedef struct icl__any_task { void (*task)(void *arg, int i); void *arg; } icl__any_task;
+
+static void icl__run_any(void *arg, size_t i, int thread)
+{
+  const icl__any_task *a = (const icl__any_task *)arg;
+  (void)thread;
+  a->task(a->arg, (int)i);
+}
+
+void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg)
+{
+  icl__any_task a;
+  if (n < 1) return;
+  a.task = task;
+  a.arg = arg;
+  icl__pool_run(&((icl_threads *)user)->pool, (size_t)n, icl__run_any, &a);
+}
+
 #ifndef ICL_NO_STDIO
+#if defined __unix__ || defined __APPLE__
+#include <sys/stat.h>
+#endif
+#if defined _WIN32 && !defined _UCRT
+#define ICL__NEW_FILE "wb"                   /* msvcrt.dll knows no x */
+#else
+#define ICL__NEW_FILE "wbx"
+#endif
+
 /* Grows *buf to want bytes from the file, doubling, so that a header that lies about the size
  * costs less than twice the memory that the file has bytes. */
 static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, size_t want,
@@ -3990,6 +4373,79 @@ void icl_unload(icl_model *m)
   if (!m) return;
   ICL_FREE(m->owned);
   ICL_FREE(m);
+}
+
+/* 1 where a file may come, or come instead of what is there: nothing, or a regular file. */
+static int icl__may_replace(const char *path)
+{
+#if defined __unix__ || defined __APPLE__
+  struct stat there;
+  return stat(path, &there) || S_ISREG(there.st_mode);
+#else
+  (void)path;
+  return 1;
+#endif
+}
+
+/* Opens a new file "path.tmpNN"; name has room for it.  Mode x: a file or link that is there is
+ * never opened. */
+static FILE *icl__open_beside(char *name, const char *path)
+{
+  size_t n = strlen(path);
+  int i;
+  FILE *file = NULL;
+  memcpy(name, path, n);
+  memcpy(name + n, ".tmp00", 7);
+  for (i = 0; i < 100 && !file; i++) {
+    name[n + 4] = (char)('0' + i / 10);
+    name[n + 5] = (char)('0' + i % 10);
+    errno = 0;
+    file = ICL_FOPEN(name, ICL__NEW_FILE);
+    if (!file && errno != EEXIST) break;
+  }
+  return file;
+}
+
+/* Replaces path by data[size], by way of a file beside it; name has room for its name. */
+static icl_error icl__replace(char *name, const char *path, const void *data, size_t size,
+                              icl_report *r)
+{
+  FILE *file;
+  int bad, why;
+  if (!icl__may_replace(path)) return icl__fail_io(r, 0, "cannot write", path, "not a regular file");
+  file = icl__open_beside(name, path);
+  if (!file) return icl__fail_io(r, 0, "cannot create", name, strerror(errno));
+  bad = fwrite(data, 1, size, file) != size;
+  why = errno;
+  if (fclose(file) && !bad) { bad = 1; why = errno; }
+#ifdef _WIN32
+  if (!bad) remove(path);                    /* rename replaces nothing there */
+#endif
+  if (!bad && rename(name, path)) { bad = 1; why = errno; }
+  if (!bad) return icl__ok(r);
+  remove(name);
+  return icl__fail_io(r, 0, "cannot write", path, strerror(why));
+}
+
+icl_error icl_save(const char *path, const icl_config *cfg, const float *params,
+                   const icl_metadata *md, icl_report *r)
+{
+  size_t bytes, room;
+  unsigned char *buf;
+  icl_error err;
+  if (!path || !params) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", path ? "params" : "path");
+  if ((err = icl_config_check(cfg, r))) return err;
+  if (!(bytes = icl_write_bytes(cfg, md)))
+    return icl__fail(r, ICL_ERR_ARG, 0, "cannot be written:", "metadata");
+  room = strlen(path) + 7;
+  buf = bytes > SIZE_MAX - room ? NULL : (unsigned char *)ICL_MALLOC(bytes + room);
+  if (!buf) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for the file", NULL);
+  if ((err = icl_write(buf, bytes, cfg, params, md)))
+    icl__fail(r, err, 0, "a weight is not finite as it is stored", NULL);
+  else
+    err = icl__replace((char *)buf + bytes, path, buf, bytes, r);
+  ICL_FREE(buf);
+  return err;
 }
 #endif
 #endif
