@@ -223,9 +223,9 @@ typedef struct icl_model {
   const char *recipe;              /* icl.recipe: how it was trained, "" likewise             */
   /* private below */
   uint64_t digest;                 /* see >>digest; 0 after icl_model_bind                    */
-  const void **weights;            /* [slots] in the order of the tensor table                */
-  unsigned char *types;            /* [slots] how they are stored, an icl__dtype; NULL: F32   */
-  const float **scales;            /* [slots] of I8 weights, one a column; NULL: none is I8   */
+  const void **weights;            /* [slots] rows of the tensor table, and scales of I8      */
+  unsigned char *types;            /* [slots] an icl__dtype: F32 outside of the four products
+                                      of a block; NULL: all are F32 (icl_model_bind)          */
   const float *typical;            /* [n_typical][2] median, 99th percentile, see >>surprise  */
   int n_typical;
   const struct icl__ops *ops;      /* the kernels that this processor runs                    */
@@ -707,6 +707,8 @@ ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float 
 /* ---------------------------------------------------------------------------------------------
  * >>errors
  * ------------------------------------------------------------------------------------------- */
+#include <stdarg.h>
+
 const char *icl_error_string(icl_error e)
 {
   static const char *const text[] = {
@@ -779,22 +781,30 @@ static void icl__put_number(icl__text *t, uint64_t v)
   icl__put(t, s);
 }
 
+/* Puts format, in which % stands for a text and # for a uint64_t. */
+static void icl__write(icl__text *t, const char *format, ...)
+{
+  char one[2] = {0, 0};
+  va_list args;
+  va_start(args, format);
+  for (; *format; format++) {
+    one[0] = *format;
+    if (*format == '#') icl__put_number(t, va_arg(args, uint64_t));
+    else icl__put(t, *format == '%' ? va_arg(args, const char *) : one);
+  }
+  va_end(args);
+}
+
 /* ICL_OK if v is low .. high; ARG and "name is v, not low to high" otherwise. */
 static icl_error icl__check_range(icl_report *r, const char *name, int v, int low, int high)
 {
-  char s[sizeof r->text];
+  char s[sizeof r->text] = "";
   icl__text t;
   if (v >= low && v <= high) return ICL_OK;
-  if (!r) return ICL_ERR_ARG;
   t.out = s;
   t.n = 0;
-  icl__put(&t, name);
-  icl__put(&t, v < 0 ? " is -" : " is ");
-  icl__put_number(&t, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-  icl__put(&t, ", not ");
-  icl__put_number(&t, (uint64_t)low);
-  icl__put(&t, " to ");
-  icl__put_number(&t, (uint64_t)high);
+  icl__write(&t, v < 0 ? "% is -#, not # to #" : "% is #, not # to #", name,
+             v < 0 ? 0 - (uint64_t)v : (uint64_t)v, (uint64_t)low, (uint64_t)high);
   s[t.n] = 0;
   return icl__fail(r, ICL_ERR_ARG, 0, s, NULL);
 }
@@ -895,13 +905,26 @@ static float *icl__take_floats(icl__arena *a, size_t count)
   return (float *)icl__take(a, count, sizeof(float));
 }
 
-/* How a tensor is stored.  The first four are those of icl_storage. */
+/* ---------------------------------------------------------------------------------------------
+ * >>numbers
+ * ------------------------------------------------------------------------------------------- */
+
+/* How a tensor is stored: the first four are those of icl_storage, by number; the others are known
+ * in tensors that are skipped, and are one: ICL__OTHER. */
 typedef enum icl__dtype { ICL__F32, ICL__F16, ICL__BF16, ICL__I8, ICL__OTHER } icl__dtype;
 
-/* Bytes of a number of one of our types. */
-static size_t icl__width(icl__dtype type)
+/* Their names in files, and bytes of a number. */
+static const struct { char name[5]; unsigned char bytes; } icl__types[] = {
+  {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I8", 1}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2},
+  {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1}, {"BOOL", 1}
+};
+
+static size_t icl__width(icl__dtype type) { return icl__types[type].bytes; }
+
+/* Number `at` of a block that holds a type. */
+static void *icl__number_at(void *block, icl__dtype type, size_t at)
 {
-  return type == ICL__F32 ? 4 : type == ICL__I8 ? 1 : 2;
+  return (unsigned char *)block + at * icl__width(type);
 }
 
 /* An F16 or BF16, given as its bits. */
@@ -916,6 +939,43 @@ static float icl__half(uint32_t h, icl__dtype type)
     }
     u = (h & 0x8000u) << 16 | (e == 31 ? 255u : e + 112u) << 23 | m << 13;
   }
+  memcpy(&v, &u, 4);
+  return v;
+}
+
+/* Little-endian words at any alignment; compilers make one load of each. */
+static uint32_t icl__get16(const unsigned char *p) { return (uint32_t)(p[0] | p[1] << 8); }
+static uint32_t icl__get32(const unsigned char *p)
+{
+  return icl__get16(p) | icl__get16(p + 2) << 16;
+}
+static uint64_t icl__get64(const unsigned char *p)
+{
+  return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
+       | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
+static void icl__put_le(unsigned char *p, uint64_t v, size_t n)
+{
+  for (; n--; v >>= 8) *p++ = (unsigned char)v;
+}
+
+static int icl__little_endian(void)
+{
+  const uint16_t one = 1;
+  unsigned char first;
+  memcpy(&first, &one, 1);
+  return first;
+}
+
+/* One weight from its bytes. */
+static float icl__decode(const unsigned char *p, icl__dtype type)
+{
+  uint32_t u;
+  float v;
+  if (type == ICL__I8) return (float)(p[0] < 128 ? p[0] : p[0] - 256);
+  if (type != ICL__F32) return icl__half(icl__get16(p), type);
+  u = icl__get32(p);
   memcpy(&v, &u, 4);
   return v;
 }
@@ -965,16 +1025,18 @@ static size_t icl__plus(size_t a, size_t b) { return a > SIZE_MAX - b ? SIZE_MAX
  * The one table of what a model consists of.  The loader, the writer, the trainer's initialisation,
  * the optimizer and the gradient tests walk it.
  * ------------------------------------------------------------------------------------------- */
-enum {  /* the table's order: rows before the blocks, rows of a block, rows behind the blocks */
+enum {  /* the table's order: rows before the blocks, rows of a block, rows after the blocks */
   ICL__READ_IN_W, ICL__READ_IN_B, ICL__WPE, ICL__BLOCKS,
   ICL__LN1_W = 0, ICL__LN1_B, ICL__QKV_W, ICL__QKV_B, ICL__PROJ_W, ICL__PROJ_B,
-  ICL__LN2_W, ICL__LN2_B, ICL__FC_W, ICL__FC_B, ICL__MLP_W, ICL__MLP_B, ICL__PER_BLOCK,
-  ICL__LNF_W = 0, ICL__LNF_B, ICL__OUT_W, ICL__OUT_B, ICL__BEHIND
+  ICL__LN2_W, ICL__LN2_B, ICL__FC_W, ICL__FC_B, ICL__MLP_W, ICL__MLP_B, ICL__BLOCK_ROWS,
+  ICL__QKV_S = ICL__BLOCK_ROWS, ICL__PROJ_S, ICL__FC_S, ICL__MLP_S, ICL__PER_BLOCK,
+  ICL__LNF_W = 0, ICL__LNF_B, ICL__OUT_W, ICL__OUT_B, ICL__AFTER
 };
 
 typedef struct icl__tensor_row { const char *name, *rows, *cols; } icl__tensor_row;
 
-/* Sizes: 1, t inputs of a token, C width, P positions, O outputs, q 3C, f 4C. */
+/* Sizes: 1, t inputs of a token, C width, P positions, O outputs, q 3C, f 4C.  The last rows of a
+ * block, those of its I8 weights' scales, are no rows of the public table. */
 static const icl__tensor_row icl__rows_before[] = {
   {"_read_in.weight", "C", "t"}, {"_read_in.bias", "1", "C"}, {"_backbone.wpe.weight", "P", "C"}
 };
@@ -984,14 +1046,15 @@ static const icl__tensor_row icl__rows_block[] = {
   {"attn.c_proj.weight", "C", "C"}, {"attn.c_proj.bias", "1", "C"},
   {"ln_2.weight", "1", "C"},        {"ln_2.bias", "1", "C"},
   {"mlp.c_fc.weight", "C", "f"},    {"mlp.c_fc.bias", "1", "f"},
-  {"mlp.c_proj.weight", "f", "C"},  {"mlp.c_proj.bias", "1", "C"}
+  {"mlp.c_proj.weight", "f", "C"},  {"mlp.c_proj.bias", "1", "C"},
+  {"attn.c_attn.weight.scale", "1", "q"}, {"attn.c_proj.weight.scale", "1", "C"},
+  {"mlp.c_fc.weight.scale", "1", "f"},    {"mlp.c_proj.weight.scale", "1", "C"}
 };
-static const icl__tensor_row icl__rows_behind[] = {
+static const icl__tensor_row icl__rows_after[] = {
   {"_backbone.ln_f.weight", "1", "C"}, {"_backbone.ln_f.bias", "1", "C"},
   {"_read_out.weight", "O", "C"},      {"_read_out.bias", "1", "O"}
 };
 static const char icl__block_prefix[] = "_backbone.h.";
-static const char icl__scale_suffix[] = ".scale";
 
 /* Numbers of a token: x, and y after it where tokens are joint. */
 static int icl__token_size(const icl_config *cfg)
@@ -1022,18 +1085,36 @@ static int icl__has_wpe(const icl_config *cfg)
   return cfg->position_embedding_type == ICL_POSITION_LEARNED || icl__alternates(cfg);
 }
 
-/* Where the block of layer l starts in model->weights; a model without wpe keeps its slot, NULL. */
+/* Where a row of block l is in model->weights, which has room for wpe and scales that are not
+ * there; l = n_layer: a row after the blocks. */
 static size_t icl__slot(size_t l, size_t kind) { return ICL__BLOCKS + l * ICL__PER_BLOCK + kind; }
 
 static size_t icl__slot_count(const icl_config *cfg)
 {
-  return ICL__BLOCKS + (size_t)cfg->n_layer * ICL__PER_BLOCK + ICL__BEHIND;
+  return ICL__BLOCKS + (size_t)cfg->n_layer * ICL__PER_BLOCK + ICL__AFTER;
 }
 
-/* Rows of the table and slots differ by the place of wpe where there is none. */
+/* The slot of row i of the public table, which has no rows for a missing wpe and for scales. */
 static size_t icl__slot_of_row(const icl_config *cfg, int i)
 {
-  return (size_t)i + (i >= ICL__WPE && !icl__has_wpe(cfg));
+  int at = i + (i >= ICL__WPE && !icl__has_wpe(cfg)) - ICL__BLOCKS, l = at / ICL__BLOCK_ROWS;
+  if (at < 0) return (size_t)(at + ICL__BLOCKS);
+  if (l > cfg->n_layer) l = cfg->n_layer;
+  return icl__slot((size_t)l, (size_t)(at - l * ICL__BLOCK_ROWS));
+}
+
+/* The row of the scales that an I8 weight has; 0 for a row that is none of the four products. */
+static int icl__scale_row(int row)
+{
+  return row == ICL__QKV_W ? ICL__QKV_S : row == ICL__PROJ_W ? ICL__PROJ_S
+       : row == ICL__FC_W ? ICL__FC_S : row == ICL__MLP_W ? ICL__MLP_S : 0;
+}
+
+/* The slot of the scales of the weight in a slot. */
+static size_t icl__scale_slot(size_t slot)
+{
+  size_t row = (slot - ICL__BLOCKS) % ICL__PER_BLOCK;
+  return slot - row + (size_t)icl__scale_row((int)row);
 }
 
 static void icl__tensor_name(char *out, int layer, const char *name)
@@ -1059,19 +1140,12 @@ static void icl__tensor_at_slot(const icl_config *cfg, size_t slot, icl_tensor *
     t->layer = (int)((slot - ICL__BLOCKS) / ICL__PER_BLOCK);
     row = &icl__rows_block[(slot - ICL__BLOCKS) % ICL__PER_BLOCK];
   } else {
-    row = &icl__rows_behind[slot - ICL__BLOCKS - blocks];
+    row = &icl__rows_after[slot - ICL__BLOCKS - blocks];
   }
   icl__tensor_name(t->name, t->layer, row->name);
   t->rank = row->rows[0] == '1' ? 1 : 2;
   t->rows = icl__tensor_size(cfg, row->rows[0]);
   t->cols = icl__tensor_size(cfg, row->cols[0]);
-}
-
-/* The row of an I8 weight becomes that of its scale: one F32 a column. */
-static void icl__scale_name(icl_tensor *t)
-{
-  memcpy(t->name + strlen(t->name), icl__scale_suffix, sizeof icl__scale_suffix);
-  t->rank = t->rows = 1;
 }
 
 static size_t icl__tensor_floats(const icl_tensor *t) { return (size_t)t->rows * (size_t)t->cols; }
@@ -1123,7 +1197,7 @@ icl_error icl_config_check(const icl_config *cfg, icl_report *r)
 int icl_tensor_count(const icl_config *cfg)
 {
   if (icl_config_check(cfg, NULL)) return 0;
-  return (int)icl__slot_count(cfg) - !icl__has_wpe(cfg);
+  return ICL__BLOCKS - !icl__has_wpe(cfg) + cfg->n_layer * ICL__BLOCK_ROWS + ICL__AFTER;
 }
 
 icl_error icl_tensor_at(const icl_config *cfg, int i, icl_tensor *t)
@@ -1151,7 +1225,7 @@ static const float *icl__floats(const icl_model *m, size_t slot)
   return (const float *)m->weights[slot];
 }
 
-static const float *icl__weight_behind(const icl_model *m, size_t kind)
+static const float *icl__weight_after(const icl_model *m, size_t kind)
 {
   return icl__floats(m, icl__slot((size_t)m->config.n_layer, kind));
 }
@@ -1168,20 +1242,32 @@ typedef struct icl__json {
   const char *text;
   size_t at, end;
   int entries;                               /* members of the outer object that were read      */
+  size_t metadata_end;                       /* where to go on at the metadata; 0: stop there    */
   icl_report *r;
 } icl__json;
 
 typedef struct icl__string { const char *s; size_t n, at; int escaped; } icl__string;
 
+/* Which tensor a name means: a row of one of the three tables, or a buffer of HF's, which is
+ * skipped. */
+typedef enum icl__part { ICL__IN_FRONT, ICL__IN_BLOCK, ICL__AT_END, ICL__BUFFER } icl__part;
+typedef struct icl__place { icl__part part; int layer, row; } icl__place;   /* layer or -1 */
 
+/* One member of the header. */
 typedef struct icl__entry {
   icl__string name;
-  int is_metadata;                           /* the cursor stands at its object                 */
+  int is_metadata;                           /* 1: the cursor stands at its object, and the rest
+                                                of this is not set                              */
+  int known;                                 /* 1: the name means a tensor, in place            */
+  icl__place place;
   icl__dtype dtype;
   int rank;
   uint64_t shape[ICL__MAX_RANK];
   uint64_t begin, end;                       /* bytes of data                                   */
 } icl__entry;
+
+/* The texts of the metadata that a digest goes over, in its order. */
+enum { ICL__TASK, ICL__TYPICAL, ICL__SAMPLING, ICL__RECIPE, ICL__TEXTS };
 
 /* What the walks find out. */
 typedef struct icl__file {
@@ -1189,10 +1275,10 @@ typedef struct icl__file {
   uint64_t data_size;                        /* what the tensors tile                           */
   icl_config cfg;
   int has_n_head, has_wpe, n_positions, has_digest;
-  int has_position_type, has_i8;
+  int has_position_type;
   unsigned seen;                             /* bits: metadata keys                             */
   uint64_t digest;
-  icl__string task, typical, sampling, recipe, quantiles;
+  icl__string texts[ICL__TEXTS];
   int n_typical;
   size_t metadata, metadata_end;             /* where the header has them: key, end of the object */
 } icl__file;
@@ -1326,20 +1412,14 @@ static icl_error icl__read_uints(icl__json *j, uint64_t *v, int max, int *n)
   return icl__accept(j, ']') ? ICL_OK : icl__bad_json(j, "expected ]");
 }
 
-/* Types of the format and their bytes; those after I8 are only known in tensors that are
- * skipped. */
 static icl_error icl__read_dtype(const icl__json *j, icl__string s, icl__dtype *type,
                                  uint64_t *bytes)
 {
-  static const struct { const char *name; unsigned bytes; } types[] = {
-    {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I8", 1}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2},
-    {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1}, {"BOOL", 1}
-  };
-  size_t i;
-  for (i = 0; i < sizeof types / sizeof *types; i++)
-    if (icl__is(s, types[i].name)) {
+  int i, n = (int)(sizeof icl__types / sizeof *icl__types);
+  for (i = 0; i < n; i++)
+    if (icl__is(s, icl__types[i].name)) {
       *type = i < ICL__OTHER ? (icl__dtype)i : ICL__OTHER;
-      *bytes = types[i].bytes;
+      *bytes = icl__types[i].bytes;
       return ICL_OK;
     }
   return icl__fail_at(j, ICL_ERR_TENSOR, "unknown dtype", s);
@@ -1388,12 +1468,72 @@ static icl_error icl__read_entry(icl__json *j, icl__entry *e)
   return ICL_OK;
 }
 
+static int icl__starts(icl__string s, const char *prefix)
+{
+  size_t n = strlen(prefix);
+  return s.n >= n && memcmp(s.s, prefix, n) == 0;
+}
+
+/* s without its first n bytes. */
+static icl__string icl__skip(icl__string s, size_t n)
+{
+  s.s += n;
+  s.n -= n;
+  return s;
+}
+
+static int icl__find_row(icl__string s, const icl__tensor_row *rows, int n)
+{
+  int i = 0;
+  while (i < n && !icl__is(s, rows[i].name)) i++;
+  return i;
+}
+
+/* A name outside of the blocks.  0 for an unknown one. */
+static int icl__lookup_outside(icl__string s, icl__place *p)
+{
+  p->part = ICL__BUFFER;
+  p->row = 0;
+  if (icl__is(s, "_backbone.wte.weight")) return 1;
+  p->part = ICL__IN_FRONT;
+  p->row = icl__find_row(s, icl__rows_before, ICL__BLOCKS);
+  if (p->row < ICL__BLOCKS) return 1;
+  p->part = ICL__AT_END;
+  p->row = icl__find_row(s, icl__rows_after, ICL__AFTER);
+  return p->row < ICL__AFTER;
+}
+
+/* *p = the place that a tensor's name means.  0 for an unknown name. */
+static int icl__lookup(icl__string s, icl__place *p)
+{
+  size_t at = sizeof icl__block_prefix - 1;
+  uint64_t layer;
+  p->layer = -1;
+  for (;;) {
+    if (icl__starts(s, "module.")) s = icl__skip(s, 7);
+    else if (icl__starts(s, "_orig_mod.")) s = icl__skip(s, 10);
+    else break;
+  }
+  if (!icl__starts(s, icl__block_prefix)) return icl__lookup_outside(s, p);
+  if (!icl__digits(s.s, s.n, &at, &layer) || at >= s.n || s.s[at] != '.') return 0;
+  if (layer > INT32_MAX) return 0;
+  s = icl__skip(s, at + 1);
+  p->layer = (int)layer;
+  p->part = ICL__IN_BLOCK;
+  p->row = icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
+  if (p->row < ICL__PER_BLOCK) return 1;
+  p->part = ICL__BUFFER;
+  p->row = !icl__is(s, "attn.bias");
+  return !p->row || icl__is(s, "attn.masked_bias");
+}
+
+/* Starts a walk.  The first one stops at the metadata, the others pass over them. */
 static icl_error icl__open_header(icl__json *j, const icl__file *f, icl_report *r)
 {
+  memset(j, 0, sizeof *j);
   j->text = f->header;
-  j->at = 0;
   j->end = f->header_size;
-  j->entries = 0;
+  j->metadata_end = f->metadata_end;
   j->r = r;
   ICL__WALK();
   if (f->header_size < 2 || f->header[0] != '{')
@@ -1402,21 +1542,26 @@ static icl_error icl__open_header(icl__json *j, const icl__file *f, icl_report *
   return ICL_OK;
 }
 
-/* The next member of the header; *more = 0 at its end, behind which only spaces may follow. */
+/* Reads the next member of the header.  *more = 0 at its end, after which only spaces may come. */
 static icl_error icl__next_entry(icl__json *j, icl__entry *e, int *more)
 {
-  *more = 0;
-  if (icl__accept(j, '}')) {
-    while (j->at < j->end && j->text[j->at] == ' ') j->at++;
-    return j->at == j->end ? ICL_OK : icl__bad_json(j, "bytes behind the header's }");
-  }
-  if (j->entries++ && !icl__accept(j, ',')) return icl__bad_json(j, "expected , or }");
-  if (icl__read_string(j, &e->name)) return ICL_ERR_FORMAT;
-  if (e->name.escaped) return icl__fail_at(j, ICL_ERR_FORMAT, "escape in the name", e->name);
-  if (!icl__accept(j, ':')) return icl__bad_json(j, "expected :");
+  do {
+    *more = 0;
+    if (icl__accept(j, '}')) {
+      while (j->at < j->end && j->text[j->at] == ' ') j->at++;
+      return j->at == j->end ? ICL_OK : icl__bad_json(j, "bytes after the header's }");
+    }
+    if (j->entries++ && !icl__accept(j, ',')) return icl__bad_json(j, "expected , or }");
+    if (icl__read_string(j, &e->name)) return ICL_ERR_FORMAT;
+    if (e->name.escaped) return icl__fail_at(j, ICL_ERR_FORMAT, "escape in the name", e->name);
+    if (!icl__accept(j, ':')) return icl__bad_json(j, "expected :");
+    e->is_metadata = icl__is(e->name, "__metadata__");
+    if (e->is_metadata) j->at = j->metadata_end ? j->metadata_end : j->at;
+  } while (e->is_metadata && j->metadata_end);
   *more = 1;
-  e->is_metadata = icl__is(e->name, "__metadata__");
-  return e->is_metadata ? ICL_OK : icl__read_entry(j, e);
+  if (e->is_metadata) return ICL_OK;
+  e->known = icl__lookup(e->name, &e->place);
+  return icl__read_entry(j, e);
 }
 
 /* ----- metadata ------------------------------------------------------------------------------- */
@@ -1583,12 +1728,14 @@ static int icl__take_metadata(icl__file *f, int key, icl__string v)
     case ICL__KEY_TOKENS:
       cfg->tokens = (icl_tokens)(i = icl__index(v, icl__token_types, 2));
       return i < 2;
-    case ICL__KEY_QUANTILES: f->quantiles = v; return icl__parse_quantiles(v, cfg);
-    case ICL__KEY_SAMPLING: f->sampling = v; return 1;
-    case ICL__KEY_RECIPE:  f->recipe = v; return 1;
-    case ICL__KEY_TASK:    f->task = v; return 1;
-    case ICL__KEY_DIGEST:  f->has_digest = 1; return icl__parse_hex64(v, &f->digest);
-    case ICL__KEY_TYPICAL: f->typical = v; return icl__parse_typical(v, NULL, &f->n_typical);
+    case ICL__KEY_QUANTILES: return icl__parse_quantiles(v, cfg);
+    case ICL__KEY_SAMPLING: f->texts[ICL__SAMPLING] = v; return 1;
+    case ICL__KEY_RECIPE: f->texts[ICL__RECIPE] = v; return 1;
+    case ICL__KEY_TASK: f->texts[ICL__TASK] = v; return 1;
+    case ICL__KEY_DIGEST: f->has_digest = 1; return icl__parse_hex64(v, &f->digest);
+    case ICL__KEY_TYPICAL:
+      f->texts[ICL__TYPICAL] = v;
+      return icl__parse_typical(v, NULL, &f->n_typical);
     default: return 1;
   }
 }
@@ -1634,82 +1781,37 @@ static icl_error icl__read_metadata(icl__json *j, icl__file *f)
 
 /* ----- tensors -------------------------------------------------------------------------------- */
 
-static int icl__starts(icl__string s, const char *prefix)
-{
-  size_t n = strlen(prefix);
-  return s.n >= n && memcmp(s.s, prefix, n) == 0;
-}
-
-static icl__string icl__behind(icl__string s, size_t n)
-{
-  s.s += n;
-  s.n -= n;
-  return s;
-}
-
-static int icl__find_row(icl__string s, const icl__tensor_row *rows, int n)
-{
-  int i = 0;
-  while (i < n && !icl__is(s, rows[i].name)) i++;
-  return i;
-}
-
-/* Which tensor a name means.  part: 0 before the blocks, 1 a block's, 2 behind them, 3 a buffer
- * that HF leaves behind and that is skipped, 4 the scale of the block's weight in that row. */
-typedef struct icl__place { int part, layer, row; } icl__place;
-
-/* The four of a block that are products. */
-static int icl__is_product(int row)
-{
-  return row == ICL__QKV_W || row == ICL__PROJ_W || row == ICL__FC_W || row == ICL__MLP_W;
-}
-
-static int icl__place_of(icl__string s, icl__place *p)
-{
-  p->layer = -1;
-  for (;;) {
-    if (icl__starts(s, "module.")) s = icl__behind(s, 7);
-    else if (icl__starts(s, "_orig_mod.")) s = icl__behind(s, 10);
-    else break;
-  }
-  if (icl__starts(s, icl__block_prefix)) {
-    size_t at = sizeof icl__block_prefix - 1;
-    uint64_t layer;
-    if (!icl__digits(s.s, s.n, &at, &layer) || at >= s.n || s.s[at] != '.') return 0;
-    if (layer > INT32_MAX) return 0;
-    s = icl__behind(s, at + 1);
-    p->layer = (int)layer;
-    p->row = icl__is(s, "attn.bias") ? 0 : 1;
-    p->part = p->row == 0 || icl__is(s, "attn.masked_bias") ? 3 : 1;
-    if (p->part == 3) return 1;
-    p->row = icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
-    if (p->row < ICL__PER_BLOCK) return 1;
-    p->part = 4;
-    if (s.n < sizeof icl__scale_suffix - 1) return 0;
-    at = s.n - (sizeof icl__scale_suffix - 1);
-    if (!icl__is(icl__behind(s, at), icl__scale_suffix)) return 0;
-    s.n = at;
-    p->row = icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
-    return icl__is_product(p->row);
-  }
-  p->part = icl__is(s, "_backbone.wte.weight") ? 3 : 0;
-  p->row = 0;
-  if (p->part == 3) return 1;
-  p->row = icl__find_row(s, icl__rows_before, ICL__BLOCKS);
-  if (p->row < ICL__BLOCKS) return 1;
-  p->part = 2;
-  p->row = icl__find_row(s, icl__rows_behind, ICL__BEHIND);
-  return p->row < ICL__BEHIND;
-}
-
 /* What is wrong with a name that means no tensor. */
 static const char *icl__unknown(icl__string s)
 {
   icl__place p;
-  if (s.n > 200) s = icl__behind(s, s.n - 200);
-  for (; s.n; s = icl__behind(s, 1))
-    if (s.s[0] == '_' && icl__place_of(s, &p)) return "unknown prefix in the name of tensor";
+  if (s.n > 200) s = icl__skip(s, s.n - 200);
+  for (; s.n; s = icl__skip(s, 1))
+    if (s.s[0] == '_' && icl__lookup(s, &p)) return "unknown prefix in the name of tensor";
   return "unknown tensor";
+}
+
+/* Takes the sizes of the configuration that a tensor's shape tells. */
+static icl_error icl__take_sizes(icl__file *f, const icl__json *j, const icl__entry *e)
+{
+  const icl__place *p = &e->place;
+  icl_config *cfg = &f->cfg;
+  if (p->layer >= ICL__MAX_LAYERS)
+    return icl__fail_at(j, ICL_ERR_LIMIT, "too many layers:", e->name);
+  if (p->layer >= cfg->n_layer) cfg->n_layer = p->layer + 1;
+  if (e->rank != 2 || (p->part != ICL__IN_FRONT && p->part != ICL__AT_END)) return ICL_OK;
+  if (e->shape[0] > ICL__MAX_POSITIONS || e->shape[1] > ICL__MAX_WIDTH)
+    return icl__fail_at(j, ICL_ERR_LIMIT, "too large:", e->name);
+  if (p->part == ICL__AT_END) {
+    if (p->row == ICL__OUT_W) cfg->n_out = (int)e->shape[0];
+  } else if (p->row == ICL__READ_IN_W) {
+    cfg->n_embd = (int)e->shape[0];
+    cfg->n_dims = (int)e->shape[1];
+  } else if (p->row == ICL__WPE) {
+    f->has_wpe = 1;
+    cfg->n_positions = (int)e->shape[0];
+  }
+  return ICL_OK;
 }
 
 /* First walk: metadata, the names, and the sizes that the configuration is drawn from. */
@@ -1717,36 +1819,18 @@ static icl_error icl__read_config(icl__file *f, icl_report *r)
 {
   icl__json j;
   icl__entry e;
-  icl__place p;
   int more;
   icl_error err = icl__open_header(&j, f, r);
-  while (!err) {
-    if ((err = icl__next_entry(&j, &e, &more)) || !more) break;
-    if (e.is_metadata) {
-      if (f->metadata_end) return icl__fail_at(&j, ICL_ERR_FORMAT, "repeated key", e.name);
-      f->metadata = e.name.at;
-      err = icl__read_metadata(&j, f);
-      f->metadata_end = j.at;
+  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
+    if (!e.is_metadata) {
+      if (!e.known) return icl__fail_at(&j, ICL_ERR_TENSOR, icl__unknown(e.name), e.name);
+      err = icl__take_sizes(f, &j, &e);
       continue;
     }
-    if (!icl__place_of(e.name, &p))
-      return icl__fail_at(&j, ICL_ERR_TENSOR, icl__unknown(e.name), e.name);
-    if (p.layer >= ICL__MAX_LAYERS)
-      return icl__fail_at(&j, ICL_ERR_LIMIT, "too many layers:", e.name);
-    if (p.layer >= f->cfg.n_layer) f->cfg.n_layer = p.layer + 1;
-    if (e.rank == 2 && (p.part == 0 || p.part == 2)) {
-      if (e.shape[0] > ICL__MAX_POSITIONS || e.shape[1] > ICL__MAX_WIDTH)
-        return icl__fail_at(&j, ICL_ERR_LIMIT, "too large:", e.name);
-      if (p.part == 0 && p.row == ICL__READ_IN_W) {
-        f->cfg.n_embd = (int)e.shape[0];
-        f->cfg.n_dims = (int)e.shape[1];
-      }
-      if (p.part == 0 && p.row == ICL__WPE) {
-        f->has_wpe = 1;
-        f->cfg.n_positions = (int)e.shape[0];
-      }
-      if (p.part == 2 && p.row == ICL__OUT_W) f->cfg.n_out = (int)e.shape[0];
-    }
+    if (f->metadata_end) return icl__fail_at(&j, ICL_ERR_FORMAT, "repeated key", e.name);
+    f->metadata = e.name.at;
+    err = icl__read_metadata(&j, f);
+    f->metadata_end = j.at;
   }
   return err;
 }
@@ -1784,15 +1868,14 @@ static icl_error icl__check_config(icl__file *f, icl_report *r)
 /* The table's slot for a place. */
 static size_t icl__slot_of_place(const icl_config *cfg, const icl__place *p)
 {
-  size_t row = (size_t)p->row;
-  if (p->part == 0) return row;
-  return p->part == 2 ? icl__slot((size_t)cfg->n_layer, row) : icl__slot((size_t)p->layer, row);
+  if (p->part == ICL__IN_FRONT) return (size_t)p->row;
+  return icl__slot((size_t)(p->part == ICL__AT_END ? cfg->n_layer : p->layer), (size_t)p->row);
 }
 
-/* What is known of the tensors: 24 bits a block, then 24 for what is outside of the blocks.  Behind
- * the bits of its tensors and buffers a block has some, by half the row, for scales and for what is
- * I8: half the row of a product is 1, 2, 4 or 5. */
-enum { ICL__SEEN_BITS = 24, ICL__SCALE_BIT = 13, ICL__I8_BIT = 18 };
+/* Bits of what is known of the tensors, so many a block, and as many for what is outside of the
+ * blocks: rows that are there, then buffers, then weights that are I8, in the order of their
+ * scales. */
+enum { ICL__SEEN_BITS = 24, ICL__I8_BIT = ICL__PER_BLOCK + 2 };
 
 static int icl__is_seen(const unsigned char *seen, size_t l, int bit)
 {
@@ -1810,56 +1893,60 @@ static int icl__see(unsigned char *seen, size_t l, int bit)
 }
 
 /* Sets the bit of a place.  0 if it was set already. */
-static int icl__mark(unsigned char *seen, size_t outside, const icl__place *p)
+static int icl__see_place(unsigned char *seen, size_t outside, const icl__place *p)
 {
-  int at = p->part == 2 ? ICL__BLOCKS + p->row
-         : p->part == 3 ? (p->layer >= 0 ? ICL__PER_BLOCK : ICL__BLOCKS + ICL__BEHIND) + p->row
-         : p->part == 4 ? ICL__SCALE_BIT + p->row / 2
-           : p->row;
-  return icl__see(seen, p->layer >= 0 ? (size_t)p->layer : outside, at);
+  int bit = p->part == ICL__AT_END ? ICL__BLOCKS + p->row
+          : p->part != ICL__BUFFER ? p->row
+          : p->layer >= 0 ? ICL__PER_BLOCK + p->row : ICL__BLOCKS + ICL__AFTER;
+  return icl__see(seen, p->layer >= 0 ? (size_t)p->layer : outside, bit);
 }
 
-/* Every I8 weight has its scale, and there is no other scale. */
-static icl_error icl__check_scales(const unsigned char *seen, icl__file *f, icl_report *r)
+/* Every I8 weight has its scales, and there are no others. */
+static icl_error icl__check_scales(const unsigned char *seen, const icl_config *cfg, icl_report *r)
 {
   int l, row;
-  for (l = 0; l < f->cfg.n_layer; l++)
-    for (row = 0; row < ICL__PER_BLOCK; row += 2) {
-      int is_i8 = icl__is_seen(seen, (size_t)l, ICL__I8_BIT + row / 2);
-      int has_scale = icl__is_seen(seen, (size_t)l, ICL__SCALE_BIT + row / 2);
-      if (!icl__is_product(row)) continue;
-      f->has_i8 |= is_i8;
-      if (is_i8 != has_scale) {
-        icl_tensor t;
-        icl__tensor_at_slot(&f->cfg, icl__slot((size_t)l, (size_t)row), &t);
-        icl__scale_name(&t);
-        return icl__fail(r, ICL_ERR_TENSOR, 8, is_i8 ? "missing tensor" : "no I8 tensor goes with",
-                         t.name);
-      }
+  for (l = 0; l < cfg->n_layer; l++)
+    for (row = ICL__BLOCK_ROWS; row < ICL__PER_BLOCK; row++) {
+      int is_i8 = icl__is_seen(seen, (size_t)l, ICL__I8_BIT + row - ICL__BLOCK_ROWS);
+      icl_tensor t;
+      if (is_i8 == icl__is_seen(seen, (size_t)l, row)) continue;
+      icl__tensor_at_slot(cfg, icl__slot((size_t)l, (size_t)row), &t);
+      return icl__fail(r, ICL_ERR_TENSOR, 8, is_i8 ? "missing tensor" : "no I8 tensor goes with",
+                       t.name);
     }
   return ICL_OK;
 }
 
-/* The first slot of the table without its bit, or the number of slots. */
-static size_t icl__first_missing(const unsigned char *seen, const icl_config *cfg)
+/* No row of the table is missing. */
+static icl_error icl__check_missing(const unsigned char *seen, const icl_config *cfg, icl_report *r)
 {
-  size_t slot, outside = (size_t)cfg->n_layer, n = icl__slot_count(cfg);
-  for (slot = 0; slot < n; slot++) {
-    size_t in = slot - ICL__BLOCKS, l = in / ICL__PER_BLOCK, row = in % ICL__PER_BLOCK;
-    if (slot < ICL__BLOCKS) { l = outside; row = slot; }
-    else if (l >= outside) { l = outside; row = slot - outside * ICL__PER_BLOCK; }
-    if (!icl__is_seen(seen, l, (int)row)) break;
+  int i, n = icl_tensor_count(cfg);
+  for (i = 0; i < n; i++) {
+    size_t slot = icl__slot_of_row(cfg, i), l, bit;
+    icl_tensor t;
+    icl__tensor_at_slot(cfg, slot, &t);
+    l = (size_t)(t.layer < 0 ? cfg->n_layer : t.layer);
+    bit = t.layer >= 0 || slot >= ICL__BLOCKS ? slot - l * ICL__PER_BLOCK : slot;
+    if (t.layer >= 0) bit -= ICL__BLOCKS;
+    if (icl__is_seen(seen, l, (int)bit)) continue;
+    return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", t.name);
   }
-  return slot;
+  return ICL_OK;
 }
 
-/* Weights of products may be anything we know; what is outside of them no I8; scales F32. */
-static icl_error icl__check_dtype(const icl__json *j, const icl__entry *e, const icl__place *p)
+/* 1 where a place is that of scales. */
+static int icl__is_scale(const icl__place *p)
 {
-  int is_weight = p->part == 1 && icl__is_product(p->row);
-  if (p->part == 4 ? e->dtype == ICL__F32 : e->dtype < (is_weight ? ICL__OTHER : ICL__I8))
-    return ICL_OK;
-  return icl__fail_at(j, ICL_ERR_TENSOR, p->part == 4 ? "dtype is not F32:"
+  return p->part == ICL__IN_BLOCK && p->row >= ICL__BLOCK_ROWS;
+}
+
+/* Weights of products may be anything we know, other tensors no I8, and scales are F32. */
+static icl_error icl__check_dtype(const icl__json *j, const icl__entry *e)
+{
+  int is_weight = e->place.part == ICL__IN_BLOCK && icl__scale_row(e->place.row);
+  int is_scale = icl__is_scale(&e->place);
+  if (e->dtype < (is_scale ? ICL__F16 : is_weight ? ICL__OTHER : ICL__I8)) return ICL_OK;
+  return icl__fail_at(j, ICL_ERR_TENSOR, is_scale ? "dtype is not F32:"
                       : is_weight ? "dtype is not F32, F16, BF16 or I8:"
                         : "dtype is not F32, F16 or BF16:", e->name);
 }
@@ -1870,32 +1957,25 @@ static icl_error icl__check_tensors(icl__file *f, icl_report *r)
   unsigned char seen[(ICL__MAX_LAYERS + 1) * ICL__SEEN_BITS / 8];
   icl__json j;
   icl__entry e;
-  icl__place p;
   icl_tensor t;
-  size_t missing;
   int more;
   icl_error err = icl__open_header(&j, f, r);
   memset(seen, 0, sizeof seen);
   while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
-    if (e.is_metadata) { j.at = f->metadata_end; continue; }
-    icl__place_of(e.name, &p);
-    if (!icl__mark(seen, (size_t)f->cfg.n_layer, &p))
+    if (!icl__see_place(seen, (size_t)f->cfg.n_layer, &e.place))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "there twice:", e.name);
-    if (p.part == 3) continue;
-    icl__tensor_at_slot(&f->cfg, icl__slot_of_place(&f->cfg, &p), &t);
-    if (p.part == 4) icl__scale_name(&t);
-    if ((err = icl__check_dtype(&j, &e, &p))) return err;
-    if (e.dtype == ICL__I8) icl__see(seen, (size_t)p.layer, ICL__I8_BIT + p.row / 2);
+    if (e.place.part == ICL__BUFFER) continue;
+    icl__tensor_at_slot(&f->cfg, icl__slot_of_place(&f->cfg, &e.place), &t);
+    if ((err = icl__check_dtype(&j, &e))) return err;
+    if (e.dtype == ICL__I8)
+      icl__see(seen, (size_t)e.place.layer,
+               ICL__I8_BIT + icl__scale_row(e.place.row) - ICL__BLOCK_ROWS);
     if (e.rank != t.rank || e.shape[e.rank - 1] != (uint64_t)t.cols
         || (e.rank == 2 && e.shape[0] != (uint64_t)t.rows))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "wrong shape:", e.name);
   }
-  if (err) return err;
-  if (!icl__has_wpe(&f->cfg)) icl__see(seen, (size_t)f->cfg.n_layer, ICL__WPE);
-  missing = icl__first_missing(seen, &f->cfg);
-  if (missing == icl__slot_count(&f->cfg)) return icl__check_scales(seen, f, r);
-  icl__tensor_at_slot(&f->cfg, missing, &t);
-  return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", t.name);
+  if (!err) err = icl__check_missing(seen, &f->cfg, r);
+  return err ? err : icl__check_scales(seen, &f->cfg, r);
 }
 
 /* Further walks: the tensors tile the data from byte 0 on, without hole or overlap.  Ranges that
@@ -1965,7 +2045,6 @@ static icl_error icl__misplaced(const icl__file *f, icl_report *r)
   size_t n, i, len = 0;
   do {
     for (n = 0, icl__open_header(&j, f, r); !icl__next_entry(&j, &e, &more) && more;) {
-      if (e.is_metadata) { j.at = f->metadata_end; continue; }
       if (e.begin < last.begin || (e.begin == last.begin && e.name.at <= last.name_at)) continue;
       for (i = n; i > 0 && ahead[i - 1].begin > e.begin; i--) ahead[i] = ahead[i - 1];
       ahead[i].begin = e.begin; ahead[i].end = e.end; ahead[i].name_at = e.name.at;
@@ -1997,23 +2076,6 @@ static int icl__data_tiles(icl__file *f)
   } while (limit < UINT64_MAX);
   f->data_size = ranges[0].end;
   return 1;
-}
-
-/* Little-endian words at any alignment; compilers make one load of each. */
-static uint32_t icl__get16(const unsigned char *p) { return (uint32_t)(p[0] | p[1] << 8); }
-static uint32_t icl__get32(const unsigned char *p)
-{
-  return icl__get16(p) | icl__get16(p + 2) << 16;
-}
-static uint64_t icl__get64(const unsigned char *p)
-{
-  return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
-       | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
-}
-
-static void icl__put_le(unsigned char *p, uint64_t v, size_t n)
-{
-  for (; n--; v >>= 8) *p++ = (unsigned char)v;
 }
 
 /* All that the header alone tells: header[f->header_size] in, everything else of f out. */
@@ -2071,7 +2133,7 @@ static icl_error icl__open_file(icl__file *f, const unsigned char *data, size_t 
   if ((err = icl__read_header(f, r))) return err;
   if (f->data_size != size - 8 - f->header_size)
     return icl__fail(r, ICL_ERR_FORMAT, size, f->data_size > size - 8 - f->header_size
-                     ? "the data end too early" : "bytes behind the data", NULL);
+                     ? "the data end too early" : "bytes after the data", NULL);
   return ICL_OK;
 }
 
@@ -2097,8 +2159,7 @@ static uint64_t icl__digest(uint64_t h, const void *data, size_t n)
 }
 
 /* icl.digest goes over this, sizes, options and epsilon's bits, then over the data in the order of
- * the file, the text of icl.task, and that of icl.typical.  No length of these texts goes in: zeros
- * at an end, and text that moves from one to the other, change nothing. */
+ * the file, then over the texts. */
 static uint64_t icl__digest_config(const icl_config *c)
 {
   unsigned char b[36];
@@ -2125,18 +2186,19 @@ static uint64_t icl__digest_config(const icl_config *c)
   return h;
 }
 
-/* The digest goes on over icl.task, icl.typical, icl.sampling and icl.recipe; each of the last two,
- * where it is there, with its length before it. */
-static uint64_t icl__digest_texts(uint64_t h, icl__string task, icl__string typical,
-                                  icl__string sampling, icl__string recipe)
+/* The digest goes on over the texts; icl.sampling and icl.recipe, where they are there, come after
+ * their lengths.  The first two have none, for the sake of files that are there already: text that
+ * moves from the end of icl.task to the start of icl.typical goes unnoticed, which is no accident
+ * that happens to files. */
+static uint64_t icl__digest_texts(uint64_t h, const icl__string *texts)
 {
   unsigned char b[8];
-  h = icl__digest(h, task.s, task.n);
-  h = icl__digest(h, typical.s, typical.n);
-  icl__put_le(b, sampling.n, 8);
-  if (sampling.n) h = icl__digest(icl__digest(h, b, 8), sampling.s, sampling.n);
-  icl__put_le(b, recipe.n, 8);
-  if (recipe.n) h = icl__digest(icl__digest(h, b, 8), recipe.s, recipe.n);
+  int i;
+  for (i = 0; i < ICL__TEXTS; i++) {
+    icl__put_le(b, texts[i].n, 8);
+    if (i >= ICL__SAMPLING && texts[i].n) h = icl__digest(h, b, 8);
+    h = icl__digest(h, texts[i].s, texts[i].n);
+  }
   return h;
 }
 
@@ -2220,27 +2282,8 @@ static const icl__ops *icl__ops_best(void);
 static void icl__set_weight(icl__mm *g, const icl_model *m, size_t slot)
 {
   icl__dtype type = m->types ? (icl__dtype)m->types[slot] : ICL__F32;
-  icl__set_b(g, type, m->weights[slot], type == ICL__I8 ? m->scales[slot] : NULL);
-}
-
-static int icl__little_endian(void)
-{
-  const uint16_t one = 1;
-  unsigned char first;
-  memcpy(&first, &one, 1);
-  return first;
-}
-
-/* One weight from its bytes. */
-static float icl__decode(const unsigned char *p, icl__dtype type)
-{
-  uint32_t u;
-  float v;
-  if (type == ICL__I8) return (float)(p[0] < 128 ? p[0] : p[0] - 256);
-  if (type != ICL__F32) return icl__half(icl__get16(p), type);
-  u = icl__get32(p);
-  memcpy(&v, &u, 4);
-  return v;
+  icl__set_b(g, type, m->weights[slot],
+             type == ICL__I8 ? icl__floats(m, icl__scale_slot(slot)) : NULL);
 }
 
 /* Whether the kernels read a tensor where it lies: F32, and the weights of blocks in their type. */
@@ -2251,12 +2294,12 @@ static int icl__in_place(const icl__entry *e, const unsigned char *data, int is_
           && (e->dtype == ICL__F32 || is_block_weight));
 }
 
-/* The four that are products. */
+/* 1 for a weight of the four products of a block. */
 static int icl__is_block_weight(const icl_config *cfg, size_t slot)
 {
-  size_t kind = (slot - ICL__BLOCKS) % ICL__PER_BLOCK;
+  size_t row = (slot - ICL__BLOCKS) % ICL__PER_BLOCK;
   return slot >= ICL__BLOCKS && slot < icl__slot((size_t)cfg->n_layer, 0)
-      && icl__is_product((int)kind);
+      && icl__scale_row((int)row);
 }
 
 /* The largest scale of I8 weights: no weight of eight bits overflows with it. */
@@ -2275,61 +2318,65 @@ static icl_error icl__check_weight(const icl__file *f, const icl__entry *e, size
   return ICL_OK;
 }
 
-/* Counts (m NULL) or places what a model needs: the table of pointers, task, typical surprise, and
- * the weights that cannot be used where they lie. */
-static icl_error icl__lay_out_model(icl_model *m, icl__arena *mem, const icl__file *f, icl_report *r)
+static char *icl__take_text(icl__arena *mem, icl__string s)
+{
+  char *text = (char *)icl__take(mem, s.n + 1, 1);
+  if (text) icl__append(text, s.n + 1, 0, s.s, s.n);
+  return text;
+}
+
+/* Counts (m NULL) or takes the memory of one tensor that cannot be used in place.  With m: points
+ * the table at the tensor or its copy, and checks every number. */
+static icl_error icl__take_tensor(icl_model *m, icl__arena *mem, const icl__file *f,
+                                  const icl__entry *e, icl_report *r)
 {
   const unsigned char *data = (const unsigned char *)f->header + f->header_size;
-  size_t slots = icl__slot_count(&f->cfg), slot;
+  const unsigned char *bytes = data + e->begin;
+  size_t slot = icl__slot_of_place(&f->cfg, &e->place), width = icl__width(e->dtype), i;
+  size_t n = (size_t)(e->end - e->begin) / width;
+  float *copy = icl__in_place(e, data, icl__is_block_weight(&f->cfg, slot))
+              ? NULL : icl__take_floats(mem, n);
+  icl_error err = ICL_OK;
+  if (!m) return ICL_OK;
+  m->weights[slot] = copy ? (const void *)copy : bytes;
+  m->types[slot] = (unsigned char)(copy ? ICL__F32 : e->dtype);
+  for (i = 0; i < n && !err; i++) {
+    float v = icl__decode(bytes + i * width, e->dtype);
+    err = icl__check_weight(f, e, i, v, icl__is_scale(&e->place), r);
+    if (copy) copy[i] = v;
+  }
+  return err;
+}
+
+/* Counts (m NULL) or lays out what a model needs: the table of pointers, texts, typical surprise,
+ * and the weights that cannot be used in place. */
+static icl_error icl__lay_out_model(icl_model *m, icl__arena *mem, const icl__file *f,
+                                    icl_report *r)
+{
+  size_t slots = icl__slot_count(&f->cfg);
   const void **weights = (const void **)icl__take(mem, slots, sizeof *weights);
   unsigned char *types = (unsigned char *)icl__take(mem, slots, 1);
-  const float **scales = (const float **)icl__take(mem, f->has_i8 ? slots : 0, sizeof *scales);
-  float *typical = icl__take_floats(mem, 2 * (size_t)f->n_typical), *out;
-  char *task = (char *)icl__take(mem, f->task.n + 1, 1);
-  char *sampling = (char *)icl__take(mem, f->sampling.n + 1, 1);
-  char *recipe = (char *)icl__take(mem, f->recipe.n + 1, 1);
+  float *typical = icl__take_floats(mem, 2 * (size_t)f->n_typical);
+  const char *task = icl__take_text(mem, f->texts[ICL__TASK]);
+  const char *sampling = icl__take_text(mem, f->texts[ICL__SAMPLING]);
+  const char *recipe = icl__take_text(mem, f->texts[ICL__RECIPE]);
   icl__json j;
   icl__entry e;
-  icl__place p;
   int more;
   icl_error err = icl__open_header(&j, f, r);
-  if (m && f->n_typical) icl__parse_typical(f->typical, typical, &m->n_typical);
   if (m) {
-    icl__append(task, f->task.n + 1, 0, f->task.s, f->task.n);
-    icl__append(sampling, f->sampling.n + 1, 0, f->sampling.s, f->sampling.n);
-    icl__append(recipe, f->recipe.n + 1, 0, f->recipe.s, f->recipe.n);
+    if (f->n_typical) icl__parse_typical(f->texts[ICL__TYPICAL], typical, &m->n_typical);
     m->task = task;
     m->sampling = sampling;
     m->recipe = recipe;
     m->weights = weights;
     m->types = types;
-    m->scales = f->has_i8 ? scales : NULL;
     m->typical = typical;
     memset(types, ICL__F32, slots);
-    weights[ICL__WPE] = NULL;
+    memset(weights, 0, slots * sizeof *weights);
   }
-  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
-    const unsigned char *bytes;
-    size_t i, width, n;
-    if (e.is_metadata) { j.at = f->metadata_end; continue; }
-    icl__place_of(e.name, &p);
-    if (p.part == 3) continue;
-    bytes = data + e.begin;
-    width = icl__width(e.dtype);
-    n = (size_t)(e.end - e.begin) / width;
-    slot = icl__slot_of_place(&f->cfg, &p);
-    out = icl__in_place(&e, data, icl__is_block_weight(&f->cfg, slot)) ? NULL
-                                                                       : icl__take_floats(mem, n);
-    if (!m) continue;
-    if (p.part == 4) scales[slot] = (const float *)(out ? (const void *)out : bytes);
-    else weights[slot] = out ? (const void *)out : bytes;
-    if (p.part != 4 && !out) types[slot] = (unsigned char)e.dtype;
-    for (i = 0; i < n; i++) {
-      float v = icl__decode(bytes + i * width, e.dtype);
-      if ((err = icl__check_weight(f, &e, i, v, p.part == 4, r))) return err;
-      if (out) out[i] = v;
-    }
-  }
+  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more)
+    if (e.place.part != ICL__BUFFER) err = icl__take_tensor(m, mem, f, &e, r);
   return err;
 }
 
@@ -2355,7 +2402,7 @@ static icl_error icl__make_model(icl_model *m, const icl__file *f, void *mem, ic
   if ((err = icl__lay_out_model(&out, &a, f, r))) return err;
   out.digest = icl__digest(icl__digest_config(&f->cfg), f->header + f->header_size,
                            (size_t)f->data_size);
-  out.digest = icl__digest_texts(out.digest, f->task, f->typical, f->sampling, f->recipe);
+  out.digest = icl__digest_texts(out.digest, f->texts);
 #ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
   if (f->has_digest && f->digest != out.digest)
     return icl__fail(r, ICL_ERR_DIGEST, 8, "data or configuration changed since", "icl.digest");
@@ -2421,7 +2468,7 @@ icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *param
   m->task = m->sampling = m->recipe = "";
   a = icl__arena_on(mem);
   m->weights = (const void **)icl__take(&a, icl__slot_count(cfg), sizeof(void *));
-  m->weights[ICL__WPE] = NULL;
+  memset(m->weights, 0, icl__slot_count(cfg) * sizeof(void *));
   for (i = 0; i < n; i++) {
     size_t slot = icl__slot_of_row(cfg, i);
     icl__tensor_at_slot(cfg, slot, &t);
@@ -2547,12 +2594,6 @@ static void icl__attend(const icl_model *m, const icl__pass *p, const icl__queri
   size_t r, step = p->kv == ICL__F32 ? ICL__MR : 2;
   for (r = 0; r < t->rows; r += step)
     icl__attend_block(m, p, t, r, icl__min(step, t->rows - r));
-}
-
-/* Number `at` of a block that holds a type. */
-static void *icl__number_at(void *block, icl__dtype type, size_t at)
-{
-  return (unsigned char *)block + at * icl__width(type);
 }
 
 /* out[i out_row] = x[n] of one token and head in the type of the cache; returns the scale of I8. */
@@ -2818,11 +2859,11 @@ static void icl__read_out(const icl_model *m, float *out, size_t n, float *ln, f
                           const float *x)
 {
   size_t C = (size_t)m->config.n_embd, i;
-  m->ops->layernorm(ln, stats, x, icl__weight_behind(m, ICL__LNF_W),
-                    icl__weight_behind(m, ICL__LNF_B), 1, C, m->config.layer_norm_epsilon);
+  m->ops->layernorm(ln, stats, x, icl__weight_after(m, ICL__LNF_W),
+                    icl__weight_after(m, ICL__LNF_B), 1, C, m->config.layer_norm_epsilon);
   for (i = 0; i < n; i++)
-    out[i] = m->ops->dot(ln, icl__weight_behind(m, ICL__OUT_W) + i * C, C)
-           + icl__weight_behind(m, ICL__OUT_B)[i];
+    out[i] = m->ops->dot(ln, icl__weight_after(m, ICL__OUT_W) + i * C, C)
+           + icl__weight_after(m, ICL__OUT_B)[i];
 }
 
 /* Praxis's sinusoidal positions, out[n][C]: channel j is sin(p t_j), channel C/2 + j is cos(p t_j),
@@ -3761,20 +3802,9 @@ icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size, icl_report *
  * >>writer
  * ------------------------------------------------------------------------------------------- */
 
-static void icl__put_pair(icl__text *t, const char *key, const char *value)
+static void icl__write_pair(icl__text *t, const char *key, const char *value)
 {
-  icl__put(t, t->n > 17 ? ",\"" : "\"");
-  icl__put(t, key);
-  icl__put(t, "\":\"");
-  icl__put(t, value);
-  icl__put(t, "\"");
-}
-
-static void icl__put_int_pair(icl__text *t, const char *key, int v)
-{
-  char s[21];
-  s[icl__put_uint(s, (uint64_t)v)] = 0;
-  icl__put_pair(t, key, s);
+  if (value) icl__write(t, ",\"%\":\"%\"", key, value);
 }
 
 /* Writes "DIGITSe-EXPONENT"; 1 if it reads back as x. */
@@ -3792,7 +3822,7 @@ static int icl__try_epsilon(char *out, uint64_t digits, int e, float x)
 }
 
 /* The shortest such text for x, 0 < x < 1.  Nine digits are enough for any float. */
-static int icl__put_epsilon(char *out, float x)
+static int icl__write_epsilon(char *out, float x)
 {
   double limit = 1;
   int digits, e, off;
@@ -3808,7 +3838,7 @@ static int icl__put_epsilon(char *out, float x)
 
 /* The shortest "0.DIGITS" of up to nine that reads back as x, 0 < x < 1; "DIGITSe-EXPONENT" where
  * none does. */
-static void icl__put_fraction(icl__text *t, float x)
+static void icl__write_fraction(icl__text *t, float x)
 {
   char out[32];
   icl__string s;
@@ -3826,76 +3856,75 @@ static void icl__put_fraction(icl__text *t, float x)
     s.n = 2 + (size_t)digits;
     icl__parse_float(s, &back);
   }
-  if (back != x) icl__put_epsilon(out, x);
+  if (back != x) icl__write_epsilon(out, x);
   icl__put(t, out);
 }
 
-static void icl__put_quantiles(icl__text *t, const icl_config *cfg)
+static void icl__write_quantiles(icl__text *t, const icl_config *cfg)
 {
   int i;
   if (!cfg->n_quantiles) return;
-  icl__put_pair(t, "icl.quantiles", "");
-  t->n--;                                                    /* into the quotes */
+  icl__put(t, ",\"icl.quantiles\":\"");
   for (i = 0; i < cfg->n_quantiles; i++) {
     if (i) icl__put(t, ",");
-    icl__put_fraction(t, cfg->quantiles[i]);
+    icl__write_fraction(t, cfg->quantiles[i]);
   }
   icl__put(t, "\"");
 }
 
-/* A value that can stand between quotes: printable ASCII without quote and backslash. */
+/* A value that can stand between quotes: printable ASCII without quote and backslash; or NULL. */
 static int icl__plain(const char *s)
 {
-  for (; *s; s++) if (*s < 32 || *s > 126 || *s == '"' || *s == '\\') return 0;
+  for (; s && *s; s++) if (*s < 32 || *s > 126 || *s == '"' || *s == '\\') return 0;
   return 1;
 }
 
-/* What the loader would refuse is not written. */
+/* The texts of metadata. */
+static void icl__texts_of(icl__string *texts, const icl_metadata *md)
+{
+  int i;
+  memset(texts, 0, ICL__TEXTS * sizeof *texts);
+  if (!md) return;
+  texts[ICL__TASK].s = md->task;
+  texts[ICL__TYPICAL].s = md->typical;
+  texts[ICL__SAMPLING].s = md->sampling;
+  texts[ICL__RECIPE].s = md->recipe;
+  for (i = 0; i < ICL__TEXTS; i++) texts[i].n = texts[i].s ? strlen(texts[i].s) : 0;
+}
+
+/* 0 for metadata that the loader would refuse. */
 static int icl__metadata_ok(const icl_metadata *md)
 {
-  icl__string s;
+  icl__string texts[ICL__TEXTS];
   int n;
   if (!md) return 1;
-  if ((unsigned)md->storage > ICL_STORE_I8) return 0;
-  if (md->task && !icl__plain(md->task)) return 0;
-  if (md->sampling && !icl__plain(md->sampling)) return 0;
-  if (md->recipe && !icl__plain(md->recipe)) return 0;
-  if (!md->typical) return 1;
-  s.s = md->typical;
-  s.n = strlen(md->typical);
-  return icl__parse_typical(s, NULL, &n);
+  icl__texts_of(texts, md);
+  return (unsigned)md->storage <= ICL_STORE_I8 && icl__plain(md->task) && icl__plain(md->sampling)
+      && icl__plain(md->recipe)
+      && (!md->typical || icl__parse_typical(texts[ICL__TYPICAL], NULL, &n));
 }
 
 static icl__dtype icl__stored_as(const icl_config *cfg, const icl_metadata *md, size_t slot)
 {
-  static const icl__dtype types[] = {ICL__F32, ICL__F16, ICL__BF16, ICL__I8};
-  return md && icl__is_block_weight(cfg, slot) ? types[md->storage] : ICL__F32;
+  return md && icl__is_block_weight(cfg, slot) ? (icl__dtype)md->storage : ICL__F32;
 }
 
-static void icl__put_entry(icl__text *t, const icl_tensor *x, icl__dtype type, uint64_t *at)
+/* Writes the tensor in a slot; *at is where its data begin, and then where they end. */
+static void icl__write_entry(icl__text *t, const icl_config *cfg, size_t slot, icl__dtype type,
+                             uint64_t *at)
 {
-  static const char *const names[] = {"F32", "F16", "BF16", "I8"};
-  icl__put(t, ",\"");
-  icl__put(t, x->name);
-  icl__put(t, "\":{\"dtype\":\"");
-  icl__put(t, names[type]);
-  icl__put(t, "\",\"shape\":[");
-  if (x->rank == 2) {
-    icl__put_number(t, (uint64_t)x->rows);
-    icl__put(t, ",");
-  }
-  icl__put_number(t, (uint64_t)x->cols);
-  icl__put(t, "],\"data_offsets\":[");
-  icl__put_number(t, *at);
-  icl__put(t, ",");
-  *at += (uint64_t)icl__tensor_floats(x) * icl__width(type);
-  icl__put_number(t, *at);
-  icl__put(t, "]}");
+  icl_tensor x;
+  uint64_t begin = *at;
+  icl__tensor_at_slot(cfg, slot, &x);
+  *at += (uint64_t)icl__tensor_floats(&x) * icl__width(type);
+  icl__write(t, ",\"%\":{\"dtype\":\"%\",\"shape\":[", x.name, icl__types[type].name);
+  if (x.rank == 2) icl__write(t, "#,", (uint64_t)x.rows);
+  icl__write(t, "#],\"data_offsets\":[#,#]}", (uint64_t)x.cols, begin, *at);
 }
 
 /* Length word and header, padded so that the data start at a multiple of 64.  Returns its size. */
-static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metadata *md,
-                              uint64_t digest)
+static size_t icl__write_header(char *out, const icl_config *cfg, const icl_metadata *md,
+                                uint64_t digest)
 {
   icl__text t;
   char eps[32], hex[17];
@@ -3906,30 +3935,25 @@ static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metada
   t.n = 0;
   for (i = 0; i < 16; i++) hex[i] = "0123456789abcdef"[digest >> (60 - 4 * i) & 15];
   hex[16] = 0;
-  if (!icl__put_epsilon(eps, cfg->layer_norm_epsilon)) return 0;
-  icl__put(&t, "{\"__metadata__\":{");
-  icl__put_int_pair(&t, "n_head", cfg->n_head);
-  icl__put_pair(&t, "activation_function", icl__activations[cfg->activation_function]);
-  icl__put_pair(&t, "layer_norm_epsilon", eps);
-  icl__put_pair(&t, "position_embedding_type", icl__position_types[cfg->position_embedding_type]);
-  icl__put_int_pair(&t, "n_positions", cfg->n_positions);
-  if (cfg->tokens) icl__put_pair(&t, "icl.tokens", icl__token_types[cfg->tokens]);
-  icl__put_quantiles(&t, cfg);
-  icl__put_pair(&t, "icl.version", ICL_VERSION);
-  icl__put_pair(&t, "icl.digest", hex);
-  if (md && md->task) icl__put_pair(&t, "icl.task", md->task);
-  if (md && md->sampling) icl__put_pair(&t, "icl.sampling", md->sampling);
-  if (md && md->recipe) icl__put_pair(&t, "icl.recipe", md->recipe);
-  if (md && md->typical) icl__put_pair(&t, "icl.typical", md->typical);
+  if (!icl__write_epsilon(eps, cfg->layer_norm_epsilon)) return 0;
+  icl__write(&t, "{\"__metadata__\":{\"n_head\":\"#\",\"activation_function\":\"%\","
+             "\"layer_norm_epsilon\":\"%\",\"position_embedding_type\":\"%\",\"n_positions\":\"#\"",
+             (uint64_t)cfg->n_head, icl__activations[cfg->activation_function], eps,
+             icl__position_types[cfg->position_embedding_type], (uint64_t)cfg->n_positions);
+  if (cfg->tokens) icl__write_pair(&t, "icl.tokens", icl__token_types[cfg->tokens]);
+  icl__write_quantiles(&t, cfg);
+  icl__write_pair(&t, "icl.version", ICL_VERSION);
+  icl__write_pair(&t, "icl.digest", hex);
+  icl__write_pair(&t, "icl.task", md ? md->task : NULL);
+  icl__write_pair(&t, "icl.sampling", md ? md->sampling : NULL);
+  icl__write_pair(&t, "icl.recipe", md ? md->recipe : NULL);
+  icl__write_pair(&t, "icl.typical", md ? md->typical : NULL);
   icl__put(&t, "}");
   for (i = 0; i < icl_tensor_count(cfg); i++) {
-    icl_tensor x;
     size_t slot = icl__slot_of_row(cfg, i);
-    icl__tensor_at_slot(cfg, slot, &x);
-    icl__put_entry(&t, &x, icl__stored_as(cfg, md, slot), &at);
-    if (icl__stored_as(cfg, md, slot) != ICL__I8) continue;
-    icl__scale_name(&x);
-    icl__put_entry(&t, &x, ICL__F32, &at);
+    icl__dtype type = icl__stored_as(cfg, md, slot);
+    icl__write_entry(&t, cfg, slot, type, &at);
+    if (type == ICL__I8) icl__write_entry(&t, cfg, icl__scale_slot(slot), ICL__F32, &at);
   }
   icl__put(&t, "}");
   for (pad = (64 - (8 + t.n) % 64) % 64; pad; pad--) icl__put(&t, " ");
@@ -3937,7 +3961,7 @@ static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metada
   return t.n > ICL__MAX_HEADER ? 0 : 8 + t.n;
 }
 
-/* Bytes behind the header. */
+/* Bytes after the header. */
 static size_t icl__data_bytes(const icl_config *cfg, const icl_metadata *md)
 {
   size_t bytes = 4 * icl_param_count(cfg);
@@ -3956,13 +3980,13 @@ size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md)
 {
   size_t header, n;
   if (icl_config_check(cfg, NULL) || !icl__metadata_ok(md)) return 0;
-  header = icl__put_header(NULL, cfg, md, 0);
+  header = icl__write_header(NULL, cfg, md, 0);
   n = icl_param_count(cfg);
   return header && n && n < (SIZE_MAX - header) / 4 ? header + icl__data_bytes(cfg, md) : 0;
 }
 
-/* A weight as I8, and behind it the scales of its columns; 0 where one is too large. */
-static int icl__put_i8(unsigned char *out, const float *w, const icl_tensor *t)
+/* Writes a weight as I8, and after it the scales of its columns; 0 where one is too large. */
+static int icl__write_i8(unsigned char *out, const float *w, const icl_tensor *t)
 {
   size_t n = (size_t)t->cols, j;
   unsigned char *scales = out + icl__tensor_floats(t);
@@ -3976,46 +4000,39 @@ static int icl__put_i8(unsigned char *out, const float *w, const icl_tensor *t)
   return 1;
 }
 
-/* The bytes of all tensors, in the order of the table; 0 where one does not fit its type. */
-static int icl__put_data(unsigned char *out, const icl_config *cfg, const float *params,
-                         const icl_metadata *md)
+/* Writes x[n] as F32, F16 or BF16; 0 where one does not fit. */
+static int icl__write_numbers(unsigned char *out, const float *x, size_t n, icl__dtype type)
 {
-  int i;
-  for (i = 0; i < icl_tensor_count(cfg); i++) {
+  size_t width = icl__width(type);
+  for (; n; n--, x++, out += width) {
+    uint32_t u;
+    float stored;
+    memcpy(&u, x, 4);
+    if (type != ICL__F32) u = icl__to_half(*x, type);
+    icl__put_le(out, u, width);
+    stored = icl__decode(out, type);
+    if (!icl__finite(&stored, 1)) return 0;
+  }
+  return 1;
+}
+
+/* The bytes of all tensors, in the order of the table; 0 where one does not fit its type. */
+static int icl__write_data(unsigned char *out, const icl_config *cfg, const float *params,
+                           const icl_metadata *md)
+{
+  int i, ok = 1;
+  for (i = 0; i < icl_tensor_count(cfg) && ok; i++) {
     icl_tensor x;
     size_t slot = icl__slot_of_row(cfg, i), n;
     icl__dtype type = icl__stored_as(cfg, md, slot);
     icl__tensor_at_slot(cfg, slot, &x);
     n = icl__tensor_floats(&x);
-    if (type == ICL__I8) {
-      if (!icl__put_i8(out, params, &x)) return 0;
-      params += n;
-      out += n + 4 * (size_t)x.cols;
-      continue;
-    }
-    for (; n; n--, params++) {
-      uint32_t u;
-      float stored = *params;
-      memcpy(&u, params, 4);
-      if (type != ICL__F32) {
-        u = icl__to_half(*params, type);
-        stored = icl__half(u, type);
-      }
-      if (!icl__finite(&stored, 1)) return 0;
-      icl__put_le(out, u, type == ICL__F32 ? 4 : 2);
-      out += type == ICL__F32 ? 4 : 2;
-    }
+    if (type == ICL__I8) ok = icl__write_i8(out, params, &x);
+    else ok = icl__write_numbers(out, params, n, type);
+    out += n * icl__width(type) + (type == ICL__I8 ? 4 * (size_t)x.cols : 0);
+    params += n;
   }
-  return 1;
-}
-
-static icl__string icl__text_of(const char *s)
-{
-  icl__string t;
-  memset(&t, 0, sizeof t);
-  t.s = s;
-  t.n = s ? strlen(s) : 0;
-  return t;
+  return ok;
 }
 
 icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
@@ -4023,19 +4040,18 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
 {
   size_t data, bytes, header;
   unsigned char *out = (unsigned char *)buf;
+  icl__string texts[ICL__TEXTS];
   uint64_t digest;
   if (!buf || !cfg || !params || !(bytes = icl_write_bytes(cfg, md))) return ICL_ERR_ARG;
   if (size < bytes) return ICL_ERR_MEMORY;
   if (!icl__finite(params, icl_param_count(cfg))) return ICL_ERR_NONFINITE;
   data = icl__data_bytes(cfg, md);
   header = bytes - data;
-  if (!icl__put_data(out + header, cfg, params, md)) return ICL_ERR_NONFINITE;
+  if (!icl__write_data(out + header, cfg, params, md)) return ICL_ERR_NONFINITE;
   digest = icl__digest(icl__digest_config(cfg), out + header, data);
-  digest = icl__digest_texts(digest, icl__text_of(md ? md->task : NULL),
-                             icl__text_of(md ? md->typical : NULL),
-                             icl__text_of(md ? md->sampling : NULL),
-                             icl__text_of(md ? md->recipe : NULL));
-  icl__put_header((char *)buf, cfg, md, digest);
+  icl__texts_of(texts, md);
+  digest = icl__digest_texts(digest, texts);
+  icl__write_header((char *)buf, cfg, md, digest);
   return ICL_OK;
 }
 
@@ -4319,6 +4335,7 @@ static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, s
 static icl_error icl__read_file(FILE *file, unsigned char **buf, icl__file *f, icl_report *r)
 {
   size_t size;
+  int i;
   icl_error err;
   memset(f, 0, sizeof *f);
   if ((err = icl__read_up_to(file, buf, 0, 8, r))) return err;
@@ -4331,12 +4348,9 @@ static icl_error icl__read_file(FILE *file, unsigned char **buf, icl__file *f, i
   size = 8 + f->header_size + (size_t)f->data_size;
   if ((err = icl__read_up_to(file, buf, 8 + f->header_size, size, r))) return err;
   if (!fseek(file, 0, SEEK_CUR) && getc(file) != EOF)
-    return icl__fail(r, ICL_ERR_FORMAT, size, "bytes behind the data", NULL);
+    return icl__fail(r, ICL_ERR_FORMAT, size, "bytes after the data", NULL);
   f->header = (const char *)*buf + 8;                    /* the block may have moved */
-  f->task.s = f->header + f->task.at;
-  f->typical.s = f->header + f->typical.at;
-  f->sampling.s = f->header + f->sampling.at;
-  f->recipe.s = f->header + f->recipe.at;
+  for (i = 0; i < ICL__TEXTS; i++) f->texts[i].s = f->header + f->texts[i].at;
   return ICL_OK;
 }
 

@@ -4868,7 +4868,7 @@ static void icl__head_group(icl__work *w, size_t first, size_t n)
   const icl_model *m = w->model;
   size_t C = (size_t)m->config.n_embd, L = (size_t)m->config.n_layer, i, c;
   size_t K0 = first * w->pairs, K = n * w->pairs, A = w->n_answer, a;
-  const float *out_w = icl__weight_behind(m, ICL__OUT_W), *d_pred = w->d_pred + K0 * A;
+  const float *out_w = icl__weight_after(m, ICL__OUT_W), *d_pred = w->d_pred + K0 * A;
   float *d = w->d_lnf + K0 * C;
   for (i = 0; i < K; i++) {
     for (c = 0; c < C; c++) d[i * C + c] = d_pred[i * A] * out_w[c];
@@ -4876,7 +4876,7 @@ static void icl__head_group(icl__work *w, size_t first, size_t n)
   }
   memset(w->d_out + K0 * C, 0, K * C * sizeof(float));
   icl__train_ops_of(m)->layernorm(w->d_out + K0 * C, d, w->acts[L - 1].out + K0 * C,
-                                  w->stats_f + 2 * K0, icl__weight_behind(m, ICL__LNF_W), K, C);
+                                  w->stats_f + 2 * K0, icl__weight_after(m, ICL__LNF_W), K, C);
 }
 
 /* ----- phase two ------------------------------------------------------------------------------ */
