@@ -45,37 +45,49 @@
  *                          and on 32-bit ARM where the compiler is told of it with FMA (gcc
  *                          -mfpu=neon-vfpv4), SIMD128 in WebAssembly that is compiled with
  *                          -msimd128, Helium (MVE) where the compiler is told of it
- *     ICL_NO_MALLOC        without icl_ctx_new and icl_load: no allocation anywhere
- *     ICL_NO_STDIO         without icl_load: no files
+ *     ICL_NO_MALLOC        without icl_ctx_new, icl_threads and files: no allocation anywhere
+ *     ICL_NO_STDIO         without icl_load and icl_save: no files
+ *     ICL_THREADS          icl_threads runs pthreads (link with -lpthread); without it everything
+ *                          runs on the caller's thread
+ *     ICL_MAX_THREADS      the most of them (64)
  *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none; p may be NULL
- *     ICL_FOPEN(path, mode)  instead of fopen in icl_load; on Windows, where fopen takes no UTF-8,
+ *     ICL_FOPEN(path, mode)  instead of fopen for files; on Windows, where fopen takes no UTF-8,
  *                          a function that widens both and calls _wfopen
  *     ICL_ASSERT(condition)  checks of the library's own assumptions (none)
  *
  * MEMORY.  Functions that need memory come with one that says how much, to the byte: that much
  * works, one byte less is refused.  Any alignment will do.  Nothing is allocated after init.
  * Calls take less than 4 KB of stack where the compiler optimizes (at -O0 on x86, icl_add takes
- * 27 KB with gcc and 90 KB with clang), and nothing recurses.  Weights are used where they lie,
- * F32 as well as F16, BF16 and I8 in the matrices of blocks: a model in flash costs RAM only for
- * a table of pointers (on little-endian machines; elsewhere they are copied).  A context may keep
- * its keys and values in F16, BF16 or I8 (icl_ctx_init_kv).  What a model or a
- * context was made from must stay in place as long as it is used: data, mem, and for a context
- * its icl_model.
+ * 27 KB with gcc and 90 KB with clang), and nothing recurses.  Weights are read in place, F32 as
+ * well as F16, BF16 and I8 in the matrices of blocks: a model in flash, or in a file that the
+ * program maps (mmap, MapViewOfFile: pass address and length to icl_model_init), costs RAM only for
+ * a table of pointers, and processes that map one file share its pages (on little-endian machines;
+ * elsewhere, and where data are not aligned, weights are copied).  A context may keep its keys and
+ * values in F16, BF16 or I8 (icl_ctx_options).  Whatever a model or a context was made from must
+ * stay in place as long as it is used: data, mem, and for a context its icl_model.
  *
- * ERRORS.  Functions return icl_error, and if it is not ICL_OK they leave the context and their
- * results as they were; a batch may have written some of its predictions, and functions that add
- * the pairs anew (icl_forget, icl_standardize, icl_check) say what they leave.  ARG means NULL or
- * a number out of range and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN
- * and infinity, and numbers so large that they overflow on the way through the network, are
- * NONFINITE, and never come out with ICL_OK: these are tests of bits, which hold under any compiler
- * flag that the header does not refuse.
+ * SHARED LIBRARY.  icl_model and icl_ctx are complete types, so that they can stand anywhere; their
+ * private fields, and icl_ctx_options, change between versions.  Programs should compile the
+ * implementation in.  A shared library must be built with the same header as its callers, who
+ * should compare ICL_VERSION with icl_version(); callers in other languages get contexts and models
+ * from icl_ctx_new and icl_load alone, as pointers.
+ *
+ * ERRORS.  Functions return icl_error.  On any error the context and the outputs are unchanged,
+ * except that a batch may have written some of its predictions, and that functions that add the
+ * pairs anew (icl_ctx_scale, icl_forget, icl_standardize, icl_check, icl_ctx_restore) say what they
+ * leave.  Where a reason has an argument an icl_report tells it.  ARG means NULL or a number out of
+ * range and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN and infinity, and
+ * numbers so large that they overflow on the way through the network, are NONFINITE and never come
+ * out with ICL_OK: these are tests of bits, which hold under any compiler flag that the header does
+ * not refuse.
  *
  * FILES.  Untrusted checkpoints are in scope: any bytes give a model that was checked or an error
  * with the byte and the name of the tensor.
  *
- * THREADS.  A model is never changed and may be shared.  A context belongs to one thread at a time,
- * and may have its work done by several (icl_ctx_threads).  icl_load may run in several threads as
- * far as strerror may, which names the reason when a file cannot be read.
+ * THREADS.  A model is never changed and may be shared.  A context belongs to one thread at a time;
+ * several threads may do its work (icl_ctx_threads, with icl_threads or the program's own).  Many
+ * contexts with one query each: icl_predict_many.  icl_load may run in several threads as far as
+ * strerror may, which names the reason when a file cannot be read.
  *
  * NUMERICS.  F32 throughout; what is stored in fewer bytes is unpacked as it is read.  The answer
  * to a query is the same bits whether it comes alone or in a batch, and whether the pairs came one
@@ -105,8 +117,8 @@
  *                      icl.recipe: how it was trained; icl.typical, see >>surprise; icl.version;
  *                      icl.digest, 16 hex digits, see >>digest
  *
- * CONTENTS (search for >>name): config types api | platform errors arena tensors checkpoint digest
- * interface model attention forward context surprise snapshot writer sugar | f8 gemm ops dispatch
+ * CONTENTS (search for >>name): config types api | platform errors arena numbers tensors checkpoint
+ * digest interface model attention forward context surprise snapshot writer sugar | f8 gemm ops dispatch
  */
 #ifndef ICL_H
 #define ICL_H
@@ -888,7 +900,8 @@ static size_t icl__arena_need(const icl__arena *a)
   return a->used > SIZE_MAX - 63 ? SIZE_MAX : a->used + 63;
 }
 
-/* count elements of size bytes.  A sum that overflows sticks at SIZE_MAX, which nobody has. */
+/* Takes count elements of size bytes.  On overflow `used` saturates at SIZE_MAX, a size that no
+ * caller can supply. */
 static void *icl__take(icl__arena *a, size_t count, size_t size)
 {
   size_t at = a->used;
@@ -1283,7 +1296,7 @@ typedef struct icl__file {
   size_t metadata, metadata_end;             /* where the header has them: key, end of the object */
 } icl__file;
 
-/* For tests, which count what the loader does by the headers that it goes over. */
+/* Tests count the loader's passes over headers with this. */
 #ifndef ICL__WALK
 #define ICL__WALK() (void)0
 #endif
@@ -1704,7 +1717,7 @@ static int icl__index(icl__string s, const char *const *names, int n)
   return i;
 }
 
-/* One key of the metadata and its value; keys that mean nothing to us are passed over. */
+/* Takes the value of one of our keys.  0 where it is not valid. */
 static int icl__take_metadata(icl__file *f, int key, icl__string v)
 {
   icl_config *cfg = &f->cfg;
@@ -1835,7 +1848,7 @@ static icl_error icl__read_config(icl__file *f, icl_report *r)
   return err;
 }
 
-/* The configuration as a whole: what the file must say, and whether it fits together. */
+/* Checks the configuration: what the file must say, and whether it fits together. */
 static icl_error icl__check_config(icl__file *f, icl_report *r)
 {
   icl_config *cfg = &f->cfg;
@@ -2078,7 +2091,7 @@ static int icl__data_tiles(icl__file *f)
   return 1;
 }
 
-/* All that the header alone tells: header[f->header_size] in, everything else of f out. */
+/* Reads header[f->header_size] into the rest of f. */
 static icl_error icl__read_header(icl__file *f, icl_report *r)
 {
   icl_error err;
@@ -2089,7 +2102,7 @@ static icl_error icl__read_header(icl__file *f, icl_report *r)
   return icl__data_tiles(f) ? ICL_OK : icl__misplaced(f, r);
 }
 
-/* What stands in the place of a checkpoint whose first 8 bytes are no length. */
+/* Tells what a file is whose first 8 bytes are no length. */
 static const char *icl__not_a_file(const unsigned char *data)
 {
 #ifndef ICL_NO_STDIO
@@ -2286,7 +2299,7 @@ static void icl__set_weight(icl__mm *g, const icl_model *m, size_t slot)
              type == ICL__I8 ? icl__floats(m, icl__scale_slot(slot)) : NULL);
 }
 
-/* Whether the kernels read a tensor where it lies: F32, and the weights of blocks in their type. */
+/* 1 where the kernels can read a tensor in place: F32, and weights of blocks in their type. */
 static int icl__in_place(const icl__entry *e, const unsigned char *data, int is_block_weight)
 {
   return e->dtype == ICL__I8
@@ -2305,7 +2318,7 @@ static int icl__is_block_weight(const icl_config *cfg, size_t slot)
 /* The largest scale of I8 weights: no weight of eight bits overflows with it. */
 #define ICL__MAX_SCALE 1.329227996e36f   /* 2^120 */
 
-/* One number of the file, as it may be: finite, and a scale above 0 as well. */
+/* Checks number i of a tensor: finite, and a scale above 0 as well. */
 static icl_error icl__check_weight(const icl__file *f, const icl__entry *e, size_t i, float v,
                                    int is_scale, icl_report *r)
 {
@@ -2505,13 +2518,15 @@ icl_error icl_model_params(const icl_model *m, float *params)
  * against all keys are a product with rows that are contiguous; values lie as tokens, [.][v_row].
  * ------------------------------------------------------------------------------------------- */
 
-/* What goes through the network at once: n_seq sequences of T tokens that follow pos0 cached ones
- * each (pos0 even, x tokens at even places), then n_query tokens x that see all of sequence 0 and
- * themselves, but not each other. */
+/* The rows that go through the network at once:
+ *     0 .. n_seq T          n_seq sequences of T new tokens, each after pos0 cached ones (pos0 even,
+ *                           x tokens at even places)
+ *     n_seq T .. + n_query  queries x, each of which sees the whole of sequence 0 and itself */
 typedef struct icl__pass {
   size_t n_seq, T, n_query, pos0;
-  void *keys; size_t key_layer, key_row;     /* [L][C][key_row], one sequence's                  */
-  void *values; size_t value_layer;          /* [L][.][C]; NULL: read them where qkv has them    */
+  void *keys; size_t key_layer, key_row;     /* [L][C][key_row] of one sequence; key_layer =
+                                                numbers from one layer's to the next's           */
+  void *values; size_t value_layer;          /* [L][.][C], likewise; NULL: values are read in qkv */
   icl__dtype kv;                             /* how these are stored; F32 where values is NULL   */
   float *key_scales, *value_scales;          /* [L][H][key_row], I8 only                         */
   float *scores;                             /* [6][key_row]; [H][6][key_row] with threads       */
@@ -2522,16 +2537,17 @@ typedef struct icl__pass {
   icl_ctx *const *each;                      /* [n_query] contexts, whose caches the queries see */
 } icl__pass;                                 /*   instead of one cache (n_seq is 0); or NULL     */
 
-/* The activations of one layer.  Training keeps a set per layer; inference lets all layers, and
- * within a layer what is not needed at the same time, share.  R rows; K of them are kept behind the
- * attention: all, and in the last layer only those of x tokens, since nothing reads the others. */
+/* The activations of one layer.  Training keeps a set per layer; inference shares one among all
+ * layers, and among arrays of a layer that are not needed at the same time.  R rows; attention
+ * leaves K of them: all, and in the last layer only those of x tokens, since nothing reads the
+ * others. */
 typedef struct icl__acts {
   float *x;                                  /* [R][C] residual stream, in                       */
   float *ln1, *stats1;                       /* [R][C], [R][2] or NULL                           */
   float *qkv;                                /* [R][3C]                                          */
   float *prob;                               /* [n_seq][H][kept][key_row] weights, or NULL       */
   float *att;                                /* [K][C]                                           */
-  float *mid;                                /* [K][C] residual stream behind the attention      */
+  float *mid;                                /* [K][C] residual stream after the attention       */
   float *ln2, *stats2;                       /* [K][C], [K][2] or NULL                           */
   float *fc, *act;                           /* [K][4C]; in training fc becomes the derivative   */
   float *out;                                /* [K][C] residual stream, out                      */
@@ -2545,7 +2561,7 @@ typedef struct icl__queries {
   const void *kt;                            /* [D][key_row]                                     */
   const void *v; size_t v_row;
   const float *k_scale, *v_scale;            /* [n_keys ..] I8 only, or NULL                     */
-  const float *self; size_t self_to_v;       /* row 0's key, same stride as q; its value behind  */
+  const float *self; size_t self_to_v;       /* row 0's key, same stride as q; to its value      */
   float *out;                                /* [rows], row stride C                             */
   float *prob;                               /* [rows][key_row] or NULL                          */
 } icl__queries;
@@ -2588,7 +2604,7 @@ static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl_
                    t->self + (r + i) * t->q_row + t->self_to_v, D);
 }
 
-/* Two rows at a time read a cache that is not F32 as it lies, without room to unpack it. */
+/* Runs all rows.  Two at a time read a cache that is not F32 without room to unpack it. */
 static void icl__attend(const icl_model *m, const icl__pass *p, const icl__queries *t)
 {
   size_t r, step = p->kv == ICL__F32 ? ICL__MR : 2;
@@ -2623,7 +2639,7 @@ static void icl__cache_rounded(const icl_model *m, const icl__pass *p, size_t la
     }
 }
 
-/* Puts keys and values of T tokens, qkv[T][3C], behind the pos0 that are there. */
+/* Appends keys and values of T tokens, qkv[T][3C], to the cached ones of pos0 tokens. */
 static void icl__cache_tokens(const icl_model *m, const icl__pass *p, size_t layer,
                               const float *qkv)
 {
@@ -2780,7 +2796,7 @@ static void icl__multiply(const icl_model *m, const icl__pass *p, const icl__mm 
   p->run(p->user, (int)parts, icl__share, &w);
 }
 
-/* mid = the rows of x that are kept; the same memory is fine, rows only move forward. */
+/* mid = the rows of x that are kept.  mid may be x: rows only move down. */
 static void icl__keep_rows(const icl__pass *p, float *mid, const float *x, size_t C)
 {
   size_t s, t;
@@ -2789,7 +2805,7 @@ static void icl__keep_rows(const icl__pass *p, float *mid, const float *x, size_
   memmove(mid, x + p->n_seq * p->T * C, p->n_query * C * sizeof(float));
 }
 
-/* *g is out = init + x W + b for a weight of block l and the bias behind it. */
+/* Sets *g to out = init + x W + b, for a weight of block l and the bias in the next slot. */
 static void icl__block_linear(icl__mm *g, const icl_model *m, const icl__pass *p, size_t l,
                               int kind, float *out, const float *init, const float *x,
                               size_t rows, size_t k, size_t n)
@@ -2850,7 +2866,7 @@ static void icl__embed(const icl_model *m, const icl__pass *p, float *x, const f
   }
 }
 
-/* Numbers that the read-out tells of a query: the prediction, and Q quantiles. */
+/* Numbers of the answer to a query: the prediction, and Q quantiles. */
 static size_t icl__answer_size(const icl_config *cfg) { return 1 + (size_t)cfg->n_quantiles; }
 
 /* out[n] = the first n rows of the read-out of the final LayerNorm; row 0 is the prediction.
@@ -2910,7 +2926,7 @@ static void icl__lay_out_ctx(icl_ctx *c, icl__arena *mem)
   c->outputs = icl__take_floats(mem, (size_t)c->max_pairs);
   c->residuals = icl__take_floats(mem, (size_t)c->max_pairs);
   c->keys = icl__take(mem, icl__times(L * C, c->key_row), kv);
-  /* panels read over the end */
+  /* +16: a tile of 16 columns at the last head reads past its D columns */
   c->values = icl__take(mem, icl__plus(icl__times(L * C, tokens), ICL__NR), kv);
   c->key_scales = c->value_scales = NULL;
   if (c->kv == ICL_STORE_I8) {
@@ -2940,7 +2956,7 @@ int icl_max_pairs(const icl_model *m)
        ? learned : ICL__MAX_PAIRS;
 }
 
-/* The options of the plain forms; a max_batch of 0 is no default there. */
+/* Options of the plain forms, where a max_batch of 0 is out of range. */
 static icl_ctx_options icl__sizes(int max_pairs, int max_batch)
 {
   icl_ctx_options o;
@@ -3004,19 +3020,19 @@ icl_error icl_ctx_init_with(icl_ctx *c, const icl_model *m, const icl_ctx_option
                             size_t bytes, icl_report *r)
 {
   icl_ctx made;
-  icl__arena a = icl__arena_on(mem);
-  size_t need = icl_ctx_bytes_with(m, o, r);
+  icl__arena count = icl__arena_on(NULL), a = icl__arena_on(mem);
+  icl_error err;
   if (!c || !mem) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", c ? "mem" : "context");
-  if (!need) return ICL_ERR_ARG;
-  if (bytes < need)
+  if ((err = icl__begin_ctx(&made, m, o, r))) return err;
+  icl__lay_out_ctx(&made, &count);
+  if (bytes < icl__arena_need(&count))
     return icl__fail(r, ICL_ERR_MEMORY, 0, "smaller than icl_ctx_bytes asks for:", "mem");
-  icl__begin_ctx(&made, m, o, NULL);
   icl__lay_out_ctx(&made, &a);
   *c = made;
   if (c->positions)
     icl__sinusoids(c->positions, 2 * (size_t)c->max_pairs + 1, (size_t)m->config.n_embd);
   icl__scale(c, NULL, NULL, 0.0f, 1.0f);
-  return ICL_OK;
+  return icl__ok(r);
 }
 
 icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch, void *mem,
@@ -3072,7 +3088,7 @@ icl_error icl_ctx_threads(icl_ctx *c, int n, icl_parallel *run, void *user)
   return ICL_OK;
 }
 
-/* What goes through the network: pairs that follow the c->n_pairs there, or queries. */
+/* The pass of new tokens after those of the pairs in c, and of queries. */
 static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query)
 {
   icl__pass p;
@@ -3209,8 +3225,8 @@ static void icl__keep_pair(icl_ctx *c, size_t i, const float *x, float y)
   c->outputs[i] = y;
 }
 
-/* These tokens in one pass, 2 n + q <= rows.  The predictions of the pairs' y come with it.
- * answers[q][width], 1 or all of the read-out. */
+/* Runs the tokens that are set, 2 n + q <= rows, in one pass; keeps the pairs with their residuals.
+ * answers[q][width]: 1 or all numbers of the read-out. */
 static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
                                float *answers, size_t width)
 {
@@ -3264,7 +3280,7 @@ static void icl__query_share(void *arg, int i)
     icl__spoil(w->answers + first * w->width, 1);  /* icl__query_pass finds it */
 }
 
-/* The q <= rows queries that are in the tokens already. */
+/* Runs the q <= rows queries that are set in the tokens. */
 static icl_error icl__query_pass(icl_ctx *c, size_t q, float *answers, size_t width)
 {
   enum { WORTH = 24 };                                       /* rows a thread                    */
@@ -3385,7 +3401,7 @@ int icl_count(const icl_ctx *c) { return c ? c->n_pairs : 0; }
 const float *icl_inputs(const icl_ctx *c) { return c ? c->inputs : NULL; }
 const float *icl_outputs(const icl_ctx *c) { return c ? c->outputs : NULL; }
 
-/* Adds the kept pairs from number c->n_pairs up to number n to the context once more. */
+/* Adds kept pairs c->n_pairs .. n - 1 to the context again. */
 static icl_error icl__add_kept(icl_ctx *c, int n)
 {
   size_t at = (size_t)c->n_pairs, d = (size_t)c->model->config.n_dims;
@@ -3611,8 +3627,8 @@ static void icl__move_pair(icl_ctx *c, size_t from, size_t to)
   }
 }
 
-/* Pair i of n is predicted from the others.  The context holds the i pairs before it, and with it
- * in the end. */
+/* Predicts pair i of n from the others.  The context holds the i pairs before it, and at the end
+ * pair i too. */
 static icl_error icl__leave_out(icl_ctx *c, int i, int n, double *squares)
 {
   size_t d = (size_t)c->model->config.n_dims, last = (size_t)n - 1;

@@ -36,6 +36,11 @@ static void test_free(void *p)
   free(p);
 }
 
+/* Files open as always, or on a disk that is full. */
+#include <stdio.h>
+static int disk_is_full;
+#define ICL_FOPEN(path, mode) fopen(disk_is_full ? "/dev/full" : path, disk_is_full ? "wb" : mode)
+
 #define ICL_MALLOC(size) test_malloc(size)
 #define ICL_REALLOC(p, size) test_realloc(p, size)
 #define ICL_FREE(p) test_free(p)
@@ -2569,6 +2574,144 @@ TEST(contexts_too_large)
   free_subject(&s);
 }
 
+/* ----- icl_save ------------------------------------------------------------------------------------- */
+
+#if HAVE_PAGES
+static char folder[] = "/tmp/icl_api_XXXXXX";
+
+static const char *in_folder(const char *name)
+{
+  static char path[64];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  return path;
+}
+
+static void put_file(const char *name, const char *text)
+{
+  FILE *f = fopen(in_folder(name), "wb");
+  CHECK(f && fputs(text, f) >= 0 && !fclose(f));
+}
+
+/* 1 if a file holds that. */
+static int holds(const char *name, const void *data, size_t n)
+{
+  static unsigned char got[1 << 16];
+  FILE *f = fopen(in_folder(name), "rb");
+  size_t have = f ? fread(got, 1, sizeof got, f) : 0;
+  if (f) fclose(f);
+  return f && have == n && !memcmp(got, data, n);
+}
+
+static int is_there(const char *name) { return !access(in_folder(name), F_OK); }
+
+/* What icl_write writes, in place of what was there; no link is followed, no file of others is touched. */
+TEST(saving_files)
+{
+  icl_config cfg = config_of(12, 2, 2, 1, 0, 0);
+  icl_metadata md;
+  subject s;
+  icl_model *m = NULL;
+  icl_report r;
+  static unsigned char expected[1 << 16];
+  size_t n;
+  int i;
+  memset(&md, 0, sizeof md);
+  md.task = "dense";
+  make_subject(&s, &cfg, 4);
+  CHECK(mkdtemp(folder) != NULL);
+  n = icl_write_bytes(&cfg, &md);
+  CHECK(n <= sizeof expected);
+  CHECK_EQ(icl_write(expected, n, &cfg, s.params, &md), ICL_OK);
+  put_file("victim", "mine");
+  put_file("m.tmp01", "also mine");
+  {
+    char target[64];
+    strcpy(target, in_folder("victim"));
+    CHECK_EQ(symlink(target, in_folder("m.tmp00")), 0);
+  }
+  for (i = 0; i < 2; i++) {                              /* new, and over the old one */
+    CHECK_EQ(icl_save(in_folder("m"), &cfg, s.params, &md, &r), ICL_OK);
+    CHECK(r.code == ICL_OK && !r.text[0]);
+    CHECK(holds("m", expected, n));
+    CHECK(holds("victim", "mine", 4) && holds("m.tmp01", "also mine", 9) && !is_there("m.tmp02"));
+  }
+  CHECK_EQ(icl_load(&m, in_folder("m"), &r), ICL_OK);
+  CHECK(m && m->verified == 1);
+  icl_unload(m);
+  disk_is_full = 1;
+  CHECK_EQ(icl_save(in_folder("m"), &cfg, s.params, NULL, &r), ICL_ERR_IO);
+  disk_is_full = 0;
+  CHECK(strstr(r.text, "cannot write") && strstr(r.text, "No space left"));
+  CHECK(holds("m", expected, n) && !is_there("m.tmp02"));
+  CHECK_EQ(icl_save(in_folder("nowhere/m"), &cfg, s.params, NULL, &r), ICL_ERR_IO);
+  CHECK(strstr(r.text, "cannot create") && strstr(r.text, "No such file"));
+  CHECK_EQ(icl_save(folder, &cfg, s.params, NULL, &r), ICL_ERR_IO);
+  CHECK(strstr(r.text, "not a regular file"));
+  CHECK_EQ(icl_save("/dev/null", &cfg, s.params, NULL, &r), ICL_ERR_IO);
+  CHECK(strstr(r.text, "not a regular file"));
+  CHECK_EQ(icl_save(NULL, &cfg, s.params, NULL, &r), ICL_ERR_ARG);
+  CHECK_STR(r.text, "NULL 'path'");
+  CHECK_EQ(icl_save(in_folder("m"), &cfg, NULL, NULL, &r), ICL_ERR_ARG);
+  CHECK_STR(r.text, "NULL 'params'");
+  CHECK_EQ(icl_save(in_folder("m"), NULL, s.params, NULL, &r), ICL_ERR_ARG);
+  CHECK_STR(r.text, "NULL 'config'");
+  md.task = "\"";
+  CHECK_EQ(icl_save(in_folder("m"), &cfg, s.params, &md, &r), ICL_ERR_ARG);
+  CHECK_STR(r.text, "cannot be written: 'metadata'");
+  cfg.n_head = 5;
+  CHECK_EQ(icl_save(in_folder("m"), &cfg, s.params, NULL, &r), ICL_ERR_CONFIG);
+  cfg.n_head = 2;
+  allowed = 0;
+  CHECK_EQ(icl_save(in_folder("m"), &cfg, s.params, NULL, &r), ICL_ERR_MEMORY);
+  allowed = -1;
+  s.params[3] = from_bits(0x7f800000u);
+  CHECK_EQ(icl_save(in_folder("m"), &cfg, s.params, NULL, &r), ICL_ERR_NONFINITE);
+  CHECK_STR(r.text, "a weight is not finite as it is stored");
+  CHECK(holds("m", expected, n));
+  remove(in_folder("m")); remove(in_folder("m.tmp00")); remove(in_folder("m.tmp01")); remove(in_folder("victim"));
+  CHECK_EQ(rmdir(folder), 0);                            /* and nothing else was left */
+  free_subject(&s);
+}
+#endif
+
+/* The header's own threads, without the trainer: the bits of one thread. */
+TEST(threads_of_the_header)
+{
+  icl_config cfg = config_of(128, 4, 3, 2, 0, 0);
+  icl_threads *t = NULL;
+  icl_ctx *one, *many, *c[PLAYERS];
+  float y[50], z[50];
+  subject s;
+  int i;
+  CHECK_EQ(icl_threads_new(&t, 0), ICL_ERR_ARG);
+  CHECK_EQ(icl_threads_new(&t, ICL_MAX_THREADS + 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_threads_new(NULL, 2), ICL_ERR_ARG);
+  allowed = 0;
+  CHECK_EQ(icl_threads_new(&t, 2), ICL_ERR_MEMORY);
+  allowed = -1;
+  CHECK(t == NULL);
+  CHECK_EQ(icl_threads_new(&t, 3), ICL_OK);
+  make_subject(&s, &cfg, 4);
+  draw_prompt(3);
+  one = new_ctx(&s.m, 40, 64);
+  many = new_ctx(&s.m, 40, 64);
+  CHECK_EQ(icl_ctx_threads(many, 3, icl_threads_run, t), ICL_OK);
+  CHECK_EQ(icl_ask(one, 40, xs, ys, 50, qs, y), ICL_OK);
+  CHECK_EQ(icl_ask(many, 40, xs, ys, 50, qs, z), ICL_OK);
+  CHECK(same(y, z, 50));
+  CHECK(unchanged(many, take(one)));
+  make_many(c, &s.m);
+  CHECK_EQ(icl_predict_many(one, PLAYERS, c, qs, y), ICL_OK);
+  CHECK_EQ(icl_predict_many(many, PLAYERS, c, qs, z), ICL_OK);
+  CHECK(same(y, z, PLAYERS));
+  for (i = 0; i < PLAYERS; i++) icl_ctx_delete(c[i]);
+  icl_ctx_delete(one);
+  icl_ctx_delete(many);
+  icl_threads_delete(t);
+  icl_threads_delete(NULL);
+  free_subject(&s);
+}
+
 int main(void)
 {
   RUN(all_kinds_of_models); RUN(all_numbers_of_inputs); RUN(small_and_odd_widths); RUN(long_contexts);
@@ -2590,6 +2733,10 @@ int main(void)
   RUN(answers_over_queries_with_threads);
   RUN(null_arguments); RUN(counts_out_of_range); RUN(numbers_that_are_refused); RUN(ok_means_finite);
   RUN(failing_late_changes_nothing); RUN(nothing_infinite_is_kept); RUN(answers_over_queries); RUN(error_strings);
+  RUN(threads_of_the_header);
+#if HAVE_PAGES
+  RUN(saving_files);
+#endif
   RUN(allocations_that_fail); RUN(contexts_too_large);
   CHECK_EQ(blocks, 0);
   return test_report("api");
