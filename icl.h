@@ -1245,8 +1245,8 @@ static const float *icl__weight_after(const icl_model *m, size_t kind)
 
 /* ---------------------------------------------------------------------------------------------
  * >>checkpoint
- * A strict subset of safetensors, read where it lies: 8 bytes of header length, a JSON header,
- * data. Nothing is allocated and nothing recursive; the header is walked several times instead.
+ * A strict subset of safetensors, read in place: 8 bytes of header length, a JSON header, data.
+ * Nothing is allocated and nothing recurses; the header is walked several times instead.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__MAX_HEADER = 1 << 20, ICL__MAX_RANK = 4, ICL__MAX_TYPICAL = 4096 };
 
@@ -4096,8 +4096,8 @@ icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_ba
 
 void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 
-/* ----- threads ---------------------------------------------------------------------------------
- * A run's tasks go to whoever is free; no result depends on who that is. */
+/* ----- threads --------------------------------------------------------------------------------
+ * Each task of a run goes to a thread that is free; no result depends on which. */
 #if defined ICL_TRAIN_THREADS && !defined ICL_THREADS
 #define ICL_THREADS
 #endif
@@ -4105,8 +4105,8 @@ void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 #include <pthread.h>
 #endif
 
-/* Whether to go on waiting awake: *p is still `old`; a short pause.  And *p = v, for those who look
- * at it that way. */
+/* ICL__STILL: 1 while *p is `old`, after a short pause: to wait awake.  ICL__SET: *p = v, for
+ * threads that wait like that. */
 #if ICL__GNU && (defined __x86_64__ || defined __i386__)
 #define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
 #elif ICL__GNU
@@ -4120,8 +4120,9 @@ void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 #define ICL__SET(p, v) (*(p) = (v))
 #endif
 
-/* The slopes in far tails of softmax and gelu are subnormal numbers: nothing beside the sums that
- * they go into, and a hundred cycles each on x86.  Between these two a thread has zeros there. */
+/* Between these two calls a thread rounds subnormal numbers to zero.  In training, slopes in the
+ * far tails of softmax and gelu are subnormal: nothing beside the sums that they go into, and a
+ * hundred cycles each on x86. */
 static unsigned icl__flush_begin(void)
 {
 #if ICL__X86
@@ -4171,11 +4172,11 @@ static void icl__pool_task(const icl__pool *p, icl__task_fn *fn, void *arg, size
 }
 
 #ifdef ICL_THREADS
-/* Waiting for the lock's condition costs tens of microseconds, the products of a small model take a
- * few: so both sides look for a while before they sleep. */
+/* Waiting for a condition costs tens of microseconds, a product of a small model a few: so both
+ * sides look that often before they sleep. */
 enum { ICL__LOOKS = 2000 };
 
-/* Takes tasks until none is left; the lock is held on entry and on return. */
+/* Runs tasks until none is left.  The lock is held on entry and on return. */
 static void icl__pool_work(icl__pool *p, int id)
 {
   while (p->next < p->n) {
@@ -4208,7 +4209,7 @@ static void *icl__pool_thread(void *arg)
   return NULL;
 }
 
-/* Where threads cannot be had, fewer do. */
+/* Starts the threads; fewer where the system gives no more. */
 static void icl__pool_start(icl__pool *p, int threads, int flush)
 {
   memset(p, 0, sizeof *p);
@@ -4319,6 +4320,10 @@ void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *ar
 #define ICL__NEW_FILE "wb"                   /* msvcrt.dll knows no x */
 #else
 #define ICL__NEW_FILE "wbx"
+#endif
+#ifdef _MSC_VER
+#pragma warning(push)
+#pragma warning(disable : 4996)              /* fopen and strerror are what we mean */
 #endif
 
 /* Grows *buf to want bytes from the file, doubling, so that a header that lies about the size
@@ -4477,6 +4482,9 @@ icl_error icl_save(const char *path, const icl_config *cfg, const float *params,
   ICL_FREE(buf);
   return err;
 }
+#ifdef _MSC_VER
+#pragma warning(pop)
+#endif
 #endif
 #endif
 
