@@ -480,6 +480,19 @@ ICL_API icl_error icl_refine(icl_ctx *r, icl_ctx *c);
 ICL_API icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
                                       float *ys, float *lo, float *hi);
 
+/* Mirror images: the same pairs with x, y or both negated are a data set too, and the model's errors
+ * there are in part others.  m, another context of the same model with room for as many pairs,
+ * becomes an image of c: ICL_MIRROR_X and ICL_MIRROR_Y say what its scale negates.  It takes and
+ * gives the caller's own x and y.  icl_predict_mean averages the answers of k contexts, each with
+ * its rs[i] of icl_refine (rs or rs[i] NULL: none), and with lo and hi (NULL: not wanted) the ends
+ * of their intervals.  With one input all four images gain most where x lies outside of the pairs;
+ * see docs/models.md.  k times the cost.  ARG, FULL, NONFINITE; CONFIG for ICL_MIRROR_Y with
+ * quantiles that are not symmetric about 0.5. */
+enum { ICL_MIRROR_X = 1, ICL_MIRROR_Y = 2 };
+ICL_API icl_error icl_mirror(icl_ctx *m, const icl_ctx *c, int image);
+ICL_API icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
+                                   const float *xs, float level, float *ys, float *lo, float *hi);
+
 /* ----- is the model out of its depth? --------------------------------------------------------- */
 
 /* [icl_count] y - (prediction of y from the pairs before it), in the caller's units: what icl_add
@@ -3564,9 +3577,9 @@ icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, 
  * finer than a millionth of the deviation of c's own y, where residuals are rounding. */
 static void icl__scale_residuals(icl_ctx *r, const icl_ctx *c, size_t n)
 {
-  float mean, std, least = 1e-6f * c->y_scale[1];
+  float mean, std, least = 1e-6f * fabsf(c->y_scale[1]);
   icl__mean_std(&mean, &std, r->outputs, n, 1);
-  icl__scale(r, c->x_mean, c->x_std, mean, std > least ? std : least);
+  icl__scale(r, c->x_mean, c->x_std, mean, copysignf(std > least ? std : least, c->y_scale[1]));
 }
 
 icl_error icl_refine(icl_ctx *r, icl_ctx *c)
@@ -3603,6 +3616,78 @@ icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, fl
       ys[at + i] += rest[i];
       if (lo) { lo[at + i] += rest[i]; hi[at + i] += rest[i]; }
     }
+  }
+  return err;
+}
+
+/* ----- mirror images -------------------------------------------------------------------------- */
+
+/* 1 if with every quantile p the model has 1 - p. */
+static int icl__symmetric(const icl_config *cfg)
+{
+  int i, n = cfg->n_quantiles;
+  for (i = 0; i < n; i++)
+    if (fabsf(cfg->quantiles[i] + cfg->quantiles[n - 1 - i] - 1.0f) > 1e-5f) return 0;
+  return 1;
+}
+
+icl_error icl_mirror(icl_ctx *m, const icl_ctx *c, int image)
+{
+  size_t n, d, j;
+  if (!m || !c || m == c || !c->model || m->model != c->model || image & ~3) return ICL_ERR_ARG;
+  if (image & ICL_MIRROR_Y && !icl__symmetric(&c->model->config)) return ICL_ERR_CONFIG;
+  if (c->n_pairs > m->max_pairs) return ICL_ERR_FULL;
+  n = (size_t)c->n_pairs;
+  d = (size_t)c->model->config.n_dims;
+  icl__scale(m, c->x_mean, c->x_std, c->y_scale[0], c->y_scale[1]);
+  for (j = 0; j < d && image & ICL_MIRROR_X; j++) m->x_std[j] = -m->x_std[j];
+  if (image & ICL_MIRROR_Y) m->y_scale[1] = -m->y_scale[1];
+  memcpy(m->inputs, c->inputs, n * d * sizeof(float));
+  memcpy(m->outputs, c->outputs, n * sizeof(float));
+  m->n_pairs = 0;
+  return icl__add_kept(m, c->n_pairs);
+}
+
+/* c's answers to n queries, refined where r is a context. */
+static icl_error icl__look(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level, float *ys,
+                           float *lo, float *hi)
+{
+  if (r) return icl_predict_refined(c, r, n, xs, level, ys, lo, hi);
+  if (lo) return icl_predict_interval(c, n, xs, level, ys, lo, hi);
+  return icl_predict_batch(c, n, xs, ys);
+}
+
+/* The mean of k contexts' answers to n <= 64 queries. */
+static icl_error icl__mean_answer(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
+                                  const float *xs, float level, float *ys, float *lo, float *hi)
+{
+  float y[64], low[64], high[64], share = 1.0f / (float)k;
+  int i, j;
+  for (i = 0; i < k; i++) {
+    icl_error err = icl__look(cs[i], rs ? rs[i] : NULL, n, xs, level, y, lo ? low : NULL,
+                              lo ? high : NULL);
+    if (err) return err;
+    for (j = 0; j < n; j++) {
+      ys[j] = (i ? ys[j] : 0.0f) + y[j] * share;
+      if (lo) lo[j] = (i ? lo[j] : 0.0f) + low[j] * share;
+      if (lo) hi[j] = (i ? hi[j] : 0.0f) + high[j] * share;
+    }
+  }
+  return ICL_OK;
+}
+
+icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n, const float *xs,
+                           float level, float *ys, float *lo, float *hi)
+{
+  int at, step, i;
+  icl_error err = ICL_OK;
+  if (k < 1 || !cs || n < 0 || !lo != !hi || (n && (!xs || !ys))) return ICL_ERR_ARG;
+  for (i = 0; i < k; i++)
+    if (!cs[i] || !cs[i]->model || cs[i]->model != cs[0]->model) return ICL_ERR_ARG;
+  for (at = 0; at < n && !err; at += step) {
+    step = n - at < 64 ? n - at : 64;
+    err = icl__mean_answer(k, cs, rs, step, xs + (size_t)at * (size_t)cs[0]->model->config.n_dims,
+                           level, ys + at, lo ? lo + at : NULL, hi ? hi + at : NULL);
   }
   return err;
 }
@@ -3789,7 +3874,7 @@ static icl_error icl__check_snapshot(const icl_ctx *c, const unsigned char *p, s
     size_t at = ICL__SNAPSHOT_HEAD + 4 * i;
     icl__load_floats(&v, p, 1);
     if (!icl__finite(&v, 1)) return icl__fail(r, ICL_ERR_NONFINITE, at, "NaN or infinity", NULL);
-    if (((i >= d && i < 2 * d) || i == 2 * d + 1) && !(v > 0.0f))
+    if (((i >= d && i < 2 * d) || i == 2 * d + 1) && !(fabsf(v) > 0.0f))
       return icl__fail(r, ICL_ERR_FORMAT, at, "a standard deviation not above 0", NULL);
   }
   return ICL_OK;

@@ -605,6 +605,113 @@ static void check_kept(const icl_ctx *c, int first, int n)
   CHECK(same(icl_outputs(c), ys + first, (size_t)n));
 }
 
+/* ----- refinement and mirror images ---------------------------------------------------------- */
+
+static float answers_of[4][3 * QUERIES];
+
+/* y, lo and hi of c and r, which may be NULL, in answers_of[k]. */
+static void answer_into(int k, icl_ctx *c, icl_ctx *r)
+{
+  float *y = answers_of[k];
+  CHECK_EQ(icl_predict_mean(1, &c, &r, QUERIES, qs, 0.9f, y, y + QUERIES, y + 2 * QUERIES), ICL_OK);
+}
+
+/* A second context of c's model and size. */
+static icl_ctx *another(const icl_ctx *c) { return new_ctx(c->model, c->max_pairs, 6, ICL_STORE_F32); }
+
+/* r holds c's pairs with what c misses at them, and its answers are added. */
+TEST(refinement_adds_the_residuals)
+{
+  subject s;
+  icl_ctx *c = new_five(&s, PAIRS, 6), *r = another(c);
+  float at_pairs[PAIRS], rest[QUERIES];
+  int i;
+  scale_somehow(c);
+  CHECK_EQ(icl_predict_batch(c, PAIRS, icl_inputs(c), at_pairs), ICL_OK);
+  CHECK_EQ(icl_refine(r, c), ICL_OK);
+  CHECK_EQ(icl_count(r), PAIRS);
+  for (i = 0; i < PAIRS; i++) CHECK_EQ(icl_outputs(r)[i], icl_outputs(c)[i] - at_pairs[i]);
+  answer_into(0, c, NULL);
+  answer_into(1, c, r);
+  CHECK_EQ(icl_predict_batch(r, QUERIES, qs, rest), ICL_OK);
+  for (i = 0; i < 3 * QUERIES; i++) CHECK_EQ(answers_of[1][i], answers_of[0][i] + rest[i % QUERIES]);
+  CHECK_EQ(icl_refine(c, c), ICL_ERR_ARG);
+  CHECK_EQ(icl_rewind(c, 0), ICL_OK);
+  CHECK_EQ(icl_refine(r, c), ICL_ERR_STATE);
+  icl_ctx_delete(c);
+  icl_ctx_delete(r);
+  free_subject(&s);
+}
+
+/* An image answers as a context of negated numbers does; an image's image is the context again. */
+TEST(mirror_images)
+{
+  subject s;
+  icl_ctx *c = new_five(&s, PAIRS, 6), *m = another(c), *again = another(c);
+  int d = c->model->config.n_dims, image, i;
+  for (image = 0; image < 4; image++) {
+    float x_sign = image & ICL_MIRROR_X ? -1.0f : 1.0f, y_sign = image & ICL_MIRROR_Y ? -1.0f : 1.0f;
+    CHECK_EQ(icl_mirror(m, c, image), ICL_OK);
+    CHECK_EQ(icl_mirror(again, m, image), ICL_OK);
+    answer_into(0, c, NULL);
+    answer_into(1, again, NULL);
+    CHECK(same(answers_of[0], answers_of[1], 3 * QUERIES));
+    answer_into(1, m, NULL);
+    CHECK(image == 0 || !same(answers_of[0], answers_of[1], QUERIES));
+    CHECK_EQ(icl_rewind(again, 0), ICL_OK);
+    CHECK_EQ(icl_ctx_scale(again, NULL, NULL, 0, 1), ICL_OK);
+    for (i = 0; i < PAIRS * d; i++) xs[i] *= x_sign;
+    for (i = 0; i < QUERIES * d; i++) qs[i] *= x_sign;
+    for (i = 0; i < PAIRS; i++) ys[i] *= y_sign;
+    CHECK_EQ(icl_add_batch(again, PAIRS, xs, ys), ICL_OK);
+    answer_into(2, again, NULL);
+    for (i = 0; i < PAIRS * d; i++) xs[i] *= x_sign;
+    for (i = 0; i < QUERIES * d; i++) qs[i] *= x_sign;
+    for (i = 0; i < PAIRS; i++) ys[i] *= y_sign;
+    for (i = 0; i < QUERIES; i++) {
+      CHECK_EQ(answers_of[1][i], y_sign * answers_of[2][i]);
+      CHECK(fabsf(answers_of[1][QUERIES + i] - y_sign * answers_of[2][(y_sign > 0 ? 1 : 2) * QUERIES + i]) <= 1e-5f);
+      CHECK(answers_of[1][QUERIES + i] <= answers_of[1][2 * QUERIES + i]);
+    }
+  }
+  icl_ctx_delete(c);
+  icl_ctx_delete(m);
+  icl_ctx_delete(again);
+  free_subject(&s);
+}
+
+/* The mean of two contexts' answers, more queries than are asked at once. */
+TEST(mean_of_contexts)
+{
+  subject s;
+  icl_ctx *c = new_five(&s, PAIRS, 6), *m = another(c), *r = another(c), *cs[2], *rs[2];
+  float y[QUERIES];
+  int i;
+  cs[0] = c; cs[1] = m;
+  rs[0] = NULL; rs[1] = r;
+  CHECK_EQ(icl_mirror(m, c, ICL_MIRROR_X), ICL_OK);
+  CHECK_EQ(icl_refine(r, m), ICL_OK);
+  answer_into(0, c, NULL);
+  answer_into(1, m, r);
+  CHECK_EQ(icl_predict_mean(2, cs, rs, QUERIES, qs, 0, y, NULL, NULL), ICL_OK);
+  for (i = 0; i < QUERIES; i++)
+    CHECK(fabsf(y[i] - (answers_of[0][i] + answers_of[1][i]) / 2) <= 1e-6f * (fabsf(y[i]) + 1));
+  CHECK_EQ(icl_predict_mean(0, cs, rs, QUERIES, qs, 0, y, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict_mean(2, cs, rs, QUERIES, qs, 0.9f, y, y, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict_mean(2, NULL, rs, QUERIES, qs, 0, y, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_mirror(c, c, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_mirror(m, c, 4), ICL_ERR_ARG);
+  CHECK_EQ(icl_mirror(m, NULL, 1), ICL_ERR_ARG);
+  icl_ctx_delete(r);
+  r = new_ctx(c->model, PAIRS - 1, 6, ICL_STORE_F32);
+  CHECK_EQ(icl_mirror(r, c, 1), ICL_ERR_FULL);
+  CHECK_EQ(icl_refine(r, c), ICL_ERR_FULL);
+  icl_ctx_delete(c);
+  icl_ctx_delete(m);
+  icl_ctx_delete(r);
+  free_subject(&s);
+}
+
 /* What is left after forget(n) is what a context has that never saw those pairs. */
 TEST(forget_equals_a_fresh_context)
 {
@@ -2493,6 +2600,9 @@ int main(void)
   RUN(quantiles_in_the_callers_units);
   RUN(quantiles_refused);
   RUN(few_quantiles);
+  RUN(refinement_adds_the_residuals);
+  RUN(mirror_images);
+  RUN(mean_of_contexts);
   RUN(forget_equals_a_fresh_context);
   RUN(forget_refused);
   RUN(standardize_by_hand);
