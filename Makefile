@@ -5,8 +5,8 @@ CC      ?= cc
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
-HEADERS  = icl.h icl_train.h
-TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c))
+HEADERS  = icl.h icl_train.h tools/icl_bayes.h
+TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c tools/paper/*.c))
 UNITS    = golden kernels loader api train sampler baselines tools features
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
@@ -15,7 +15,7 @@ STB := $(shell printf '\043include <stb/stb_image_write.h>\n' | $(CC) -E - >/dev
 
 all: build/icl
 
-build/icl: $(TOOLS) build/bundled.o $(wildcard tools/*.h) $(HEADERS) | build
+build/icl: $(TOOLS) build/bundled.o $(wildcard tools/*.h tools/paper/*.h) $(HEADERS) | build
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(STB) -I. -o $@ $(TOOLS) build/bundled.o $(LDLIBS)
 
 # The models inside the command: examples/models as C arrays.
@@ -43,7 +43,7 @@ build/test_%: tests/test_%.c tests/test.h $(HEADERS) | build
 
 build/test_tools: $(wildcard tools/*.c tools/*.h)
 
-# Both headers as a library: the PyTorch tools draw their prompts with it.
+# All headers as a library: the PyTorch tools draw their prompts with it.
 build/libicl_train.so: $(HEADERS) | build
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -fPIC -shared -I. -o $@ tools/impl.c $(LDLIBS)
 
