@@ -281,7 +281,18 @@ ICL_API icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, 
 ICL_API icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n,
                                    const float *xs, float *ys, int *class_drawn, float *scratch);
 
-/* The two halves of it.  draw: f[icl_prompt_scratch] becomes a function of the task; ARG on bad
+/* A source of prompts of the caller's own: xs[n_pairs][n_dims] and ys[n_pairs], which depend on rng,
+ * n_pairs and user's data alone; the prompts of one call are one function's.  May be called on
+ * several threads at once.  Returns 0, or not, and then the step is skipped. */
+typedef int (*icl_draw)(void *user, icl_rng *rng, int n_dims, int n_pairs, float *xs, float *ys);
+
+/* A prompt of draw's, with opt's scales: x_scale and y_scale, or standardize by the first k pairs, k
+ * at random.  opt (NULL is fine) may not ask for inputs or order: ARG.  NONFINITE where the prompt
+ * is not finite or draw fails. */
+ICL_API icl_error icl_prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng,
+                                 int n_dims, int n_pairs, float *xs, float *ys);
+
+/* The two halves of icl_prompt_sample.  draw: f[icl_prompt_scratch] becomes a function of the task; ARG on bad
  * options.  eval: f at x[d], without noise.  noise: the standard deviation of the noise on its
  * labels.  class: the term of the outermost sum. */
 ICL_API icl_error icl_function_draw(float *f, const icl_task *t, const icl_sampling *opt,
@@ -307,7 +318,7 @@ typedef enum icl_optimizer { ICL_ADAM, ICL_MUON } icl_optimizer;
  * had, begin with icl_train_defaults. */
 typedef struct icl_train_options {
   icl_config model;        /* shape; n_positions (2 pairs - 1), n_out (1), epsilon (1e-5)         */
-  const char *task;        /* mixture of function classes; required but with own_prompts         */
+  const char *task;        /* mixture of function classes; required but with draw or own_prompts */
   const icl_class *own;    /* [n_own] classes of the caller's                                    */
   int n_own;
   icl_sampling sampling;   /* how prompts are drawn; dims_active is the curriculum's             */
@@ -324,6 +335,8 @@ typedef struct icl_train_options {
   float epsilon;           /* Adam (1e-8)                                                        */
   float weight_decay;      /* AdamW: decoupled, on every tensor (0)                              */
   float clip;              /* largest norm of the gradient (0: no limit)                         */
+  float ema;               /* decay of an average of the weights, which is then what is exported */
+                           /*   (0: none); after u updates it is at most (1 + u) / (10 + u)      */
   float init_sd;           /* of the blocks' first weights (0.02, GPT-2's; narrow models leave   */
                            /*   the plateau far sooner with 1 / sqrt(n_embd))                    */
   int dims_start;          /* curriculum of Garg et al.: inputs that are not zero at first (d),  */
@@ -344,6 +357,9 @@ typedef struct icl_train_options {
   void *user;
   int own_prompts;         /* 1: all prompts come by icl_train_gradient; task is NULL, and the   */
                            /*   checkpoint has neither icl.task nor icl.typical                  */
+  icl_draw draw;           /* where prompts come from instead of a task; task is NULL, and the   */
+  void *draw_user;         /*   checkpoint has no icl.task                                       */
+  uint64_t draw_version;   /* of draw and its data: another one is another run                   */
   int complete;            /* 1: zeros are meant; icl_train_defaults sets it                      */
 } icl_train_options;
 
@@ -375,8 +391,10 @@ ICL_API void icl_trainer_delete(icl_trainer *t);
  * row; IO if reduce fails; ARG without a task.  info may be NULL. */
 ICL_API icl_error icl_train_step(icl_trainer *t, icl_train_info *info);
 
-/* The model as it is now; changes with the next step.  The options, with their defaults. */
+/* The model as it is now; changes with the next step.  The one that icl_train_export writes: the
+ * same, or the average of options.ema.  The options, with their defaults. */
 ICL_API const icl_model *icl_trainer_model(const icl_trainer *t);
+ICL_API const icl_model *icl_trainer_result(const icl_trainer *t);
 ICL_API const icl_train_options *icl_trainer_options(const icl_trainer *t);
 
 /* Weights and last gradient, [icl_param_count] in the order of the tensor table.  The caller may
@@ -2348,14 +2366,19 @@ static void icl__standardize_by(float *v, size_t stride, int n, int k, float mos
   }
 }
 
+/* How many pairs a prompt of n is standardized by. */
+static int icl__draw_known(int n, icl_rng *rng)
+{
+  int least = n < 8 ? (n + 1) / 2 : 4, k = least + icl_rng_below(rng, n - least);
+  return k < 1 ? 1 : k;
+}
+
 /* A prompt of n pairs with inputs, order or scale of data: all of x first, then f, then noise. */
 static icl_error icl__sample_data(const icl_task *t, const icl_sampling *s, icl_rng *rng, int n,
                                   float *xs, float *ys, float *f)
 {
-  int i, j, d = t->n_dims, present = s->dims_active;
-  int least = n < 8 ? (n + 1) / 2 : 4, k = least + icl_rng_below(rng, n - least);
+  int i, j, d = t->n_dims, present = s->dims_active, k = icl__draw_known(n, rng);
   icl_sampling opt = *s;
-  if (k < 1) k = 1;
   if (s->inputs == ICL_INPUTS_DATA) present = icl__draw_data_inputs(xs, n, d, present, rng);
   else for (i = 0; i < n; i++) icl__draw_x(xs + i * d, s, d, rng);
   if (s->order) icl__order_rows(xs, n, d, k, present, rng);
@@ -2390,6 +2413,28 @@ icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng 
   }
   if (class_drawn) *class_drawn = icl_function_class(scratch);
   return icl__finite(ys, n) ? ICL_OK : ICL_ERR_NONFINITE;
+}
+
+icl_error icl_prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng, int d,
+                         int n, float *xs, float *ys)
+{
+  float scale[2] = {1, 1};
+  int i, k;
+  if (!draw || !rng || d < 1 || n < 1 || !xs || !ys || (opt && (opt->inputs || opt->order)))
+    return ICL_ERR_ARG;
+  if (opt && opt->x_scale > 0) scale[0] = opt->x_scale;
+  if (opt && opt->y_scale > 0) scale[1] = opt->y_scale;
+  if (draw(user, rng, d, n, xs, ys) || !icl__finite(xs, (size_t)n * (size_t)d)
+      || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
+  if (opt && opt->standardize) {
+    k = icl__draw_known(n, rng);
+    for (i = 0; i < d; i++) icl__standardize_by(xs + i, (size_t)d, n, k, 8);
+    icl__standardize_by(ys, 1, n, k, 6);
+    return ICL_OK;
+  }
+  for (i = 0; i < n * d; i++) xs[i] *= scale[0];
+  for (i = 0; i < n; i++) ys[i] *= scale[1];
+  return ICL_OK;
 }
 
 /* ----- sampling as text ----------------------------------------------------------------------- */
@@ -3504,9 +3549,10 @@ static void icl__backward(icl__work *w)
 struct icl_trainer {
   icl_train_options o;                       /* with defaults                                    */
   icl_task task;
-  icl_model model;                           /* sees params                                      */
+  icl_model model, average;                  /* see params and ema                               */
   icl__work work;
   float *params, *grad, *m, *v;              /* [n]; grad has a place more, for the loss         */
+  float *ema;                                /* [n] average of params; NULL without options.ema  */
   float *newton;                             /* [threads][icl__newton_floats], for Muon          */
   float *loss;                               /* [batch] squared error of each prompt             */
   size_t n;
@@ -3525,7 +3571,7 @@ struct icl_trainer {
  * other options are in icl__check_options. */
 enum { ICL__INT, ICL__LONG, ICL__REAL };
 enum { ICL__ABOVE = 1, ICL__BELOW = 2 };
-enum { ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON };
+enum { ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON, ICL__OF_AVERAGE };
 
 typedef struct icl__field {
   const char *name;
@@ -3574,6 +3620,7 @@ static const icl__field icl__fields[] = {
   ICL__FIELD("epsilon", epsilon, REAL, 1e-8, 0, 1, ICL__ABOVE | ICL__BELOW, ALL, NULL),
   ICL__FIELD("weight_decay", weight_decay, REAL, 0, 0, 10, ICL__BELOW, ALL, NULL),
   ICL__FIELD("clip", clip, REAL, 0, 0, ICL__FLOAT_MAX, 0, ALL, NULL),
+  ICL__FIELD("ema", ema, REAL, 0, 0, 1, ICL__BELOW, AVERAGE, NULL),
   ICL__FIELD("init_sd", init_sd, REAL, 0.02, 0, 10, ICL__ABOVE | ICL__BELOW, ALL, NULL),
   ICL__FIELD("dims_start", dims_start, INT, 0, 1, 4096, 0, ALL, NULL),
   ICL__FIELD("dims_every", dims_every, LONG, 0, 1, 9007199254740992.0, 0, ALL, NULL),
@@ -3761,6 +3808,7 @@ static void icl__place_trainer(icl_trainer *t, icl__arena *mem)
   t->grad = icl__take_floats(mem, t->n + 1);
   t->m = icl__take_floats(mem, t->n);
   t->v = icl__take_floats(mem, t->n);
+  t->ema = t->o.ema > 0 ? icl__take_floats(mem, t->n) : NULL;
   t->loss = icl__take_floats(mem, icl__local_batch(&t->o));
   t->newton = icl__take_floats(mem, icl__times((size_t)t->o.threads, icl__newton_floats(t)));
   icl__place_work(&t->work, mem);
@@ -3832,26 +3880,30 @@ static icl_error icl__build_trainer(icl_trainer *t, icl_report *r)
 {
   size_t bind = icl_bind_bytes(&t->o.model), bytes;
   icl__arena count = icl__arena_on(NULL), mem;
+  icl_error err;
   t->n = icl_param_count(&t->o.model);
   if (!t->n) return icl__fail(r, ICL_ERR_LIMIT, 0, "too many parameters", NULL);
   t->model.config = t->o.model;                              /* for counting; bound below */
   t->work.model = &t->model;
   t->work.training = 1;
   t->work.max_pairs = (size_t)t->o.pairs;
-  t->work.n_function = icl_prompt_scratch(&t->task);
+  t->work.n_function = t->o.task ? icl_prompt_scratch(&t->task) : 0;
   icl__choose_sizes(&t->work, icl__local_batch(&t->o), t->o.threads);
   icl__place_trainer(t, &count);
   bytes = icl__arena_need(&count);
-  if (bytes > SIZE_MAX - bind || !(t->block = ICL_MALLOC(bytes + bind)))
+  if (bytes > SIZE_MAX - 2 * bind || !(t->block = ICL_MALLOC(bytes + 2 * bind)))
     return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for training", NULL);
   icl__advise(t->block, bytes);
-  memset(t->block, 0, bytes + bind);
+  memset(t->block, 0, bytes + 2 * bind);
   mem = icl__arena_on(t->block);
   icl__place_trainer(t, &mem);
   icl_model_bind(&t->model, &t->o.model, t->params, (char *)t->block + bytes, bind);
+  icl_model_bind(&t->average, &t->o.model, t->ema ? t->ema : t->params,
+                 (char *)t->block + bytes + bind, bind);
   icl__point_grads(t);
-  if (t->o.from) return icl__copy_params(t, r);
-  icl__init_params(t);
+  if (!t->o.from) icl__init_params(t);
+  else if ((err = icl__copy_params(t, r)) != ICL_OK) return err;
+  if (t->ema) memcpy(t->ema, t->params, t->n * sizeof(float));
   return ICL_OK;
 }
 
@@ -3859,10 +3911,12 @@ icl_error icl_trainer_new(icl_trainer **out, const icl_train_options *o, icl_rep
 {
   icl_trainer *t;
   icl_error err;
-  if (!out || !o || (!o->task && !o->own_prompts))
+  if (!out || !o || (!o->task && !o->own_prompts && !o->draw))
     return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "options or task");
-  if (o->task && o->own_prompts)
-    return icl__fail(r, ICL_ERR_CONFIG, 0, "task and own_prompts contradict each other", NULL);
+  if ((o->task != NULL) + (o->own_prompts != 0) + (o->draw != NULL) > 1)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "task, draw and own_prompts contradict each other", NULL);
+  if (o->draw && (o->sampling.inputs || o->sampling.order || o->dims_start))
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "inputs, order and dims_start are for a task", NULL);
   t = (icl_trainer *)ICL_MALLOC(sizeof *t);
   if (!t) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for training", NULL);
   memset(t, 0, sizeof *t);
@@ -3878,8 +3932,8 @@ icl_error icl_trainer_new(icl_trainer **out, const icl_train_options *o, icl_rep
     if (icl_task_print(&t->task, t->text, sizeof t->text) >= sizeof t->text)
       err = icl__fail(r, ICL_ERR_LIMIT, 0, "the task's text is too long", NULL);
     t->o.task = t->text;
-    icl_sampling_print(&o->sampling, t->sampling, sizeof t->sampling);
   }
+  if (!err && !o->own_prompts) icl_sampling_print(&o->sampling, t->sampling, sizeof t->sampling);
   if (!err) {
     icl__pool_start(&t->work.pool, t->o.threads, 1);
     err = icl__build_trainer(t, r);
@@ -3899,6 +3953,7 @@ void icl_trainer_delete(icl_trainer *t)
 }
 
 const icl_model *icl_trainer_model(const icl_trainer *t) { return t ? &t->model : NULL; }
+const icl_model *icl_trainer_result(const icl_trainer *t) { return t ? &t->average : NULL; }
 const icl_train_options *icl_trainer_options(const icl_trainer *t) { return t ? &t->o : NULL; }
 float *icl_trainer_params(icl_trainer *t) { return t ? t->params : NULL; }
 const float *icl_trainer_grads(const icl_trainer *t) { return t ? t->grad : NULL; }
@@ -3916,23 +3971,37 @@ static int icl__pairs_now(const icl_trainer *t)
   return p < t->o.pairs ? (int)p : t->o.pairs;
 }
 
-/* The prompt with number i of this process's share, into place at of the microbatch. */
-static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
+/* Prompt `index` of a stream from the trainer's source, into place at of the microbatch.  1: done. */
+static int icl__source_prompt(icl_trainer *t, uint64_t stream, uint64_t index, int dims, size_t at,
+                              int thread)
 {
   icl__work *w = &t->work;
   size_t d = (size_t)t->o.model.n_dims, P = w->pairs;
   float *xs = w->xs + at * P * d, *ys = w->ys + at * P;
   icl_sampling sampling = t->o.sampling;
   icl_rng rng;
-  if (t->given_x) {
-    memcpy(xs, t->given_x + i * P * d, P * d * sizeof(float));
-    memcpy(ys, t->given_y + i * P, P * sizeof(float));
-    return 1;
-  }
-  sampling.dims_active = icl__dims_now(t);
-  icl_rng_init(&rng, t->o.seed, (uint64_t)t->step, (uint64_t)t->o.rank + i * (uint64_t)t->o.world);
+  icl_rng_init(&rng, t->o.seed, stream, index);
+  if (t->o.draw)
+    return icl_prompt_own(t->o.draw, t->o.draw_user, &sampling, &rng, (int)d, (int)P, xs, ys)
+           == ICL_OK;
+  sampling.dims_active = dims;
   return icl_prompt_sample(&t->task, &sampling, &rng, (int)P, xs, ys, NULL,
                            w->thread[thread].function) == ICL_OK;
+}
+
+/* The prompt with number i of this process's share, into place at of the microbatch. */
+static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
+{
+  icl__work *w = &t->work;
+  size_t d = (size_t)t->o.model.n_dims, P = w->pairs;
+  if (t->given_x) {
+    memcpy(w->xs + at * P * d, t->given_x + i * P * d, P * d * sizeof(float));
+    memcpy(w->ys + at * P, t->given_y + i * P, P * sizeof(float));
+    return 1;
+  }
+  return icl__source_prompt(t, (uint64_t)t->step,
+                            (uint64_t)t->o.rank + i * (uint64_t)t->o.world, icl__dims_now(t), at,
+                            thread);
 }
 
 /* Returns the squared error of one answer, and its share of the gradient in d[n_answer].  The loss
@@ -4181,6 +4250,16 @@ static int icl__update_fits(const icl_trainer *t, const icl__adam *k, double gra
   return t->o.optimizer == ICL_ADAM && icl__adam_fits(t, k);
 }
 
+/* ema += (1 - decay) (params - ema), with less decay at first. */
+static void icl__average(icl_trainer *t)
+{
+  float u = (float)t->updates, early = (1 + u) / (10 + u), keep = t->o.ema;
+  size_t i;
+  if (!t->ema) return;
+  if (keep > early) keep = early;
+  for (i = 0; i < t->n; i++) t->ema[i] += (1 - keep) * (t->params[i] - t->ema[i]);
+}
+
 /* Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), as PyTorch counts
  * it: p -= lr wd p;  p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps).
  * 0, with nothing changed, if a weight would not be finite. */
@@ -4208,6 +4287,7 @@ static int icl__apply(icl_trainer *t, double norm, float lr)
   else
     icl__pool_run(&t->work.pool, (t->n + ICL__ADAM_CHUNK - 1) / ICL__ADAM_CHUNK, icl__adam_chunk,
                   &u);
+  icl__average(t);
   return 1;
 }
 
@@ -4253,7 +4333,7 @@ icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
 
 icl_error icl_train_step(icl_trainer *t, icl_train_info *info)
 {
-  if (!t || !t->o.task) return ICL_ERR_ARG;
+  if (!t || t->o.own_prompts) return ICL_ERR_ARG;
   icl__gradient(t);
   return icl_train_update(t, info);
 }
@@ -4732,7 +4812,7 @@ static icl_error icl__write_floats(icl__out *out, const float *x, size_t n)
 }
 
 /* "ICLTRN02", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all
- * that; then weights, m, v, digest of everything. */
+ * that; then weights, m, v, with options.ema their average, digest of everything. */
 enum { ICL__STATE_HEAD = 56, ICL__RUN_TEXT = 6144 };
 static const char icl__state_magic[] = "ICLTRN02";
 
@@ -4743,6 +4823,7 @@ static int icl__decides(const icl_train_options *o, const icl__field *f)
     case ICL__OF_ALL: return 1;
     case ICL__OF_AN_END: return o->schedule >= ICL_LR_COSINE;
     case ICL__OF_MUON: return o->optimizer == ICL_MUON;
+    case ICL__OF_AVERAGE: return o->ema > 0;
     default: return 0;
   }
 }
@@ -4780,8 +4861,10 @@ static size_t icl__run_text(const icl_trainer *t, char text[ICL__RUN_TEXT])
     icl__line_put(&l, i ? "," : "quantiles ");
     icl__line_number(&l, o->model.quantiles[i]);
   }
-  icl__line_put(&l, i ? "\ntask " : "task ");
-  icl__line_put(&l, t->text);
+  icl__line_put(&l, i ? "\n" : "");
+  icl__line_put(&l, o->draw ? "data " : "task ");
+  digits[icl__put_uint(digits, o->draw_version)] = 0;
+  icl__line_put(&l, o->draw ? digits : t->text);
   icl__line_put(&l, "\nseed ");
   digits[icl__put_uint(digits, o->seed)] = 0;
   icl__line_put(&l, digits);
@@ -4875,6 +4958,7 @@ icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r)
   if (!err) err = icl__write_floats(&out, t->params, t->n);
   if (!err) err = icl__write_floats(&out, t->m, t->n);
   if (!err) err = icl__write_floats(&out, t->v, t->n);
+  if (!err && t->ema) err = icl__write_floats(&out, t->ema, t->n);
   icl__put_le(digest, out.digest, 8);
   if (!err) err = icl__write_all(&out, digest, 8);
   err = icl__close_out(&out, err);
@@ -4918,17 +5002,21 @@ static icl_error icl__read_state_head(const icl_trainer *t, FILE *f, unsigned ch
   return icl__fail(r, ICL_ERR_FORMAT, 48, "the training state contradicts itself", NULL);
 }
 
-/* The whole state file into fresh memory[3 n]. */
+/* Blocks of n floats in a state. */
+static size_t icl__state_blocks(const icl_trainer *t) { return t->ema ? 4 : 3; }
+
+/* The whole state file into fresh memory[icl__state_blocks][n]. */
 static icl_error icl__read_state(const icl_trainer *t, FILE *f, unsigned char *head, float *x,
                                  icl_report *r)
 {
   unsigned char tail[8];
   uint64_t digest;
+  size_t i, blocks = icl__state_blocks(t);
   icl_error err = icl__read_state_head(t, f, head, &digest, r);
   if (err) return err;
-  if (!icl__read_floats(f, x, t->n, &digest) || !icl__read_floats(f, x + t->n, t->n, &digest)
-      || !icl__read_floats(f, x + 2 * t->n, t->n, &digest) || fread(tail, 1, 8, f) != 8
-      || icl__get64(tail) != digest || getc(f) != EOF)
+  for (i = 0; i < blocks; i++)
+    if (!icl__read_floats(f, x + i * t->n, t->n, &digest)) break;
+  if (i < blocks || fread(tail, 1, 8, f) != 8 || icl__get64(tail) != digest || getc(f) != EOF)
     return icl__fail(r, ICL_ERR_DIGEST, ICL__STATE_HEAD, "the training state is damaged", NULL);
   return ICL_OK;
 }
@@ -4955,7 +5043,7 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
   if (!f)
     return icl__fail_path(r, ICL_ERR_IO, "cannot open", path,
                           errno == EINVAL ? "not a regular file" : strerror(errno));
-  x = (float *)ICL_MALLOC(3 * t->n * sizeof(float));
+  x = (float *)ICL_MALLOC(icl__state_blocks(t) * t->n * sizeof(float));
   err = x ? icl__read_state(t, f, head, x, r) : icl__fail(r, ICL_ERR_MEMORY, 0,
                                                           "no memory to resume", NULL);
   fclose(f);
@@ -4965,6 +5053,7 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
     memcpy(t->params, x, t->n * sizeof(float));
     memcpy(t->m, x + t->n, t->n * sizeof(float));
     memcpy(t->v, x + 2 * t->n, t->n * sizeof(float));
+    if (t->ema) memcpy(t->ema, x + 3 * t->n, t->n * sizeof(float));
     t->step = (int64_t)icl__get64(head + 16);
     t->updates = (int64_t)icl__get64(head + 24);
     t->skipped = (int64_t)icl__get64(head + 32);
@@ -5001,15 +5090,9 @@ static void icl__typical_group(void *arg, size_t group, int thread)
 {
   icl_trainer *t = (icl_trainer *)arg;
   icl__work *w = &t->work;
-  size_t first = group * w->group, n = icl__min(w->group, w->prompts - first), i, P = w->pairs;
-  for (i = first; i < first + n; i++) {
-    icl_sampling sampling = t->o.sampling;
-    icl_rng rng;
-    sampling.dims_active = 0;
-    icl_rng_init(&rng, t->o.seed, ICL__STREAM_TYPICAL, t->first + i);
-    icl_prompt_sample(&t->task, &sampling, &rng, (int)P, w->xs + i * P * (size_t)t->o.model.n_dims,
-                      w->ys + i * P, NULL, w->thread[thread].function);
-  }
+  size_t first = group * w->group, n = icl__min(w->group, w->prompts - first), i;
+  for (i = first; i < first + n; i++)
+    icl__source_prompt(t, ICL__STREAM_TYPICAL, t->first + i, 0, i, thread);
   icl__forward_group(w, first, n, thread);
 }
 
@@ -5019,6 +5102,7 @@ static void icl__typical_figures(icl_trainer *t, float *figures, float *residual
   icl__work *w = &t->work;
   size_t i, k, P = (size_t)t->o.pairs;
   icl__set_pairs(w, P);
+  w->model = &t->average;
   icl__pack_weights(w);
   for (t->first = 0; t->first < ICL__TYPICAL_PROMPTS; t->first += w->prompts) {
     w->prompts = icl__min(w->micro, ICL__TYPICAL_PROMPTS - t->first);
@@ -5031,6 +5115,7 @@ static void icl__typical_figures(icl_trainer *t, float *figures, float *residual
                                                                              0, 1);
     }
   }
+  w->model = &t->model;
 }
 
 /* The couples of icl.typical from figures[P][N], which come out sorted. */
@@ -5060,7 +5145,7 @@ static icl_error icl__write_model(icl_trainer *t, const char *path, const icl_me
   if (!buf)
     return icl__fail(r, size ? ICL_ERR_MEMORY : ICL_ERR_CONFIG, 0, "cannot make the checkpoint",
                      NULL);
-  err = icl_write(buf, size, &t->o.model, t->params, md);
+  err = icl_write(buf, size, &t->o.model, t->ema ? t->ema : t->params, md);
   if (err) icl__fail(r, err, 0, icl_error_string(err), NULL);
   if (!err && !(err = icl__open_out(&out, path, r)))
     err = icl__close_out(&out, icl__write_all(&out, buf, size));
@@ -5091,6 +5176,8 @@ static void icl__recipe_text(const icl_trainer *t, char *buf, size_t size)
   icl__line_pair(&text, "warmup=", (double)o->warmup);
   icl__line_pair(&text, "init_sd=", (double)o->init_sd);
   icl__line_pair(&text, "seed=", (double)o->seed);
+  if (t->ema) icl__line_pair(&text, "ema=", (double)o->ema);
+  if (t->o.draw) icl__line_put(&text, " prompts=own");
   if (t->from) icl__line_put(&text, " from=another-model");
 }
 
@@ -5106,7 +5193,7 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
   if (!icl__finite(t->params, t->n))
     return icl__fail(r, ICL_ERR_NONFINITE, 0, "NaN or infinity in the weights; not saved", NULL);
   memset(&md, 0, sizeof md);
-  if (!t->o.task) {
+  if (t->o.own_prompts) {
     err = icl__write_model(t, path, &md, r);
     return err ? err : icl__ok(r);
   }
@@ -5121,7 +5208,7 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
     typical.n = 0;
     md.typical = icl__finite(figures, N * P) ? text : NULL;
     icl__typical_text(&typical, figures, P);
-    md.task = t->text;
+    md.task = t->o.task;
     md.sampling = t->sampling[0] ? t->sampling : NULL;
     icl__recipe_text(t, recipe, sizeof recipe);
     md.recipe = recipe;
@@ -5207,7 +5294,7 @@ icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last
   icl_train_info info;
   icl_error err = ICL_OK;
   if (!t || !run) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "run" : "t");
-  if (!t->o.task)
+  if (t->o.own_prompts)
     return icl__fail(r, ICL_ERR_ARG, 0, "there is no task to draw prompts from", NULL);
   memset(&info, 0, sizeof info);
   info.step = t->step;

@@ -42,7 +42,7 @@ misused "quantize: nothing smaller" quantize "$model" -o "$t/quant" --dtype f32
 misused "quantize: unknown dtype" quantize "$model" -o "$t/quant" --dtype i4
 misused "quantize: no task" quantize "$model" --dtype i8 --prompts 2
 misused "quantize: no such task" quantize "$model" --dtype i8 --prompts 2 --task bogus
-misused "quantize: more pairs than the model takes" quantize "$model" --prompts 2 --task dense --pairs 11
+misused "quantize: more pairs than the model takes" quantize "$model" --prompts 2 --task dense --pairs 12
 misused "predict: unknown kind of keys" predict "$model" --kv i4
 misused "option without its value" eval "$model" --pairs
 misused "not a number" eval "$model" --pairs 3x
@@ -50,7 +50,7 @@ misused "out of range" eval "$model" --pairs 0
 misused "number too long" eval "$model" --prompts 99999999999999999999999
 misused "not among the choices" train --positions maybe
 misused "flag with a value" predict "$model" --standardize=1
-run eval "$model" --task=dense --pairs=1 --prompts=4
+run eval "$model" --task=dense --pairs=2 --prompts=4
 ok "--option=value" exits 0
 
 # ----- info, and files that are no model ------------------------------------------------------------
@@ -269,27 +269,27 @@ unset LOCPATH
 # ----- eval ---------------------------------------------------------------------------------------
 
 ask="eval $model --task dense --prompts 40"
-run $ask --pairs 4 --baselines ols,knn:3,zero
+run $ask --pairs 5 --baselines ols,knn:3,zero
 cp "$t/out" "$t/table"
 ok "eval: exit 0" exits 0
 ok "eval: nothing on stderr" silent err
 ok "eval: header" says out '^k,model,ols,knn:3,zero$'
-ok "eval: k from 0 to P" lines 6
+ok "eval: k from 0 to P - 1" lines 6
 knows_nothing() { awk -F, 'NR == 2 { exit !($3 == $5 && $5 > 0.3 && $5 < 3) }' "$t/out"; }
 ok "eval: without pairs, baselines say 0" knows_nothing
-run $ask --pairs 4 --baselines ols,knn:3,zero --threads 3
+run $ask --pairs 5 --baselines ols,knn:3,zero --threads 3
 ok "eval: the same for any number of threads" same "$t/out" "$t/table"
-run $ask --pairs 4 --baselines ols,knn:3,zero --seed 1
+run $ask --pairs 5 --baselines ols,knn:3,zero --seed 1
 ok "eval: another seed, other prompts" eval '! same "$t/out" "$t/table"'
 run $ask
 ok "eval: all pairs that the model takes" says out '^10,'
-run $ask --pairs 2 --median
+run $ask --pairs 3 --median
 ok "eval: --median" says out '^k,model,model_median$'
-run $ask --pairs 2 --baselines ols --plot "$t/p.svg"
+run $ask --pairs 3 --baselines ols --plot "$t/p.svg"
 ok "eval: SVG" grep -q '^<svg' "$t/p.svg"
 ok "eval: SVG has its labels" grep -q 'pairs in context' "$t/p.svg"
-misused "eval: --log-y without --plot" $ask --pairs 2 --log-y
-run $ask --pairs 2 --baselines ols --plot "$t/p.png" --log-y
+misused "eval: --log-y without --plot" $ask --pairs 3 --log-y
+run $ask --pairs 3 --baselines ols --plot "$t/p.png" --log-y
 png_ok() { [ "$(head -c 8 "$t/p.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]; }
 if grep -q 'builds with libstb-dev' "$t/err" 2>/dev/null; then skip "eval: PNG, built without libstb-dev"
 else ok "eval: PNG" png_ok; fi
@@ -298,15 +298,15 @@ misused "eval: model without a task" eval "$model"
 misused "eval: unknown task" eval "$model" --task dens
 misused "eval: unknown baseline" $ask --baselines ols,foo
 misused "eval: bayes of what has none" eval "$model" --task tree --baselines bayes
-misused "eval: more pairs than the model takes" $ask --pairs 11
+misused "eval: more pairs than the model takes" $ask --pairs 12
 run $ask --plot "$t/none/p.svg"
 ok "eval: picture cannot be written" exits 1
-run $ask --pairs 4 --baselines ols,knn:3,zero --last
+run $ask --pairs 5 --baselines ols,knn:3,zero --last
 tail -n 1 "$t/table" > "$t/last"
 tail -n 1 "$t/out" > "$t/only"
 ok "eval: --last is the last line" eval 'lines 2 && same "$t/last" "$t/only"'
 misused "eval: a plot of one point" $ask --last --plot "$t/p.svg"
-run $ask --pairs 4 --with "$model" --baselines ols --band
+run $ask --pairs 5 --with "$model" --baselines ols --band
 ok "eval: --band" says out '^k,model,.*,ols,model_low,.*,ols_low,model_high,.*,ols_high$'
 bands_hold() {   # low <= mean <= high, and the same model twice is the same column twice
   awk -F, 'NR > 1 && !($2 == $3 && $5 <= $2 && $2 <= $8 && $5 < $8 && $7 <= $4 && $4 <= $10) { bad = 1 }
@@ -314,14 +314,14 @@ bands_hold() {   # low <= mean <= high, and the same model twice is the same col
 }
 ok "eval: bands hold the means" bands_hold
 cp "$t/out" "$t/table"
-run $ask --pairs 4 --with "$model" --baselines ols --band --threads 3
+run $ask --pairs 5 --with "$model" --baselines ols --band --threads 3
 ok "eval: bands are the same for any number of threads" same "$t/out" "$t/table"
-run eval "$model" --task dense --prompts 40 --with "$t/none" --pairs 2
+run eval "$model" --task dense --prompts 40 --with "$t/none" --pairs 3
 ok "eval: --with a missing file" exits 1
 for shape in quadrants orthogonal overlapping half-subspace skewed; do
-  run $ask --pairs 7 --baselines ols --distribution $shape
+  run $ask --pairs 8 --baselines ols --distribution $shape
   cp "$t/out" "$t/$shape"
-  run $ask --pairs 7 --baselines ols --distribution $shape --threads 3
+  run $ask --pairs 8 --baselines ols --distribution $shape --threads 3
   ok "eval: $shape is the same for any number of threads" same "$t/out" "$t/$shape"
 done
 # columns k, model, ols: what is known of least squares in five inputs
@@ -409,20 +409,20 @@ ok "quantize --force: the same file again" same "$t/q-f16" "$t/quant"
 ok "quantize: no other file left" test ! -e "$t/quant.tmp"
 refuses "quantize: no folder" "$t/none/quant" quantize "$t/m" -o "$t/none/quant" --dtype i8
 refuses "quantize: no model" "$t/none" quantize "$t/none" -o "$t/r" --dtype i8
-run quantize "$t/m" --dtype i8 --kv i8 --prompts 3 --pairs 4
+run quantize "$t/m" --dtype i8 --kv i8 --prompts 3 --pairs 5
 ok "quantize: curves" exits 0
 ok "quantize: header of the curves" says out '^k,model,quantized$'
 ok "quantize: a line for each k" lines 6
-run quantize "$t/m" --prompts 3 --pairs 4
+run quantize "$t/m" --prompts 3 --pairs 5
 ok "quantize: nothing chosen, nothing changed" sh -c "awk -F, 'NR > 1 && \$2 != \$3 { bad = 1 } END { exit bad }' '$t/out'"
-run eval "$t/m" --prompts 3 --pairs 4
+run eval "$t/m" --prompts 3 --pairs 5
 cp "$t/out" "$t/eval"
-run quantize "$t/m" --prompts 3 --pairs 4
+run quantize "$t/m" --prompts 3 --pairs 5
 ok "quantize: the errors of eval" sh -c "paste -d, '$t/eval' '$t/out' |
   awk -F, 'NR > 1 { d = \$2 - \$4; if (d * d > 1e-8) bad = 1 } END { exit bad || NR != 6 }'"
-run quantize "$t/m" --dtype i8 --prompts 3 --pairs 4
+run quantize "$t/m" --dtype i8 --prompts 3 --pairs 5
 cp "$t/out" "$t/curves"
-run eval "$t/q-i8" --prompts 3 --pairs 4
+run eval "$t/q-i8" --prompts 3 --pairs 5
 ok "quantize: the errors of eval on what was written" sh -c "paste -d, '$t/curves' '$t/out' |
   awk -F, 'NR > 1 { d = \$3 - \$5; if (d * d > 1e-8 || \$2 == \$3) bad = 1 }
            END { exit bad || NR != 6 }'"
@@ -516,7 +516,7 @@ ok "train: orderly ends leave no temporary files" eval '! leftovers'
 cp "$t/m" "$t/copy"
 printf 'precious\n' >"$t/precious"
 for write in "embed $t/m -o" "quantize $t/m --dtype i8 -o" "$small --steps 2 -o" \
-  "eval $t/m --prompts 2 --pairs 2 --plot"; do
+  "eval $t/m --prompts 2 --pairs 3 --plot"; do
   ending= ; case $write in *plot) ending=.svg ;; esac
   cp "$t/precious" "$t/there$ending"
   refuses "overwriting: $write" 'is there already: .*--force' $write "$t/there$ending"
@@ -661,7 +661,7 @@ ok "train --log: what was evaluated" eval \
   '[ "$(awk -F, "NR > 1 && \$10 > 0 && \$11 > 0 { print \$1 }" "$t/whole.csv" | tr "\n" " ")" = "8 16 20 " ]'
 run $small --steps 20 -o "$t/other-log" --threads 2
 ok "train --log: changes nothing" same "$t/whole-log" "$t/other-log"
-run eval "$t/whole-log" --prompts 16 --seed 7 --pairs 5 --last
+run eval "$t/whole-log" --prompts 16 --seed 7 --pairs 6 --last
 ok "train --eval-every: the prompts of eval" eval \
   '[ "$(awk -F, "END { printf \"%.4f\", \$2 }" "$t/out")" = "$(awk -F, "END { printf \"%.4f\", \$11 }" "$t/whole.csv")" ]'
 # Rows of steps that the state does not have are dropped by --resume, and no other ones.
@@ -707,18 +707,18 @@ run info "$t/m"
 ok "info: tokens apart" says out '^tokens  *apart$'
 ok "info: no quantiles" eval '! says out "^quantiles"'
 ok "info: no sampling" eval '! says out "^sampling"'
-run eval "$t/d" --pairs 40 --prompts 8
+run eval "$t/d" --pairs 41 --prompts 8
 ok "eval: beyond n_positions, which alternate" lines 42
 ok "eval: says how it draws" says err 'prompts drawn as in training: inputs=data order=1 standardize=1$'
 cp "$t/out" "$t/as_trained"
-run eval "$t/d" --pairs 40 --prompts 8 --x data --order --standardize
+run eval "$t/d" --pairs 41 --prompts 8 --x data --order --standardize
 ok "eval: the same said in options" eval 'exits 0 && silent err && same "$t/out" "$t/as_trained"'
-run eval "$t/d" --pairs 40 --prompts 8 --x normal
+run eval "$t/d" --pairs 41 --prompts 8 --x normal
 ok "eval: otherwise where --x says so" eval 'exits 0 && silent err && ! same "$t/out" "$t/as_trained"'
-run eval "$t/d" --pairs 3 --prompts 8 --task dense
+run eval "$t/d" --pairs 4 --prompts 8 --task dense
 ok "eval: a task of its own is drawn as ever" eval 'exits 0 && silent err'
-misused "eval: --x and --distribution" eval "$t/d" --pairs 3 --x data --distribution skewed
-misused "eval: bayes of noise that is not always there" eval "$t/d" --pairs 3 --task 'noisy(share=0.5)' --baselines bayes
+misused "eval: --x and --distribution" eval "$t/d" --pairs 4 --x data --distribution skewed
+misused "eval: bayes of noise that is not always there" eval "$t/d" --pairs 4 --task 'noisy(share=0.5)' --baselines bayes
 run quantize "$t/d" --dtype f16 -o "$t/d16"
 ok "quantize: as data: exit 0" exits 0
 run info "$t/d16"

@@ -154,17 +154,6 @@ static void load_others(evaluation *v, char *list, icl_model **models)
   }
 }
 
-/* As many as the model has positions for, where the option does not say. */
-static int count_pairs(const icl_config *c, int wanted)
-{
-  const int limit = (c->n_positions - 1) / 2;
-  if (c->position_embedding_type == ICL_POSITION_LEARNED && wanted > limit)
-    usage_error(&cmd_eval, "--pairs %d: this model takes %d at most", wanted, limit);
-  if (!wanted && !limit)
-    usage_error(&cmd_eval, "--pairs is required: the model does not say how many");
-  return wanted ? wanted : limit;
-}
-
 /* What the options say beside the evaluation itself; NULL where they say nothing. */
 typedef struct request {
   const char *model, *task, *baselines, *others, *picture, *paired;
@@ -178,8 +167,8 @@ static request parse_request(evaluation *v, int argc, char **argv)
     OPT_TEXT("--task", "SPEC", &q.task,
              "what to draw functions from; otherwise what it was trained on"),
     OPT_INT("--pairs", "P", &v->pairs, 1, 16384,
-            "most pairs in context; otherwise as many as the model has\npositions for"),
-    OPT_FLAG("--last", &v->at, "only k = P, which is quicker"),
+            "pairs of a prompt, as in training; otherwise as many as there"),
+    OPT_FLAG("--last", &v->at, "only k = P - 1, which is quicker"),
     OPT_INT("--prompts", "M", &v->prompts, 1, INT_MAX / 2, "prompts to average over"),
     OPT_SEED("--seed", "S", &v->seed, "of the prompts"),
     OPT_TEXT("--with", "LIST", &q.others, "other models beside MODEL, with commas between"),
@@ -228,16 +217,12 @@ static void set_task(evaluation *v, const char *spec)
 
 /* Draws prompts as the model was trained on, where the task is the model's and no option says
  * otherwise. */
-static void sample_as_trained(evaluation *v, const request *q)
+static void choose_sampling(evaluation *v, const request *q)
 {
-  const char *text = v->p[0].model->sampling;
   const icl_sampling *s = &v->sampling;
-  if (q->task || q->inputs >= 0 || s->order || s->standardize || v->xs != X_STANDARD || !*text)
-    return;
+  if (q->task || q->inputs >= 0 || s->order || s->standardize || v->xs != X_STANDARD) return;
   if (s->x_scale < 1 || s->x_scale > 1 || s->y_scale < 1 || s->y_scale > 1) return;
-  if (icl_sampling_parse(&v->sampling, text))
-    fail(q->model, "icl.sampling is not one that this version knows: '%s'", text);
-  fprintf(stderr, "icl eval: prompts drawn as in training: %s\n", text);
+  sample_as_trained(&cmd_eval, &v->sampling, v->p[0].model, q->model);
 }
 
 /* The column that --paired names, -1 where it is not given. */
@@ -277,11 +262,13 @@ static int run(int argc, char **argv)
   if (q.picture) protect_output(&cmd_eval, q.picture, q.model, q.force);
   models[0] = load_model(q.model);
   add_model(&v, "model", models[0]);
-  sample_as_trained(&v, &q);
+  choose_sampling(&v, &q);
   if (!q.task) q.task = models[0]->task;
   if (q.log_y && !q.picture) usage_error(&cmd_eval, "--log-y is for --plot");
   set_task(&v, q.task);
-  v.pairs = count_pairs(&models[0]->config, v.pairs);
+  v.pairs = prompt_pairs(&cmd_eval, models[0], v.pairs) - 1;
+  if (!v.pairs && v.xs != X_STANDARD)
+    usage_error(&cmd_eval, "--distribution wants prompts of 2 pairs or more");
   others = q.others ? join(q.others, "") : NULL;
   load_others(&v, others, models + 1);
   list = q.baselines ? join(q.baselines, "") : NULL;
@@ -299,6 +286,6 @@ static int run(int argc, char **argv)
 const command cmd_eval = {
   "eval", "the error of a model by the number of pairs, beside baselines", "MODEL [options]",
   "Prints k,model,...: the mean squared error of the model, and of baselines that see the same\n"
-  "pairs, with k = 0 to P pairs in context.  Every prompt has P + 1 pairs of a new function.",
+  "pairs, with k = 0 to P - 1 pairs in context.  Every prompt has P pairs of a new function.",
   run
 };

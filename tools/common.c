@@ -85,6 +85,15 @@ icl_model *load_model(const char *path)
   return model;
 }
 
+int prompt_pairs(const command *cmd, const icl_model *m, int wanted)
+{
+  const icl_config *c = &m->config;
+  const int limit = c->n_positions / 2 + c->n_positions % 2;
+  if (c->position_embedding_type == ICL_POSITION_LEARNED && wanted > limit)
+    usage_error(cmd, "--pairs %d: this model takes prompts of %d at most", wanted, limit);
+  return wanted ? wanted : limit;
+}
+
 void *allocate(size_t count, size_t size)
 {
   void *p = calloc(count ? count : 1, size);

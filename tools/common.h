@@ -147,6 +147,10 @@ int same_file(const char *a, const char *b);
 /* The model in a checkpoint file, or exit 1. */
 icl_model *load_model(const char *path);
 
+/* Pairs of the prompts to hold a model against: `wanted`, or for 0 as many as its positions are for,
+ * those of its training.  Bad usage where it has no positions for that many. */
+int prompt_pairs(const command *cmd, const icl_model *m, int wanted);
+
 /* The bytes of a regular file, which the caller frees.  NULL for what is none, such as a pipe: it
  * cannot be read a second time. */
 void *read_file(const char *path, size_t *size);
