@@ -49,7 +49,7 @@
  * _POSIX_C_SOURCE=200809L.  They print nothing.
  *
  * CONTENTS (search for >>name): config api | platform rng classes numbers tasks prompts threads
- * gradients work backward trainer files typical run batch
+ * gradients work backward trainer files processes typical run batch
  */
 #ifndef ICL_TRAIN_H
 #define ICL_TRAIN_H
@@ -350,11 +350,15 @@ typedef struct icl_train_options {
   int threads;             /* (1)  the result is the same bits for any number; without           */
                            /*   ICL_TRAIN_THREADS the trainer's options say 1                    */
   int max_bad;             /* non-finite steps in a row after which training fails (10)          */
-  /* this process draws prompts rank, rank + world, .. of each batch (0, 1) */
+  /* One process of several, see MANY MACHINES on top: its number, from 0, and how many (0, 1) */
   int rank, world;
-  /* adds sum[n] up over all processes; 0: done */
-  int (*reduce)(void *user, float *sum, size_t n);
+  /* Adds x[n] up over all processes, which call it together with the same n, and gives all of
+   * them the same bits; 0: done */
+  int (*reduce)(void *user, float *x, size_t n);
   void *user;
+  int shards;              /* parts of a batch whose gradients are added up exactly: the same    */
+                           /*   bits for any world up to it; 256 at most (0: as many as there    */
+                           /*   are processes, and rounding depends on world)                    */
   int own_prompts;         /* 1: all prompts come by icl_train_gradient; task is NULL, and the   */
                            /*   checkpoint has neither icl.task nor icl.typical                  */
   icl_draw draw;           /* where prompts come from instead of a task; task is NULL, and the   */
@@ -388,7 +392,8 @@ ICL_API void icl_trainer_delete(icl_trainer *t);
 
 /* One step: a batch, its gradient, an update.  A step whose loss, gradient or new weights are not
  * finite is skipped: weights and moments stay as they are.  NONFINITE after max_bad of these in a
- * row; IO if reduce fails; ARG without a task.  info may be NULL. */
+ * row; IO if reduce fails; STATE if the processes are not in the same run at the same step, which
+ * icl_train_agree explains; ARG without a task.  info may be NULL. */
 ICL_API icl_error icl_train_step(icl_trainer *t, icl_train_info *info);
 
 /* The model as it is now; changes with the next step.  The one that icl_train_export writes: the
@@ -397,14 +402,22 @@ ICL_API const icl_model *icl_trainer_model(const icl_trainer *t);
 ICL_API const icl_model *icl_trainer_result(const icl_trainer *t);
 ICL_API const icl_train_options *icl_trainer_options(const icl_trainer *t);
 
-/* Weights and last gradient, [icl_param_count] in the order of the tensor table.  The caller may
- * change the weights between steps. */
+/* Weights and last gradient, [icl_param_count] in the order of the tensor table; with shards, or
+ * over processes, that of the last update.  The caller may change the weights between steps. */
 ICL_API float *icl_trainer_params(icl_trainer *t);
 ICL_API const float *icl_trainer_grads(const icl_trainer *t);
 
 /* Where the next step stands: info (NULL is fine) gets step (those done), lr, dims, pairs and
  * skipped.  Returns the prompts that this process brings to it: batch, or its share of that. */
 ICL_API int icl_trainer_next(const icl_trainer *t, icl_train_info *info);
+
+/* Where prompt i of this process's share, 0 <= i < icl_trainer_next, stands in the batch. */
+ICL_API int icl_trainer_prompt(const icl_trainer *t, int i);
+
+/* All processes of a run call it together.  ICL_OK if they are in the same run, at the same step,
+ * with the same weights; otherwise STATE, and r->text says who differs from rank 0 in what.  Each
+ * step does the same, but compares weights only when a run begins and every 1000 steps. */
+ICL_API icl_error icl_train_agree(icl_trainer *t, icl_report *r);
 
 /* Loss and gradient of prompts that the caller brings: xs[n][pairs][d], ys[n][pairs], where n and
  * pairs are icl_trainer_next's: the share of this process, and the pairs that the curriculum has
@@ -441,7 +454,9 @@ ICL_API void icl_lock_delete(icl_lock *l);
 /* The whole loop.  Zero means none, where no default is given. */
 typedef struct icl_run {
   const char *model_path;  /* checkpoint, written when the run ends or is stopped                */
-  const char *state_path;  /* training state, written every save_every steps and at the end      */
+  const char *state_path;  /* training state, written every save_every steps and at the end.     */
+                           /*   Of several processes rank 0 writes both files, and all read      */
+                           /*   the state, from a folder that all of them see                    */
   int resume;              /* 1: go on from state_path if that file exists                       */
   int64_t save_every;      /* (1000)                                                             */
   int (*progress)(void *user, const icl_train_info *info);   /* after each step; nonzero: stop   */
@@ -452,10 +467,11 @@ typedef struct icl_run {
 } icl_run;
 
 /* Steps until options.steps are done, or until told to stop.  last (NULL ok) is the last step's.
- * A save on the way that fails does not end the run: the next save tries again, and only the last
- * one's failure is an error.  After NONFINITE the last good weights are saved like those of a run
- * that was stopped.  IO at once if another process runs on state_path, or model_path cannot be
- * written. */
+ * Processes stop after the same step, the next that ends after one of them is told to, and all fail
+ * if one fails to begin or to save.  A save on the way that fails does not end the run: the next
+ * save tries again, and only the last one's failure is an error.  After NONFINITE the last good
+ * weights are saved like those of a run that was stopped.  IO at once if another process runs on
+ * state_path, or model_path cannot be written. */
 ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last,
                                 icl_report *r);
 
@@ -3560,18 +3576,31 @@ struct icl_trainer {
   int bad;                                   /* skipped steps in a row                           */
   size_t first;                              /* of the microbatch: its first prompt of the batch */
   const float *given_x, *given_y;            /* prompts brought by the caller, or NULL           */
+  size_t shard;                              /* that is worked on                                */
+  float *shards;                             /* [own shards, 2 at least][n + 1] their gradients; */
+                                             /*   then the two halves of their sum               */
+  float *message;                            /* [icl__message_floats] what processes tell        */
+  float *squares;                            /* [icl__blocks] of a norm                          */
+  uint64_t identity;                         /* digest of the run's text, where world > 1        */
+  int exponent;                              /* no gradient of a shard reaches 2^exponent        */
+  int met;                                   /* 1: the processes have compared their weights     */
+  int stopping, told;                        /* one of them stops; this one wants to             */
+  const volatile sig_atomic_t *stop;         /* of the run, or NULL                              */
+  icl_report why;                            /* they do not agree                                */
   uint64_t from;                             /* digest of the first weights, 0 if they were drawn */
   char text[4096];                           /* the task, every argument spelled out             */
   char sampling[96];                         /* icl_sampling_print                               */
   void *block;
 };
 
+enum { ICL__MAX_SHARDS = 256 };
+
 /* The options that are numbers: what they are by default, from where to where they go, without the
  * ends that `open` names, and in which runs they decide what is computed.  Ranges that depend on
  * other options are in icl__check_options. */
 enum { ICL__INT, ICL__LONG, ICL__REAL };
 enum { ICL__ABOVE = 1, ICL__BELOW = 2 };
-enum { ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON, ICL__OF_AVERAGE };
+enum { ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON, ICL__OF_AVERAGE, ICL__OF_SHARDS };
 
 typedef struct icl__field {
   const char *name;
@@ -3629,8 +3658,9 @@ static const icl__field icl__fields[] = {
   ICL__FIELD("pairs_every", pairs_every, LONG, 0, 1, 9007199254740992.0, 0, ALL, NULL),
   ICL__FIELD("threads", threads, INT, 1, 1, ICL_MAX_THREADS, 0, NONE, NULL),
   ICL__FIELD("max_bad", max_bad, INT, 10, 1, 2147483647.0, 0, NONE, NULL),
-  ICL__FIELD("rank", rank, INT, 0, 0, 2147483647.0, 0, ALL, NULL),
-  ICL__FIELD("world", world, INT, 1, 1, ICL__MAX_BATCH, 0, ALL, NULL)
+  ICL__FIELD("rank", rank, INT, 0, 0, 2147483647.0, 0, NONE, NULL),
+  ICL__FIELD("world", world, INT, 1, 1, ICL__MAX_BATCH, 0, NONE, NULL),
+  ICL__FIELD("shards", shards, INT, 0, 0, ICL__MAX_SHARDS, 0, SHARDS, NULL)
 };
 #undef ICL__SHAPE
 #undef ICL__FIELD
@@ -3765,6 +3795,8 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   if (o->rank >= o->world || o->world > o->batch)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "rank must be below world, and world at most batch",
                      NULL);
+  if (o->shards && (o->shards < o->world || o->shards > o->batch))
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "shards must be from world to batch", NULL);
   if (o->world > 1 && !o->reduce)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "reduce is needed where world is above 1", NULL);
   if (o->model.position_embedding_type == ICL_POSITION_LEARNED
@@ -3773,11 +3805,36 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   return icl_config_check(&o->model, r);
 }
 
-/* Prompts of a step that this process draws: every world-th. */
+/* Shard s of S has the prompts s, s + S, s + 2 S, .. of a batch; a process has the shards rank,
+ * rank + world, .. */
+static size_t icl__shard_count(const icl_train_options *o)
+{
+  return (size_t)(o->shards ? o->shards : o->world);
+}
+
+static size_t icl__shard_size(const icl_train_options *o, size_t shard)
+{
+  size_t S = icl__shard_count(o);
+  return ((size_t)o->batch - shard + S - 1) / S;
+}
+
+static size_t icl__own_shards(const icl_train_options *o)
+{
+  return (icl__shard_count(o) - (size_t)o->rank + (size_t)o->world - 1) / (size_t)o->world;
+}
+
+/* Prompts of a step that this process draws. */
 static size_t icl__local_batch(const icl_train_options *o)
 {
-  return (size_t)((o->batch - o->rank + o->world - 1) / o->world);
+  size_t s, n = 0;
+  for (s = (size_t)o->rank; s < icl__shard_count(o); s += (size_t)o->world)
+    n += icl__shard_size(o, s);
+  return n;
 }
+
+/* A norm is summed up in blocks of so many floats. */
+enum { ICL__BLOCK = 1024, ICL__NORM_CHUNK = 32 };
+static size_t icl__blocks(const icl_trainer *t) { return (t->n + ICL__BLOCK - 1) / ICL__BLOCK; }
 
 /* Prompts in a group, so that its rows fill tens of tiles of the product; and prompts at once, so
  * that every thread has as many groups, and the activations that the backward pass reads again stay
@@ -3801,6 +3858,17 @@ static size_t icl__newton_floats(const icl_trainer *t)
   return t->o.optimizer == ICL_MUON ? icl__times(10 * C, C) : 0;
 }
 
+/* A message of processes is one float for each 16 bits: ICL__WORDS words from each of them, or a
+ * text of one of them. */
+enum { ICL__RUN_IS, ICL__STEP_IS, ICL__WEIGHTS_ARE, ICL__VOTES_ARE, ICL__EXPONENT_IS, ICL__WORDS };
+enum { ICL__RUN_TEXT = 6144 };
+
+static size_t icl__message_floats(const icl_train_options *o)
+{
+  size_t all = icl__times((size_t)o->world, 4 * ICL__WORDS);
+  return o->world > 1 ? icl__max(all, ICL__RUN_TEXT) : 0;
+}
+
 /* Counts or places a trainer's memory. */
 static void icl__place_trainer(icl_trainer *t, icl__arena *mem)
 {
@@ -3809,7 +3877,11 @@ static void icl__place_trainer(icl_trainer *t, icl__arena *mem)
   t->m = icl__take_floats(mem, t->n);
   t->v = icl__take_floats(mem, t->n);
   t->ema = t->o.ema > 0 ? icl__take_floats(mem, t->n) : NULL;
-  t->loss = icl__take_floats(mem, icl__local_batch(&t->o));
+  t->loss = icl__take_floats(mem, icl__shard_size(&t->o, (size_t)t->o.rank));
+  t->shards = t->o.shards ? icl__take_floats(mem, icl__times(icl__max(2, icl__own_shards(&t->o)),
+                                                             t->n + 1)) : NULL;
+  t->message = icl__take_floats(mem, icl__message_floats(&t->o));
+  t->squares = icl__take_floats(mem, icl__blocks(t));
   t->newton = icl__take_floats(mem, icl__times((size_t)t->o.threads, icl__newton_floats(t)));
   icl__place_work(&t->work, mem);
 }
@@ -3862,10 +3934,9 @@ static icl_error icl__copy_params(icl_trainer *t, icl_report *r)
   return ICL_OK;
 }
 
-/* w->grads[slot] into one block, as params. */
-static void icl__point_grads(icl_trainer *t)
+/* w->grads[slot] into one block g[n], as params. */
+static void icl__point_grads(icl_trainer *t, float *g)
 {
-  float *g = t->grad;
   int i, n = icl_tensor_count(&t->o.model);
   for (i = 0; i < n; i++) {
     icl_tensor x;
@@ -3888,7 +3959,7 @@ static icl_error icl__build_trainer(icl_trainer *t, icl_report *r)
   t->work.training = 1;
   t->work.max_pairs = (size_t)t->o.pairs;
   t->work.n_function = t->o.task ? icl_prompt_scratch(&t->task) : 0;
-  icl__choose_sizes(&t->work, icl__local_batch(&t->o), t->o.threads);
+  icl__choose_sizes(&t->work, icl__shard_size(&t->o, (size_t)t->o.rank), t->o.threads);
   icl__place_trainer(t, &count);
   bytes = icl__arena_need(&count);
   if (bytes > SIZE_MAX - 2 * bind || !(t->block = ICL_MALLOC(bytes + 2 * bind)))
@@ -3900,7 +3971,7 @@ static icl_error icl__build_trainer(icl_trainer *t, icl_report *r)
   icl_model_bind(&t->model, &t->o.model, t->params, (char *)t->block + bytes, bind);
   icl_model_bind(&t->average, &t->o.model, t->ema ? t->ema : t->params,
                  (char *)t->block + bytes + bind, bind);
-  icl__point_grads(t);
+  icl__point_grads(t, t->grad);
   if (!t->o.from) icl__init_params(t);
   else if ((err = icl__copy_params(t, r)) != ICL_OK) return err;
   if (t->ema) memcpy(t->ema, t->params, t->n * sizeof(float));
@@ -3989,7 +4060,7 @@ static int icl__source_prompt(icl_trainer *t, uint64_t stream, uint64_t index, i
                            w->thread[thread].function) == ICL_OK;
 }
 
-/* The prompt with number i of this process's share, into place at of the microbatch. */
+/* Prompt i of the shard, into place at of the microbatch. */
 static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
 {
   icl__work *w = &t->work;
@@ -3999,9 +4070,8 @@ static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
     memcpy(w->ys + at * P, t->given_y + i * P, P * sizeof(float));
     return 1;
   }
-  return icl__source_prompt(t, (uint64_t)t->step,
-                            (uint64_t)t->o.rank + i * (uint64_t)t->o.world, icl__dims_now(t), at,
-                            thread);
+  return icl__source_prompt(t, (uint64_t)t->step, t->shard + i * icl__shard_count(&t->o),
+                            icl__dims_now(t), at, thread);
 }
 
 /* Returns the squared error of one answer, and its share of the gradient in d[n_answer].  The loss
@@ -4039,34 +4109,138 @@ static void icl__train_group(void *arg, size_t group, int thread)
   icl__head_group(w, first, n);
 }
 
-/* Gradient and loss of the batch: t->grad[n], and the mean squared error behind it. */
-static void icl__gradient(icl_trainer *t)
+/* Gradient of the shard: grad[n], and its part of the mean squared error behind it. */
+static void icl__shard_gradient(icl_trainer *t, float *grad)
 {
   icl__work *w = &t->work;
-  size_t batch = icl__local_batch(&t->o), i;
+  size_t batch = icl__shard_size(&t->o, t->shard), i;
   double sum = 0;
-  icl__set_pairs(w, (size_t)icl__pairs_now(t));
-  memset(t->grad, 0, (t->n + 1) * sizeof(float));
-  icl__pack_weights(w);
+  icl__point_grads(t, grad);
+  memset(grad, 0, (t->n + 1) * sizeof(float));
   for (t->first = 0; t->first < batch; t->first += w->prompts) {
     w->prompts = icl__min(w->micro, batch - t->first);
     icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__train_group, t);
     icl__backward(w);
   }
   for (i = 0; i < batch; i++) sum += (double)t->loss[i];
-  t->grad[t->n] = (float)(sum / ((double)t->o.batch * (double)w->pairs));
+  grad[t->n] = (float)(sum / ((double)t->o.batch * (double)w->pairs));
+}
+
+/* Gradients of this process's shards, t->shards[][n + 1] or, without options.shards,
+ * t->grad[n + 1].  Returns their part of the loss. */
+static double icl__gradient(icl_trainer *t)
+{
+  size_t own = icl__own_shards(&t->o), j, P, d = (size_t)t->o.model.n_dims;
+  double loss = 0;
+  icl__set_pairs(&t->work, P = (size_t)icl__pairs_now(t));
+  icl__pack_weights(&t->work);
+  for (j = 0; j < own; j++) {
+    float *grad = t->o.shards ? t->shards + j * (t->n + 1) : t->grad;
+    t->shard = (size_t)t->o.rank + j * (size_t)t->o.world;
+    icl__shard_gradient(t, grad);
+    loss += (double)grad[t->n];
+    if (!t->given_x) continue;
+    t->given_x += icl__shard_size(&t->o, t->shard) * P * d;
+    t->given_y += icl__shard_size(&t->o, t->shard) * P;
+  }
+  return loss;
 }
 
 icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss)
 {
+  double sum;
   if (!t || !xs || !ys) return ICL_ERR_ARG;
   t->given_x = xs;
   t->given_y = ys;
-  icl__gradient(t);
+  sum = icl__gradient(t);
   t->given_x = t->given_y = NULL;
-  if (loss) *loss = t->grad[t->n];
+  if (loss) *loss = (float)sum;
   return ICL_OK;
 }
+
+/* ----- the sum over shards and processes ------------------------------------------------------ */
+
+/* The gradients g of S shards are added up exactly, so that their order does not matter.  With 2^E
+ * above all |g| and B = 23 - ceil(log2 S), each is split, up to 2^(E - 2 B - 2), into
+ *     g = 2^(E - B) (high + low / 2^(B + 1)),   whole numbers |high|, |low| <= 2^B:
+ * their sums over shards are whole numbers below 2^24, which floats hold. */
+enum { ICL__MAX_EXPONENT = 101, ICL__SUM_CHUNK = 1 << 14 };
+
+static int icl__split_bits(const icl_train_options *o)
+{
+  int b = 0;
+  while (1 << b < o->shards) b++;
+  return 23 - b;
+}
+
+/* The least E, from -80 on, or ICL__MAX_EXPONENT where a gradient is not finite or above 1e30. */
+static int icl__shard_exponent(const icl_trainer *t)
+{
+  size_t i, n = icl__own_shards(&t->o) * (t->n + 1);
+  float most = 0;
+  int e;
+  for (i = 0; i < n; i++) {
+    float x = fabsf(t->shards[i]);
+    if (!(x <= 1e30f)) return ICL__MAX_EXPONENT;
+    if (x > most) most = x;
+  }
+  frexpf(most, &e);
+  return e > -80 ? e : -80;
+}
+
+static float icl__whole(float x) { return (float)(int32_t)(x < 0.0f ? x - 0.5f : x + 0.5f); }
+
+/* A part of the shards' gradients to the sums of high and of low, in the rows of the first two. */
+static void icl__split_chunk(void *arg, size_t chunk, int thread)
+{
+  icl_trainer *t = (icl_trainer *)arg;
+  const int B = icl__split_bits(&t->o);
+  const float scale = ldexpf(1.0f, B - t->exponent), fine = ldexpf(1.0f, B + 1);
+  size_t row = t->n + 1, own = icl__own_shards(&t->o), i = chunk * ICL__SUM_CHUNK, j;
+  size_t end = icl__min(row, i + ICL__SUM_CHUNK);
+  (void)thread;
+  for (; i < end; i++) {
+    float high = 0, low = 0;
+    for (j = 0; j < own; j++) {
+      float x = t->shards[j * row + i] * scale, whole = icl__whole(x);
+      high += whole;
+      low += icl__whole((x - whole) * fine);
+    }
+    t->shards[i] = high;
+    t->shards[row + i] = low;
+  }
+}
+
+static void icl__join_chunk(void *arg, size_t chunk, int thread)
+{
+  icl_trainer *t = (icl_trainer *)arg;
+  const int B = icl__split_bits(&t->o);
+  const double scale = ldexp(1.0, t->exponent - B), fine = ldexp(1.0, -B - 1);
+  size_t row = t->n + 1, i = chunk * ICL__SUM_CHUNK, end = icl__min(row, i + ICL__SUM_CHUNK);
+  (void)thread;
+  for (; i < end; i++)
+    t->grad[i] = (float)(((double)t->shards[i] + (double)t->shards[row + i] * fine) * scale);
+}
+
+/* The whole batch's gradient in t->grad[n + 1], on all processes. */
+static icl_error icl__sum_gradients(icl_trainer *t)
+{
+  size_t row = t->n + 1, chunks = (row + ICL__SUM_CHUNK - 1) / ICL__SUM_CHUNK, i;
+  int bad = 0;
+  if (!t->o.shards) {
+    if (t->o.reduce) bad = t->o.reduce(t->o.user, t->grad, row);
+  } else if (t->exponent == ICL__MAX_EXPONENT) {
+    for (i = 0; i < row; i++) t->grad[i] = NAN;
+  } else {
+    icl__pool_run(&t->work.pool, chunks, icl__split_chunk, t);
+    if (t->o.reduce) bad = t->o.reduce(t->o.user, t->shards, 2 * row);
+    icl__pool_run(&t->work.pool, chunks, icl__join_chunk, t);
+  }
+  return bad ? ICL_ERR_IO : ICL_OK;
+}
+
+/* What the processes tell each other before they add up their gradients; see >>processes. */
+static icl_error icl__meet(icl_trainer *t, int weights, icl_error failed, icl_report *r);
 
 static float icl__lr_now(const icl_trainer *t)
 {
@@ -4212,15 +4386,31 @@ static void icl__muon_piece(void *arg, size_t i, int thread)
                                        p.rows * p.cols, &u->k);
 }
 
-/* |x| of x[t->n].  Infinity where a sum of 1024 squares overflows a float, from 1.8e19 on. */
-static double icl__norm(const icl_trainer *t, const float *x)
+typedef struct icl__norm_of { icl_trainer *t; const float *x; } icl__norm_of;
+
+/* Squares of a chunk of blocks.  Infinity where a block's overflow a float, from 1.8e19 on. */
+static void icl__norm_chunk(void *arg, size_t chunk, int thread)
 {
-  double sum = 0;
-  size_t at, n;
-  for (at = 0; at < t->n; at += n) {
-    n = icl__min(1024, t->n - at);
-    sum += (double)t->model.ops->dot(x + at, x + at, n);
+  const icl__norm_of *a = (const icl__norm_of *)arg;
+  icl_trainer *t = a->t;
+  size_t i = chunk * ICL__NORM_CHUNK, end = icl__min(icl__blocks(t), i + ICL__NORM_CHUNK);
+  (void)thread;
+  for (; i < end; i++) {
+    const float *x = a->x + i * ICL__BLOCK;
+    t->squares[i] = t->model.ops->dot(x, x, icl__min(ICL__BLOCK, t->n - i * ICL__BLOCK));
   }
+}
+
+/* |x| of x[t->n], the blocks in order. */
+static double icl__norm(icl_trainer *t, const float *x)
+{
+  icl__norm_of a;
+  double sum = 0;
+  size_t i, n = icl__blocks(t);
+  a.t = t;
+  a.x = x;
+  icl__pool_run(&t->work.pool, (n + ICL__NORM_CHUNK - 1) / ICL__NORM_CHUNK, icl__norm_chunk, &a);
+  for (i = 0; i < n; i++) sum += (double)t->squares[i];
   return sqrt(sum);
 }
 
@@ -4242,7 +4432,7 @@ static int icl__adam_fits(const icl_trainer *t, const icl__adam *k)
 /* 1 if the update leaves every weight finite.  Norms bound what it can do, and are far from that
  * limit in any ordinary run.  Beyond, Adam's update is looked at weight by weight; Muon's, whose
  * products would overflow, is not made. */
-static int icl__update_fits(const icl_trainer *t, const icl__adam *k, double grad_norm)
+static int icl__update_fits(icl_trainer *t, const icl__adam *k, double grad_norm)
 {
   double p = icl__norm(t, t->params), m = icl__norm(t, t->m);
   double step = (double)k->rate * (m > grad_norm ? m : grad_norm) / (double)k->eps;
@@ -4305,13 +4495,25 @@ int icl_trainer_next(const icl_trainer *t, icl_train_info *info)
   return (int)icl__local_batch(&t->o);
 }
 
+int icl_trainer_prompt(const icl_trainer *t, int i)
+{
+  size_t s, at = (size_t)i;
+  if (!t || i < 0 || at >= icl__local_batch(&t->o)) return -1;
+  for (s = (size_t)t->o.rank; at >= icl__shard_size(&t->o, s); s += (size_t)t->o.world)
+    at -= icl__shard_size(&t->o, s);
+  return (int)(s + at * icl__shard_count(&t->o));
+}
+
 icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
 {
   double norm;
   float lr, loss;
   int ok;
+  icl_error err;
   if (!t) return ICL_ERR_ARG;
-  if (t->o.reduce && t->o.reduce(t->o.user, t->grad, t->n + 1)) return ICL_ERR_IO;
+  if (t->o.shards) t->exponent = icl__shard_exponent(t);
+  if ((err = icl__meet(t, !t->met || t->step % 1000 == 0, ICL_OK, &t->why)) != ICL_OK) return err;
+  if ((err = icl__sum_gradients(t)) != ICL_OK) return err;
   norm = icl__norm(t, t->grad);
   loss = t->grad[t->n];
   lr = icl__lr_now(t);
@@ -4813,7 +5015,7 @@ static icl_error icl__write_floats(icl__out *out, const float *x, size_t n)
 
 /* "ICLTRN02", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all
  * that; then weights, m, v, with options.ema their average, digest of everything. */
-enum { ICL__STATE_HEAD = 56, ICL__RUN_TEXT = 6144 };
+enum { ICL__STATE_HEAD = 56 };
 static const char icl__state_magic[] = "ICLTRN02";
 
 /* 1 if the field decides what training computes. */
@@ -4824,6 +5026,7 @@ static int icl__decides(const icl_train_options *o, const icl__field *f)
     case ICL__OF_AN_END: return o->schedule >= ICL_LR_COSINE;
     case ICL__OF_MUON: return o->optimizer == ICL_MUON;
     case ICL__OF_AVERAGE: return o->ema > 0;
+    case ICL__OF_SHARDS: return o->shards > 0;
     default: return 0;
   }
 }
@@ -5065,6 +5268,193 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
 }
 
 /* ---------------------------------------------------------------------------------------------
+ * >>processes
+ * What the processes of a run tell each other, by options.reduce alone: each has a place of its own
+ * in a message that is zero elsewhere, so that the sum is what all of them said.
+ * ------------------------------------------------------------------------------------------- */
+enum { ICL__VOTE_STOP = 1, ICL__VOTE_FAILED = 2 };
+
+/* The run's text, and what else must be the same for processes to do the same. */
+static size_t icl__meeting_text(const icl_trainer *t, char text[ICL__RUN_TEXT])
+{
+  size_t i;
+  icl__line l = icl__line_on(text, ICL__RUN_TEXT);
+  l.len = icl__run_text(t, text);
+  for (i = 0; i < ICL__N_FIELDS; i++) {
+    const icl__field *f = &icl__fields[i];
+    int differ = !strcmp(f->name, "rank") || !strcmp(f->name, "threads");
+    if (differ || icl__decides(&t->o, f)) continue;
+    icl__line_put(&l, f->name);
+    icl__line_char(&l, ' ');
+    icl__line_value(&l, f, icl__field_value(&t->o, f));
+    icl__line_char(&l, '\n');
+  }
+  return l.len;
+}
+
+static uint64_t icl__meeting_digest(const icl_trainer *t)
+{
+  char text[ICL__RUN_TEXT];
+  size_t n = icl__meeting_text(t, text);
+  return icl__digest(2, text, n < sizeof text ? n : sizeof text - 1);
+}
+
+/* The word that a process said in the message; one that nobody can have said if a sum is wrong. */
+static uint64_t icl__said(const icl_trainer *t, int rank, int word)
+{
+  const float *x = t->message + 4 * ((size_t)rank * ICL__WORDS + (size_t)word);
+  uint64_t v = 0;
+  int i;
+  for (i = 0; i < 4; i++) {
+    if (!(x[i] >= 0.0f && x[i] <= 65535.0f)) return UINT64_MAX;
+    v |= (uint64_t)x[i] << 16 * i;
+  }
+  return v;
+}
+
+/* All processes say their words.  IO where reduce fails or does not add up. */
+static icl_error icl__say(icl_trainer *t, const uint64_t words[ICL__WORDS], icl_report *r)
+{
+  float *mine = t->message + 4 * (size_t)t->o.rank * ICL__WORDS;
+  size_t n = 4 * (size_t)t->o.world * ICL__WORDS;
+  int i, wrong = 0;
+  memset(t->message, 0, n * sizeof(float));
+  for (i = 0; i < 4 * ICL__WORDS; i++) mine[i] = (float)(words[i / 4] >> 16 * (i % 4) & 0xFFFF);
+  if (t->o.reduce(t->o.user, t->message, n))
+    return icl__fail(r, ICL_ERR_IO, 0, "the sum over processes failed", NULL);
+  for (i = 0; i < ICL__WORDS; i++) wrong |= icl__said(t, t->o.rank, i) != words[i];
+  for (i = 0; i < t->o.world; i++) wrong |= icl__said(t, i, ICL__RUN_IS) == 0;
+  if (wrong)
+    return icl__fail(r, ICL_ERR_IO, 0, "reduce does not add up, or two processes have one rank",
+                     NULL);
+  return ICL_OK;
+}
+
+/* The text of process `from`, to all: text[n] is its own there, and the copy elsewhere. */
+static int icl__read_out_loud(icl_trainer *t, int from, char *text, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i++)
+    t->message[i] = t->o.rank == from ? (float)(unsigned char)text[i] : 0.0f;
+  if (t->o.reduce(t->o.user, t->message, n)) return 0;
+  for (i = 0; i < n; i++)
+    text[i] = t->message[i] >= 1.0f && t->message[i] <= 255.0f
+            ? (char)(unsigned char)t->message[i] : (char)0;
+  text[n - 1] = 0;
+  return 1;
+}
+
+static void icl__line_rank(icl__line *l, int rank)
+{
+  icl__line_put(l, "rank ");
+  icl__line_long(l, rank);
+}
+
+/* Reports "rank 1 has lr 0.01, rank 0 has lr 0.001": the first line in which their texts differ. */
+static icl_error icl__fail_run_of(icl_trainer *t, int rank, icl_report *r)
+{
+  char first[ICL__RUN_TEXT], other[ICL__RUN_TEXT], what[sizeof r->text];
+  icl__line l = icl__line_on(what, sizeof what);
+  size_t at = 0, i;
+  icl__meeting_text(t, first);
+  memcpy(other, first, sizeof other);
+  if (!icl__read_out_loud(t, 0, first, sizeof first)
+      || !icl__read_out_loud(t, rank, other, sizeof other))
+    return icl__fail(r, ICL_ERR_IO, 0, "the sum over processes failed", NULL);
+  for (i = 0; first[i] && first[i] == other[i]; i++) if (first[i] == '\n') at = i + 1;
+  icl__line_rank(&l, rank);
+  icl__line_put(&l, " has ");
+  for (i = at; other[i] && other[i] != '\n'; i++) icl__line_char(&l, other[i]);
+  icl__line_put(&l, ", rank 0 has ");
+  for (i = at; first[i] && first[i] != '\n'; i++) icl__line_char(&l, first[i]);
+  return icl__fail(r, ICL_ERR_STATE, 0, what, NULL);
+}
+
+/* The first process that failed says why. */
+static icl_error icl__fail_of(icl_trainer *t, int rank, icl_report *r)
+{
+  char text[sizeof r->text], what[sizeof r->text];
+  icl__line l = icl__line_on(what, sizeof what);
+  icl_error code = (icl_error)(icl__said(t, rank, ICL__VOTES_ARE) >> 8);
+  memset(text, 0, sizeof text);
+  if (t->o.rank == rank) memcpy(text, t->why.text, sizeof text);
+  if (!icl__read_out_loud(t, rank, text, sizeof text))
+    return icl__fail(r, ICL_ERR_IO, 0, "the sum over processes failed", NULL);
+  if (t->o.rank == rank) return icl__fail(r, code, 0, text, NULL);
+  icl__line_rank(&l, rank);
+  icl__line_put(&l, ": ");
+  icl__line_put(&l, text);
+  return icl__fail(r, code, 0, what, NULL);
+}
+
+/* Compares what all processes have said with what rank 0 said, in the same order everywhere: all
+ * come to the same result. */
+static icl_error icl__compare_said(icl_trainer *t, icl_report *r)
+{
+  char what[sizeof r->text];
+  icl__line l = icl__line_on(what, sizeof what);
+  int k, step = 1;
+  for (k = 1; k < t->o.world; k++)
+    if (icl__said(t, k, ICL__RUN_IS) != icl__said(t, 0, ICL__RUN_IS))
+      return icl__fail_run_of(t, k, r);
+  for (k = 0; k < t->o.world; k++)
+    if (icl__said(t, k, ICL__VOTES_ARE) & ICL__VOTE_FAILED) return icl__fail_of(t, k, r);
+  for (k = 1; k < t->o.world; k++) {
+    step = icl__said(t, k, ICL__STEP_IS) != icl__said(t, 0, ICL__STEP_IS);
+    if (step || icl__said(t, k, ICL__WEIGHTS_ARE) != icl__said(t, 0, ICL__WEIGHTS_ARE)) break;
+  }
+  if (k == t->o.world) return ICL_OK;
+  icl__line_rank(&l, k);
+  if (step) {
+    icl__line_put(&l, " is at step ");
+    icl__line_long(&l, (int64_t)icl__said(t, k, ICL__STEP_IS));
+    icl__line_put(&l, ", rank 0 at ");
+    icl__line_long(&l, (int64_t)icl__said(t, 0, ICL__STEP_IS));
+  } else {
+    icl__line_put(&l, " has other weights than rank 0");
+  }
+  return icl__fail(r, ICL_ERR_STATE, 0, what, NULL);
+}
+
+/* All processes together: whether they are in the same run at the same step (weights: and with the
+ * same weights), whether one of them failed, as this one did for the reason in r, or stops; and the
+ * largest exponent of a gradient.  Alone: returns failed. */
+static icl_error icl__meet(icl_trainer *t, int weights, icl_error failed, icl_report *r)
+{
+  uint64_t mine[ICL__WORDS];
+  icl_error err;
+  int k;
+  if (t->o.world == 1) return failed;
+  if (!t->identity) t->identity = icl__meeting_digest(t);
+  if (failed && r != &t->why) t->why = *r;
+  mine[ICL__RUN_IS] = t->identity;
+  mine[ICL__STEP_IS] = (uint64_t)t->step;
+  mine[ICL__WEIGHTS_ARE] = weights ? icl__digest(3, t->params, t->n * sizeof(float)) : 0;
+  mine[ICL__VOTES_ARE] = t->told || (t->stop && *t->stop) ? ICL__VOTE_STOP : 0;
+  if (failed) mine[ICL__VOTES_ARE] |= ICL__VOTE_FAILED | (uint64_t)failed << 8;
+  mine[ICL__EXPONENT_IS] = (uint64_t)(t->exponent + 100);
+  if ((err = icl__say(t, mine, r)) != ICL_OK) return err;
+  for (k = 0; k < t->o.world; k++) {
+    int e = (int)icl__said(t, k, ICL__EXPONENT_IS) - 100;
+    t->stopping |= (icl__said(t, k, ICL__VOTES_ARE) & ICL__VOTE_STOP) != 0;
+    if (e > t->exponent) t->exponent = e;
+  }
+  t->met |= weights;
+  return icl__compare_said(t, r);
+}
+
+icl_error icl_train_agree(icl_trainer *t, icl_report *r)
+{
+  icl_error err;
+  icl_report why;
+  if (!t) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "t");
+  err = icl__meet(t, 1, ICL_OK, &why);
+  if (!err) return icl__ok(r);
+  if (r) *r = why;
+  return err;
+}
+
+/* ---------------------------------------------------------------------------------------------
  * >>typical
  * What icl_surprise of icl.h measures against: its figure on prompts from the training mixture.
  * ------------------------------------------------------------------------------------------- */
@@ -5250,39 +5640,50 @@ static icl_error icl__run_steps(icl_trainer *t, const icl_run *run, icl_train_in
   while (t->step < t->o.steps) {
     icl_error err = icl_train_step(t, info);
     if (err) return err;
-    if ((run->progress && run->progress(run->user, info)) || (run->stop && *run->stop)) break;
-    if (run->state_path && t->step % every == 0 && t->step < t->o.steps)
+    t->told |= run->progress && run->progress(run->user, info);
+    if (t->o.world == 1) t->stopping = t->told || (run->stop && *run->stop);
+    if (t->stopping) break;
+    if (run->state_path && t->o.rank == 0 && t->step % every == 0 && t->step < t->o.steps)
       icl__save_on_the_way(t, run);
   }
   return ICL_OK;
 }
 
-/* The files of a run that has ended; the report is the first failure's. */
+/* The files of a run that has ended, written by rank 0; the report is the first failure's. */
 static icl_error icl__run_end(icl_trainer *t, const icl_run *run, int64_t began, icl_report *r)
 {
   icl_report more;
   icl_error err = ICL_OK, last = ICL_OK;
+  if (t->o.rank) return icl__ok(r);
   if (run->state_path && t->step > began) err = icl_train_save(t, run->state_path, r);
   if (run->model_path) last = icl_train_export(t, run->model_path, err ? &more : r);
   return err ? err : last ? last : icl__ok(r);
 }
 
-/* A run whose state file is this process's own. */
-static icl_error icl__run_alone(icl_trainer *t, const icl_run *run, icl_train_info *info,
-                                icl_report *r)
+/* The state to go on from, and rank 0's right to its files. */
+static icl_error icl__run_begin(icl_trainer *t, const icl_run *run, icl_lock **lock, icl_report *r)
 {
-  icl_error err, saved;
-  int64_t began;
-  icl__sweep(run->state_path);
-  icl__sweep(run->model_path);
-  if (run->resume && run->state_path && icl__exists(run->state_path))
-    if ((err = icl_train_resume(t, run->state_path, r))) return err;
-  if (run->model_path && (err = icl_probe_file(run->model_path, r))) return err;
-  began = info->step = t->step;
-  err = icl__run_steps(t, run, info);
+  icl_error err = ICL_OK;
+  if (t->o.rank == 0 && run->state_path && !run->lock)
+    err = icl_lock_new(lock, run->state_path, r);
+  if (!err && t->o.rank == 0) icl__sweep(run->state_path);
+  if (!err && t->o.rank == 0) icl__sweep(run->model_path);
+  if (!err && run->resume && run->state_path && icl__exists(run->state_path))
+    err = icl_train_resume(t, run->state_path, r);
+  if (!err && t->o.rank == 0 && run->model_path) err = icl_probe_file(run->model_path, r);
+  return err;
+}
+
+/* A run that has begun, on all processes. */
+static icl_error icl__run_on(icl_trainer *t, const icl_run *run, icl_train_info *info,
+                             icl_report *r)
+{
+  int64_t began = info->step = t->step;
+  icl_error err = icl__run_steps(t, run, info), saved;
+  if (err == ICL_ERR_STATE) { *r = t->why; return err; }
   if (err && err != ICL_ERR_NONFINITE)
     return icl__fail(r, err, 0, "the sum over processes failed", NULL);
-  saved = icl__run_end(t, run, began, r);
+  saved = icl__meet(t, 1, icl__run_end(t, run, began, r), r);
   if (!err) return saved;
   return icl__fail(r, err, 0, saved ? "not finite too many times in a row; stopped, not saved" :
                    "not finite too many times in a row; stopped, the last good weights kept", NULL);
@@ -5292,16 +5693,22 @@ icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last
 {
   icl_lock *lock = NULL;
   icl_train_info info;
-  icl_error err = ICL_OK;
+  icl_report why;
+  icl_error err;
   if (!t || !run) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "run" : "t");
   if (t->o.own_prompts)
     return icl__fail(r, ICL_ERR_ARG, 0, "there is no task to draw prompts from", NULL);
   memset(&info, 0, sizeof info);
+  icl__ok(&why);
   info.step = t->step;
-  if (run->state_path && !run->lock) err = icl_lock_new(&lock, run->state_path, r);
-  if (!err) err = icl__run_alone(t, run, &info, r);
+  t->stopping = t->told = 0;
+  t->stop = run->stop;
+  err = icl__meet(t, 1, icl__run_begin(t, run, &lock, &why), &why);
+  if (!err) err = icl__run_on(t, run, &info, &why);
+  t->stop = NULL;
   icl_lock_delete(lock);
   if (last) *last = info;
+  if (r) *r = why;
   return err;
 }
 
