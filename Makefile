@@ -69,6 +69,7 @@ compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
 mcu:         ; sh examples/mcu/mcu.sh
+mpi:         ; sh tests/test_mpi.sh
 models:      ; sh examples/models/train.sh
 # build/icl.html: the models in a page that opens from disk; and the page in headless Chromium.
 web: build/icl ; python3 examples/web/build.py
@@ -88,6 +89,7 @@ help:
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, MSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64, armv7, riscv64, s390x and i686, under qemu, and as WebAssembly'
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
+	@echo 'make mpi        training on several processes, under mpirun: stopped, killed, resumed'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
 	@echo 'make web        build/icl.html: drag points, see the curve; web-test tests it in Chromium'
@@ -95,4 +97,4 @@ help:
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden torch data compile sanitize platforms mcu models web web-test bench real help
+.PHONY: all demo test clean golden torch data compile sanitize platforms mcu mpi models web web-test bench real help

@@ -39,9 +39,23 @@
  * in a row end the run.  Weights that are not finite are never saved, and good ones are, whatever
  * ends a run.  Files are replaced whole or not at all, by one process at a time.
  *
- * MANY MACHINES.  The gradient is one block of floats with the loss behind it: options.reduce is
- * called once a step to add it up over processes (MPI_Allreduce will do), each of which draws its
- * share of the batch.
+ * MANY MACHINES.  Each process (options.rank of options.world) draws its share of a batch, and
+ * options.reduce adds floats up over all of them: MPI_Allreduce will do, as in examples/05_mpi.c.
+ * It is called twice a step.  First 20 floats for each process say who is in which run at which
+ * step, stops or failed: so all leave after the same step, and one that is elsewhere (other
+ * options, seed, step, weights) ends all of them with a report that names it.  Then come the
+ * gradients.  Rank 0 alone writes files, and all read the state; its run may go on with another
+ * number of processes, to the same bits if options.shards is set.  docs/cluster.md: how to do it.
+ *     What it costs, on paper.  Of N weights a process sends and receives 2 (W - 1) / W 4 N bytes a
+ * step in a ring of W, twice that with shards; it computes 6 N FLOP for each token.  With F FLOP/s
+ * and B bytes/s the two take the same time where a process has F / (0.75 B) tokens a step, or twice
+ * that with shards, whatever N: 1,100 tokens, 13 prompts of 41 pairs, at F = 1 TFLOP/s (some 16
+ * cores) and B = 1.25 GB/s (10 Gbit Ethernet).  With 2 log2 W messages of 50 us each on top, half
+ * the ideal speed is left on so many machines, by N and the prompts of 41 pairs in a batch:
+ *                  10 Gbit/s: 64    1024    with shards    100 Gbit/s: 64    1024    with shards
+ *         0.2 M            5      54       3, 33                    12     122      10, 108
+ *         10 M             5      78       3, 40                    46     687      24, 369
+ *         100 M            5      79       3, 40                    49     776      25, 391
  *
  * MACROS.  ICL_TRAIN_THREADS: pthreads; without it everything runs on the caller's thread.
  * ICL_MAX_THREADS (64).  Those of icl.h.  The functions here use malloc and, on POSIX systems, file
