@@ -1,4 +1,4 @@
-/* icl.h 0.1.0 - in-context learning in one C header: a pretrained transformer sees pairs (x, y) of
+/* icl.h 0.2.0 - in-context learning in one C header: a pretrained transformer sees pairs (x, y) of
  * a function that it has never met, and predicts y at new x, without training.
  * SPDX-License-Identifier: MIT; full text at the end.
  *
@@ -112,8 +112,8 @@
 #define ICL_H
 
 /* ===== >>config ============================================================================= */
-#define ICL_VERSION "0.1.0"
-#define ICL_VERSION_NUMBER 100     /* 10000 major + 100 minor + patch */
+#define ICL_VERSION "0.2.0"
+#define ICL_VERSION_NUMBER 200     /* 10000 major + 100 minor + patch */
 
 /* The trainer's files need POSIX, which -std=c99 hides unless asked for before any include. */
 #if defined ICL_TRAIN_IMPLEMENTATION && defined __STRICT_ANSI__ && !defined _POSIX_C_SOURCE

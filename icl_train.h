@@ -1,4 +1,4 @@
-/* icl_train.h 0.1.0 - trains the models that icl.h runs, on functions drawn from a mixture of
+/* icl_train.h 0.2.0 - trains the models that icl.h runs, on functions drawn from a mixture of
  * classes. SPDX-License-Identifier: MIT; full text in icl.h.
  *
  *     #define ICL_IMPLEMENTATION          // both, in one .c or .cpp file, before other includes
@@ -3350,11 +3350,11 @@ static void icl__d_keys(const icl__work *w, const icl__pass *pass, const icl__he
 
 static void icl__d_head(const icl__work *w, const icl__pass *pass, const icl__head *t)
 {
-  enum { BLOCK = 24 };
+  enum { chunk = 24 };
   size_t r, j;
-  for (r = 0; r < t->kept; r += BLOCK) icl__d_scores(w, pass, t, r, icl__min(BLOCK, t->kept - r));
-  for (j = 0; j < t->T; j += BLOCK) {
-    size_t b = icl__min(BLOCK, t->T - j);
+  for (r = 0; r < t->kept; r += chunk) icl__d_scores(w, pass, t, r, icl__min(chunk, t->kept - r));
+  for (j = 0; j < t->T; j += chunk) {
+    size_t b = icl__min(chunk, t->T - j);
     icl__d_keys(w, pass, t, t->dv, t->p, t->d_o, t->C, j, b);
     icl__d_keys(w, pass, t, t->dk, t->d_p, t->q, t->step * 3 * t->C, j, b);
   }

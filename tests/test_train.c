@@ -373,6 +373,7 @@ static uint64_t state_of(const icl_trainer *t)
 {
   uint64_t h = icl__digest(1, t->params, t->n * sizeof(float));
   h = icl__digest(h, t->m, t->n * sizeof(float));
+  if (t->ema) h = icl__digest(h, t->ema, t->n * sizeof(float));
   h = icl__digest(h, t->v, t->n * sizeof(float));
   h = digest_int(h, t->step);
   h = digest_int(h, t->updates);
@@ -3823,6 +3824,165 @@ TEST(prompts_of_ones_own)
   icl_trainer_delete(t);
 }
 
+/* Lines through 0 of a slope that is drawn; every call is counted in user, if there is one. */
+static int draw_line(void *user, icl_rng *rng, int d, int n, float *xs, float *ys)
+{
+  float slope = icl_rng_normal(rng);
+  int i;
+  for (i = 0; i < n * d; i++) xs[i] = 5 + 10 * icl_rng_normal(rng);
+  for (i = 0; i < n; i++) ys[i] = slope * xs[i * d];
+  return user && *(int *)user;
+}
+
+static icl_train_options own_lines(void)
+{
+  icl_train_options o = lively();
+  o.task = NULL;
+  o.draw = draw_line;
+  o.draw_version = 1;
+  o.dims_start = 0; o.dims_every = 0;
+  o.sampling.standardize = 1;
+  return o;
+}
+
+/* A source of the caller's own: the same bits for any threads and after a stop, its version is part
+ * of the run, and surprise is measured on its prompts. */
+TEST(source_of_ones_own)
+{
+  icl_train_options o = own_lines();
+  icl_trainer *t = NULL;
+  icl_model *m = NULL;
+  icl_report r;
+  check_same_bits(&o, 3);
+  check_resumed(o);
+  t = begin(&o);
+  CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_export(t, at("a.safetensors"), NULL), ICL_OK);
+  icl_trainer_delete(t);
+  CHECK_EQ(icl_load(&m, at("a.safetensors"), &r), ICL_OK);
+  if (m) CHECK(!m->task[0] && m->n_typical == o.pairs);
+  if (m) CHECK_STR(m->sampling, "standardize=1");
+  icl_unload(m);
+  o.draw_version = 2;
+  t = begin(&o);
+  CHECK_EQ(icl_train_resume(t, at("a.state"), &r), ICL_ERR_STATE);
+  CHECK_STR(r.text, "data was 1, is 2");
+  icl_trainer_delete(t);
+  CHECK_FILES(2);
+}
+
+/* One that fails makes its step a skipped one. */
+TEST(source_that_fails)
+{
+  icl_train_options o = own_lines();
+  icl_train_info info;
+  int broken = 0;
+  icl_trainer *t;
+  uint64_t h;
+  o.draw_user = &broken;
+  t = begin(&o);
+  CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+  h = state_of(t);
+  broken = 1;
+  CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+  CHECK(info.skipped == 1 && info.step == 2 && isnan(info.loss));
+  broken = 0;
+  CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+  CHECK(info.skipped == 1 && state_of(t) != h);
+  icl_trainer_delete(t);
+}
+
+TEST(source_beside_others)
+{
+  icl_trainer *t;
+  icl_report r;
+  int i;
+  for (i = 0; i < 5; i++) {
+    icl_train_options o = own_lines();
+    if (i == 0) o.task = "dense";
+    if (i == 1) o.own_prompts = 1;
+    if (i == 2) o.sampling.inputs = ICL_INPUTS_DATA;
+    if (i == 3) o.sampling.order = 1;
+    if (i == 4) { o.dims_start = 1; o.dims_every = 1; }
+    CHECK_EQ(icl_trainer_new(&t, &o, &r), ICL_ERR_CONFIG);
+  }
+}
+
+/* Scales of prompts that are brought: the first k have mean 0 and deviation 1. */
+TEST(own_prompts_are_scaled)
+{
+  icl_sampling s;
+  float xs[24], ys[12], raw_x[24], raw_y[12];
+  icl_rng a, b;
+  int i, broken = 1;
+  memset(&s, 0, sizeof s);
+  icl_rng_init(&a, 3, 0, 0);
+  icl_rng_init(&b, 3, 0, 0);
+  CHECK_EQ(icl_prompt_own(draw_line, NULL, NULL, &a, 2, 12, raw_x, raw_y), ICL_OK);
+  s.x_scale = 2;
+  s.y_scale = 3;
+  CHECK_EQ(icl_prompt_own(draw_line, NULL, &s, &b, 2, 12, xs, ys), ICL_OK);
+  for (i = 0; i < 24; i++) CHECK_NEAR(xs[i], 2 * raw_x[i], 0);
+  for (i = 0; i < 12; i++) CHECK_NEAR(ys[i], 3 * raw_y[i], 0);
+  s.standardize = 1;
+  icl_rng_init(&b, 3, 0, 0);
+  CHECK_EQ(icl_prompt_own(draw_line, NULL, &s, &b, 2, 12, xs, ys), ICL_OK);
+  for (i = 1; i < 11; i++)           /* an affine map of y */
+    CHECK_NEAR((ys[i] - ys[0]) * (raw_y[11] - raw_y[0]), (ys[11] - ys[0]) * (raw_y[i] - raw_y[0]),
+               1e-3 * fabs((double)(raw_y[11] - raw_y[0])));
+  CHECK(fabs((double)ys[0]) < 6.001 && fabs((double)raw_x[0] - (double)xs[0]) > 1e-3);
+  CHECK_EQ(icl_prompt_own(draw_line, &broken, &s, &b, 2, 12, xs, ys), ICL_ERR_NONFINITE);
+  CHECK_EQ(icl_prompt_own(NULL, NULL, &s, &b, 2, 12, xs, ys), ICL_ERR_ARG);
+  s.order = 1;
+  CHECK_EQ(icl_prompt_own(draw_line, NULL, &s, &b, 2, 12, xs, ys), ICL_ERR_ARG);
+}
+
+/* The average follows the weights as its formula says, is what is exported and comes back with the
+ * state. */
+TEST(average_of_the_weights)
+{
+  icl_train_options o = lively();
+  icl_trainer *t, *bare;
+  icl_model *m = NULL;
+  float *mine;
+  size_t i, n;
+  int s;
+  o.ema = 0.6f;
+  check_same_bits(&o, 3);
+  check_resumed(o);
+  t = begin(&o);
+  o.ema = 0;
+  bare = begin(&o);
+  n = icl_param_count(&icl_trainer_options(t)->model);
+  mine = (float *)calloc(n, sizeof *mine);
+  memcpy(mine, icl_trainer_params(t), n * sizeof *mine);
+  for (s = 0; s < 8; s++) {
+    const double u = s + 1, early = (1 + u) / (10 + u), keep = early < 0.6 ? early : 0.6;
+    CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+    CHECK_EQ(icl_train_step(bare, NULL), ICL_OK);
+    for (i = 0; i < n; i++)
+      mine[i] = (float)(keep * (double)mine[i] + (1 - keep) * (double)icl_trainer_params(t)[i]);
+    for (i = 0; i < n; i += 7) CHECK_NEAR(t->ema[i], mine[i], 1e-5);
+  }
+  CHECK(!memcmp(icl_trainer_params(t), icl_trainer_params(bare), n * sizeof(float)));
+  CHECK_EQ(icl_train_export(t, at("e.safetensors"), NULL), ICL_OK);
+  CHECK_EQ(icl_load(&m, at("e.safetensors"), NULL), ICL_OK);
+  if (m) {
+    CHECK_EQ(icl_model_params(m, mine), ICL_OK);
+    CHECK(!memcmp(mine, t->ema, n * sizeof(float)));
+    CHECK(strstr(m->recipe, " ema=0.6") != NULL && m->n_typical == o.pairs);
+  }
+  CHECK(icl_trainer_result(t) != NULL && icl_trainer_result(NULL) == NULL);
+  CHECK_EQ(icl_model_params(icl_trainer_result(t), mine), ICL_OK);
+  CHECK(!memcmp(mine, t->ema, n * sizeof(float)));
+  icl_unload(m);
+  free(mine);
+  icl_trainer_delete(t);
+  icl_trainer_delete(bare);
+  CHECK_FILES(1);
+}
+
 /* Shapes that icl_train_gradient wants, before any step. */
 TEST(shapes_of_the_next_step)
 {
@@ -4622,6 +4782,8 @@ int main(void)
   RUN(threads_that_are_not_compiled_in);
   RUN(state_says_what_differs); RUN(version_of_a_class); RUN(class_without_a_limit);
   RUN(update_that_is_not_finite); RUN(large_but_finite_updates); RUN(prompts_of_ones_own);
+  RUN(source_of_ones_own); RUN(source_that_fails); RUN(source_beside_others);
+  RUN(own_prompts_are_scaled); RUN(average_of_the_weights);
   RUN(shapes_of_the_next_step); RUN(paths_that_do_not_work); RUN(odd_names);
 #ifdef ICL__POSIX
   RUN(target_is_a_folder); RUN(each_system_call_fails); RUN(flushed_in_the_right_order);

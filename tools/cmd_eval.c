@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "evaluate.h"
+#include "functions.h"
 #include "plot.h"
 
 #include <limits.h>
@@ -116,6 +117,7 @@ static int has_class(const icl_task *t, const char *name)
 static void refuse_bayes(const evaluation *v)
 {
   const icl_sampling *s = &v->sampling;
+  if (v->draw) usage_error(&cmd_eval, "--baselines: bayes wants a --task, not --data");
   if (!icl_bayes_supported(&v->task))
     usage_error(&cmd_eval, "--baselines: bayes is not known for this task");
   if (s->standardize)
@@ -156,16 +158,22 @@ static void load_others(evaluation *v, char *list, icl_model **models)
 
 /* What the options say beside the evaluation itself; NULL where they say nothing. */
 typedef struct request {
-  const char *model, *task, *baselines, *others, *picture, *paired;
+  const char *model, *task, *data, *baselines, *others, *picture, *paired;
+  float holdout;
+  int given;                       /* 1: --task is                                            */
   int medians, errors, band, log_y, xs, force, inputs;   /* inputs: -1 where not given */
 } request;
 
 static request parse_request(evaluation *v, int argc, char **argv)
 {
-  request q = {NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, -1};
+  request q = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0.1f, 0, 0, 0, 0, 0, 0, 0, -1};
   const option table[] = {
     OPT_TEXT("--task", "SPEC", &q.task,
              "what to draw functions from; otherwise what it was trained on"),
+    OPT_TEXT("--data", "F.csv", &q.data,
+             "ask for these functions instead: rows function_id,x1,...,xd,y"),
+    OPT_REAL("--holdout", "SHARE", &q.holdout, TINY_REAL, 1,
+             "only those of them that icl train --holdout SHARE left out;\n1: all"),
     OPT_INT("--pairs", "P", &v->pairs, 1, 16384,
             "pairs of a prompt, as in training; otherwise as many as there"),
     OPT_FLAG("--last", &v->at, "only k = P - 1, which is quicker"),
@@ -199,6 +207,9 @@ static request parse_request(evaluation *v, int argc, char **argv)
   if (!parse_options(&cmd_eval, table, argc, argv, &q.model, 1)) usage_error(&cmd_eval, "no MODEL");
   if (q.picture && !plot_path_ok(q.picture))
     usage_error(&cmd_eval, "--plot wants FILE.svg or, in builds with libstb-dev, FILE.png");
+  if (q.data && q.task) usage_error(&cmd_eval, "--task and --data contradict each other");
+  if (q.data && (q.xs || q.inputs >= 0 || v->sampling.order))
+    usage_error(&cmd_eval, "--data has its own inputs: not --distribution, --x or --order");
   if (q.picture && v->at) usage_error(&cmd_eval, "--plot wants all k, --last only one");
   v->xs = (x_distribution)q.xs;
   if (q.inputs >= 0) v->sampling.inputs = (icl_input_kind)q.inputs;
@@ -220,9 +231,27 @@ static void set_task(evaluation *v, const char *spec)
 static void choose_sampling(evaluation *v, const request *q)
 {
   const icl_sampling *s = &v->sampling;
-  if (q->task || q->inputs >= 0 || s->order || s->standardize || v->xs != X_STANDARD) return;
+  if (q->given || q->inputs >= 0 || s->order || s->standardize || v->xs != X_STANDARD) return;
   if (s->x_scale < 1 || s->x_scale > 1 || s->y_scale < 1 || s->y_scale > 1) return;
   sample_as_trained(&cmd_eval, &v->sampling, v->p[0].model, q->model);
+  if (!q->data) return;
+  v->sampling.inputs = ICL_INPUTS_NORMAL;    /* of data that were drawn */
+  v->sampling.order = 0;
+}
+
+/* The functions of --data; without --pairs as many pairs as they have, and the model takes. */
+static void set_data(evaluation *v, const request *q, function_table *table)
+{
+  functions *f = &table->held_out;
+  const int d = v->p[0].model->config.n_dims, most = prompt_pairs(&cmd_eval, v->p[0].model, 0);
+  *table = read_functions(q->data, (double)q->holdout);
+  if (f->d != d) fail(q->data, "has %d input%s, the model %d", f->d, f->d == 1 ? "" : "s", d);
+  if (!v->pairs) v->pairs = f->least < most ? f->least : most;
+  check_rows(q->data, f, v->pairs);
+  v->draw = draw_rows;
+  v->draw_user = f;
+  v->task.n_dims = d;
+  fprintf(stderr, "icl eval: %d of %d functions\n", f->n, f->n + table->training.n);
 }
 
 /* The column that --paired names, -1 where it is not given. */
@@ -251,9 +280,11 @@ static int run(int argc, char **argv)
   evaluation v;
   request q;
   icl_model *models[MAX_PREDICTORS + 1] = {NULL};
+  function_table table;
   char *list, *others;
   int i;
   memset(&v, 0, sizeof v);
+  memset(&table, 0, sizeof table);
   v.unit = 1;
   v.prompts = 1280;                /* as in Garg et al. */
   v.sampling.x_scale = v.sampling.y_scale = 1;
@@ -262,10 +293,12 @@ static int run(int argc, char **argv)
   if (q.picture) protect_output(&cmd_eval, q.picture, q.model, q.force);
   models[0] = load_model(q.model);
   add_model(&v, "model", models[0]);
-  choose_sampling(&v, &q);
-  if (!q.task) q.task = models[0]->task;
+  q.given = q.task != NULL;
+  if (!q.task) q.task = q.data ? q.data : models[0]->task;
   if (q.log_y && !q.picture) usage_error(&cmd_eval, "--log-y is for --plot");
-  set_task(&v, q.task);
+  if (q.data) set_data(&v, &q, &table);
+  else set_task(&v, q.task);
+  choose_sampling(&v, &q);
   v.pairs = prompt_pairs(&cmd_eval, models[0], v.pairs) - 1;
   if (!v.pairs && v.xs != X_STANDARD)
     usage_error(&cmd_eval, "--distribution wants prompts of 2 pairs or more");
@@ -277,6 +310,7 @@ static int run(int argc, char **argv)
   evaluate(&v);
   report(&v, &q);
   free_evaluation(&v);
+  free_functions(&table);
   free(list);
   free(others);
   for (i = 0; models[i]; i++) icl_unload(models[i]);

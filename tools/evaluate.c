@@ -184,6 +184,8 @@ static void draw_prompt(const evaluation *v, block *b, worker *w, int i, int num
     memcpy(b->qs + at * (size_t)d, qs, ((size_t)P + 1) * (size_t)d * sizeof *qs);
     memcpy(b->labels + at, w->values + P, ((size_t)P + 1) * sizeof *ys);
     for (k = d; k <= P && v->xs == X_ORTHOGONAL; k++) b->labels[at + (size_t)k] = NAN;
+  } else if (v->draw) {
+    e = icl_prompt_own(v->draw, v->draw_user, &v->sampling, &rng, d, P + 1, xs, ys);
   } else if (v->xs == X_STANDARD) {
     e = icl_prompt_sample(&v->task, &v->sampling, &rng, P + 1, xs, ys, NULL, w->function);
   } else {

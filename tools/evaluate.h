@@ -34,8 +34,10 @@ typedef struct predictor {
 
 /* What to evaluate on what; the results are filled in by evaluate(). */
 typedef struct evaluation {
-  icl_task task;
+  icl_task task;                   /* of functions of one's own it has n_dims alone           */
   icl_sampling sampling;
+  icl_draw draw;                   /* where the prompts come from instead of a task, or NULL  */
+  void *draw_user;
   x_distribution xs;
   uint64_t seed;
   double unit;                     /* errors are divided by it                                */

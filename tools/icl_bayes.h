@@ -107,30 +107,30 @@ ICL_API int icl_bayes_supported(const icl_task *t);
  * out of range, at most 16384 and 4096. */
 ICL_API size_t icl_baseline_scratch(const icl_baseline *b, int k, int d);
 
-/* out[m] = predictions at Q[m][d] from pairs X[k][d], y[k].  task is for bayes only and may be
+/* out[m] = predictions at qs[m][d] from pairs xs[k][d], y[k].  task is for bayes only and may be
  * NULL for the others.  scratch[icl_baseline_scratch], aligned or not.  Errors, with out
- * untouched: ARG; NONFINITE in X, y or Q; CONFIG where bayes does not support the task. */
+ * untouched: ARG; NONFINITE in xs, y or qs; CONFIG where bayes does not support the task. */
 ICL_API icl_error icl_baseline_predict(const icl_baseline *b, const icl_task *task, int k, int d,
-                                       const float *X, const float *y, int m, const float *Q,
+                                       const float *xs, const float *y, int m, const float *qs,
                                        float *out, void *scratch);
 
-/* out[k] = prediction of y[k] from the pairs before it, k = 0..n-1, for one prompt X[n][d], y[n]:
+/* out[k] = prediction of y[k] from the pairs before it, k = 0..n-1, for one prompt xs[n][d], y[n]:
  * what icl_baseline_predict says, to rounding.  bayes shares its work between the prefixes; the
  * others start anew for each.  Errors as above; LIMIT for affine, relu or gp and more than 4096
  * pairs. */
 ICL_API icl_error icl_baseline_curve(const icl_baseline *b, const icl_task *task, int n, int d,
-                                     const float *X, const float *y, float *out, void *scratch);
+                                     const float *xs, const float *y, float *out, void *scratch);
 
 /* What bayes:soft thinks of k pairs: weights[icl_task_terms], the posterior probability of each
  * term of the outermost sum, and *evidence = log p(y | X) under the whole task, natural logarithm.
  * Either may be NULL.  scratch and errors are those of bayes. */
 ICL_API icl_error icl_bayes_posterior(const icl_task *task, double soft, int k, int d,
-                                      const float *X, const float *y, double *weights,
+                                      const float *xs, const float *y, double *weights,
                                       double *evidence, void *scratch);
 
 /* All of it for all prefixes at once: out[n] as icl_baseline_curve has it, and for k = 0..n
  * weights[n + 1][icl_task_terms], evidence[n + 1].  Each may be NULL. */
-ICL_API icl_error icl_bayes_curve(const icl_task *task, double soft, int n, int d, const float *X,
+ICL_API icl_error icl_bayes_curve(const icl_task *task, double soft, int n, int d, const float *xs,
                                   const float *y, float *out, double *weights, double *evidence,
                                   void *scratch);
 

@@ -138,7 +138,7 @@ top=$(cd "$here/../.." && pwd)
 cp "$top"/*.h "$top/examples/models/curves.safetensors" "$tmp/root" &&
   cp "$top"/tools/*.[ch] "$tmp/root/tools" && cp "$top"/tools/paper/*.[ch] "$tmp/root/tools/paper" &&
   cp "$top"/tests/*.[ch] "$tmp/root/tests" &&
-  cp -R "$here"/*.c "$here"/*.awk "$here/msvc" "$tmp/root/tests/compile" || exit 1
+  cp -R "$here"/*.[ch] "$here"/*.awk "$here/msvc" "$tmp/root/tests/compile" || exit 1
 : > "$tmp/jobs"
 skipped=0
 # job NAME COMMAND: a command of several lines becomes one
@@ -187,6 +187,8 @@ while read -r cc; do
   [ $n -le 4 ] || job "$cc: icl.h alone" "$check $src/alone.c"
   job "$cc: twice" "$check $src/twice.c"
   job "$cc: predictors" "$check -I. $src/bayes.c"
+  job "$cc: names that others have as macros" "$check -DNAMES_LATE $src/names.c &&
+    $check -DNAMES_LATE -DNAMES_IMPLEMENT -DICL_TRAIN_THREADS $src/names.c"
   if [ $n -le 4 ]; then
     job "$cc: memory of the caller's" "$check $src/custom.c"
     job "$cc: trainer without threads" "$check $src/train.c"
