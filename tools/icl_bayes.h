@@ -1,5 +1,5 @@
-/* icl_bayes.h 0.1.0 - what else would predict y: classical predictors, and the exact Bayes optimum of
- * icl_train.h's tasks.  SPDX-License-Identifier: MIT; full text in icl.h.
+/* icl_bayes.h 0.1.0 - what else would predict y: classical predictors, and the exact Bayes optimum
+ * of icl_train.h's tasks.  SPDX-License-Identifier: MIT; full text in icl.h.
  *
  *     #define ICL_IMPLEMENTATION          // all three, in one .c or .cpp file
  *     #define ICL_TRAIN_IMPLEMENTATION
@@ -143,7 +143,7 @@ ICL_API icl_error icl_bayes_curve(const icl_task *task, double soft, int n, int 
 /* Stop here if you only use the library.                                                        */
 /* ============================================================================================= */
 
-#include "icl_train.h"     /* its implementation, where the first include brought declarations alone */
+#include "icl_train.h"     /* its implementation, if the first include was for declarations */
 
 #if defined ICL_BAYES_IMPLEMENTATION && !defined ICL__BAYES_IMPLEMENTED
 #define ICL__BAYES_IMPLEMENTED
