@@ -58,12 +58,12 @@
  *         100 M            5      79       3, 40                    49     776      25, 391
  *
  * MACROS.  ICL_TRAIN_THREADS: pthreads; without it everything runs on the caller's thread.
- * ICL_MAX_THREADS (64).  Those of icl.h.  The functions here use malloc and, on POSIX systems, file
+ * Those of icl.h.  The functions here use malloc and, on POSIX systems, file
  * descriptors and fsync: with -std=c99 include this before the system's headers, or define
  * _POSIX_C_SOURCE=200809L.  They print nothing.
  *
- * CONTENTS (search for >>name): config api | platform rng classes numbers tasks prompts threads
- * gradients work backward trainer files processes typical run batch
+ * CONTENTS (search for >>name): config api | platform rng classes numbers tasks prompts gradients
+ * work backward trainer files processes typical run batch
  */
 #ifndef ICL_TRAIN_H
 #define ICL_TRAIN_H
@@ -72,9 +72,6 @@
 #include "icl.h"
 #include <signal.h>
 
-#ifndef ICL_MAX_THREADS
-#define ICL_MAX_THREADS 64
-#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -489,19 +486,6 @@ typedef struct icl_run {
 ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last,
                                 icl_report *r);
 
-/* ----- threads for a context ------------------------------------------------------------------ */
-
-typedef struct icl_threads icl_threads;
-
-/* n threads, the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t); without
- * ICL_TRAIN_THREADS only the caller's.  Between two calls they stay awake for some microseconds,
- * then sleep.  One context at a time may use them. */
-ICL_API icl_error icl_threads_new(icl_threads **t, int n);
-ICL_API void icl_threads_delete(icl_threads *t);
-
-/* An icl_parallel; user is an icl_threads. */
-ICL_API void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg);
-
 /* ----- all predictions of many prompts -------------------------------------------------------- */
 
 typedef struct icl_batch icl_batch;
@@ -551,9 +535,6 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
-#ifdef ICL_TRAIN_THREADS
-#include <pthread.h>
-#endif
 #if defined __GLIBC__ && !defined __USE_XOPEN2K8
 #error "icl_train.h needs POSIX 2008: include it first, or define _POSIX_C_SOURCE=200809L"
 #endif
@@ -574,41 +555,6 @@ static void icl__advise(void *block, size_t bytes)
 #endif
 }
 
-/* The slopes in far tails of softmax and gelu are subnormal numbers: nothing beside the sums that
- * they go into, and a hundred cycles each on x86.  Between these two a thread has zeros there. */
-static unsigned icl__flush_begin(void)
-{
-#if ICL__X86
-  unsigned before = _mm_getcsr();
-  _mm_setcsr(before | 0x8040u);                          /* FTZ, DAZ */
-  return before;
-#else
-  return 0;
-#endif
-}
-static void icl__flush_end(unsigned before)
-{
-#if ICL__X86
-  _mm_setcsr(before);
-#else
-  (void)before;
-#endif
-}
-
-/* Whether to go on waiting awake: *p is still `old`; a short pause.  And *p = v, for those who look
- * at it that way. */
-#if ICL__GNU && (defined __x86_64__ || defined __i386__)
-#define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
-#elif ICL__GNU
-#define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
-#else
-#define ICL__STILL(p, old) 0
-#endif
-#if ICL__GNU
-#define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
-#else
-#define ICL__SET(p, v) (*(p) = (v))
-#endif
 /* ---------------------------------------------------------------------------------------------
  * >>rng
  * Philox4x32-10.  The words are exact everywhere; normal numbers are rounded from double, which
@@ -2544,180 +2490,6 @@ icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *
 }
 
 /* ---------------------------------------------------------------------------------------------
- * >>threads
- * run(n tasks): the tasks go to whoever is free.  No result depends on who that is.
- * ------------------------------------------------------------------------------------------- */
-typedef void icl__task_fn(void *arg, size_t i, int thread);
-
-typedef struct icl__pool icl__pool;
-typedef struct icl__worker { icl__pool *pool; int id; } icl__worker;
-
-struct icl__pool {
-  int threads;                               /* the caller's among them; its number is 0        */
-  int flush;                                 /* tasks round subnormal numbers to zero           */
-#ifdef ICL_TRAIN_THREADS
-  pthread_mutex_t lock;
-  pthread_cond_t start, done;
-  icl__task_fn *fn;
-  void *arg;
-  size_t n, next;
-  size_t pending;                            /* tasks that are not done                         */
-  unsigned long round;                       /* counts runs                                     */
-  int quit;
-  pthread_t handle[ICL_MAX_THREADS];
-  icl__worker worker[ICL_MAX_THREADS];
-#endif
-};
-
-static void icl__pool_task(const icl__pool *p, icl__task_fn *fn, void *arg, size_t i, int id)
-{
-  unsigned before = p->flush ? icl__flush_begin() : 0;
-  fn(arg, i, id);
-  if (p->flush) icl__flush_end(before);
-}
-
-#ifdef ICL_TRAIN_THREADS
-/* Waiting for the lock's condition costs tens of microseconds, the products of a small model take a
- * few: so both sides look for a while before they sleep. */
-enum { ICL__LOOKS = 2000 };
-
-/* Takes tasks until none is left; the lock is held on entry and on return. */
-static void icl__pool_work(icl__pool *p, int id)
-{
-  while (p->next < p->n) {
-    size_t i = p->next++;
-    pthread_mutex_unlock(&p->lock);
-    icl__pool_task(p, p->fn, p->arg, i, id);
-    pthread_mutex_lock(&p->lock);
-    ICL__SET(&p->pending, p->pending - 1);
-    if (p->pending == 0 && id) pthread_cond_signal(&p->done);
-  }
-}
-
-static void *icl__pool_thread(void *arg)
-{
-  icl__worker *w = (icl__worker *)arg;
-  icl__pool *p = w->pool;
-  unsigned long seen = 0;
-  pthread_mutex_lock(&p->lock);
-  for (;;) {
-    int looks = 0;
-    pthread_mutex_unlock(&p->lock);
-    while (looks < ICL__LOOKS && ICL__STILL(&p->round, seen)) looks++;
-    pthread_mutex_lock(&p->lock);
-    while (p->round == seen && !p->quit) pthread_cond_wait(&p->start, &p->lock);
-    if (p->quit) break;
-    seen = p->round;
-    icl__pool_work(p, w->id);
-  }
-  pthread_mutex_unlock(&p->lock);
-  return NULL;
-}
-
-/* Where threads cannot be had, fewer do. */
-static void icl__pool_start(icl__pool *p, int threads, int flush)
-{
-  memset(p, 0, sizeof *p);
-  p->flush = flush;
-  pthread_mutex_init(&p->lock, NULL);
-  pthread_cond_init(&p->start, NULL);
-  pthread_cond_init(&p->done, NULL);
-  for (p->threads = 1; p->threads < threads; p->threads++) {
-    int id = p->threads;
-    p->worker[id].pool = p;
-    p->worker[id].id = id;
-    if (pthread_create(&p->handle[id], NULL, icl__pool_thread, &p->worker[id])) break;
-  }
-}
-
-static void icl__pool_stop(icl__pool *p)
-{
-  int i;
-  pthread_mutex_lock(&p->lock);
-  p->quit = 1;
-  pthread_cond_broadcast(&p->start);
-  pthread_mutex_unlock(&p->lock);
-  for (i = 1; i < p->threads; i++) pthread_join(p->handle[i], NULL);
-  pthread_cond_destroy(&p->done);
-  pthread_cond_destroy(&p->start);
-  pthread_mutex_destroy(&p->lock);
-}
-
-static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
-{
-  pthread_mutex_lock(&p->lock);
-  p->fn = fn;
-  p->arg = arg;
-  p->n = n;
-  ICL__SET(&p->pending, n);
-  p->next = 0;
-  if (p->threads > 1 && n > 1) {
-    ICL__SET(&p->round, p->round + 1);
-    pthread_cond_broadcast(&p->start);
-  }
-  icl__pool_work(p, 0);                      /* all of it, if nobody else wakes up in time */
-  if (p->pending) {
-    int looks = 0;
-    pthread_mutex_unlock(&p->lock);
-    while (looks < ICL__LOOKS && !ICL__STILL(&p->pending, 0)) looks++;
-    pthread_mutex_lock(&p->lock);
-  }
-  while (p->pending) pthread_cond_wait(&p->done, &p->lock);
-  pthread_mutex_unlock(&p->lock);
-}
-#else
-static void icl__pool_start(icl__pool *p, int threads, int flush)
-{
-  (void)threads;
-  p->threads = 1;
-  p->flush = flush;
-}
-static void icl__pool_stop(icl__pool *p) { (void)p; }
-static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
-{
-  size_t i;
-  for (i = 0; i < n; i++) icl__pool_task(p, fn, arg, i, 0);
-}
-#endif
-
-struct icl_threads { icl__pool pool; };
-
-icl_error icl_threads_new(icl_threads **t, int n)
-{
-  icl_threads *made;
-  if (!t || n < 1 || n > ICL_MAX_THREADS) return ICL_ERR_ARG;
-  made = (icl_threads *)ICL_MALLOC(sizeof *made);
-  if (!made) return ICL_ERR_MEMORY;
-  icl__pool_start(&made->pool, n, 0);
-  *t = made;
-  return ICL_OK;
-}
-
-void icl_threads_delete(icl_threads *t)
-{
-  if (t) icl__pool_stop(&t->pool);
-  ICL_FREE(t);
-}
-
-typedef struct icl__any_task { void (*task)(void *arg, int i); void *arg; } icl__any_task;
-
-static void icl__run_any(void *arg, size_t i, int thread)
-{
-  const icl__any_task *a = (const icl__any_task *)arg;
-  (void)thread;
-  a->task(a->arg, (int)i);
-}
-
-void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg)
-{
-  icl__any_task a;
-  if (n < 1) return;
-  a.task = task;
-  a.arg = arg;
-  icl__pool_run(&((icl_threads *)user)->pool, (size_t)n, icl__run_any, &a);
-}
-
-/* ---------------------------------------------------------------------------------------------
  * >>gradients
  * Kernels of the backward pass and the optimizer, each in plain C and over eight floats.  A kernel
  * that sums over rows takes the rows in order.
@@ -3436,7 +3208,7 @@ static void icl__head_group(icl__work *w, size_t first, size_t n)
   const icl_model *m = w->model;
   size_t C = (size_t)m->config.n_embd, L = (size_t)m->config.n_layer, i, c;
   size_t K0 = first * w->pairs, K = n * w->pairs, A = w->n_answer, a;
-  const float *out_w = icl__weight_behind(m, ICL__OUT_W), *d_pred = w->d_pred + K0 * A;
+  const float *out_w = icl__weight_after(m, ICL__OUT_W), *d_pred = w->d_pred + K0 * A;
   float *d = w->d_lnf + K0 * C;
   for (i = 0; i < K; i++) {
     for (c = 0; c < C; c++) d[i * C + c] = d_pred[i * A] * out_w[c];
@@ -3444,7 +3216,7 @@ static void icl__head_group(icl__work *w, size_t first, size_t n)
   }
   memset(w->d_out + K0 * C, 0, K * C * sizeof(float));
   icl__train_ops_of(m)->layernorm(w->d_out + K0 * C, d, w->acts[L - 1].out + K0 * C,
-                                  w->stats_f + 2 * K0, icl__weight_behind(m, ICL__LNF_W), K, C);
+                                  w->stats_f + 2 * K0, icl__weight_after(m, ICL__LNF_W), K, C);
 }
 
 /* ----- phase two ------------------------------------------------------------------------------ */

@@ -6,6 +6,7 @@
 #define ICL_TRAIN_IMPLEMENTATION
 #include "../icl_train.h"
 #include "test.h"
+#include "held.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -138,31 +139,10 @@ static void free_subject(subject *s)
 static icl_ctx *new_ctx(const icl_model *m, int pairs, int batch, icl_storage kv)
 {
   icl_ctx *c = NULL;
-  CHECK_EQ(icl_ctx_new_kv(&c, m, pairs, batch, kv), ICL_OK);
+  icl_ctx_options o = ctx_options(pairs, batch, kv);
+  CHECK_EQ(icl_ctx_new_with(&c, m, &o, NULL), ICL_OK);
   if (!c) exit(3);
   return c;
-}
-
-/* All that a context holds, as bytes. */
-typedef struct snapshot { unsigned char *bytes; size_t n; } snapshot;
-
-static snapshot take(const icl_ctx *c)
-{
-  snapshot s;
-  s.n = icl_ctx_save_bytes(c);
-  s.bytes = (unsigned char *)need(s.n);
-  CHECK_EQ(icl_ctx_save(c, s.bytes, s.n), ICL_OK);
-  return s;
-}
-
-/* 1 if c holds what it held; frees the snapshot. */
-static int unchanged(const icl_ctx *c, snapshot s)
-{
-  snapshot now = take(c);
-  int is = now.n == s.n && !memcmp(now.bytes, s.bytes, s.n);
-  free(now.bytes);
-  free(s.bytes);
-  return is;
 }
 
 /* 1 if two contexts hold the same. */
@@ -963,10 +943,9 @@ TEST(snapshot_keeps_the_pairs)
       scale_somehow(a);
       scale_somehow(fresh);
       CHECK_EQ(icl_add_batch(a, 11, xs, ys), ICL_OK);
-      whole = take(a);
-      if (kv == ICL_STORE_F32)
-        CHECK_EQ(whole.n, 24 + 8 + 4 * (size_t)(2 * c.n_dims + 2 + 11 * (c.n_dims + 2 + 4 * c.n_layer * c.n_embd)));
-      CHECK_EQ(icl_ctx_restore(b, whole.bytes, whole.n), ICL_OK);
+      whole = save(a);
+      CHECK_EQ(whole.n, 32 + 8 * (size_t)c.n_dims + 11 * 4 * (size_t)(c.n_dims + 1));
+      CHECK_EQ(icl_ctx_restore(b, whole.bytes, whole.n, NULL), ICL_OK);
       check_kept(b, 0, 11);
       CHECK(alike(a, b));
       CHECK_EQ(icl_check(a, &one), ICL_OK);
@@ -986,26 +965,25 @@ TEST(snapshot_keeps_the_pairs)
     }
 }
 
-static void seal(snapshot s)
-{
-  icl__put_le(s.bytes + s.n - 8, icl__digest(0, s.bytes, s.n - 8), 8);
-}
-
-/* Snapshots of before, which have no inputs; and inputs that are no numbers. */
+/* Snapshots of other versions; and inputs that are no numbers. */
 TEST(snapshot_refused)
 {
   subject s;
   icl_ctx *c = new_five(&s, 5, 8);
-  snapshot w = take(c), before = take(c);
-  size_t i, inputs = 24 + 4 * (2 * 3 + 2);
-  CHECK(!memcmp(w.bytes, "ICLCTX03", 8));
-  w.bytes[7] = '2';
-  CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_ERR_FORMAT);
+  snapshot w = save(c), before = take(c);
+  icl_report r;
+  size_t i, inputs = 16 + 4 * (2 * 3 + 2);
+  CHECK(!memcmp(w.bytes, "ICLCTX04", 8));
+  for (i = '1'; i <= '5'; i += 1 + (i == '3')) {
+    w.bytes[7] = (unsigned char)i;
+    seal(w);
+    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n, &r), ICL_ERR_FORMAT);
+    CHECK_EQ(r.offset, 6);
+    CHECK_STR(r.text, "a context saved by another version: save it anew");
+  }
+  w.bytes[7] = '4';
   seal(w);
-  CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_ERR_FORMAT);
-  w.bytes[7] = '3';
-  seal(w);
-  CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_OK);
+  CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n, NULL), ICL_OK);
   for (i = 0; i < 15; i++) {                                 /* [5][3] */
     uint32_t u = icl__get32(w.bytes + inputs + 4 * i);
     float x;
@@ -1013,9 +991,9 @@ TEST(snapshot_refused)
     CHECK(same(&x, xs + i, 1));
     icl__put_le(w.bytes + inputs + 4 * i, i % 2 ? 0x7f800000u : 0xffc00000u, 4);
     seal(w);
-    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_ERR_NONFINITE);
+    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n, NULL), ICL_ERR_NONFINITE);
     icl__put_le(w.bytes + inputs + 4 * i, u ^ 1, 4);
-    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_ERR_DIGEST);
+    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n, NULL), ICL_ERR_DIGEST);
     icl__put_le(w.bytes + inputs + 4 * i, u, 4);
   }
   CHECK(unchanged(c, before));

@@ -177,6 +177,19 @@ static void scale_inputs(const predictor *p, int n, const double *x, float *out)
 
 /* ----- the work ------------------------------------------------------------------------------ */
 
+/* A context of `room` pairs. */
+static icl_ctx *new_context(const predictor *p, int room)
+{
+  icl_ctx_options o;
+  icl_ctx *c;
+  memset(&o, 0, sizeof o);
+  o.max_pairs = room;
+  o.queries_at_once = QUERIES_AT_ONCE;
+  o.kv = (icl_storage)p->kv;
+  check(icl_ctx_new_with(&c, p->model, &o, NULL), p->name);
+  return c;
+}
+
 /* A context with room for n pairs that has the first `kept` of those it had.  Returns how many. */
 static int make_context(predictor *p, int n, int kept)
 {
@@ -188,7 +201,7 @@ static int make_context(predictor *p, int n, int kept)
   while (room < n) room *= 2;
   if (room > most_pairs(p)) room = most_pairs(p);
   icl_ctx_delete(p->ctx);
-  check(icl_ctx_new_kv(&p->ctx, p->model, room, QUERIES_AT_ONCE, (icl_storage)p->kv), p->name);
+  p->ctx = new_context(p, room);
   return 0;
 }
 
@@ -199,9 +212,7 @@ static void refine(predictor *p)
     icl_ctx_delete(p->rest);
     p->rest = NULL;
   }
-  if (!p->rest)
-    check(icl_ctx_new_kv(&p->rest, p->model, p->ctx->max_pairs, QUERIES_AT_ONCE,
-                         (icl_storage)p->kv), p->name);
+  if (!p->rest) p->rest = new_context(p, p->ctx->max_pairs);
   check(icl_refine(p->rest, p->ctx), p->name);
 }
 
