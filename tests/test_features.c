@@ -2180,22 +2180,6 @@ TEST(ranges_inside_of_others)
   CHECK_NEAR(mean_of(&net), 1, 4.5 * error_of(&net));
 }
 
-/* A task that only the sampler knows in full has no exact Bayes predictor. */
-TEST(no_bayes_for_what_is_drawn)
-{
-  static const char *const none[] = {
-    "gp(nu=1)", "sparse(nnz=1..2)", "dense + noisy(sparse, share=0.5)", "noisy(dense, share=0.1..0.5)",
-    "noisy(dense, tails=0.1)", "noisy(dense, hetero=0.1)", "noisy(dense, outliers=0.1)", "gp(ard=1)", "decaying", "dense + products"
-  };
-  icl_task t = parse("noisy(dense, sd=0.5, share=1, tails=0, hetero=0, outliers=0)", 4);
-  size_t i;
-  CHECK_EQ(icl_bayes_supported(&t), 1);
-  for (i = 0; i < COUNT(none); i++) {
-    t = parse(none[i], 4);
-    CHECK_EQ(icl_bayes_supported(&t), 0);
-  }
-}
-
 /* ----- noise ------------------------------------------------------------------------------------ */
 
 /* Shares of |e| above these, e = (y - f(x)) / sd of n prompts of the noise that `text` says. */
@@ -2640,7 +2624,6 @@ int main(void)
   RUN(ranges_refused);
   RUN(ranges_are_drawn);
   RUN(ranges_inside_of_others);
-  RUN(no_bayes_for_what_is_drawn);
   RUN(kinds_of_noise);
   RUN(shares_of_noise);
   RUN(data_are_scaled_by_their_first_pairs);

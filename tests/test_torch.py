@@ -533,7 +533,7 @@ def test_training():
     said = info(T / "toy.safetensors")
     assert said["digest"] == "verified" and said["task"] == "dense" and said["surprise"] == "available", said
     same_predictions(T / "toy.safetensors", t.model, 1, 6)
-    out = subprocess.run([ICL, "eval", T / "toy.safetensors", "--task", "dense", "--pairs", "5",
+    out = subprocess.run([ICL, "eval", T / "toy.safetensors", "--task", "dense", "--pairs", "6",
                           "--prompts", "1024"], check=True, capture_output=True, text=True).stdout
     curve = [float(line.split(",")[1]) for line in out.splitlines()[1:]]
     assert curve[0] > 0.8 and curve[-1] < 0.5, curve
