@@ -110,7 +110,7 @@ pictures: build/pictures build/icl
 	mkdir -p docs/pictures
 	for p in prompts pairs interval refine coverage; do build/pictures docs/pictures $$p || exit 1; done
 	rm -f docs/peak.svg
-	build/icl predict examples/real/data/1d/Eckerle4.csv --at 445,452,460 --interval 0.9 --plot docs/peak.svg > build/peak.csv
+	build/icl predict examples/real/data/1d/Eckerle4.csv --at 445,452,460 --interval 0.9 --plot docs/peak.svg --force > build/peak.csv
 # icl beside PyTorch, torch.compile and ONNX Runtime, as far as they are there; a quarter of an hour.
 bench: build/icl ; @python3 tools/bench.py
 # The bundled models on real data, beside other methods; REAL='--domains' and the like are options.

@@ -303,9 +303,9 @@ typedef int (*icl_draw)(void *user, icl_rng *rng, int n_dims, int n_pairs, float
 ICL_API icl_error icl_prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng,
                                  int n_dims, int n_pairs, float *xs, float *ys);
 
-/* The two halves of icl_prompt_sample.  draw: f[icl_prompt_scratch] becomes a function of the task; ARG on bad
- * options.  eval: f at x[d], without noise.  noise: the standard deviation of the noise on its
- * labels.  class: the term of the outermost sum. */
+/* The two halves of icl_prompt_sample.  draw: f[icl_prompt_scratch] becomes a function of the task;
+ * ARG on bad options.  eval: f at x[d], without noise.  noise: the standard deviation of the noise on
+ * its labels.  class: the term of the outermost sum. */
 ICL_API icl_error icl_function_draw(float *f, const icl_task *t, const icl_sampling *opt,
                                     icl_rng *rng);
 ICL_API float icl_function_eval(const float *f, const float *x, const icl_task *t);

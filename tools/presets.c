@@ -9,7 +9,7 @@
 
 static const preset presets[] = {
   {TINY, ICL_POSITION_LEARNED, ICL_TOKENS_JOINT, ICL_GELU_TANH, 0, 4000, 64, ICL_MUON, 0,
-   ICL_LR_COSINE, -1, 1, 1e-8f, 0, 2, -1, 0, 0, 0},
+   ICL_LR_COSINE, -1, 1, 1e-8f, 0, 0, 0, 0, 0, 0},
   {STANDARD, ICL_POSITION_LEARNED, ICL_TOKENS_APART, ICL_GELU_TANH, 0, 500001, 64, ICL_ADAM, 1e-4f,
    ICL_LR_CONSTANT, 0, 0, 1e-8f, 0.02f, 5, 2000, 11, 2, 2000},
   /* the inverse square root schedule of Praxis, whose "learning rate of 1" peaks at
@@ -40,12 +40,9 @@ float preset_init_sd(const preset *p, const icl_config *m)
 
 void use_dims_curriculum(icl_train_options *o, const preset *p)
 {
-  const int more = o->model.n_dims - p->dims_start;
-  if (!p->dims_start || more <= 0) return;
+  if (!p->dims_start || p->dims_start >= o->model.n_dims) return;
   o->dims_start = p->dims_start;
   o->dims_every = p->dims_every;
-  if (o->dims_every < 0) o->dims_every = o->steps * 3 / 10 / more;
-  if (o->dims_every < 1) o->dims_every = 1;
 }
 
 /* Garg et al. have 26 pairs and 5 more for prompts of 101. */

@@ -22,13 +22,13 @@ typedef struct preset {
   int batch;
   icl_optimizer optimizer;
   float lr;                        /* 0: 0.008 for 3 layers of width 64, else as the root of
-                                      1 / (layers * width)                                    */
+                                      1 / (layers * width), at most 0.0113                    */
   icl_schedule schedule;
   int64_t warmup;                  /* -1: a twentieth of the steps                            */
   float clip, epsilon;
   float init_sd;                   /* 0: 1 / sqrt(width)                                      */
   int dims_start;                  /* 0: no curriculum                                        */
-  int64_t dims_every;              /* -1: all inputs are there after 3 tenths of the steps    */
+  int64_t dims_every;
   int pairs_start, pairs_add;      /* long prompts: twice and a half of both                  */
   int64_t pairs_every;
 } preset;
