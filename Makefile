@@ -5,8 +5,8 @@ CC      ?= cc
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
-HEADERS  = icl.h icl_train.h
-TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c))
+HEADERS  = icl.h icl_train.h tools/icl_bayes.h
+TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c tools/paper/*.c))
 UNITS    = golden kernels loader api train sampler baselines tools features
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
@@ -15,7 +15,7 @@ STB := $(shell printf '\043include <stb/stb_image_write.h>\n' | $(CC) -E - >/dev
 
 all: build/icl
 
-build/icl: $(TOOLS) build/bundled.o $(wildcard tools/*.h) $(HEADERS) | build
+build/icl: $(TOOLS) build/bundled.o $(wildcard tools/*.h tools/paper/*.h) $(HEADERS) | build
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(STB) -I. -o $@ $(TOOLS) build/bundled.o $(LDLIBS)
 
 # The models inside the command: examples/models as C arrays.
@@ -43,7 +43,7 @@ build/test_%: tests/test_%.c tests/test.h $(HEADERS) | build
 
 build/test_tools: $(wildcard tools/*.c tools/*.h)
 
-# Both headers as a library: the PyTorch tools draw their prompts with it.
+# All headers as a library: the PyTorch tools draw their prompts with it.
 build/libicl_train.so: $(HEADERS) | build
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -fPIC -shared -I. -o $@ tools/impl.c $(LDLIBS)
 
@@ -93,6 +93,7 @@ compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
 mcu:         ; sh examples/mcu/mcu.sh
+mpi:         ; sh tests/test_mpi.sh
 models:      ; sh examples/models/train.sh
 # build/icl.html: the models in a page that opens from disk; and the page in headless Chromium.
 web: build/icl ; python3 examples/web/build.py
@@ -125,6 +126,7 @@ help:
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, MSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64, armv7, riscv64, s390x and i686, under qemu, and as WebAssembly'
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
+	@echo 'make mpi        training on several processes, under mpirun: stopped, killed, resumed'
 	@echo 'make install    headers, command and pkg-config file to PREFIX (/usr/local); make uninstall'
 	@echo 'make packages   the library by CMake, Meson, pkg-config, Arduino, PlatformIO and ESP-IDF'
 	@echo 'make python     the Python binding, with check_estimator of scikit-learn'
@@ -139,4 +141,4 @@ help:
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean install uninstall arduino packages python golden torch data compile sanitize platforms mcu models web page pictures readme web-test bench real help
+.PHONY: all demo test clean install uninstall arduino packages python golden torch data compile sanitize platforms mcu mpi models web page pictures readme web-test bench real help

@@ -58,7 +58,7 @@ int main(void)
 
   size = icl_ctx_save_bytes(c);
   if (size > sizeof kept || icl_ctx_save(c, kept, size)) return fail("does not fit");
-  if (icl_ctx_restore(later, kept, size)) return fail("damaged");
+  if (icl_ctx_restore(later, kept, size, &why)) return fail(why.text);
   if (icl_predict(c, &q, &before) || icl_predict(later, &q, &after)) return fail("no answer");
   printf("after a restart the answer at 2 V is %s\n", before == after ? "the same" : "another");
   icl_ctx_delete(later);

@@ -37,15 +37,15 @@ int main(void)
   static const float looks[LOOKS] = {5, 15, 25, 35, 45};
   icl_model *model;
   icl_ctx *players[PLAYERS];
+  icl_ctx_options half = {SHOTS, LOOKS, 0, ICL_STORE_F16, NULL, NULL};  /* of the memory, by F16 */
   icl_report why;
   unsigned seed = 7;
   int i, p;
 
   if (icl_load(&model, "examples/models/curves.safetensors", &why)) { puts(why.text); return 1; }
-  for (p = 0; p < PLAYERS; p++)                             /* half of the memory by F16 */
-    if (icl_ctx_new_kv(&players[p], model, SHOTS, LOOKS, ICL_STORE_F16)) return 1;
-  printf("a player costs %lu KB\n",
-         (unsigned long)icl_ctx_bytes_kv(model, SHOTS, LOOKS, ICL_STORE_F16) / 1024);
+  for (p = 0; p < PLAYERS; p++)
+    if (icl_ctx_new_with(&players[p], model, &half, &why)) { puts(why.text); return 1; }
+  printf("a player costs %lu KB\n", (unsigned long)icl_ctx_bytes_with(model, &half, NULL) / 1024);
 
   for (i = 0; i < 20; i++)                                  /* a round of 20 shots each */
     for (p = 0; p < PLAYERS; p++) {

@@ -66,7 +66,12 @@ typedef struct column { icl_ctx *ctx; double *sums; } column;    /* [pairs] squa
 static column new_column(const report *r, const icl_model *m, int kv)
 {
   column c;
-  check(icl_ctx_new_kv(&c.ctx, m, r->pairs - 1, 2 * r->pairs - 1, (icl_storage)kv), "context");
+  icl_ctx_options o;
+  memset(&o, 0, sizeof o);
+  o.max_pairs = r->pairs - 1;
+  o.queries_at_once = 2 * r->pairs - 1;
+  o.kv = (icl_storage)kv;
+  check(icl_ctx_new_with(&c.ctx, m, &o, NULL), "context");
   c.sums = allocate((size_t)r->pairs, sizeof *c.sums);
   return c;
 }

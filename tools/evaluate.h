@@ -4,7 +4,7 @@
 #define ICL_TOOLS_EVALUATE_H
 
 #include "common.h"
-#include "icl_train.h"
+#include "icl_bayes.h"
 
 /* Prompts for evaluation come from streams that no training step reads: this one and later ones. */
 #define EVAL_STREAM ((uint64_t)1 << 47)

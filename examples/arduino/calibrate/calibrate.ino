@@ -23,12 +23,13 @@ static bool check(icl_error e) {
 }
 
 void setup() {
+  icl_ctx_options options = {READINGS, 1, 0, ICL_STORE_F16, NULL, NULL};   // F16: half of the memory
   float surprise;
   Serial.begin(115200);
   analogReadResolution(12);
   if (!check(icl_model_init(&model, sensors_model, sensors_model_size, model_memory, sizeof model_memory,
                             NULL)) ||
-      !check(icl_ctx_init_kv(&ctx, &model, READINGS, 1, ICL_STORE_F16, ctx_memory, sizeof ctx_memory)) ||
+      !check(icl_ctx_init_with(&ctx, &model, &options, ctx_memory, sizeof ctx_memory, NULL)) ||
       !check(icl_standardize(&ctx, READINGS, counts, known)) ||
       !check(icl_add_batch(&ctx, READINGS, counts, known))) return;
   if (icl_surprise(&ctx, &surprise) == ICL_OK && surprise > 1)
