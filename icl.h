@@ -118,8 +118,8 @@
  *                      icl.digest, 16 hex digits, see >>digest
  *
  * CONTENTS (search for >>name): config types api | platform errors arena numbers tensors checkpoint
- * digest interface model attention forward context surprise snapshot writer sugar | f8 gemm ops dispatch
- */
+ * digest interface model attention forward context surprise snapshot writer sugar | f8 gemm ops
+ * dispatch */
 #ifndef ICL_H
 #define ICL_H
 
@@ -363,10 +363,10 @@ ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, in
  * not 1 to 40".  icl_ctx_bytes and icl_ctx_init set max_pairs and queries_at_once alone.
  * Keys and values are most of a context of many pairs: F16 and BF16 take half of F32's bytes, I8
  * about a quarter (a byte each, and an F32 for every token and head).  They are rounded to nearest
- * as pairs are added and unpacked where they are used; the arithmetic stays F32.  Never the default:
- * predictions change, see docs/models.md.  A number that is too large for F16 is NONFINITE.  A pair
- * sees its own rounded key, a query its own exact one: residuals are not those of icl_predict to the
- * bit. */
+ * as pairs are added and unpacked where they are used; the arithmetic stays F32.  Never the
+ * default: predictions change, see docs/models.md.  A number that is too large for F16 is
+ * NONFINITE.  A pair sees its own rounded key, a query its own exact one: residuals are not those
+ * of icl_predict to the bit. */
 ICL_API size_t icl_ctx_bytes_with(const icl_model *m, const icl_ctx_options *o, icl_report *r);
 ICL_API icl_error icl_ctx_init_with(icl_ctx *c, const icl_model *m, const icl_ctx_options *o,
                                     void *mem, size_t bytes, icl_report *r);
@@ -381,7 +381,8 @@ ICL_API icl_error icl_ctx_copy(icl_ctx *to, const icl_ctx *from);
  * outputs of mean 0 and standard deviation 1 and break without: Garg et al. (2022, section 5)
  * measure a normalised error of 0.58 when x is three times as large.  Pairs that the context holds
  * are added anew under the new scale, at the cost of icl_add_batch.  ARG if a standard deviation is
- * not above 0, NONFINITE; where the pairs cannot be added again (NONFINITE) the context is empty. */
+ * not above 0, NONFINITE; where the pairs cannot be added again (NONFINITE) the context is
+ * empty. */
 ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std,
                                 float y_mean, float y_std);
 
@@ -418,13 +419,13 @@ ICL_API icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *y
 ICL_API icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
                           const float *queries, float *answers);
 
-/* ys[i] = what contexts[i] predicts at xs[i][d], for n contexts of one model: what icl_predict tells,
- * to the bit, in passes of work's queries_at_once over the network, which share its weights: for
- * many players, sensors or channels with one query each, faster than one after the other.  work is a
- * context of the same model, one of them or another; its scratch and threads are used, its pairs are
- * not.  The contexts may differ in pairs, scale, size and kv; one may be there twice.  All of them
- * belong to the calling thread meanwhile.  ARG where the models differ; on an error ys may be partly
- * written. */
+/* ys[i] = what contexts[i] predicts at xs[i][d], for n contexts of one model: what icl_predict
+ * tells, to the bit, in passes of work's queries_at_once over the network, which share its weights:
+ * for many players, sensors or channels with one query each, faster than one after the other.  work
+ * is a context of the same model, one of them or another; its scratch and threads are used, its
+ * pairs are not.  The contexts may differ in pairs, scale, size and kv; one may be there twice.
+ * All of them belong to the calling thread meanwhile.  ARG where the models differ; on an error ys
+ * may be partly written. */
 ICL_API icl_error icl_predict_many(icl_ctx *work, int n, icl_ctx *const *contexts, const float *xs,
                                    float *ys);
 
@@ -480,14 +481,15 @@ ICL_API icl_error icl_refine(icl_ctx *r, icl_ctx *c);
 ICL_API icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
                                       float *ys, float *lo, float *hi);
 
-/* Mirror images: the same pairs with x, y or both negated are a data set too, and the model's errors
- * there are in part others.  m, another context of the same model with room for as many pairs,
- * becomes an image of c: ICL_MIRROR_X and ICL_MIRROR_Y say what its scale negates.  It takes and
- * gives the caller's own x and y.  icl_predict_mean averages the answers of k contexts, each with
- * its rs[i] of icl_refine (rs or rs[i] NULL: none), and with lo and hi (NULL: not wanted) the ends
- * of their intervals.  With one input all four images gain most where x lies outside of the pairs;
- * see docs/models.md.  k times the cost.  ARG, FULL, NONFINITE; CONFIG for ICL_MIRROR_Y with
- * quantiles that are not symmetric about 0.5. */
+/* Mirror images: the same pairs with x, y or both negated are a data set too, and the model's
+ * errors there are in part others.  m, another context of the same model with room for as many
+ * pairs, becomes an image of c: ICL_MIRROR_X and ICL_MIRROR_Y say what its scale negates.  It takes
+ * and gives the caller's own x and y.  icl_predict_mean averages the answers of k contexts, each
+ * with its rs[i] of icl_refine (rs or rs[i] NULL: none), and with lo and hi (NULL: not wanted) the
+ * ends of their intervals.  With one input all four images gain most where x lies outside of the
+ * pairs; see docs/models.md.  k times the cost.  Save the context itself: the snapshot of an image
+ * is not restored.  ARG, FULL, NONFINITE; CONFIG for ICL_MIRROR_Y with quantiles that are not
+ * symmetric about 0.5. */
 enum { ICL_MIRROR_X = 1, ICL_MIRROR_Y = 2 };
 ICL_API icl_error icl_mirror(icl_ctx *m, const icl_ctx *c, int image);
 ICL_API icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
@@ -514,10 +516,10 @@ ICL_API size_t icl_ctx_save_bytes(const icl_ctx *c);
 ICL_API icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size);
 
 /* Replaces scale and pairs of c by those saved in buf[size], and adds them: the cost of
- * icl_add_batch, and the bits of this host, model and kv.  The report tells why not: FORMAT of other
- * or older bytes, STATE of another number of inputs, FULL where c is too small, DIGEST or NONFINITE
- * where the bytes are damaged; then c stays as it was.  Where the pairs cannot be added (NONFINITE
- * without a byte) c is empty. */
+ * icl_add_batch, and the bits of this host, model and kv.  The report tells why not: FORMAT of
+ * other or older bytes, STATE of another number of inputs, FULL where c is too small, DIGEST or
+ * NONFINITE where the bytes are damaged; then c stays as it was.  Where the pairs cannot be added
+ * (NONFINITE without a byte) c is empty. */
 ICL_API icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size, icl_report *r);
 
 /* ----- the tensor table, and writing checkpoints --------------------------------------------- */
@@ -2532,7 +2534,7 @@ icl_error icl_model_params(const icl_model *m, float *params)
  * ------------------------------------------------------------------------------------------- */
 
 /* The rows that go through the network at once:
- *     0 .. n_seq T          n_seq sequences of T new tokens, each after pos0 cached ones (pos0 even,
+ *     0 .. n_seq T          n_seq sequences of T new tokens, each after pos0 cached ones (pos0 even:
  *                           x tokens at even places)
  *     n_seq T .. + n_query  queries x, each of which sees the whole of sequence 0 and itself */
 typedef struct icl__pass {
@@ -2711,8 +2713,8 @@ static void icl__attention_head(void *arg, int head)
 
 static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query);
 
-/* Head h of queries of several contexts: query r sees the pairs of the context p->each[r], with that
- * context's scratch for its scores. */
+/* Head h of queries of several contexts: query r sees the pairs of the context p->each[r], with
+ * that context's scratch for its scores. */
 static void icl__attention_each(void *arg, int head)
 {
   icl__heads w = *(const icl__heads *)arg;
@@ -2998,7 +3000,8 @@ static icl_error icl__begin_ctx(icl_ctx *c, const icl_model *m, const icl_ctx_op
   if ((err = icl__check_range(r, "queries_at_once", c->max_batch, 1, ICL__MAX_BATCH))) return err;
   if ((err = icl__check_range(r, "threads", c->threads, 1, INT32_MAX))) return err;
   if ((err = icl__check_range(r, "kv", (int)c->kv, 0, ICL_STORE_I8))) return err;
-  return c->threads > 1 && !c->run ? icl__fail(r, ICL_ERR_ARG, 0, "threads without", "run") : ICL_OK;
+  if (c->threads > 1 && !c->run) return icl__fail(r, ICL_ERR_ARG, 0, "threads without", "run");
+  return ICL_OK;
 }
 
 size_t icl_ctx_bytes_with(const icl_model *m, const icl_ctx_options *o, icl_report *r)
@@ -3085,7 +3088,8 @@ icl_error icl_ctx_copy(icl_ctx *to, const icl_ctx *from)
   icl__copy_rows(to->values, 2 * (size_t)to->max_pairs * C, from->values,
                  2 * (size_t)from->max_pairs * C, kv, L, 2 * n * C);
   heads = to->key_scales ? L * (size_t)cfg->n_head : 0;
-  icl__copy_rows(to->key_scales, to->key_row, from->key_scales, from->key_row, ICL__F32, heads, 2 * n);
+  icl__copy_rows(to->key_scales, to->key_row, from->key_scales, from->key_row, ICL__F32, heads,
+                 2 * n);
   icl__copy_rows(to->value_scales, to->key_row, from->value_scales, from->key_row, ICL__F32, heads,
                  2 * n);
   to->n_pairs = from->n_pairs;
@@ -3857,7 +3861,8 @@ static icl_error icl__check_snapshot(const icl_ctx *c, const unsigned char *p, s
   if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 6))
     return icl__fail(r, ICL_ERR_FORMAT, 0, "not a saved context", NULL);
   if (memcmp(p, icl__snapshot_magic, 8))
-    return icl__fail(r, ICL_ERR_FORMAT, 6, "a context saved by another version: save it anew", NULL);
+    return icl__fail(r, ICL_ERR_FORMAT, 6, "a context saved by another version: save it anew",
+                     NULL);
   if (icl__get32(p + 12) != d)
     return icl__fail(r, ICL_ERR_STATE, 12, "saved with another number of inputs", NULL);
   pairs = icl__get32(p + 8);
@@ -3874,7 +3879,7 @@ static icl_error icl__check_snapshot(const icl_ctx *c, const unsigned char *p, s
     size_t at = ICL__SNAPSHOT_HEAD + 4 * i;
     icl__load_floats(&v, p, 1);
     if (!icl__finite(&v, 1)) return icl__fail(r, ICL_ERR_NONFINITE, at, "NaN or infinity", NULL);
-    if (((i >= d && i < 2 * d) || i == 2 * d + 1) && !(fabsf(v) > 0.0f))
+    if (((i >= d && i < 2 * d) || i == 2 * d + 1) && !(v > 0.0f))
       return icl__fail(r, ICL_ERR_FORMAT, at, "a standard deviation not above 0", NULL);
   }
   return ICL_OK;
@@ -4532,7 +4537,8 @@ static icl_error icl__replace(char *name, const char *path, const void *data, si
 {
   FILE *file;
   int bad, why;
-  if (!icl__may_replace(path)) return icl__fail_io(r, 0, "cannot write", path, "not a regular file");
+  if (!icl__may_replace(path))
+    return icl__fail_io(r, 0, "cannot write", path, "not a regular file");
   file = icl__open_beside(name, path);
   if (!file) return icl__fail_io(r, 0, "cannot create", name, strerror(errno));
   bad = fwrite(data, 1, size, file) != size;

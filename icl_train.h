@@ -292,20 +292,20 @@ ICL_API icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, 
 ICL_API icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n,
                                    const float *xs, float *ys, int *class_drawn, float *scratch);
 
-/* A source of prompts of the caller's own: xs[n_pairs][n_dims] and ys[n_pairs], which depend on rng,
- * n_pairs and user's data alone; the prompts of one call are one function's.  May be called on
+/* A source of prompts of the caller's own: xs[n_pairs][n_dims] and ys[n_pairs], which depend on
+ * rng, n_pairs and user's data alone; the prompts of one call are one function's.  May be called on
  * several threads at once.  Returns 0, or not, and then the step is skipped. */
 typedef int (*icl_draw)(void *user, icl_rng *rng, int n_dims, int n_pairs, float *xs, float *ys);
 
-/* A prompt of draw's, with opt's scales: x_scale and y_scale, or standardize by the first k pairs, k
- * at random.  opt (NULL is fine) may not ask for inputs or order: ARG.  NONFINITE where the prompt
- * is not finite or draw fails. */
+/* A prompt of draw's, with opt's scales: x_scale and y_scale, or standardize by the first k pairs,
+ * k at random.  opt (NULL is fine) may not ask for inputs or order: ARG.  NONFINITE where the
+ * prompt is not finite or draw fails. */
 ICL_API icl_error icl_prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng,
                                  int n_dims, int n_pairs, float *xs, float *ys);
 
 /* The two halves of icl_prompt_sample.  draw: f[icl_prompt_scratch] becomes a function of the task;
- * ARG on bad options.  eval: f at x[d], without noise.  noise: the standard deviation of the noise on
- * its labels.  class: the term of the outermost sum. */
+ * ARG on bad options.  eval: f at x[d], without noise.  noise: the standard deviation of the noise
+ * on its labels.  class: the term of the outermost sum. */
 ICL_API icl_error icl_function_draw(float *f, const icl_task *t, const icl_sampling *opt,
                                     icl_rng *rng);
 ICL_API float icl_function_eval(const float *f, const float *x, const icl_task *t);
@@ -3771,7 +3771,8 @@ icl_error icl_trainer_new(icl_trainer **out, const icl_train_options *o, icl_rep
   if (!out || !o || (!o->task && !o->own_prompts && !o->draw))
     return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "options or task");
   if ((o->task != NULL) + (o->own_prompts != 0) + (o->draw != NULL) > 1)
-    return icl__fail(r, ICL_ERR_CONFIG, 0, "task, draw and own_prompts contradict each other", NULL);
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "task, draw and own_prompts contradict each other",
+                     NULL);
   if (o->draw && (o->sampling.inputs || o->sampling.order || o->dims_start))
     return icl__fail(r, ICL_ERR_CONFIG, 0, "inputs, order and dims_start are for a task", NULL);
   t = (icl_trainer *)ICL_MALLOC(sizeof *t);
@@ -3828,7 +3829,8 @@ static int icl__pairs_now(const icl_trainer *t)
   return p < t->o.pairs ? (int)p : t->o.pairs;
 }
 
-/* Prompt `index` of a stream from the trainer's source, into place at of the microbatch.  1: done. */
+/* Prompt `index` of a stream from the trainer's source, into place at of the microbatch.  1: done.
+ * */
 static int icl__source_prompt(icl_trainer *t, uint64_t stream, uint64_t index, int dims, size_t at,
                               int thread)
 {
