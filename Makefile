@@ -7,7 +7,7 @@ WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
 HEADERS  = icl.h icl_train.h
 TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c))
-UNITS    = golden kernels loader api train sampler baselines tools features
+UNITS    = golden kernels loader api train sampler baselines tools features fuzz
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
 # PNG output where Debian's libstb-dev is installed.
@@ -42,6 +42,7 @@ build/test_%: tests/test_%.c tests/test.h $(HEADERS) | build
 	$(CC) $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(TESTFLAGS) -I. -o $@ $< $(LDLIBS)
 
 build/test_tools: $(wildcard tools/*.c tools/*.h)
+build/test_fuzz: $(wildcard tests/fuzz/*.c tests/fuzz/*.h tools/*.c tools/*.h)
 
 # Both headers as a library: the PyTorch tools draw their prompts with it.
 build/libicl_train.so: $(HEADERS) | build
@@ -68,6 +69,8 @@ data:        ; python3 tools/make_data.py
 compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
+fuzz:        ; @sh tests/fuzz/run.sh
+afl:         ; @FUZZ_ENGINE=afl sh tests/fuzz/run.sh
 mcu:         ; sh examples/mcu/mcu.sh
 models:      ; sh examples/models/train.sh
 # build/icl.html: the models in a page that opens from disk; and the page in headless Chromium.
@@ -87,6 +90,7 @@ help:
 	@echo 'make compile    the compile matrix: standards, compilers, macros, flags, systems (zig)'
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, MSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64, armv7, riscv64, s390x and i686, under qemu, and as WebAssembly'
+	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (20), libFuzzer; afl: the same with AFL++'
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
@@ -95,4 +99,4 @@ help:
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden torch data compile sanitize platforms mcu models web web-test bench real help
+.PHONY: all demo test clean golden torch data compile sanitize platforms fuzz afl mcu models web web-test bench real help
