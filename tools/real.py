@@ -44,7 +44,7 @@ RIVALS = ["mean", "ridge", "poly2", "knn3", "rf", "gp_rbf", "gp_matern", "pchip"
           "bayes_ridge"]
 GP_INTERVAL = ("gp_cover90", "gp_width90")
 KEY = ["task", "setting", "k", "split"]
-OURS = ["icl", "cover", "width", "surprise", "interval", "loo", "sorted"]
+OURS = ["icl", "cover", "width", "surprise", "interval", "loo", "doubt", "sorted"]
 
 
 # ----- tasks and contexts -------------------------------------------------------------------------
@@ -190,6 +190,18 @@ def engine(path, command, library, refine):
     return Command(path, command) if command else Library(path, library, refine)
 
 
+def ridge_left_out(x, y):
+    """The least leave-one-out error of ridge over its penalties, in units of y."""
+    x_std, least = x.std(0), np.inf
+    x = (x - x.mean(0)) / np.where(x_std > 0, x_std, 1)
+    values, vectors = np.linalg.eigh(x @ x.T)
+    for penalty in 10.0 ** np.linspace(-3, 3, 13):
+        hat = vectors * (values / (values + penalty)) @ vectors.T
+        missed = (y - y.mean() - hat @ (y - y.mean())) / (1 - np.minimum(np.diag(hat) + 1 / len(y), 0.999))
+        least = min(least, np.sqrt(np.mean(missed ** 2)))
+    return least
+
+
 def measure(job):
     """The rows of one task: KEY and OURS."""
     task, a = job
@@ -216,6 +228,7 @@ def measure(job):
             row["width"] = np.mean(hi - lo) / y.std()
             row["interval"] = np.mean(hi - lo) / spread
         row["loo"] = icl.check() / spread
+        row["doubt"] = row["loo"] / max(ridge_left_out(x[context], y[context]) / spread, 1e-3)
         row["mean"] = np.sqrt(np.mean((y[context].mean() - y[asked]) ** 2)) / y.std()
         if task["kind"] == "1d" and k == 32 and a.order != "sorted":
             row["sorted"] = score(by_x, asked)[0]
@@ -377,7 +390,8 @@ def report_doubt(rows, cells, a):
               for text, mine in ((a.order, "icl"), ("sorted by x", "sorted"))], a.markdown)
     table = []
     for name, text in (("surprise", "surprise"), ("interval", "width of the interval"),
-                       ("loo", "leave-one-out error")):
+                       ("loo", "leave-one-out error"),
+                       ("doubt", "leave-one-out error over ridge's")):
         known = [r for r in rows if name in r]
         if known:
             bad = np.array([r["icl"] > r["ridge"] for r in known])
