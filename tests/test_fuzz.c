@@ -1,9 +1,10 @@
 /* The inputs that fuzzing kept, tests/fuzz/NAME.corpus, run again without a fuzzer: every one of them must go
- * through its target.  A corpus is one file: for each input its length, 4 bytes little-endian, and its bytes.
+ * through its target, with the verdict in tests/fuzz/NAME.verdicts.  A corpus is one file: for each input its length, 4 bytes little-endian, and its bytes.
  *
  *     build/test_fuzz                     all of them
  *     build/test_fuzz unpack NAME FOLDER  the inputs as files, and seeds made from the API
  *     build/test_fuzz pack NAME FOLDER    the files as a corpus
+ *     build/test_fuzz verdicts            writes the verdicts anew, where a change is meant
  *     build/test_fuzz FILE NAME           one file, such as a crash */
 #define _GNU_SOURCE
 #define ICL_IMPLEMENTATION
@@ -98,8 +99,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned int
 #else
 /* ----- replay -------------------------------------------------------------------------------- */
 
-/* Every input of a corpus, in a block of its own size. */
-static size_t replay(const target *t)
+/* Every input of a corpus, in a block of its own size; see(verdict, place) of each. */
+static size_t replay(const target *t, void (*see)(uint32_t verdict, size_t at))
 {
   size_t n, at, inputs = 0;
   uint8_t *all = read_all(corpus_path(t), &n);
@@ -109,7 +110,9 @@ static size_t replay(const target *t)
     uint8_t *one;
     MUST(size <= n - at - 4);
     one = fuzz_copy(all + at + 4, size, 0, &block);
+    fuzz_verdict = 0;
     t->run(one, size);
+    see(fuzz_verdict, inputs);
     free(block);
     at += 4 + size;
   }
@@ -118,10 +121,49 @@ static size_t replay(const target *t)
   return inputs;
 }
 
+static FILE *verdicts;
+static const char *verdicts_of;
+
+static void write_verdict(uint32_t verdict, size_t at)
+{
+  (void)at;
+  fprintf(verdicts, "%08lx\n", (unsigned long)verdict);
+}
+
+static void check_verdict(uint32_t verdict, size_t at)
+{
+  unsigned long want = 0;
+  if (sizeof(void *) != 8 || !icl__little_endian()) return;  /* sizes of models are others there */
+  if (fscanf(verdicts, "%lx", &want) == 1 && want == verdict) return;
+  if (test_fail(__FILE__, __LINE__, verdicts_of)) printf(": another verdict on input %zu than it was\n", at);
+}
+
+static void open_verdicts(const target *t, const char *mode)
+{
+  static char path[200];
+  snprintf(path, sizeof path, "tests/fuzz/%s.verdicts", t->name);
+  verdicts_of = path;
+  MUST((verdicts = fopen(path, mode)) != NULL);
+}
+
 static void replay_all(const target *t)
 {
-  size_t inputs = replay(t);
+  size_t inputs;
+  open_verdicts(t, "r");
+  inputs = replay(t, check_verdict);
+  fclose(verdicts);
   if (inputs < t->least) CHECK_EQ(inputs, t->least);
+}
+
+static int write_verdicts(void)
+{
+  int i;
+  for (i = 0; i < TARGETS; i++) {
+    open_verdicts(&targets[i], "w");
+    replay(&targets[i], write_verdict);
+    MUST(!fclose(verdicts));
+  }
+  return 0;
 }
 
 TEST(checkpoints) { replay_all(&targets[0]); }
@@ -308,6 +350,7 @@ static int unpack_with_seeds(const target *t)
 
 int main(int argc, char **argv)
 {
+  if (argc == 2) return write_verdicts();
   if (argc == 3) {
     size_t n;
     uint8_t *data = read_all(argv[1], &n);

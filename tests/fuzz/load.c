@@ -233,6 +233,7 @@ static void load_report_ok(const icl_report *r, icl_error e, size_t size)
   MUST(r->code == e && memchr(t, 0, sizeof r->text));
   for (; *t; t++) MUST(*t >= 32 && *t < 127);
   MUST(!e || r->offset <= size);
+  fuzz_say((uint64_t)e << 32 | (e ? r->offset : 0));
 }
 
 /* What was written from a model's weights loads again as the same configuration. */
@@ -258,11 +259,36 @@ static void load_write(const icl_model *m)
     MUST(icl_inspect(file, bytes, NULL, &need, &r) == ICL_OK);
     mem = (unsigned char *)fuzz_alloc(need);
     MUST(icl_model_init(&back, file, bytes, mem, need, &r) == ICL_OK && back.verified);
+    fuzz_say(icl__digest(bytes, file, bytes));
     MUST(!memcmp(&back.config, &m->config, sizeof back.config) && !strcmp(back.task, m->task));
     free(mem);
   }
   free(file);
   free(params);
+}
+
+/* The numbers of a model that are read, not computed. */
+static void load_say(const icl_model *m)
+{
+  const icl_config *c = &m->config;
+  uint32_t eps;
+  int i;
+  memcpy(&eps, &c->layer_norm_epsilon, 4);
+  fuzz_say((uint64_t)c->n_dims << 40 | (uint64_t)c->n_embd << 20 | (uint64_t)c->n_head);
+  fuzz_say((uint64_t)c->n_layer << 40 | (uint64_t)c->n_positions << 8 | (uint64_t)c->n_out);
+  fuzz_say((uint64_t)eps << 8 | (uint64_t)c->position_embedding_type << 4 | (uint64_t)c->activation_function);
+  fuzz_say(m->digest ^ (uint64_t)m->verified ^ (uint64_t)m->n_typical << 8);
+  fuzz_say((uint64_t)c->n_quantiles << 8 | (uint64_t)c->tokens << 4 | (uint64_t)icl_model_storage(m));
+  for (i = 0; i < c->n_quantiles; i++) {
+    memcpy(&eps, &c->quantiles[i], 4);
+    fuzz_say(eps);
+  }
+  for (i = 0; i < 2 * m->n_typical; i++) {
+    memcpy(&eps, &m->typical[i], 4);
+    fuzz_say(eps);
+  }
+  fuzz_say(icl__digest(strlen(m->task), m->task, strlen(m->task)));
+  fuzz_say(icl__digest(strlen(m->sampling), m->sampling, strlen(m->sampling)));
 }
 
 /* A model of the file, and what it does; with no operations nothing but that it loads. */
@@ -273,6 +299,7 @@ static void load_make(const uint8_t *file, size_t size, unsigned how, size_t nee
   void *mem = fuzz_alloc(need);
   icl_error e = icl_model_init(&m, file, size, mem, need, &r);
   load_report_ok(&r, e, size);
+  if (!e) load_say(&m);
   if (!e && ops.n) {
     if (how & 16) icl_force_plain(&m);
     if (how & 32) load_write(&m);
@@ -301,6 +328,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   load_report_ok(&r, e, size);
   if (!e) {
     MUST(icl_config_check(&cfg, NULL) == ICL_OK && need <= 4 * size + 65536);
+    fuzz_say(need);
     load_make(file, size, data[1], need, in);
   }
   free(block);

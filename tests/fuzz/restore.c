@@ -81,6 +81,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   if (data[0] & 128 && n > 24) memcpy(s, before, 16);    /* magic and the model */
   if (data[0] & 64 && n > 25) memcpy(s + 20, before + 20, 4);
   e = icl_ctx_restore(c, s, n - 1);
+  fuzz_say((uint64_t)e << 8 | (uint64_t)icl_count(c));
   if (!e) restore_ok(c, s, n - 1);
   else {
     MUST(restore_save(c, &after) == size && !memcmp(before, after, size));

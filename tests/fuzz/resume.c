@@ -106,6 +106,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   resume_write(s, size);
   e = icl_train_resume(resume.t, resume.path, &r);
   MUST(e == r.code);
+  fuzz_say((uint64_t)e << 32 | (e ? r.offset : 0));
   if (e) MUST(!memcmp(icl_trainer_params(resume.t), resume.params, 4 * resume.n));
   else resume_ok();
   free(s);

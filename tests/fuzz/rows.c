@@ -124,6 +124,13 @@ static void rows_options(int argc, char **argv, row_options *o, int *whole)
   MUST(count >= 1 && count <= 100 && steps >= 1 && level > 0 && level <= 1 && kind >= 0 && kind < 3);
 }
 
+static void rows_say(double v)
+{
+  uint64_t u;
+  memcpy(&u, &v, sizeof u);
+  fuzz_say(u);
+}
+
 /* All rows: their numbers are finite. */
 static void rows_read(const row_options *o, int whole)
 {
@@ -133,11 +140,18 @@ static void rows_read(const row_options *o, int whole)
   int i;
   line.x = (double *)rows_calloc((size_t)r.n_inputs, sizeof *line.x);
   while (rows_next(&r, &line)) {
-    for (i = 0; i < r.n_inputs; i++) MUST(isfinite(line.x[i]));
+    for (i = 0; i < r.n_inputs; i++) { MUST(isfinite(line.x[i])); rows_say(line.x[i]); }
+    fuzz_say((uint64_t)line.line << 1 | (uint64_t)line.asks);
+    if (!line.asks) rows_say(line.y);
     MUST(line.asks || isfinite(line.y));
+    if (line.asks) fuzz_say(icl__digest(strlen(line.text), line.text, strlen(line.text)));
     if (line.asks) rows_free(line.text);
   }
-  for (i = 0; i <= r.n_inputs; i++) rows_free(rows_name(&r, i, i & 1));
+  for (i = 0; i <= r.n_inputs; i++) {
+    char *name = rows_name(&r, i, i & 1);
+    fuzz_say(icl__digest(strlen(name), name, strlen(name)));
+    rows_free(name);
+  }
   rows_free(line.x);
   rows_close(&r);
 }
@@ -169,6 +183,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   rows_data = data + 1 + options;
   rows_size = n - 1 - options;
   status = setjmp(rows_end);
+  fuzz_say((uint64_t)status);
   if (!status) {
     rows_run(text, options);
     rows_free(text);

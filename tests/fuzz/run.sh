@@ -5,8 +5,8 @@
 #
 #     tests/fuzz/run.sh                     all, FUZZ_SECONDS each (20)
 #     tests/fuzz/run.sh header rows         some
-#     FUZZ_MERGE=1 tests/fuzz/run.sh ...    afterwards keeps the smallest inputs of each new coverage as the
-#                                           corpus, at most FUZZ_KEEP (48000) bytes of them a target
+#     FUZZ_MERGE=1 tests/fuzz/run.sh ...    afterwards keeps few inputs that reach all that was reached as the
+#                                           corpus; FUZZ_COUNTERS=1: and as often; then: test_fuzz verdicts
 #     FUZZ_ENGINE=afl tests/fuzz/run.sh     the same with AFL++: header alone, unless others are named
 cd "$(dirname "$0")/../.." || exit 1
 seconds=${FUZZ_SECONDS:-20} dir=build/fuzz
@@ -26,12 +26,11 @@ unpack() {
   build/test_fuzz unpack "$1" "$dir/seeds-$1"
 }
 
-# The inputs of least size that reach all that those of both folders reach, up to FUZZ_KEEP bytes.
+# Few inputs that reach all lines and branches that those of both folders reach.
 merge() {
   rm -rf "$dir/merged-$1"; mkdir -p "$dir/merged-$1"
-  FUZZ_TARGET=$1 $dir/all -merge=1 -verbosity=0 -max_len=4096 "$dir/merged-$1" "$dir/corpus-$1" "$dir/seeds-$1" > /dev/null 2>&1
-  (cd "$dir/merged-$1" && ls -Sr | awk -v keep="${FUZZ_KEEP:-48000}" \
-    '{ "wc -c < " $0 | getline n; close("wc -c < " $0); sum += n + 4; if (sum > keep) print }' | xargs -r rm)
+  FUZZ_TARGET=$1 $dir/all -set_cover_merge=1 -use_counters="${FUZZ_COUNTERS:-0}" -verbosity=0 -max_len=4096 \
+    "$dir/merged-$1" "$dir/corpus-$1" "$dir/seeds-$1" > "$dir/merge-$1.log" 2>&1
   build/test_fuzz pack "$1" "$dir/merged-$1"
 }
 

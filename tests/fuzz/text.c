@@ -41,6 +41,7 @@ static void text_task(const char *text, size_t size, unsigned k)
   double sum = 0;
   icl_error e = icl_task_parse(&t, text, dims, NULL, 0, &r);
   MUST(r.code == e && memchr(r.text, 0, sizeof r.text) && (!e || r.offset <= size));
+  fuzz_say((uint64_t)e << 32 | (e ? r.offset : 0));
   if (!e && icl_task_print(&t, first, TEXT_ROOM) < TEXT_ROOM) {
     MUST(icl_task_parse(&again, first, dims, NULL, 0, &r) == ICL_OK);
     icl_task_print(&again, second, TEXT_ROOM);
@@ -59,6 +60,7 @@ static void text_sampling(const char *text)
   icl_sampling how, again;
   char line[256], second[256];
   memset(&how, 0, sizeof how);
+  fuzz_say(icl_sampling_parse(&how, text));
   if (icl_sampling_parse(&how, text)) return;
   MUST(icl_sampling_print(&how, line, sizeof line) < sizeof line);
   memset(&again, 0, sizeof again);
@@ -73,6 +75,7 @@ static void text_baseline(const char *text, size_t size)
   icl_report r;
   icl_error e = icl_baseline_parse(&b, text, &r);
   MUST(r.code == e && memchr(r.text, 0, sizeof r.text) && (!e || r.offset <= size));
+  fuzz_say((uint64_t)e << 32 | (e ? r.offset : 0));
   if (!e) MUST(icl_baseline_scratch(&b, 3, 2) < (size_t)1 << 40);
 }
 
