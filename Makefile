@@ -70,6 +70,10 @@ compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
 fuzz:        ; @sh tests/fuzz/run.sh
+differential: build/verdict ; @python3 tests/proof/differential.py 2000
+build/verdict: tests/proof/verdict.c icl.h | build
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -I. -o $@ $< $(LDLIBS)
+mutants:     ; @python3 tests/proof/mutants.py $(MUTANTS)
 afl:         ; @FUZZ_ENGINE=afl sh tests/fuzz/run.sh
 mcu:         ; sh examples/mcu/mcu.sh
 models:      ; sh examples/models/train.sh
@@ -91,6 +95,8 @@ help:
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, MSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64, armv7, riscv64, s390x and i686, under qemu, and as WebAssembly'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (20), libFuzzer; afl: the same with AFL++'
+	@echo 'make differential  2000 generated headers: the loader against Python, tests/proof/differential.py'
+	@echo 'make mutants    mutants of loader, digest, snapshot and CSV reader (MUTANTS=60: so many)'
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
@@ -99,4 +105,4 @@ help:
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden torch data compile sanitize platforms fuzz afl mcu models web web-test bench real help
+.PHONY: all demo test clean golden torch data compile sanitize platforms fuzz afl differential mutants mcu models web web-test bench real help

@@ -13,6 +13,11 @@ icl_error icl_replace_file(const char *path, const void *data, size_t size, icl_
   (void)path, (void)data, (void)size, (void)r;
   return ICL_ERR_IO;
 }
+icl_error icl_probe_file(const char *path, icl_report *r)
+{
+  (void)path, (void)r;
+  return ICL_ERR_IO;
+}
 #else
 #define FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION 1
 #define ICL_IMPLEMENTATION
