@@ -10,7 +10,8 @@
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION
 #define FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION 1
-#include "icl_train.h"
+#define ICL_BAYES_IMPLEMENTATION
+#include "tools/icl_bayes.h"
 #include <dirent.h>
 #include <sys/stat.h>
 
@@ -40,7 +41,7 @@ typedef struct target {
 } target;
 
 static const target targets[] = {
-  {"header", fuzz_load, 100}, {"life", fuzz_load, 100}, {"restore", fuzz_restore, 20}, {"text", fuzz_text, 100},
+  {"header", fuzz_load, 100}, {"life", fuzz_load, 100}, {"restore", fuzz_restore, 10}, {"text", fuzz_text, 100},
   {"resume", fuzz_resume, 20}, {"rows", fuzz_rows, 100}
 };
 enum { TARGETS = sizeof targets / sizeof *targets };

@@ -137,12 +137,12 @@ static void load_snapshot(load_life *l)
   unsigned char *s = (unsigned char *)fuzz_alloc(size), *t = (unsigned char *)fuzz_alloc(size);
   icl_error e;
   MUST(icl_ctx_save(&l->c, s, size - 1) == ICL_ERR_MEMORY && icl_ctx_save(&l->c, s, size) == ICL_OK);
-  MUST(icl_ctx_restore(&l->other, s, size) == ICL_OK && icl_ctx_save_bytes(&l->other) == size);
+  MUST(icl_ctx_restore(&l->other, s, size, NULL) == ICL_OK && icl_ctx_save_bytes(&l->other) == size);
   MUST(icl_ctx_save(&l->other, t, size) == ICL_OK && !memcmp(s, t, size));
   e = icl_predict(&l->c, l->xs, l->out);
   MUST(icl_predict(&l->other, l->xs, l->again) == e && (e || !memcmp(l->out, l->again, 4)));
   s[(fuzz_byte(&l->in) * 256u + fuzz_byte(&l->in)) % size] ^= (unsigned char)fuzz_byte(&l->in);
-  icl_ctx_restore(&l->other, s, size);
+  icl_ctx_restore(&l->other, s, size, NULL);
   free(s);
   free(t);
 }
@@ -204,11 +204,14 @@ static void load_contexts(const icl_model *m, fuzz_input in)
 {
   load_life l;
   int pairs = 1 + (int)(fuzz_byte(&in) % 6), batch = 1 + (int)(fuzz_byte(&in) % 9);
-  icl_storage kv = (icl_storage)(fuzz_byte(&in) % 4);
+  icl_ctx_options o;
   size_t need;
   void *mem[2];
-  if (pairs > icl_max_pairs(m)) pairs = icl_max_pairs(m);
-  need = icl_ctx_bytes_kv(m, pairs, batch, kv);
+  memset(&o, 0, sizeof o);
+  o.max_pairs = pairs > icl_max_pairs(m) ? icl_max_pairs(m) : pairs;
+  o.queries_at_once = batch;
+  o.kv = (icl_storage)(fuzz_byte(&in) % 4);
+  need = icl_ctx_bytes_with(m, &o, NULL);
   if (!need || need > LOAD_MAX_CTX) return;
   memset(&l, 0, sizeof l);
   l.in = in;
@@ -217,9 +220,9 @@ static void load_contexts(const icl_model *m, fuzz_input in)
   l.Q = (size_t)m->config.n_quantiles;
   mem[0] = fuzz_alloc(need);
   mem[1] = fuzz_alloc(need);
-  MUST(icl_ctx_init_kv(&l.c, m, pairs, batch, kv, mem[0], need - 1) == ICL_ERR_MEMORY);
-  MUST(icl_ctx_init_kv(&l.c, m, pairs, batch, kv, mem[0], need) == ICL_OK);
-  MUST(icl_ctx_init_kv(&l.other, m, pairs, batch, kv, mem[1], need) == ICL_OK);
+  MUST(icl_ctx_init_with(&l.c, m, &o, mem[0], need - 1, NULL) == ICL_ERR_MEMORY);
+  MUST(icl_ctx_init_with(&l.c, m, &o, mem[0], need, NULL) == ICL_OK);
+  MUST(icl_ctx_init_with(&l.other, m, &o, mem[1], need, NULL) == ICL_OK);
   load_live(&l);
   free(mem[0]);
   free(mem[1]);

@@ -16,6 +16,7 @@ static struct {
 static void restore_begin(void)
 {
   icl_config cfg;
+  icl_ctx_options o;
   float *params;
   size_t n, i;
   int kv;
@@ -29,10 +30,13 @@ static void restore_begin(void)
   for (i = 0; i < n; i++) params[i] = (float)((i * 37 + 11) % 19) / 19 - 0.45f;
   MUST(!icl_model_bind(&restore.model, &cfg, params, fuzz_alloc(icl_bind_bytes(&cfg)),
                        icl_bind_bytes(&cfg)));
+  memset(&o, 0, sizeof o);
+  o.max_pairs = RESTORE_PAIRS;
   for (kv = 0; kv < 4; kv++) {
-    size_t need = icl_ctx_bytes_kv(&restore.model, RESTORE_PAIRS, 2, (icl_storage)kv);
-    MUST(!icl_ctx_init_kv(&restore.c[kv], &restore.model, RESTORE_PAIRS, 2, (icl_storage)kv, fuzz_alloc(need),
-                          need));
+    size_t need;
+    o.kv = (icl_storage)kv;
+    need = icl_ctx_bytes_with(&restore.model, &o, NULL);
+    MUST(!icl_ctx_init_with(&restore.c[kv], &restore.model, &o, fuzz_alloc(need), need, NULL));
   }
 }
 
@@ -70,6 +74,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   uint8_t *before, *after, *s;
   void *block;
   size_t size;
+  icl_report r;
   icl_error e;
   if (!restore.model.config.n_dims) restore_begin();
   if (n < 1) return 0;
@@ -78,11 +83,13 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   MUST(!icl_ctx_scale(c, NULL, NULL, 0, 1) && !icl_add(c, x, 0.5f));
   size = restore_save(c, &before);
   s = fuzz_copy(data + 1, n - 1, data[0] >> 2 & 7, &block);
-  if (data[0] & 128 && n > 24) memcpy(s, before, 16);    /* magic and the model */
-  if (data[0] & 64 && n > 25) memcpy(s + 20, before + 20, 4);
-  e = icl_ctx_restore(c, s, n - 1);
+  if (data[0] & 128 && n > 24) memcpy(s, before, 8);     /* the magic */
+  if (data[0] & 64 && n > 25) memcpy(s + 12, before + 12, 4);
+  e = icl_ctx_restore(c, s, n - 1, &r);
+  MUST(e == r.code && memchr(r.text, 0, sizeof r.text) && (!e || r.offset <= n));
   fuzz_say((uint64_t)e << 8 | (uint64_t)icl_count(c));
   if (!e) restore_ok(c, s, n - 1);
+  else if (e == ICL_ERR_NONFINITE && !r.offset) MUST(icl_count(c) == 0);
   else {
     MUST(restore_save(c, &after) == size && !memcmp(before, after, size));
     free(after);

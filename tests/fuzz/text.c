@@ -3,7 +3,8 @@
 #ifdef FUZZ_ALONE
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION
-#include "icl_train.h"
+#define ICL_BAYES_IMPLEMENTATION
+#include "tools/icl_bayes.h"
 #endif
 
 enum { TEXT_ROOM = 4096, TEXT_DIMS = 7, TEXT_PAIRS = 3, TEXT_FLOATS = 1 << 16 };
