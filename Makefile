@@ -7,7 +7,7 @@ WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
 HEADERS  = icl.h icl_train.h tools/icl_bayes.h
 TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c tools/paper/*.c))
-UNITS    = golden kernels loader api train sampler baselines tools features
+UNITS    = golden kernels loader api train sampler baselines tools features fuzz
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
 # PNG output where Debian's libstb-dev is installed.
@@ -42,6 +42,7 @@ build/test_%: tests/test_%.c tests/test.h $(HEADERS) | build
 	$(CC) $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(TESTFLAGS) -I. -o $@ $< $(LDLIBS)
 
 build/test_tools: $(wildcard tools/*.c tools/*.h)
+build/test_fuzz: $(wildcard tests/fuzz/*.c tests/fuzz/*.h tools/*.c tools/*.h)
 
 # All headers as a library: the PyTorch tools draw their prompts with it.
 build/libicl_train.so: $(HEADERS) | build
@@ -92,6 +93,12 @@ python: build/icl ; @sh tests/test_python.sh build/icl
 compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
+fuzz:        ; @sh tests/fuzz/run.sh
+differential: build/verdict ; @python3 tests/proof/differential.py 2000
+build/verdict: tests/proof/verdict.c icl.h | build
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -I. -o $@ $< $(LDLIBS)
+mutants:     ; @python3 tests/proof/mutants.py $(MUTANTS)
+afl:         ; @FUZZ_ENGINE=afl sh tests/fuzz/run.sh
 mcu:         ; sh examples/mcu/mcu.sh
 mpi:         ; sh tests/test_mpi.sh
 models:      ; sh examples/models/train.sh
@@ -125,6 +132,9 @@ help:
 	@echo 'make compile    the compile matrix: standards, compilers, macros, flags, systems (zig)'
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, MSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64, armv7, riscv64, s390x and i686, under qemu, and as WebAssembly'
+	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (20), libFuzzer; afl: the same with AFL++'
+	@echo 'make differential  2000 generated headers: the loader against Python, tests/proof/differential.py'
+	@echo 'make mutants    mutants of loader, digest, snapshot and CSV reader (MUTANTS=60: so many)'
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
 	@echo 'make mpi        training on several processes, under mpirun: stopped, killed, resumed'
 	@echo 'make install    headers, command and pkg-config file to PREFIX (/usr/local); make uninstall'

@@ -6,6 +6,7 @@ out=$build/tests.log
 : > "$out"
 run() {   # a program that dies before its closing line counts as a failure
   name=$1; shift
+  began=$(date +%s)
   "$@" > "$build/one.log" 2>&1; rc=$?
   cat "$build/one.log" >> "$out"
   if line=$(grep -E '^[a-z_]+: [0-9]+ passed, [0-9]+ failed' "$build/one.log" | tail -n 1) && [ -n "$line" ]; then
@@ -17,12 +18,14 @@ $name: 0 passed, 1 failed (exit status $rc)"; fi
     line="$name: 0 passed, 1 failed (exit status $rc)"
   fi
   echo "$line" | tee -a "$build/sums.log"
+  echo "$(($(date +%s) - began)) s $name" >> "$build/slow.log"
 }
-: > "$build/sums.log"
+: > "$build/sums.log"; : > "$build/slow.log"
 for t; do run "$t" "$build/test_$t"; done
 for s in cli predict tasks real resume; do
   [ -x "$build/icl" ] && [ -f "tests/test_$s.sh" ] && run "$s" sh "tests/test_$s.sh" "$build/icl"
 done
+echo "slowest: $(sort -rn "$build/slow.log" | head -n 4 | tr '\n' ',' | sed 's/,$//; s/,/, /g')"
 awk '{ for (i = 2; i < NF; i++) {
          if ($(i+1) ~ /^passed/) p += $i; if ($(i+1) ~ /^failed/) f += $i; if ($(i+1) ~ /^skipped/) s += $i } }
      END { if (s) printf "%d passed, %d failed, %d skipped\n", p, f, s; else printf "%d passed, %d failed\n", p, f

@@ -1,7 +1,9 @@
 #!/bin/sh
 # The test programs again: under ASan + UBSan, with the plain C kernels, and some of them under TSan
 # (what has threads), MSan and valgrind, these two at -O0, where no optimizer removes the reading of
-# values that nobody has set.  Closing line "sanitize: N passed, N failed, N skipped".
+# values that nobody has set.  What goes over every byte or bit of something runs in full under make test;
+# here it takes steps (ICL_TEST_QUICK), and tests/fuzz goes over the same code under ASan + UBSan with
+# millions of damaged inputs.  The longest come first, so that the last ones end together.  Closing line "sanitize: N passed, N failed, N skipped".
 #
 #     tests/sanitize.sh               all, as many at once as there are processors
 #     tests/sanitize.sh asan loader   one
@@ -12,8 +14,10 @@ mkdir -p build/sanitize
 check() {
   name=$1-$2 exe=build/sanitize/$1-$2 log=build/sanitize/$1-$2.log runner=
   case $1 in
-    asan) flags='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' ;;
-    plain) flags='-O2 -DICL_NO_SIMD' ;;
+    asan) flags='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+               -DICL_TEST_QUICK' ;;
+    plain) flags='-O2 -DICL_NO_SIMD -DICL_TEST_QUICK'
+           case $2 in kernels | golden) flags='-O2 -DICL_NO_SIMD' ;; esac ;;       # what it is about
     tsan) flags='-O1 -fsanitize=thread -DICL_TEST_QUICK' ;;
     valgrind) flags='-O1 -DICL_TEST_QUICK' runner='valgrind -q --error-exitcode=99 --leak-check=full' ;;
     valgrind0) flags='-O0 -DICL_TEST_QUICK' runner='valgrind -q --error-exitcode=99' ;;
@@ -41,11 +45,13 @@ check() {
 
 if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
 {
-  echo tsan train; echo tsan golden; echo valgrind api; echo valgrind golden; echo valgrind0 golden
-  echo msan loader; echo msan golden; echo msan api
-  echo tsan features; echo valgrind features
-  for t in train loader kernels golden api baselines sampler features; do echo asan $t; echo plain $t; done
-  echo asan tools
+  echo asan train; echo msan api; echo tsan train; echo asan features; echo valgrind features
+  echo asan api; echo asan baselines; echo valgrind api; echo asan loader; echo msan loader; echo asan sampler
+  echo plain train; echo plain features; echo asan kernels; echo tsan features; echo plain kernels
+  echo plain api; echo plain baselines; echo plain sampler; echo plain loader; echo asan golden; echo asan fuzz
+  for t in "tsan golden" "valgrind golden" "valgrind0 golden" "msan golden" "plain golden" "asan tools"; do
+    echo $t
+  done
 } | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/sanitize/all.log
 awk '/^ok/ { p++ } /^FAILED/ { f++ } /^skipped/ { s++ }
      END { printf "sanitize: %d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p + s == 0 }' \
