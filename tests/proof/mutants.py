@@ -41,16 +41,15 @@ def section_lines(lines, names):
 
 def code_lines(lines, numbers):
     """Without comments, preprocessor lines and tables."""
-    comment = False
-    for i in numbers:
-        s = lines[i]
+    comment, wanted = False, set(numbers)
+    for i, s in enumerate(lines):
         if comment:
             comment = '*/' not in s
             continue
         code = re.sub(r'/\*.*?\*/', lambda m: ' ' * len(m.group(0)), s)
         if '/*' in code:
             code, comment = code[:code.index('/*')], True
-        if code.strip() and not code.lstrip().startswith(('#', 'typedef', 'enum', 'static const', '{"')):
+        if i in wanted and code.strip() and not code.lstrip().startswith(('#', 'typedef', 'enum', 'static const', '{"')):
             yield i, code
 
 
