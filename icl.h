@@ -3583,7 +3583,8 @@ static void icl__scale_residuals(icl_ctx *r, const icl_ctx *c, size_t n)
 {
   float mean, std, least = 1e-6f * fabsf(c->y_scale[1]);
   icl__mean_std(&mean, &std, r->outputs, n, 1);
-  icl__scale(r, c->x_mean, c->x_std, mean, copysignf(std > least ? std : least, c->y_scale[1]));
+  if (!(std > least)) std = least;
+  icl__scale(r, c->x_mean, c->x_std, mean, c->y_scale[1] < 0.0f ? -std : std);
 }
 
 icl_error icl_refine(icl_ctx *r, icl_ctx *c)
