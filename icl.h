@@ -628,6 +628,21 @@ ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float 
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #endif
 
+/* ICL__STILL: 1 while *p is `old`, after a short pause: to wait awake.  ICL__SET: *p = v, for
+ * threads that wait like that. */
+#if ICL__GNU && (defined __x86_64__ || defined __i386__)
+#define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
+#elif ICL__GNU
+#define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
+#else
+#define ICL__STILL(p, old) 0
+#endif
+#if ICL__GNU
+#define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#else
+#define ICL__SET(p, v) (*(p) = (v))
+#endif
+
 #define ICL__X86 0
 #define ICL__NEON 0
 #define ICL__NEON32 0
@@ -2534,8 +2549,8 @@ icl_error icl_model_params(const icl_model *m, float *params)
  * ------------------------------------------------------------------------------------------- */
 
 /* The rows that go through the network at once:
- *     0 .. n_seq T          n_seq sequences of T new tokens, each after pos0 cached ones (pos0 even:
- *                           x tokens at even places)
+ *     0 .. n_seq T          n_seq sequences of T new tokens, each after pos0 cached ones (pos0
+ *                           even: x tokens at even places)
  *     n_seq T .. + n_query  queries x, each of which sees the whole of sequence 0 and itself */
 typedef struct icl__pass {
   size_t n_seq, T, n_query, pos0;
@@ -3583,7 +3598,8 @@ static void icl__scale_residuals(icl_ctx *r, const icl_ctx *c, size_t n)
 {
   float mean, std, least = 1e-6f * fabsf(c->y_scale[1]);
   icl__mean_std(&mean, &std, r->outputs, n, 1);
-  icl__scale(r, c->x_mean, c->x_std, mean, copysignf(std > least ? std : least, c->y_scale[1]));
+  if (!(std > least)) std = least;
+  icl__scale(r, c->x_mean, c->x_std, mean, c->y_scale[1] < 0.0f ? -std : std);
 }
 
 icl_error icl_refine(icl_ctx *r, icl_ctx *c)
@@ -4193,21 +4209,6 @@ void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 #endif
 #ifdef ICL_THREADS
 #include <pthread.h>
-#endif
-
-/* ICL__STILL: 1 while *p is `old`, after a short pause: to wait awake.  ICL__SET: *p = v, for
- * threads that wait like that. */
-#if ICL__GNU && (defined __x86_64__ || defined __i386__)
-#define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
-#elif ICL__GNU
-#define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
-#else
-#define ICL__STILL(p, old) 0
-#endif
-#if ICL__GNU
-#define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
-#else
-#define ICL__SET(p, v) (*(p) = (v))
 #endif
 
 /* Between these two calls a thread rounds subnormal numbers to zero.  In training, slopes in the

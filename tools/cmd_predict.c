@@ -17,7 +17,7 @@ enum { CURVE_POINTS = 241 };
 typedef struct request {
   const char *model, *data;        /* paths, or NULL                                          */
   row_options rows;
-  int stream, raw, keep_order, kv, unrefined;
+  int stream, raw, keep_order, kv, unrefined, one_image;
   int max_context, pairs;          /* 0: not said                                             */
   const char *at, *plot;
   int grid, digits, surprise, force;
@@ -451,6 +451,7 @@ static void work(const request *want)
   j.model.raw = want->raw;
   j.model.kv = want->kv;
   j.model.refine = !want->unrefined;
+  j.model.one_image = want->one_image;
   j.data = new_dataset(j.rows.n_inputs);
   j.style = (answer_style){j.rows.csv.separator, '.', want->digits, 0};
   check_limit(&j, "--max-context", want->max_context);
@@ -497,6 +498,9 @@ static int run(int argc, char **argv)
     OPT_FLAG("--no-refine", &want.unrefined,
              "answer at once; without it the model is also asked at its own\n"
              "points, and a second context learns what it missed there"),
+    OPT_FLAG("--no-mirror", &want.one_image,
+             "with one input, do not average over mirror images of the\n"
+             "rows: a quarter of the time"),
     OPT_FLAG("--refine", &refined, "as without --no-refine"),
     OPT_FLAG("--raw", &want.raw, "do not scale: x and y have mean 0 and standard deviation 1"),
     OPT_FLAG("--standardize", &standardize, "scale x and y to mean 0 and standard deviation 1: as\n"

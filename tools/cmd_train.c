@@ -286,7 +286,7 @@ static void choose_training(settings *s, const preset *p)
               : o->schedule == ICL_LR_INVERSE_SQRT ? 5000 : 0;
   if (isnan(o->clip)) o->clip = p->clip;
   if (isnan(o->epsilon)) o->epsilon = p->epsilon;
-  if (isnan(o->init_sd)) o->init_sd = preset_init_sd(p, &o->model);
+  if (isnan(o->init_sd)) o->init_sd = s->from ? 0.02f : preset_init_sd(p, &o->model);
   choose_curricula(s, p);
 }
 

@@ -239,7 +239,7 @@ static void mirror(predictor *p)
 static void refine(predictor *p)
 {
   int i;
-  if (p->d == 1 && !p->raw) mirror(p);
+  if (p->d == 1 && !p->raw && !p->one_image) mirror(p);
   for (i = 0; i < p->n_images; i++) {
     match_room(p, &p->rests[i]);
     check(icl_refine(p->rests[i], p->images[i]), p->name);

@@ -17,6 +17,7 @@ typedef struct predictor {
   int d;                           /* inputs of the data, at most the model's                 */
   int raw;                         /* 1: nothing is scaled                                    */
   int refine;                      /* 1: answers are refined; with one input mirrored as well */
+  int one_image;                   /* 1: no mirror images                                     */
   int kv;                          /* an icl_storage                                          */
   double *mean, *scale;            /* [d] the model sees (x - mean) / scale; scale 0: only 0  */
   double y_mean, y_scale;          /* y_scale 0: all y are y_mean                             */

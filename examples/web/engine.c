@@ -80,7 +80,7 @@ static void answer_flat(int n_query)
 }
 
 /* answers[n_query] of model i at queries[n_query], given the n points; low and high where it has intervals, and
- * then refined, as in icl predict. */
+ * then refined, as in icl predict --no-mirror. */
 int EXPORT(ask)(int i, int n, int n_query)
 {
   icl_ctx *c = &contexts[i];

@@ -59,7 +59,7 @@ function native(now, file = `build/web/${now.model}.safetensors`) {
   const curves = now.model === 'curves', rows = now.points.slice(0, curves ? 64 : 16).map(p => `${p.x},${p.y}`);
   const asked = now.xs.map(x => `${now.units.x + now.units.dx * x},?`);
   const how = curves ? ['--interval', '0.9'] : ['--raw', '--keep-order'];
-  const r = spawnSync('build/icl', ['predict', file, '--surprise', curves ? '--refine' : '--no-refine', '--digits', '9', ...how], { input: [...rows, ...asked].join('\n') + '\n' });
+  const r = spawnSync('build/icl', ['predict', file, '--surprise', curves ? '--no-mirror' : '--no-refine', '--digits', '9', ...how], { input: [...rows, ...asked].join('\n') + '\n' });
   check(r.status === 0, 'icl predict: ' + r.stderr);
   const out = r.stdout.toString().trim().split('\n').map(line => line.split(',').map(Number));
   check(out.length === now.xs.length, `${out.length} answers of icl predict`);
