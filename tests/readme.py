@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LONG = re.compile(r'icl (train|repro|eval)|make (mcu|real|bench|models|test|demo|web|install)|python3 tools/|pip |train\.sh')
+LONG = re.compile(r'icl (train|repro|eval)|make (mcu|real|bench|models|test|demo|web|install)|python3 tools/|pip |mpirun|train\.sh')
 counts = {'passed': 0, 'failed': 0, 'skipped': 0}
 
 
