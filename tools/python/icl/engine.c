@@ -16,7 +16,9 @@ enum { BATCH = 64 };                   /* queries that go through the network at
 
 /* Pairs in context, their scale, and what refines the answers. */
 typedef struct icl_py {
-  icl_ctx *ctx, *rest;                 /* rest: NULL where nothing is refined                     */
+  icl_ctx *ctx;
+  icl_ctx *images[4], *rests[4];       /* ctx and its mirror images; rests: NULL, not refined     */
+  int n_images;
   int d, wide;                         /* inputs of the data, and of the model: others are 0      */
   double y_mean, y_scale;              /* y_scale 0: all y are y_mean                             */
   double *mean, *scale;                /* [d] scale 0: a constant column, which the model sees as 0 */
@@ -34,9 +36,13 @@ EXPORT int icl_py_ordered(const icl_model *m)
 
 EXPORT void icl_py_delete(icl_py *p)
 {
+  int i;
   if (!p) return;
   icl_ctx_delete(p->ctx);
-  icl_ctx_delete(p->rest);
+  for (i = 0; i < 4; i++) {
+    if (i) icl_ctx_delete(p->images[i]);
+    icl_ctx_delete(p->rests[i]);
+  }
   free(p->mean);
   free(p->scale);
   free(p->xs);
@@ -94,6 +100,39 @@ static icl_py *py_new(int n, int d, int wide)
   return NULL;
 }
 
+/* 1 if the model finds an image no odder than is usual, or no odder than the data themselves. */
+static int familiar(const icl_ctx *image, const icl_ctx *data)
+{
+  float s, of_data;
+  return !icl_surprise(image, &s) && !icl_surprise(data, &of_data) && (s <= 1 || s <= of_data);
+}
+
+/* The mirror images of n pairs of one input that are familiar to the model, as in icl predict. */
+static icl_error mirror(icl_py *p, int n)
+{
+  icl_error e;
+  int image;
+  for (image = 1; image < 4; image++) {
+    icl_ctx **m = &p->images[p->n_images];
+    if (!*m && (e = icl_ctx_new(m, p->ctx->model, n, BATCH)) != ICL_OK) return e;
+    if (icl_mirror(*m, p->ctx, image)) return ICL_OK;
+    p->n_images += familiar(*m, p->ctx);
+  }
+  return ICL_OK;
+}
+
+/* A second look at each image: contexts of residuals. */
+static icl_error refine_images(icl_py *p, int n)
+{
+  icl_error e = p->d == 1 ? mirror(p, n) : ICL_OK;
+  int i;
+  for (i = 0; i < p->n_images && !e; i++) {
+    e = icl_ctx_new(&p->rests[i], p->ctx->model, n, BATCH);
+    if (!e) e = icl_refine(p->rests[i], p->images[i]);
+  }
+  return e;
+}
+
 /* *out = the pairs x[n][d], y[n] in context, scaled to mean 0 and deviation 1. */
 EXPORT int icl_py_fit(icl_py **out, const icl_model *m, int n, int d, const double *x, const double *y,
                       int refine)
@@ -109,8 +148,9 @@ EXPORT int icl_py_fit(icl_py **out, const icl_model *m, int n, int d, const doub
   for (i = 0; i < n; i++) p->ys[i] = p->y_scale > 0 ? (float)((y[i] - p->y_mean) / p->y_scale) : 0;
   e = icl_ctx_new(&p->ctx, m, n, BATCH);
   if (!e) e = icl_add_batch(p->ctx, n, p->xs, p->ys);
-  if (!e && refine) e = icl_ctx_new(&p->rest, m, n, BATCH);
-  if (!e && refine) e = icl_refine(p->rest, p->ctx);
+  p->images[0] = p->ctx;
+  p->n_images = 1;
+  if (!e && refine) e = refine_images(p, n);
   if (e) icl_py_delete(p);
   else *out = p;
   return e;
@@ -119,9 +159,7 @@ EXPORT int icl_py_fit(icl_py **out, const icl_model *m, int n, int d, const doub
 static icl_error answer(icl_py *p, int n, float level)
 {
   float *lo = level > 0 ? p->ys + BATCH : NULL, *hi = level > 0 ? p->ys + 2 * BATCH : NULL;
-  if (p->rest) return icl_predict_refined(p->ctx, p->rest, n, p->xs, level, p->ys, lo, hi);
-  if (level > 0) return icl_predict_interval(p->ctx, n, p->xs, level, p->ys, lo, hi);
-  return icl_predict_batch(p->ctx, n, p->xs, p->ys);
+  return icl_predict_mean(p->n_images, p->images, p->rests, n, p->xs, level, p->ys, lo, hi);
 }
 
 static void unscale(const icl_py *p, int n, const float *from, double *to)
