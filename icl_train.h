@@ -613,6 +613,14 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #endif
+#if defined __clang__                                    /* as in icl.h: nothing is fused */
+#pragma STDC FP_CONTRACT OFF
+#elif defined __GNUC__
+#pragma GCC push_options
+#pragma GCC optimize ("fp-contract=off")
+#elif defined _MSC_VER
+#pragma fp_contract (off)
+#endif
 
 /* Asks for large pages under a block that the products go through again and again. */
 static void icl__advise(void *block, size_t bytes)
@@ -626,21 +634,26 @@ static void icl__advise(void *block, size_t bytes)
 }
 
 /* The slopes in far tails of softmax and gelu are subnormal numbers: nothing beside the sums that
- * they go into, and a hundred cycles each on x86.  Between these two a thread has zeros there. */
-static unsigned icl__flush_begin(void)
+ * they go into, and a hundred cycles each on x86.  Between these two a thread has zeros there: on
+ * x86 and AArch64, so that both get the same bits. */
+static uint64_t icl__flush_begin(void)
 {
+  uint64_t before = 0;
 #if ICL__X86
-  unsigned before = _mm_getcsr();
-  _mm_setcsr(before | 0x8040u);                          /* FTZ, DAZ */
-  return before;
-#else
-  return 0;
+  before = _mm_getcsr();
+  _mm_setcsr((unsigned)before | 0x8040u);                /* FTZ, DAZ */
+#elif defined __aarch64__ && ICL__GNU
+  __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+  __asm__ volatile("msr fpcr, %0" : : "r"(before | 1u << 24));                           /* FZ */
 #endif
+  return before;
 }
-static void icl__flush_end(unsigned before)
+static void icl__flush_end(uint64_t before)
 {
 #if ICL__X86
-  _mm_setcsr(before);
+  _mm_setcsr((unsigned)before);
+#elif defined __aarch64__ && ICL__GNU
+  __asm__ volatile("msr fpcr, %0" : : "r"(before));
 #else
   (void)before;
 #endif
@@ -4231,7 +4244,7 @@ struct icl__pool {
 
 static void icl__pool_task(const icl__pool *p, icl__task_fn *fn, void *arg, size_t i, int id)
 {
-  unsigned before = p->flush ? icl__flush_begin() : 0;
+  uint64_t before = p->flush ? icl__flush_begin() : 0;
   fn(arg, i, id);
   if (p->flush) icl__flush_end(before);
 }
@@ -4379,8 +4392,8 @@ void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *ar
 
 /* ---------------------------------------------------------------------------------------------
  * >>gradients
- * Kernels of the backward pass and the optimizer, each in plain C and over eight floats.  A kernel
- * that sums over rows takes the rows in order.
+ * Kernels of the backward pass and the optimizer, in plain C; over vectors they are in >>kernels.
+ * A kernel that sums over rows takes the rows in order.
  * ------------------------------------------------------------------------------------------- */
 
 /* The numbers of an Adam update, bias corrections included: m and v are moved towards g and g^2,
@@ -4491,178 +4504,8 @@ static const icl__train_ops icl__train_ref = {
   icl__multiply_ref, icl__d_softmax_ref, icl__adam_ref
 };
 
-#if ICL__SIMD
-ICL__KERNEL void icl__d_layernorm_f8(float *dx, const float *dy, const float *x, const float *stats,
-                                     const float *gain, size_t rows, size_t n)
-{
-  size_t t, i, whole = n & ~(size_t)7;
-  for (t = 0; t < rows; t++, dx += n, dy += n, x += n) {
-    float mean = stats[2 * t], rstd = stats[2 * t + 1], a, b;
-    icl__f8 m = icl__f8_set1(mean), s = icl__f8_set1(rstd), sum = icl__f8_set1(0.0f), dot = sum;
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 g = icl__f8_mul(icl__f8_load(gain + i), icl__f8_load(dy + i));
-      sum = icl__f8_add(sum, g);
-      dot = icl__f8_fma(g, icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s), dot);
-    }
-    a = icl__f8_sum(sum);
-    b = icl__f8_sum(dot);
-    for (; i < n; i++) {
-      a += gain[i] * dy[i];
-      b += gain[i] * dy[i] * (x[i] - mean) * rstd;
-    }
-    a /= (float)n;
-    b /= (float)n;
-    sum = icl__f8_set1(a);
-    dot = icl__f8_set1(b);
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 g = icl__f8_mul(icl__f8_load(gain + i), icl__f8_load(dy + i));
-      icl__f8 xhat = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
-      g = icl__f8_sub(icl__f8_sub(g, sum), icl__f8_mul(xhat, dot));
-      icl__f8_store(dx + i, icl__f8_fma(s, g, icl__f8_load(dx + i)));
-    }
-    for (; i < n; i++) dx[i] += rstd * (gain[i] * dy[i] - a - (x[i] - mean) * rstd * b);
-  }
-}
-
-ICL__KERNEL void icl__d_layernorm_params_f8(float *dgain, float *dbias, const float *dy,
-                                            const float *x, const float *stats, size_t rows,
-                                              size_t n)
-{
-  size_t t, i;
-  for (t = 0; t < rows; t++, dy += n, x += n) {
-    icl__f8 m = icl__f8_set1(stats[2 * t]), s = icl__f8_set1(stats[2 * t + 1]);
-    for (i = 0; i + 8 <= n; i += 8) {
-      icl__f8 d = icl__f8_load(dy + i), xhat = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
-      icl__f8_store(dgain + i, icl__f8_fma(d, xhat, icl__f8_load(dgain + i)));
-      icl__f8_store(dbias + i, icl__f8_add(d, icl__f8_load(dbias + i)));
-    }
-    for (; i < n; i++) {
-      dgain[i] += dy[i] * ((x[i] - stats[2 * t]) * stats[2 * t + 1]);
-      dbias[i] += dy[i];
-    }
-  }
-}
-
-/* Four rows at a time, so that x is read in memory order and sum stays in the first cache. */
-ICL__KERNEL void icl__column_sum_f8(float *sum, const float *x, size_t rows, size_t n,
-                                    size_t stride)
-{
-  size_t t = 0, i, whole = n & ~(size_t)7;
-  for (; t + 4 <= rows; t += 4, x += 4 * stride)
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 s = icl__f8_add(icl__f8_load(sum + i), icl__f8_load(x + i));
-      s = icl__f8_add(s, icl__f8_load(x + stride + i));
-      s = icl__f8_add(s, icl__f8_load(x + 2 * stride + i));
-      icl__f8_store(sum + i, icl__f8_add(s, icl__f8_load(x + 3 * stride + i)));
-    }
-  for (; t < rows; t++, x += stride)
-    for (i = 0; i < whole; i += 8)
-      icl__f8_store(sum + i, icl__f8_add(icl__f8_load(sum + i), icl__f8_load(x + i)));
-  x -= rows * stride;
-  if (whole < n) icl__column_sum_ref(sum + whole, x + whole, rows, n - whole, stride);
-}
-
-/* *y = f(x); returns f'(x) */
-ICL__F8 icl__f8 icl__d_activate8(icl__f8 *y, icl__f8 x, icl_activation kind)
-{
-  icl__f8 zero = icl__f8_set1(0.0f), one = icl__f8_set1(1.0f), xx = icl__f8_mul(x, x);
-  icl__f8 positive = icl__f8_gt(x, zero), e, s, u;
-  if (kind == ICL_RELU) {
-    *y = icl__f8_max(zero, x);
-    return positive;
-  }
-  if (kind == ICL_GELU_ERF) {
-    icl__f8 size = icl__f8_max(x, icl__f8_sub(zero, x)), tail;
-    e = icl__f8_exp(icl__f8_mul(icl__f8_set1(-0.5f), xx));
-    tail = icl__f8_normal_tail(x, e);
-    *y = icl__f8_sub(icl__f8_max(zero, x), icl__f8_mul(size, tail));
-    s = icl__f8_fma(icl__f8_set1(-2.0f), positive, one);
-    s = icl__f8_fma(s, tail, positive);                                      /* Phi(x) */
-    return icl__f8_fma(icl__f8_mul(x, icl__f8_set1(0.398942280f)), e, s);
-  }
-  u = icl__f8_fma(xx, icl__f8_set1(ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
-  e = icl__f8_exp(icl__f8_sub(zero, icl__f8_mul(x, u)));
-  s = icl__f8_div(one, icl__f8_add(one, e));
-  *y = icl__f8_mul(x, s);
-  u = icl__f8_fma(xx, icl__f8_set1(3.0f * ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
-  u = icl__f8_mul(icl__f8_mul(x, icl__f8_mul(e, s)), u);                     /* 1 - s = e s */
-  return icl__f8_fma(s, u, s);
-}
-
-ICL__KERNEL void icl__d_activate_f8(float *out, float *x, size_t n, icl_activation kind)
-{
-  icl__f8 y, d;
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    d = icl__d_activate8(&y, icl__f8_load(x + i), kind);
-    icl__f8_store(out + i, y);
-    icl__f8_store(x + i, d);
-  }
-  if (i < n) {
-    d = icl__d_activate8(&y, icl__f8_load_n(x + i, n - i), kind);
-    icl__f8_store_n(out + i, y, n - i);
-    icl__f8_store_n(x + i, d, n - i);
-  }
-}
-
-ICL__KERNEL void icl__multiply_f8(float *d, float *x, size_t n, icl_activation kind)
-{
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    icl__f8_store(d + i, icl__f8_mul(icl__f8_load(d + i), icl__f8_load(x + i)));
-  icl__multiply_ref(d + i, x + i, n - i, kind);
-}
-
-ICL__KERNEL void icl__d_softmax_f8(float *d, const float *p, size_t n, float scale)
-{
-  icl__f8 dot = icl__f8_set1(icl__dot_f8(p, d, n)), k = icl__f8_set1(scale);
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    icl__f8 v = icl__f8_sub(icl__f8_load(d + i), dot);
-    icl__f8_store(d + i, icl__f8_mul(icl__f8_mul(k, icl__f8_load(p + i)), v));
-  }
-  if (i < n) {
-    icl__f8 v = icl__f8_sub(icl__f8_load_n(d + i, n - i), dot);
-    v = icl__f8_mul(icl__f8_mul(k, icl__f8_load_n(p + i, n - i)), v);
-    icl__f8_store_n(d + i, v, n - i);
-  }
-}
-
-ICL__KERNEL void icl__adam_f8(float *p, float *m, float *v, const float *grad, size_t n,
-                              const icl__adam *k)
-{
-  icl__f8 b1 = icl__f8_set1(k->beta1), b2 = icl__f8_set1(k->beta2), eps = icl__f8_set1(k->eps);
-  icl__f8 c1 = icl__f8_set1(1.0f - k->beta1), c2 = icl__f8_set1(1.0f - k->beta2);
-  icl__f8 rate = icl__f8_set1(k->rate), root = icl__f8_set1(k->root_v);
-  icl__f8 decay = icl__f8_set1(k->decay), scale = icl__f8_set1(k->grad_scale);
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    icl__f8 g = icl__f8_mul(icl__f8_load(grad + i), scale);
-    icl__f8 a = icl__f8_fma(b1, icl__f8_load(m + i), icl__f8_mul(c1, g));
-    icl__f8 b = icl__f8_fma(b2, icl__f8_load(v + i), icl__f8_mul(c2, icl__f8_mul(g, g)));
-    icl__f8 step = icl__f8_div(icl__f8_mul(rate, a), icl__f8_fma(root, icl__f8_sqrt(b), eps));
-    icl__f8_store(m + i, a);
-    icl__f8_store(v + i, b);
-    icl__f8_store(p + i, icl__f8_sub(icl__f8_mul(decay, icl__f8_load(p + i)), step));
-  }
-  icl__adam_ref(p + i, m + i, v + i, grad + i, n - i, k);
-}
-
-static const icl__train_ops icl__train_f8 = {
-  icl__d_layernorm_f8, icl__d_layernorm_params_f8, icl__column_sum_f8, icl__d_activate_f8,
-  icl__multiply_f8, icl__d_softmax_f8, icl__adam_f8
-};
-#endif
-
-/* The table that belongs to the model's own kernels. */
-static const icl__train_ops *icl__train_ops_of(const icl_model *m)
-{
-#if ICL__SIMD
-  if (m->ops == &icl__ops_f8) return &icl__train_f8;
-#endif
-  (void)m;
-  return &icl__train_ref;
-}
+/* The table that belongs to the model's own kernels.  Those over vectors are in >>kernels. */
+static const icl__train_ops *icl__train_ops_of(const icl_model *m);
 
 /* ---------------------------------------------------------------------------------------------
  * >>work
@@ -7031,6 +6874,205 @@ icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *y
   return ICL_OK;
 }
 
+#endif /* ICL_TRAIN_IMPLEMENTATION, but for the kernels */
+
+/* ---------------------------------------------------------------------------------------------
+ * >>kernels
+ * Those of >>gradients over the vectors of icl.h; its >>kernels tells how V works and when sums
+ * have the same bits on every processor.
+ * ------------------------------------------------------------------------------------------- */
+#ifdef ICL__PASS
+#pragma push_macro("V")
+#undef V
+#define V(name) ICL__JOIN(ICL__PASS, name)
+
+ICL__KERNEL void V(d_layernorm)(float *dx, const float *dy, const float *x, const float *stats,
+                                const float *gain, size_t rows, size_t n)
+{
+  size_t t, i;
+  for (t = 0; t < rows; t++, dx += n, dy += n, x += n) {
+    V(t) m = V(set1)(stats[2 * t]), s = V(set1)(stats[2 * t + 1]), zero = V(set1)(0.0f);
+    V(t) a0 = zero, a1 = zero, b0 = zero, b1 = zero, a, b, g, xhat;
+    for (i = 0; i < n; i += ICL__W) {
+      V(t) k = V(get)(gain, i, n), d = V(get)(dy, i, n);
+      xhat = V(mul)(V(sub)(V(get)(x, i, n), m), s);
+      V(turn)(&a0, &a1, V(fma)(k, d, a0));
+      V(turn)(&b0, &b1, V(fma)(V(mul)(k, d), xhat, b0));
+    }
+    a = V(set1)(-V(sum)(a0, a1) / (float)n);
+    b = V(set1)(-V(sum)(b0, b1) / (float)n);
+    for (i = 0; i < n; i += ICL__W) {
+      xhat = V(mul)(V(sub)(V(get)(x, i, n), m), s);
+      g = V(fma)(xhat, b, V(fma)(V(get)(gain, i, n), V(get)(dy, i, n), a));
+      V(put)(dx, V(fma)(s, g, V(get)(dx, i, n)), i, n);
+    }
+  }
+}
+
+ICL__KERNEL void V(d_layernorm_params)(float *dgain, float *dbias, const float *dy, const float *x,
+                                       const float *stats, size_t rows, size_t n)
+{
+  size_t t, i;
+  for (t = 0; t < rows; t++, dy += n, x += n) {
+    V(t) m = V(set1)(stats[2 * t]), s = V(set1)(stats[2 * t + 1]);
+    for (i = 0; i < n; i += ICL__W) {
+      V(t) d = V(get)(dy, i, n), xhat = V(mul)(V(sub)(V(get)(x, i, n), m), s);
+      V(put)(dgain, V(fma)(d, xhat, V(get)(dgain, i, n)), i, n);
+      V(put)(dbias, V(add)(d, V(get)(dbias, i, n)), i, n);
+    }
+  }
+}
+
+/* Four rows at a time, so that x is read in memory order and sum stays in the first cache. */
+ICL__KERNEL void V(column_sum)(float *sum, const float *x, size_t rows, size_t n, size_t stride)
+{
+  size_t t = 0, i;
+  for (; t + 4 <= rows; t += 4, x += 4 * stride)
+    for (i = 0; i < n; i += ICL__W) {
+      V(t) s = V(add)(V(get)(sum, i, n), V(get)(x, i, n));
+      s = V(add)(s, V(get)(x + stride, i, n));
+      s = V(add)(s, V(get)(x + 2 * stride, i, n));
+      V(put)(sum, V(add)(s, V(get)(x + 3 * stride, i, n)), i, n);
+    }
+  for (; t < rows; t++, x += stride)
+    for (i = 0; i < n; i += ICL__W) V(put)(sum, V(add)(V(get)(sum, i, n), V(get)(x, i, n)), i, n);
+}
+
+/* *y = f(x); returns f'(x) */
+ICL__INLINE V(t) V(d_activate1)(V(t) *y, V(t) x, icl_activation kind)
+{
+  V(t) zero = V(set1)(0.0f), one = V(set1)(1.0f), xx = V(mul)(x, x), positive = V(gt)(x, zero);
+  V(t) e, s, u;
+  if (kind == ICL_RELU) {
+    *y = V(max)(zero, x);
+    return positive;
+  }
+  if (kind == ICL_GELU_ERF) {
+    V(t) tail;
+    e = V(exp)(V(mul1)(xx, -0.5f));
+    tail = V(normal_tail)(x, e);
+    *y = V(fma)(V(sub)(zero, V(abs)(x)), tail, V(max)(zero, x));
+    s = V(fma1)(-2.0f, positive, one);
+    s = V(fma)(s, tail, positive);                                           /* Phi(x) */
+    return V(fma)(V(mul1)(x, 0.398942280f), e, s);
+  }
+  u = V(mul1_plus)(xx, -ICL__GELU_A * ICL__GELU_B, -ICL__GELU_A);
+  e = V(exp)(V(mul)(x, u));
+  s = V(recip)(V(add1)(e, 1.0f));
+  *y = V(mul)(x, s);
+  u = V(mul1_plus)(xx, 3.0f * ICL__GELU_A * ICL__GELU_B, ICL__GELU_A);
+  u = V(mul)(V(mul)(x, V(mul)(e, s)), u);                                    /* 1 - s = e s */
+  return V(fma)(s, u, s);
+}
+
+ICL__INLINE void V(d_activate_as)(const icl_activation kind, float *out, float *x, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i += ICL__W) {
+    V(t) y, d = V(d_activate1)(&y, V(get)(x, i, n), kind);
+    V(put)(out, y, i, n);
+    V(put)(x, d, i, n);
+  }
+}
+
+ICL__KERNEL void V(d_activate)(float *out, float *x, size_t n, icl_activation kind)
+{
+  if (kind == ICL_RELU) V(d_activate_as)(ICL_RELU, out, x, n);
+  else if (kind == ICL_GELU_ERF) V(d_activate_as)(ICL_GELU_ERF, out, x, n);
+  else V(d_activate_as)(ICL_GELU_TANH, out, x, n);
+}
+
+ICL__KERNEL void V(multiply)(float *d, float *x, size_t n, icl_activation kind)
+{
+  size_t i;
+  (void)kind;
+  for (i = 0; i < n; i += ICL__W) V(put)(d, V(mul)(V(get)(d, i, n), V(get)(x, i, n)), i, n);
+}
+
+ICL__KERNEL void V(d_softmax)(float *d, const float *p, size_t n, float scale)
+{
+  V(t) dot = V(set1)(V(dot)(p, d, n));
+  size_t i;
+  for (i = 0; i < n; i += ICL__W) {
+    V(t) v = V(sub)(V(get)(d, i, n), dot);
+    V(put)(d, V(mul)(V(mul1)(V(get)(p, i, n), scale), v), i, n);
+  }
+}
+
+ICL__KERNEL void V(adam)(float *p, float *m, float *v, const float *grad, size_t n,
+                         const icl__adam *k)
+{
+  V(t) b1 = V(set1)(k->beta1), b2 = V(set1)(k->beta2), eps = V(set1)(k->eps);
+  V(t) c1 = V(set1)(1.0f - k->beta1), c2 = V(set1)(1.0f - k->beta2), rate = V(set1)(-k->rate);
+  V(t) root = V(set1)(k->root_v), decay = V(set1)(k->decay), scale = V(set1)(k->grad_scale);
+  size_t i;
+  for (i = 0; i < n; i += ICL__W) {
+    V(t) g = V(mul)(V(get)(grad, i, n), scale);
+    V(t) a = V(fma)(b1, V(get)(m, i, n), V(mul)(c1, g));
+    V(t) b = V(fma)(b2, V(get)(v, i, n), V(mul)(c2, V(mul)(g, g)));
+    V(t) step = V(div)(V(mul)(rate, a), V(fma)(root, V(sqrt)(b), eps));
+    V(put)(m, a, i, n);
+    V(put)(v, b, i, n);
+    V(put)(p, V(fma)(decay, V(get)(p, i, n), step), i, n);
+  }
+}
+
+static const icl__train_ops V(train_ops) = {
+  V(d_layernorm), V(d_layernorm_params), V(column_sum), V(d_activate), V(multiply), V(d_softmax),
+  V(adam)
+};
+
+#pragma pop_macro("V")
+#endif /* ICL__PASS */
+
+/* ---------------------------------------------------------------------------------------------
+ * >>dispatch
+ * ------------------------------------------------------------------------------------------- */
+#if defined ICL_TRAIN_IMPLEMENTATION && !defined ICL__TRAIN_DISPATCHED
+#define ICL__TRAIN_DISPATCHED
+#ifndef ICL_TRAIN_FILE
+#define ICL_TRAIN_FILE "icl_train.h"   /* beside this file, as ICL_FILE */
+#endif
+
+#if ICL__AVX512
+#define ICL__PASS icl__v16
+#define ICL__W 16
+#define ICL__TARGET "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,f16c"
+#include ICL_TRAIN_FILE
+#undef ICL__PASS
+#undef ICL__W
+#undef ICL__TARGET
+#endif
+
+#if ICL__SIMD
+#define ICL__PASS icl__v8
+#define ICL__W 8
+#define ICL__TARGET "avx2,fma,f16c"
+#include ICL_TRAIN_FILE
+#undef ICL__PASS
+#undef ICL__W
+#undef ICL__TARGET
+#endif
+
+static const icl__train_ops *icl__train_ops_of(const icl_model *m)
+{
+#if ICL__AVX512
+  if (m->ops == &icl__v16_ops) return &icl__v16_train_ops;
+#endif
+#if ICL__SIMD
+  if (m->ops == &icl__v8_ops) return &icl__v8_train_ops;
+#endif
+  (void)m;
+  return &icl__train_ref;
+}
+
+#if defined __clang__
+#pragma STDC FP_CONTRACT DEFAULT
+#elif defined __GNUC__
+#pragma GCC pop_options
+#elif defined _MSC_VER
+#pragma fp_contract (on)
+#endif
 #if defined __cplusplus && ICL__GNU
 #pragma GCC diagnostic pop
 #endif

@@ -673,8 +673,8 @@ TEST(gradient_of_the_loss)
 
 /* ----- operations against central differences ------------------------------------------------- */
 
-static const icl__train_ops *train_tables[2];
-static const icl__ops *op_tables[2];
+static const icl__train_ops *train_tables[3];
+static const icl__ops *op_tables[3];
 static int n_tables;
 
 static void find_tables(void)
@@ -683,8 +683,14 @@ static void find_tables(void)
   op_tables[n_tables++] = &icl__ops_ref;
 #if ICL__SIMD
   if (has_simd()) {
-    train_tables[n_tables] = &icl__train_f8;
-    op_tables[n_tables++] = &icl__ops_f8;
+    train_tables[n_tables] = &icl__v8_train_ops;
+    op_tables[n_tables++] = &icl__v8_ops;
+  }
+#endif
+#if ICL__AVX512
+  if (icl__can_run(&icl__v16_ops)) {
+    train_tables[n_tables] = &icl__v16_train_ops;
+    op_tables[n_tables++] = &icl__v16_ops;
   }
 #endif
 }
@@ -796,7 +802,7 @@ TEST(activation_slopes)
     x[i] = i < COUNT(special) ? special[i] : (float)(i - COUNT(special)) / 25 - 7.983f;
   for (table = 0; table < n_tables; table++)
     for (kind = ICL_GELU_TANH; kind <= ICL_RELU; kind++) {
-      const icl__ops *forward = train_tables[table] == &icl__train_ref ? &icl__ops_ref : icl__ops_best();
+      const icl__ops *forward = op_tables[table];
       for (i = 0; i < n; i++) { d[i] = 2.0f; slopes[i] = x[i]; }
       forward->activate(expected, slopes, n, (icl_activation)kind);
       CHECK(!memcmp(slopes, x, sizeof x));
@@ -907,6 +913,8 @@ static void check_twins(const float *a, const float *b, size_t n, double toleran
   for (i = n; i < n + 8; i++) CHECK(a[i] == guard && b[i] == guard);
 }
 
+static const icl__train_ops *twin;                           /* of icl__train_ref              */
+
 enum { TWIN_ROWS = 40, TWIN_SIZE = TWIN_ROWS * 41 + 8 };
 
 /* The same start for both, with guards behind n floats. */
@@ -930,18 +938,18 @@ static void row_twins(size_t rows, size_t n)
     stats[2 * i + 1] = 1 + (float)(0.1 * normal());
   }
   start_twins(a, b, rows * n);
-  icl__train_f8.layernorm(a, dy, x, stats, gain, rows, n);
+  twin->layernorm(a, dy, x, stats, gain, rows, n);
   icl__train_ref.layernorm(b, dy, x, stats, gain, rows, n);
   check_twins(a, b, rows * n, 1e-5);
   start_twins(a, b, n);
   start_twins(c, d, n);
-  icl__train_f8.layernorm_params(a, c, dy, x, stats, rows, n);
+  twin->layernorm_params(a, c, dy, x, stats, rows, n);
   icl__train_ref.layernorm_params(b, d, dy, x, stats, rows, n);
   check_twins(a, b, n, 1e-5);
   check_twins(c, d, n, 1e-5);
   CHECK(same(c, d, n));                                       /* plain sums in the same order */
   start_twins(a, b, n);
-  icl__train_f8.column_sum(a, x, rows, n, stride);
+  twin->column_sum(a, x, rows, n, stride);
   icl__train_ref.column_sum(b, x, rows, n, stride);
   check_twins(a, b, n, 0);
 }
@@ -956,16 +964,16 @@ static void flat_twins(size_t n)
     start_twins(a, b, n);
     fill(g, 48, 3);
     memcpy(p, g, sizeof p);
-    icl__train_f8.activate(a, g, n, (icl_activation)kind);
+    twin->activate(a, g, n, (icl_activation)kind);
     icl__train_ref.activate(b, p, n, (icl_activation)kind);
     check_twins(a, b, n, 2e-6);
-    icl__train_f8.multiply(a, g, n, (icl_activation)kind);
+    twin->multiply(a, g, n, (icl_activation)kind);
     icl__train_ref.multiply(b, p, n, (icl_activation)kind);
     check_twins(a, b, n, 4e-6);
   }
   start_twins(a, b, n);
   for (i = 0; i < 48; i++) p[i] = (float)(fabs(uniform()) / (double)n);
-  icl__train_f8.softmax(a, p, n, 0.4f);
+  twin->softmax(a, p, n, 0.4f);
   icl__train_ref.softmax(b, p, n, 0.4f);
   check_twins(a, b, n, 1e-6);
   k.beta1 = 0.8f; k.beta2 = 0.95f; k.eps = 1e-6f; k.rate = 0.02f; k.root_v = 1.7f; k.decay = 0.99f;
@@ -974,7 +982,7 @@ static void flat_twins(size_t n)
   start_twins(m[0], m[1], n);
   start_twins(v[0], v[1], n);
   for (i = 0; i < n; i++) v[0][i] = v[1][i] = v[0][i] * v[0][i];
-  icl__train_f8.adam(a, m[0], v[0], g, n, &k);
+  twin->adam(a, m[0], v[0], g, n, &k);
   icl__train_ref.adam(b, m[1], v[1], g, n, &k);
   check_twins(a, b, n, 1e-6);
   check_twins(m[0], m[1], n, 1e-6);
@@ -986,10 +994,14 @@ TEST(kernels_and_their_plain_twins)
 {
 #if ICL__SIMD
   size_t rows, n;
+  int table;
   if (!has_simd()) SKIP("no vector unit");
-  for (rows = 1; rows <= 40; rows++)
-    for (n = 1; n <= 40; n += rows % 8 == 1 ? 1 : 3) row_twins(rows, n);
-  for (n = 1; n <= 40; n++) flat_twins(n);
+  for (table = 1; table < n_tables; table++) {
+    twin = train_tables[table];
+    for (rows = 1; rows <= 40; rows++)
+      for (n = 1; n <= 40; n += rows % 8 == 1 ? 1 : 3) row_twins(rows, n);
+    for (n = 1; n <= 40; n++) flat_twins(n);
+  }
 #else
   SKIP("built without vectors");
 #endif
@@ -2837,7 +2849,7 @@ static void pause_a_little(void)
 #endif
 }
 
-#if ICL__X86
+#if ICL__X86 || (defined __aarch64__ && ICL__GNU)
 /* out[i] = 1e-30 * 1e-10, which is subnormal. */
 static void tiny_task(void *arg, size_t i, int thread)
 {
@@ -2847,11 +2859,11 @@ static void tiny_task(void *arg, size_t i, int thread)
 }
 #endif
 
-/* A trainer's tasks round subnormal numbers to zero on x86, which has nothing slower; those that a
- * caller brings are left alone, and so is the caller's thread. */
+/* A trainer's tasks round subnormal numbers to zero on x86, which has nothing slower, and on AArch64, to
+ * get the same bits; those that a caller brings are left alone, and so is the caller's thread. */
 TEST(subnormal_numbers_in_tasks)
 {
-#if ICL__X86
+#if ICL__X86 || (defined __aarch64__ && ICL__GNU)
   static icl__pool pool;
   float out[16];
   int flush, threads, i;
@@ -2865,7 +2877,7 @@ TEST(subnormal_numbers_in_tasks)
       CHECK(out[0] > 0);
     }
 #else
-  SKIP("numbers are rounded to zero on x86-64 only");
+  SKIP("numbers are rounded to zero on x86-64 and AArch64 only");
 #endif
 }
 

@@ -164,6 +164,9 @@ double seconds(void);
  * where there are such things. */
 int processors(int most);
 
+/* Writes the processor's name, "unknown" where the system does not tell; returns name. */
+const char *processor_name(char *name, size_t size);
+
 /* The median of v[n], which it sorts; n > 0. */
 double median(double *v, size_t n);
 
