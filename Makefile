@@ -7,7 +7,7 @@ WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
 HEADERS  = icl.h icl_train.h
 TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c))
-UNITS    = golden kernels loader api train sampler baselines tools features
+UNITS    = golden kernels bits loader api train sampler baselines tools features
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
 # PNG output where Debian's libstb-dev is installed.

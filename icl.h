@@ -4486,13 +4486,17 @@ ICL__INLINE icl__4 icl__4_round(icl__4 a)            /* |a| < 2^22: shift + a ha
   return vsubq_f32(v, shift);
 }
 /* 1 / a for a from 1 to 2^126, rounded as a division is: a guess that is off by 2^-8 at most, and
- * three steps y = y + y (1 - a y), each of which squares the error. */
+ * three steps y = y + y (1 - a y), each of which squares the error.  They end one place too low
+ * where the fraction of a is all ones. */
 ICL__INLINE icl__4 icl__4_recip(icl__4 a)
 {
   icl__4 y = vrecpeq_f32(a), one = vdupq_n_f32(1.0f);
+  uint32x4_t ones = vorrq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0xff800000u));
   y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
   y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
-  return vfmaq_f32(y, y, vfmsq_f32(one, a, y));
+  y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
+  ones = vceqq_u32(ones, vdupq_n_u32(0xffffffffu));
+  return vreinterpretq_f32_u32(vsubq_u32(vreinterpretq_u32_f32(y), ones));
 }
 #define icl__4_to_int vcvtq_s32_f32
 #else
@@ -5544,24 +5548,33 @@ ICL__UNUSED void V(mm_few)(const icl__mm *g)
 ICL__KERNEL void V(layernorm)(float *out, float *stats, const float *x, const float *gain,
                               const float *bias, size_t rows, size_t n, float eps)
 {
-  size_t t, i;
+  size_t t, i, whole = n / ICL__W * ICL__W, rest = n - whole;
   for (t = 0; t < rows; t++, x += n, out += n) {
     V(t) zero = V(set1)(0.0f), s0 = zero, s1 = zero, d, m, s;
     float mean, var, rstd;
-    for (i = 0; i < n; i += ICL__W) V(turn)(&s0, &s1, V(add)(s0, V(get)(x, i, n)));
+    for (i = 0; i < whole; i += ICL__W) V(turn)(&s0, &s1, V(add)(s0, V(load)(x + i)));
+    if (rest) V(turn)(&s0, &s1, V(add)(s0, V(load_n)(x + i, rest)));
     mean = V(sum)(s0, s1) / (float)n;
     m = V(set1)(mean);
-    for (s0 = s1 = zero, i = 0; i < n; i += ICL__W) {
-      d = V(sub)(V(get)(x, i, n), m);
-      if (i + ICL__W > n) d = V(first)(d, zero, n - i);
+    for (s0 = s1 = zero, i = 0; i < whole; i += ICL__W) {
+      d = V(sub)(V(load)(x + i), m);
+      V(turn)(&s0, &s1, V(fma)(d, d, s0));
+    }
+    if (rest) {
+      d = V(first)(V(sub)(V(load_n)(x + i, rest), m), zero, rest);
       V(turn)(&s0, &s1, V(fma)(d, d, s0));
     }
     var = V(sum)(s0, s1);
     rstd = 1.0f / sqrtf(var / (float)n + eps);
     s = V(set1)(rstd);
-    for (i = 0; i < n; i += ICL__W) {
-      d = V(mul)(V(sub)(V(get)(x, i, n), m), s);
-      V(put)(out, V(fma)(V(get)(gain, i, n), d, V(get)(bias, i, n)), i, n);
+    for (i = 0; i < whole; i += ICL__W) {
+      d = V(mul)(V(sub)(V(load)(x + i), m), s);
+      V(store)(out + i, V(fma)(V(load)(gain + i), d, V(load)(bias + i)));
+    }
+    if (rest) {
+      d = V(mul)(V(sub)(V(load_n)(x + i, rest), m), s);
+      d = V(fma)(V(load_n)(gain + i, rest), d, V(load_n)(bias + i, rest));
+      V(store_n)(out + i, d, rest);
     }
     if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
     if (icl__finite(&var, 1)) continue;
@@ -5583,24 +5596,29 @@ ICL__KERNEL int V(overflow_in)(const float *x, size_t n)
 ICL__KERNEL void V(softmax)(float *s, size_t n, float scale)
 {
   V(t) max = V(set1)(s[0]), zero = V(set1)(0.0f), low = zero, s0 = zero, s1 = zero, v;
-  size_t i;
+  size_t i, whole = n / ICL__W * ICL__W;
   float total;
   for (i = 0; i < n; i += ICL__W) {
-    v = V(get)(s, i, n);
-    if (i + ICL__W > n) v = V(first)(v, max, n - i);
+    v = i < whole ? V(load)(s + i) : V(first)(V(load_n)(s + i, n - i), max, n - i);
     low = V(min)(low, v);
     max = V(max)(max, v);
   }
   if (V(overflowed)(low)) { icl__spoil(s, n); return; }
   max = V(set1)(V(top)(max));
   for (i = 0; i < n; i += ICL__W) {
-    v = V(exp)(V(mul1)(V(sub)(V(get)(s, i, n), max), scale));
-    V(put)(s, v, i, n);
-    if (i + ICL__W > n) v = V(first)(v, zero, n - i);
+    v = i < whole ? V(load)(s + i) : V(load_n)(s + i, n - i);
+    v = V(exp)(V(mul1)(V(sub)(v, max), scale));
+    if (i < whole) {
+      V(store)(s + i, v);
+    } else {
+      V(store_n)(s + i, v, n - i);
+      v = V(first)(v, zero, n - i);
+    }
     V(turn)(&s0, &s1, V(add)(s0, v));
   }
   total = 1.0f / V(sum)(s0, s1);
-  for (i = 0; i < n; i += ICL__W) V(put)(s, V(mul1)(V(get)(s, i, n), total), i, n);
+  for (i = 0; i < whole; i += ICL__W) V(store)(s + i, V(mul1)(V(load)(s + i), total));
+  if (i < n) V(store_n)(s + i, V(mul1)(V(load_n)(s + i, n - i), total), n - i);
 }
 
 /* Both gelus start with an exponential, in the tanh form exp(-x (a + a b x^2)). */

@@ -674,6 +674,109 @@ static void icl__flush_end(uint64_t before)
 #define ICL__SET(p, v) (*(p) = (v))
 #endif
 /* ---------------------------------------------------------------------------------------------
+ * >>functions
+ * exp, log, sin, cos, erfc of doubles for prompts and for the optimizer: made of plain operations
+ * alone, so that they give the same bits with every compiler and math library, which the last
+ * digits of libm's do not.  Relative errors are some 1e-15 (sin, cos: absolute), of numbers that
+ * occur here; no infinities, no NaN.
+ * ------------------------------------------------------------------------------------------- */
+
+/* exp(x): x = k ln 2 + r, |r| < 0.35, by its series to r^13; 0 below -708, clamped above 709. */
+static double icl__exp_of(double x)
+{
+  double r, p = 1;
+  uint64_t u;
+  int i, k;
+  if (!(x >= -708)) return 0;
+  if (x > 709) x = 709;
+  k = (int)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
+  r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
+  for (i = 13; i > 0; i--) p = 1 + p * r / i;
+  if (k > 1023) { p *= 2; k--; }
+  u = (uint64_t)(k + 1023) << 52;
+  memcpy(&r, &u, 8);
+  return p * r;
+}
+
+/* ln x for normal x > 0: x = 2^k m, m from 1/sqrt 2 to sqrt 2, and ln m = 2 artanh(s) by its
+ * series to s^21, s = (m - 1) / (m + 1). */
+static double icl__log_of(double x)
+{
+  double m, s, q, sum = 0;
+  uint64_t u;
+  int i, k;
+  memcpy(&u, &x, 8);
+  k = (int)(u >> 52) - 1023;
+  u = (u & 0xfffffffffffffu) | 0x3ff0000000000000u;
+  memcpy(&m, &u, 8);
+  if (m > 1.4142135623730951) { m *= 0.5; k++; }
+  s = (m - 1) / (m + 1);
+  q = s * s;
+  for (i = 21; i > 1; i -= 2) sum = (sum + 1.0 / i) * q;
+  return k * 0.693147180369123816490 + (k * 1.90821492927058770002e-10 + 2 * (s + s * sum));
+}
+
+/* sin(x + quarter pi / 2) for |x| < 1e6, of 0 beyond 1e9: x = k pi / 2 + r, |r| <= pi / 4, by
+ * series to r^17. */
+ * to r^17. */
+static double icl__turned_sin(double x, int quarter)
+{
+  int k = x > -1e9 && x < 1e9 ? (int)(x * 0.63661977236758138 + (x < 0 ? -0.5 : 0.5)) : 0, i;
+  double r = !(x > -1e9 && x < 1e9) ? 0
+           : (x - k * 1.57079632673412561417) - k * 6.07710050650619224932e-11;
+  double q = r * r, p = 1;
+  quarter = (k + quarter) & 3;
+  for (i = quarter & 1 ? 16 : 17; i > 1; i -= 2) p = 1 - p * q / (i * (i - 1));
+  p = quarter & 1 ? p : p * r;
+  return quarter & 2 ? -p : p;
+}
+static double icl__sin_of(double x) { return icl__turned_sin(x, 0); }
+static double icl__cos_of(double x) { return icl__turned_sin(x, 1); }
+
+/* x^y for x >= 0 */
+static double icl__pow_of(double x, double y)
+{
+  return x > 0 ? icl__exp_of(y * icl__log_of(x)) : y > 0 ? 0 : 1;
+}
+
+/* x^n by squaring. */
+static double icl__power(double x, int64_t n)
+{
+  double p = 1;
+  for (; n > 0; n /= 2, x *= x) if (n % 2) p *= x;
+  return p;
+}
+
+/* erfc(x), absolute error some 1e-15: 1 - erf by its series up to 3, above it a continued
+ * fraction. */
+static double icl__erfc_of(double x)
+{
+  double size = x < 0 ? -x : x, term = size, sum = size, tail = size;
+  int i;
+  if (size < 3) {
+    for (i = 1; i < 60; i++) sum += term *= 2 * size * size / (2 * i + 1);
+    sum = 1 - 1.1283791670955126 * icl__exp_of(-size * size) * sum;
+  } else {
+    for (i = 60; i > 0; i--) tail = size + i * 0.5 / tail;
+    sum = icl__exp_of(-size * size) * 0.56418958354775629 / tail;
+  }
+  return x < 0 ? 2 - sum : sum;
+}
+
+static double icl__tanh_of(double x)
+{
+  double e = icl__exp_of(-2 * (x < 0 ? -x : x)), t = (1 - e) / (1 + e);
+  return x < 0 ? -t : t;
+}
+
+/* The same for floats. */
+static float icl__expf(float x) { return (float)icl__exp_of((double)x); }
+static float icl__logf(float x) { return (float)icl__log_of((double)x); }
+static float icl__cosf(float x) { return (float)icl__cos_of((double)x); }
+static float icl__powf(float x, float y) { return (float)icl__pow_of((double)x, (double)y); }
+static float icl__tanhf(float x) { return (float)icl__tanh_of((double)x); }
+
+/* ---------------------------------------------------------------------------------------------
  * >>rng
  * Philox4x32-10.  The words are exact everywhere; normal numbers are rounded from double, which
  * hides the last bits, in which one libm's log, sin and cos differ from another's.
@@ -727,11 +830,11 @@ float icl_rng_normal(icl_rng *r)
 {
   double radius, angle;
   if (r->has_spare) { r->has_spare = 0; return r->spare; }
-  radius = sqrt(-2 * log(icl__rng_open(r)));
+  radius = sqrt(-2 * icl__log_of(icl__rng_open(r)));
   angle = icl_rng_u32(r) * (6.283185307179586 / 4294967296.0);
-  r->spare = (float)(radius * sin(angle));
+  r->spare = (float)(radius * icl__sin_of(angle));
   r->has_spare = 1;
-  return (float)(radius * cos(angle));
+  return (float)(radius * icl__cos_of(angle));
 }
 
 /* Marsaglia and Tsang 2000: d v with v = (1 + c n)^3, d = shape - 1/3, c = 1 / sqrt(9 d), accepted
@@ -743,7 +846,7 @@ static double icl__rng_gamma(icl_rng *r, double shape)
     double n = (double)icl_rng_normal(r), v = 1 + c * n;
     if (v <= 0) continue;
     v *= v * v;
-    if (log(icl__rng_open(r)) < n * n / 2 + d * (1 - v + log(v))) return d * v;
+    if (icl__log_of(icl__rng_open(r)) < n * n / 2 + d * (1 - v + icl__log_of(v))) return d * v;
   }
 }
 
@@ -753,7 +856,7 @@ float icl_rng_gamma(icl_rng *r, float shape, float scale)
   double g, k = (double)shape;
   if (!(shape > 0) || !(scale > 0)) return 0;
   g = icl__rng_gamma(r, k < 1 ? k + 1 : k);
-  if (k < 1) g *= pow(icl__rng_open(r), 1 / k);
+  if (k < 1) g *= icl__pow_of(icl__rng_open(r), 1 / k);
   return (float)(g * (double)scale);
 }
 
@@ -892,7 +995,7 @@ static void icl__sine_draw(float *theta, const icl_class_call *c, icl_rng *rng)
 static float icl__sine_eval(const float *theta, const float *x, const icl_class_call *c)
 {
   const float *p = theta + c->n_dims;
-  return p[1] * cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims));
+  return p[1] * icl__cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims));
 }
 
 /* tree: from node i go to 2 i + 1, or to 2 i + 2 if x_j > 0, j uniform; leaves ~ N(0, 1).
@@ -995,7 +1098,7 @@ static void icl__wave_draw(float *theta, const icl_class_call *c, icl_rng *rng)
 static float icl__wave_eval(const float *theta, const float *x, const icl_class_call *c)
 {
   const float *p = theta + c->n_dims;
-  return p[3] + p[2] * cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims) + p[1]);
+  return p[3] + p[2] * icl__cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims) + p[1]);
 }
 
 /* saturate: f(x) = (a + b (g(z) - m) / s) / sqrt(2), g(z) = 1 - exp(-max(0, +-z - x0) / t), a and
@@ -1010,13 +1113,14 @@ static int icl__saturate_size(const icl_class_call *c)
 /* E exp(-rate (z - x0)) [z > x0] = exp(rate^2 / 2 + rate x0) Phi(-x0 - rate). */
 static double icl__saturate_decay(double rate, double x0)
 {
-  return exp(rate * (rate / 2 + x0)) * 0.5 * erfc((x0 + rate) * 0.7071067811865476);
+  return icl__exp_of(rate * (rate / 2 + x0)) * 0.5 * icl__erfc_of((x0 + rate) * 0.7071067811865476);
 }
 
 static void icl__saturate_draw(float *theta, const icl_class_call *c, icl_rng *rng)
 {
-  double low = log((double)c->arg[0]), high = log((double)c->arg[1]), x0 = (double)c->arg[2];
-  double t = exp(low + (high - low) * (double)icl_rng_uniform(rng));
+  double low = icl__log_of((double)c->arg[0]), high = icl__log_of((double)c->arg[1]);
+  double x0 = (double)c->arg[2];
+  double t = icl__exp_of(low + (high - low) * (double)icl_rng_uniform(rng));
   double after = icl__saturate_decay(0, x0), decay = icl__saturate_decay(1 / t, x0);
   double mean = after - decay;
   double square = after - 2 * decay + icl__saturate_decay(2 / t, x0);
@@ -1069,7 +1173,7 @@ static void icl__gp_scales(float *scale, const icl_class_call *c, icl_rng *rng)
     scale[j] = j < c->dims_active ? 1 / c->arg[0] : 0;
     if (c->arg[2] <= 0 || scale[j] <= 0) continue;
     if (icl_rng_below(rng, 2)) scale[j] = 0;
-    else scale[j] *= expf(1.4f * (icl_rng_uniform(rng) - 0.5f));
+    else scale[j] *= icl__expf(1.4f * (icl_rng_uniform(rng) - 0.5f));
     on |= scale[j] > 0;
   }
   if (c->arg[2] > 0 && !on) scale[icl_rng_below(rng, c->dims_active)] = 1 / c->arg[0];
@@ -1095,7 +1199,7 @@ static float icl__gp_eval(const float *theta, const float *x, const icl_class_ca
   int m, d = c->n_dims;
   float y = 0;
   for (m = 0; m < ICL__FEATURES; m++, theta += 2 + d)
-    y += theta[0] * cosf(icl__class_dot(theta + 2, x, d) + theta[1]);
+    y += theta[0] * icl__cosf(icl__class_dot(theta + 2, x, d) + theta[1]);
   return y;
 }
 
@@ -1113,10 +1217,10 @@ static int icl__shape_size(const icl_class_call *c) { return c->n_dims + 2 + ICL
 
 static float icl__log_uniform(icl_rng *rng, float low, float high)
 {
-  return low * expf(icl_rng_uniform(rng) * logf(high / low));
+  return low * icl__expf(icl_rng_uniform(rng) * icl__logf(high / low));
 }
 
-static float icl__sigmoid(float x) { return 1 / (1 + expf(-x)); }
+static float icl__sigmoid(float x) { return 1 / (1 + icl__expf(-x)); }
 
 static int icl__chance(icl_rng *rng, float p) { return icl_rng_uniform(rng) < p; }
 
@@ -1163,7 +1267,7 @@ static void icl__shape_draw_args(float *p, icl__shape shape, const icl_class_cal
       for (i = 0; i < n && i < 4; i++) {
         p[3 * i] = icl__log_uniform(rng, 0.5f, 12);
         p[3 * i + 1] = 1.2f * icl_rng_normal(rng);
-        p[3 * i + 2] = expf(icl_rng_normal(rng));
+        p[3 * i + 2] = icl__expf(icl_rng_normal(rng));
       }
   }
 }
@@ -1177,20 +1281,20 @@ static float icl__shape_at(const float *p, icl__shape shape, float z)
     case ICL__LOGISTIC_SHAPE: return icl__sigmoid(p[0] * (z - p[1]));
     case ICL__DECAY_SHAPE:
       u = -p[0] * (z + 2);
-      y = expf(u < 5 ? u : 5);
+      y = icl__expf(u < 5 ? u : 5);
       u = -p[1] * (z + 2);
-      return p[2] < 0 || p[2] > 0 ? y + p[2] * expf(u < 5 ? u : 5) : y;
+      return p[2] < 0 || p[2] > 0 ? y + p[2] * icl__expf(u < 5 ? u : 5) : y;
     case ICL__PEAK_SHAPE:
       for (i = 0; i < 2; i++, p += 3) {
         u = (z - p[0]) * p[1];
-        y += p[2] * (p[6 - 3 * i] > 0 ? 1 / (1 + u * u) : expf(-0.5f * u * u));
+        y += p[2] * (p[6 - 3 * i] > 0 ? 1 / (1 + u * u) : icl__expf(-0.5f * u * u));
       }
       return y;
     case ICL__POWER_SHAPE:
       u = z > p[2] ? z - p[2] : 0;
-      if (p[3] > 1) return logf(u + p[1]);
-      y = powf(u, p[0]);
-      return p[3] > 0 ? y : y / (y + powf(p[1], p[0]));
+      if (p[3] > 1) return icl__logf(u + p[1]);
+      y = icl__powf(u, p[0]);
+      return p[3] > 0 ? y : y / (y + icl__powf(p[1], p[0]));
     case ICL__HINGE_SHAPE:
       for (y = p[0] * z, i = 0; i < 5; i++)
         if (z > p[1 + 2 * i]) y += p[2 + 2 * i] * (z - p[1 + 2 * i]);
@@ -1320,7 +1424,7 @@ static float icl__additive_eval(const float *theta, const float *x, const icl_cl
   int m;
   for (m = 0; m < (int)c->arg[0]; m++, theta += 4) {
     float u = x[(int)theta[0]] - theta[2];
-    y += theta[1] * (theta[3] > 0 ? tanhf(theta[3] * u) : u > 0 ? u : 0);
+    y += theta[1] * (theta[3] > 0 ? icl__tanhf(theta[3] * u) : u > 0 ? u : 0);
   }
   return y;
 }
@@ -1332,8 +1436,8 @@ static int icl__link_size(const icl_class_call *c) { return c->n_dims + 3; }
 static void icl__link_draw(float *theta, const icl_class_call *c, icl_rng *rng)
 {
   float *p = theta + c->n_dims;
-  double s = (double)icl__log_uniform(rng, c->arg[0], 1), mean = exp(s * s / 2);
-  double b = (double)icl_rng_normal(rng) / sqrt(exp(2 * s * s) - exp(s * s));
+  double s = (double)icl__log_uniform(rng, c->arg[0], 1), mean = icl__exp_of(s * s / 2);
+  double b = (double)icl_rng_normal(rng) / sqrt(icl__exp_of(2 * s * s) - icl__exp_of(s * s));
   icl__draw_direction(theta, c, rng);
   p[0] = (float)s;
   p[1] = (float)(-b * mean);
@@ -1344,7 +1448,7 @@ static float icl__link_eval(const float *theta, const float *x, const icl_class_
 {
   const float *p = theta + c->n_dims;
   float u = p[0] * icl__class_dot(theta, x, c->n_dims);
-  return p[1] + p[2] * expf(u < 4 ? u : 4);
+  return p[1] + p[2] * icl__expf(u < 4 ? u : 4);
 }
 
 /* splits: a tree whose node i asks x_j > t, t ~ N(0, 0.7^2).
@@ -2132,7 +2236,7 @@ static icl_class_call icl__draw_args(float *f, const icl_task *t, const icl_task
     if (!(n->ranged >> j & 1)) continue;
     u = icl_rng_uniform(rng);
     if (a[j].whole) call.arg[j] = low + floorf(u * (high - low + 1));
-    else if (low > 0) call.arg[j] = low * expf(u * logf(high / low));
+    else if (low > 0) call.arg[j] = low * icl__expf(u * icl__logf(high / low));
     else call.arg[j] = low + u * (high - low);
     if (call.arg[j] > high) call.arg[j] = high;
   }
@@ -2301,7 +2405,8 @@ static void icl__draw_column(float *xs, size_t stride, int n, icl_rng *rng)
     }
   } else if (q < 0.8f) {                                     /* lognormal, either way round */
     s = 0.3f + icl_rng_uniform(rng);
-    for (i = 0; i < n; i++) xs[(size_t)i * stride] = (float)sign * expf(s * icl_rng_normal(rng));
+    for (i = 0; i < n; i++)
+      xs[(size_t)i * stride] = (float)sign * icl__expf(s * icl_rng_normal(rng));
   } else if (q < 0.9f) {                                     /* clusters */
     m = 2 + icl_rng_below(rng, 4);
     s = icl__log_uniform(rng, 0.02f, 0.3f);
@@ -2311,7 +2416,7 @@ static void icl__draw_column(float *xs, size_t stride, int n, icl_rng *rng)
   } else {                                                   /* levels, even or in a ratio */
     m = 4 + icl_rng_below(rng, 5);
     s = icl_rng_below(rng, 2) ? 0.6f : 0;
-    for (i = 0; i < m; i++) centre[i] = s > 0 ? expf(s * (float)i) : (float)i;
+    for (i = 0; i < m; i++) centre[i] = s > 0 ? icl__expf(s * (float)i) : (float)i;
     for (i = 0; i < n; i++) xs[(size_t)i * stride] = centre[icl_rng_below(rng, m)];
   }
 }
@@ -2352,10 +2457,10 @@ static float icl__column_value(const icl__column *c, const float *z, icl_rng *rn
   float v = c->own * icl_rng_normal(rng) + icl__class_dot(c->load, z, ICL__FACTORS);
   switch (c->kind) {
     case 0:  return v;
-    case 1:  return (c->skew < 0 ? -1.0f : 1.0f) * expf(fabsf(c->skew) * v);
+    case 1:  return (c->skew < 0 ? -1.0f : 1.0f) * icl__expf(fabsf(c->skew) * v);
     case 2:  return v > c->at ? 1.0f : 0.0f;
     case 3:  return floorf(1.2f * v + c->at);
-    case 4:  return tanhf(1.2f * v);
+    case 4:  return icl__tanhf(1.2f * v);
     default: return 1;
   }
 }
@@ -5587,7 +5692,7 @@ static float icl__lr_now(const icl_trainer *t)
   if (o->schedule == ICL_LR_CONSTANT) return o->lr;
   x = (double)(s - o->warmup) / (double)(o->steps > o->warmup ? o->steps - o->warmup : 1);
   if (x > 1) x = 1;
-  x = o->schedule == ICL_LR_LINEAR ? 1 - x : 0.5 * (1 + cos(3.14159265358979 * x));
+  x = o->schedule == ICL_LR_LINEAR ? 1 - x : 0.5 * (1 + icl__cos_of(3.14159265358979 * x));
   return (float)(lr * ((double)o->lr_end + (1 - (double)o->lr_end) * x));
 }
 
@@ -5765,9 +5870,10 @@ static int icl__update_fits(const icl_trainer *t, const icl__adam *k, double gra
 static int icl__apply(icl_trainer *t, double norm, float lr)
 {
   icl__update u;
-  double k = (double)t->updates + 1, c1, c2;
-  c1 = 1 - pow((double)t->o.beta1, k);
-  c2 = 1 - pow((double)t->o.beta2, k);
+  const int64_t k = t->updates + 1;
+  double c1, c2;
+  c1 = 1 - icl__power((double)t->o.beta1, k);
+  c2 = 1 - icl__power((double)t->o.beta2, k);
   u.t = t;
   u.lr = lr;
   u.k.beta1 = t->o.beta1;
