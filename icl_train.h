@@ -718,7 +718,6 @@ static double icl__log_of(double x)
 
 /* sin(x + quarter pi / 2) for |x| < 1e6, of 0 beyond 1e9: x = k pi / 2 + r, |r| <= pi / 4, by
  * series to r^17. */
- * to r^17. */
 static double icl__turned_sin(double x, int quarter)
 {
   int k = x > -1e9 && x < 1e9 ? (int)(x * 0.63661977236758138 + (x < 0 ? -0.5 : 0.5)) : 0, i;
