@@ -5,8 +5,8 @@ CC      ?= cc
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
-HEADERS  = icl.h icl_train.h
-TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c))
+HEADERS  = icl.h icl_train.h tools/icl_bayes.h
+TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c tools/paper/*.c))
 UNITS    = golden kernels bits loader api train sampler baselines tools features
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
@@ -15,7 +15,7 @@ STB := $(shell printf '\043include <stb/stb_image_write.h>\n' | $(CC) -E - >/dev
 
 all: build/icl
 
-build/icl: $(TOOLS) build/bundled.o $(wildcard tools/*.h) $(HEADERS) | build
+build/icl: $(TOOLS) build/bundled.o $(wildcard tools/*.h tools/paper/*.h) $(HEADERS) | build
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(STB) -I. -o $@ $(TOOLS) build/bundled.o $(LDLIBS)
 
 # The models inside the command: examples/models as C arrays.
@@ -43,7 +43,7 @@ build/test_%: tests/test_%.c tests/test.h $(HEADERS) | build
 
 build/test_tools: $(wildcard tools/*.c tools/*.h)
 
-# Both headers as a library: the PyTorch tools draw their prompts with it.
+# All headers as a library: the PyTorch tools draw their prompts with it.
 build/libicl_train.so: $(HEADERS) | build
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -fPIC -shared -I. -o $@ tools/impl.c $(LDLIBS)
 
@@ -58,6 +58,27 @@ demo: build/icl build/demo
 test: build/icl $(UNITS:%=build/test_%)
 	@sh tests/run.sh build $(UNITS)
 
+# The headers, the command and pkg-config's file: make install PREFIX=~/.local
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION  = $(shell sed -n 's/^.define ICL_VERSION "\(.*\)".*/\1/p' icl.h)
+
+install: build/icl
+	mkdir -p '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/pkgconfig'
+	cp icl.h icl_train.h '$(DESTDIR)$(PREFIX)/include'
+	cp build/icl '$(DESTDIR)$(PREFIX)/bin'
+	sed 's|@prefix@|$(PREFIX)|; s|@version@|$(VERSION)|' tools/icl.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/icl.pc'
+uninstall:
+	rm -f '$(DESTDIR)$(PREFIX)/include/icl.h' '$(DESTDIR)$(PREFIX)/include/icl_train.h' '$(DESTDIR)$(PREFIX)/bin/icl' \
+	  '$(DESTDIR)$(PREFIX)/share/pkgconfig/icl.pc'
+
+# The model of the Arduino sketch: that of examples/mcu with I8 weights.
+SKETCH = examples/arduino/calibrate
+arduino: build/icl
+	mkdir -p build/arduino $(SKETCH)
+	build/icl quantize examples/mcu/sensors.safetensors --dtype i8 --force -o build/arduino/sensors.safetensors
+	build/icl embed build/arduino/sensors.safetensors --force -o $(SKETCH)/sensors_model.h
+
 clean:
 	rm -rf build
 
@@ -65,14 +86,31 @@ clean:
 golden:      ; python3 tools/make_golden.py
 torch: build/icl build/libicl_train.so ; @python3 tests/test_torch.py build/icl
 data:        ; python3 tools/make_data.py
+packages: build/icl ; @sh tests/packages.sh
+# The Python binding: tools/python.
+python: build/icl ; @sh tests/test_python.sh build/icl
 compile:     ; sh tests/compile/run.sh
 sanitize:    ; sh tests/sanitize.sh
 platforms:   ; sh tests/platforms.sh
 mcu:         ; sh examples/mcu/mcu.sh
+mpi:         ; sh tests/test_mpi.sh
 models:      ; sh examples/models/train.sh
 # build/icl.html: the models in a page that opens from disk; and the page in headless Chromium.
 web: build/icl ; python3 examples/web/build.py
 web-test:    ; sh tests/web/run.sh
+# docs/icl.html, the committed copy, after a change of engine, models or page.
+page: web ; cp build/icl.html docs/icl.html
+# README and docs, as a reader follows them.
+readme: build/icl ; @sh tests/test_readme.sh
+# The pictures of docs: of README, and of how-it-works.md by docs/pictures.c.
+DRAWS = $(addprefix tools/,plot.c canvas_svg.c canvas_png.c png.c common.c impl.c)
+build/pictures: docs/pictures.c $(DRAWS) $(wildcard tools/*.h) $(HEADERS) | build
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS -I. -o $@ $< $(DRAWS) $(LDLIBS)
+pictures: build/pictures build/icl
+	mkdir -p docs/pictures
+	for p in prompts pairs interval refine coverage; do build/pictures docs/pictures $$p || exit 1; done
+	rm -f docs/peak.svg
+	build/icl predict examples/real/data/1d/Eckerle4.csv --at 445,452,460 --interval 0.9 --plot docs/peak.svg --force > build/peak.csv
 # icl beside PyTorch, torch.compile and ONNX Runtime, as far as they are there; a quarter of an hour.
 bench: build/icl ; @python3 tools/bench.py
 # The bundled models on real data, beside other methods; REAL='--domains' and the like are options.
@@ -88,11 +126,19 @@ help:
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, MSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64, armv7, riscv64, s390x and i686, under qemu, and as WebAssembly'
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
+	@echo 'make mpi        training on several processes, under mpirun: stopped, killed, resumed'
+	@echo 'make install    headers, command and pkg-config file to PREFIX (/usr/local); make uninstall'
+	@echo 'make packages   the library by CMake, Meson, pkg-config, Arduino, PlatformIO and ESP-IDF'
+	@echo 'make python     the Python binding, with check_estimator of scikit-learn'
+	@echo 'make arduino    the model of the sketch in examples/arduino'
 	@echo 'make golden     tests/golden from PyTorch and transformers'
 	@echo 'make torch      the tools for PyTorch: export, import, training'
 	@echo 'make web        build/icl.html: drag points, see the curve; web-test tests it in Chromium'
+	@echo 'make page       docs/icl.html anew, the committed copy of that page'
+	@echo 'make readme     the programs and command lines of README and docs'
+	@echo 'make pictures   the pictures of docs anew'
 	@echo 'make models     examples/models from scratch (some 40 minutes)'
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean golden torch data compile sanitize platforms mcu models web web-test bench real help
+.PHONY: all demo test clean install uninstall arduino packages python golden torch data compile sanitize platforms mcu mpi models web page pictures readme web-test bench real help

@@ -1,4 +1,4 @@
-/* icl.h 0.1.0 - in-context learning in one C header: a pretrained transformer sees pairs (x, y) of
+/* icl.h 0.2.0 - in-context learning in one C header: a pretrained transformer sees pairs (x, y) of
  * a function that it has never met, and predicts y at new x, without training.
  * SPDX-License-Identifier: MIT; full text at the end.
  *
@@ -45,37 +45,49 @@
  *                          and on 32-bit ARM where the compiler is told of it with FMA (gcc
  *                          -mfpu=neon-vfpv4), SIMD128 in WebAssembly that is compiled with
  *                          -msimd128, Helium (MVE) where the compiler is told of it
- *     ICL_NO_MALLOC        without icl_ctx_new and icl_load: no allocation anywhere
- *     ICL_NO_STDIO         without icl_load: no files
+ *     ICL_NO_MALLOC        without icl_ctx_new, icl_threads and files: no allocation anywhere
+ *     ICL_NO_STDIO         without icl_load and icl_save: no files
+ *     ICL_THREADS          icl_threads runs pthreads (link with -lpthread); without it everything
+ *                          runs on the caller's thread
+ *     ICL_MAX_THREADS      the most of them (64)
  *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none; p may be NULL
- *     ICL_FOPEN(path, mode)  instead of fopen in icl_load; on Windows, where fopen takes no UTF-8,
+ *     ICL_FOPEN(path, mode)  instead of fopen for files; on Windows, where fopen takes no UTF-8,
  *                          a function that widens both and calls _wfopen
  *     ICL_ASSERT(condition)  checks of the library's own assumptions (none)
  *
  * MEMORY.  Functions that need memory come with one that says how much, to the byte: that much
  * works, one byte less is refused.  Any alignment will do.  Nothing is allocated after init.
  * Calls take less than 4 KB of stack where the compiler optimizes (at -O0 on x86, icl_add takes
- * 27 KB with gcc and 90 KB with clang), and nothing recurses.  Weights are used where they lie,
- * F32 as well as F16, BF16 and I8 in the matrices of blocks: a model in flash costs RAM only for
- * a table of pointers (on little-endian machines; elsewhere they are copied).  A context may keep
- * its keys and values in F16, BF16 or I8 (icl_ctx_init_kv).  What a model or a
- * context was made from must stay in place as long as it is used: data, mem, and for a context
- * its icl_model.
+ * 27 KB with gcc and 90 KB with clang), and nothing recurses.  Weights are read in place, F32 as
+ * well as F16, BF16 and I8 in the matrices of blocks: a model in flash, or in a file that the
+ * program maps (mmap, MapViewOfFile: pass address and length to icl_model_init), costs RAM only for
+ * a table of pointers, and processes that map one file share its pages (on little-endian machines;
+ * elsewhere, and where data are not aligned, weights are copied).  A context may keep its keys and
+ * values in F16, BF16 or I8 (icl_ctx_options).  Whatever a model or a context was made from must
+ * stay in place as long as it is used: data, mem, and for a context its icl_model.
  *
- * ERRORS.  Functions return icl_error, and if it is not ICL_OK they leave the context and their
- * results as they were; a batch may have written some of its predictions, and functions that add
- * the pairs anew (icl_forget, icl_standardize, icl_check) say what they leave.  ARG means NULL or
- * a number out of range and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN
- * and infinity, and numbers so large that they overflow on the way through the network, are
- * NONFINITE, and never come out with ICL_OK: these are tests of bits, which hold under any compiler
- * flag that the header does not refuse.
+ * SHARED LIBRARY.  icl_model and icl_ctx are complete types, so that they can stand anywhere; their
+ * private fields, and icl_ctx_options, change between versions.  Programs should compile the
+ * implementation in.  A shared library must be built with the same header as its callers, who
+ * should compare ICL_VERSION with icl_version(); callers in other languages get contexts and models
+ * from icl_ctx_new and icl_load alone, as pointers.
+ *
+ * ERRORS.  Functions return icl_error.  On any error the context and the outputs are unchanged,
+ * except that a batch may have written some of its predictions, and that functions that add the
+ * pairs anew (icl_ctx_scale, icl_forget, icl_standardize, icl_check, icl_ctx_restore) say what they
+ * leave.  Where a reason has an argument an icl_report tells it.  ARG means NULL or a number out of
+ * range and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN and infinity, and
+ * numbers so large that they overflow on the way through the network, are NONFINITE and never come
+ * out with ICL_OK: these are tests of bits, which hold under any compiler flag that the header does
+ * not refuse.
  *
  * FILES.  Untrusted checkpoints are in scope: any bytes give a model that was checked or an error
  * with the byte and the name of the tensor.
  *
- * THREADS.  A model is never changed and may be shared.  A context belongs to one thread at a time,
- * and may have its work done by several (icl_ctx_threads).  icl_load may run in several threads as
- * far as strerror may, which names the reason when a file cannot be read.
+ * THREADS.  A model is never changed and may be shared.  A context belongs to one thread at a time;
+ * several threads may do its work (icl_ctx_threads, with icl_threads or the program's own).  Many
+ * contexts with one query each: icl_predict_many.  icl_load may run in several threads as far as
+ * strerror may, which names the reason when a file cannot be read.
  *
  * NUMERICS.  F32 throughout; what is stored in fewer bytes is unpacked as it is read.  The answer
  * to a query is the same bits whether it comes alone or in a batch, and whether the pairs came one
@@ -105,15 +117,15 @@
  *                      icl.recipe: how it was trained; icl.typical, see >>surprise; icl.version;
  *                      icl.digest, 16 hex digits, see >>digest
  *
- * CONTENTS (search for >>name): config types api | platform errors arena tensors checkpoint digest
- * interface model attention forward context surprise snapshot writer sugar | kernels dispatch
+ * CONTENTS (search for >>name): config types api | platform errors arena numbers tensors checkpoint
+ * digest interface model attention forward context surprise snapshot writer sugar | kernels dispatch
  */
 #ifndef ICL_H
 #define ICL_H
 
 /* ===== >>config ============================================================================= */
-#define ICL_VERSION "0.1.0"
-#define ICL_VERSION_NUMBER 100     /* 10000 major + 100 minor + patch */
+#define ICL_VERSION "0.2.0"
+#define ICL_VERSION_NUMBER 200     /* 10000 major + 100 minor + patch */
 
 /* The trainer's files need POSIX, which -std=c99 hides unless asked for before any include. */
 #if defined ICL_TRAIN_IMPLEMENTATION && defined __STRICT_ANSI__ && !defined _POSIX_C_SOURCE
@@ -134,6 +146,10 @@
 #else
 #define ICL_API extern
 #endif
+#endif
+
+#ifndef ICL_MAX_THREADS
+#define ICL_MAX_THREADS 64
 #endif
 
 #ifdef __cplusplus
@@ -219,9 +235,9 @@ typedef struct icl_model {
   const char *recipe;              /* icl.recipe: how it was trained, "" likewise             */
   /* private below */
   uint64_t digest;                 /* see >>digest; 0 after icl_model_bind                    */
-  const void **weights;            /* [slots] in the order of the tensor table                */
-  unsigned char *types;            /* [slots] how they are stored, an icl__dtype; NULL: F32   */
-  const float **scales;            /* [slots] of I8 weights, one a column; NULL: none is I8   */
+  const void **weights;            /* [slots] rows of the tensor table, and scales of I8      */
+  unsigned char *types;            /* [slots] an icl__dtype: F32 outside of the four products
+                                      of a block; NULL: all are F32 (icl_model_bind)          */
   const float *typical;            /* [n_typical][2] median, 99th percentile, see >>surprise  */
   int n_typical;
   const struct icl__ops *ops;      /* the kernels that this processor runs                    */
@@ -238,18 +254,31 @@ typedef enum icl_storage {
   ICL_STORE_I8                     /* whole numbers from -127 to 127 times a scale            */
 } icl_storage;
 
-/* The pairs seen so far, and scratch.  One per thread.  Put it anywhere. */
+/* How large a context is and how it works.  Set all of it to zero first; zero means the default, in
+ * brackets. */
+typedef struct icl_ctx_options {
+  int max_pairs;                   /* pairs that it holds, 1 to icl_max_pairs; has no default     */
+  int queries_at_once;             /* (1) queries that go through the network in one pass, to
+                                      2^22; pairs go half as many; longer batches take several    */
+  int threads;                     /* (1) threads of its work, by way of run; see icl_ctx_threads */
+  icl_storage kv;                  /* (F32) how it stores keys and values                         */
+  icl_parallel *run;
+  void *user;                      /* the first argument of run                                   */
+} icl_ctx_options;
+
+/* The pairs seen so far, and scratch.  One per thread.  Put it anywhere, but do not copy it by
+ * assignment: it points into its own memory (icl_ctx_copy). */
 typedef struct icl_ctx {
   const icl_model *model;
   int max_pairs, max_batch;
   int n_pairs;
   /* private below */
-  int threads;                     /* that run has, or 1                                      */
+  int threads;                     /* tasks that run can do at once; 1: no threads            */
   icl_parallel *run;
   void *run_user;
   size_t rows;                     /* rows of scratch: max(2, max_batch)                      */
   size_t key_row;                  /* numbers from one channel's keys to the next's           */
-  size_t n_pack;                   /* floats of pack                                          */
+  size_t n_pack;                   /* floats of pack; 0 where the kernels pack nothing        */
   float *x_mean, *x_std;           /* [d] the model sees (x - x_mean) / x_std                 */
   float *y_scale;                  /* [2] y_mean, y_std                                       */
   float *inputs;                   /* [max_pairs][d] x, in the caller's units                 */
@@ -266,7 +295,7 @@ typedef struct icl_ctx {
   float *normed;                   /* [rows][C]                                               */
   float *hidden;                   /* [rows][4C]                                              */
   float *scores;                   /* [H][6][key_row]                                         */
-  float *pack;
+  float *pack;                     /* [n_pack] panels of weights, for the product             */
 } icl_ctx;
 
 /* What else a checkpoint says about itself; NULL fields are left out of the file.  Set all of it to
@@ -335,21 +364,29 @@ ICL_API size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch);
 ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
                                void *mem, size_t bytes);
 
-/* The same with keys and values, which are most of a context of many pairs, in fewer bytes: half
- * of F32's in F16 and BF16, about a quarter in I8 (a byte each, and an F32 for every token and
- * head).  They are rounded to nearest as pairs are added and unpacked where they are used; the
- * arithmetic stays F32.  Never the default: predictions change, see docs/models.md.
- * A number that is too large for F16 is NONFINITE.  A pair sees its own rounded key, a query its
- * own exact one: residuals are not those of icl_predict to the bit. */
-ICL_API size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv);
-ICL_API icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
-                                  icl_storage kv, void *mem, size_t bytes);
+/* The same with all options, and a report, which names the option and its limits: "max_pairs is 41,
+ * not 1 to 40".  icl_ctx_bytes and icl_ctx_init set max_pairs and queries_at_once alone.
+ * Keys and values are most of a context of many pairs: F16 and BF16 take half of F32's bytes, I8
+ * about a quarter (a byte each, and an F32 for every token and head).  They are rounded to nearest
+ * as pairs are added and unpacked where they are used; the arithmetic stays F32.  Never the default:
+ * predictions change, see docs/models.md.  A number that is too large for F16 is NONFINITE.  A pair
+ * sees its own rounded key, a query its own exact one: residuals are not those of icl_predict to the
+ * bit. */
+ICL_API size_t icl_ctx_bytes_with(const icl_model *m, const icl_ctx_options *o, icl_report *r);
+ICL_API icl_error icl_ctx_init_with(icl_ctx *c, const icl_model *m, const icl_ctx_options *o,
+                                    void *mem, size_t bytes, icl_report *r);
+
+/* Makes to, of the same model and kv, hold what from holds: pairs, scale, residuals, and the same
+ * bits of answers, without the work of adding them.  Its own sizes and threads stay.  STATE where
+ * model or kv differ, FULL where to is too small; then it stays as it was. */
+ICL_API icl_error icl_ctx_copy(icl_ctx *to, const icl_ctx *from);
 
 /* From now on the model sees (x - x_mean) / x_std and (y - y_mean) / y_std, and answers in the
  * caller's units.  x_mean[d], x_std[d]; NULL means 0 and 1.  These models expect inputs and
  * outputs of mean 0 and standard deviation 1 and break without: Garg et al. (2022, section 5)
- * measure a normalised error of 0.58 when x is three times as large.  STATE if the context holds
- * pairs, ARG if a standard deviation is not above 0, NONFINITE. */
+ * measure a normalised error of 0.58 when x is three times as large.  Pairs that the context holds
+ * are added anew under the new scale, at the cost of icl_add_batch.  ARG if a standard deviation is
+ * not above 0, NONFINITE; where the pairs cannot be added again (NONFINITE) the context is empty. */
 ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std,
                                 float y_mean, float y_std);
 
@@ -360,9 +397,9 @@ ICL_API icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_
  * added again the context is empty. */
 ICL_API icl_error icl_standardize(icl_ctx *c, int n, const float *xs, const float *ys);
 
-/* Calls on c use up to n >= 1 threads from now on, by way of run(user, ..): icl_threads_run of
- * icl_train.h, OpenMP, whatever the program has.  n = 1: the calling thread alone.  The answers
- * stay the same bits.  ARG. */
+/* Makes calls on c use up to n >= 1 threads from now on, by way of run(user, ..): icl_threads_run,
+ * OpenMP, whatever the program has.  n = 1: the calling thread alone.  The answers stay the same
+ * bits.  ARG. */
 ICL_API icl_error icl_ctx_threads(icl_ctx *c, int n, icl_parallel *run, void *user);
 
 /* ----- the work: on any error the context stays as it was ------------------------------------- */
@@ -386,13 +423,24 @@ ICL_API icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *y
 ICL_API icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
                           const float *queries, float *answers);
 
+/* ys[i] = what contexts[i] predicts at xs[i][d], for n contexts of one model: what icl_predict tells,
+ * to the bit, in passes of work's queries_at_once over the network, which share its weights: for
+ * many players, sensors or channels with one query each, faster than one after the other.  work is a
+ * context of the same model, one of them or another; its scratch and threads are used, its pairs are
+ * not.  The contexts may differ in pairs, scale, size and kv; one may be there twice.  All of them
+ * belong to the calling thread meanwhile.  ARG where the models differ; on an error ys may be partly
+ * written. */
+ICL_API icl_error icl_predict_many(icl_ctx *work, int n, icl_ctx *const *contexts, const float *xs,
+                                   float *ys);
+
 /* Forgets all but the first n_pairs pairs; 0 empties the context. */
 ICL_API icl_error icl_rewind(icl_ctx *c, int n_pairs);
 
-/* Drops the n oldest pairs, for a sliding window.  The other pairs are added anew, since each was
- * read in the light of those before it: the cost of icl_add_batch of them, so drop a quarter at a
- * time rather than one.  ARG where n is above icl_count.  Where the others cannot be added again
- * (NONFINITE) the context is empty. */
+/* Drops the n oldest pairs, for a sliding window.  Adds the others anew, since each was read in the
+ * light of those before it: at the cost of icl_add_batch of them.  Dropping one pair for each that
+ * comes costs as much as a new context each time; dropping a quarter of the window whenever it is
+ * full costs four additions a pair.  ARG where n is above icl_count.  Where the others cannot be
+ * added again (NONFINITE) the context is empty. */
 ICL_API icl_error icl_forget(icl_ctx *c, int n);
 
 /* The pairs in the context, in the caller's units: x[icl_count][d] and y[icl_count].  Valid until
@@ -437,6 +485,19 @@ ICL_API icl_error icl_refine(icl_ctx *r, icl_ctx *c);
 ICL_API icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
                                       float *ys, float *lo, float *hi);
 
+/* Mirror images: the same pairs with x, y or both negated are a data set too, and the model's errors
+ * there are in part others.  m, another context of the same model with room for as many pairs,
+ * becomes an image of c: ICL_MIRROR_X and ICL_MIRROR_Y say what its scale negates.  It takes and
+ * gives the caller's own x and y.  icl_predict_mean averages the answers of k contexts, each with
+ * its rs[i] of icl_refine (rs or rs[i] NULL: none), and with lo and hi (NULL: not wanted) the ends
+ * of their intervals.  With one input all four images gain most where x lies outside of the pairs;
+ * see docs/models.md.  k times the cost.  ARG, FULL, NONFINITE; CONFIG for ICL_MIRROR_Y with
+ * quantiles that are not symmetric about 0.5. */
+enum { ICL_MIRROR_X = 1, ICL_MIRROR_Y = 2 };
+ICL_API icl_error icl_mirror(icl_ctx *m, const icl_ctx *c, int image);
+ICL_API icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
+                                   const float *xs, float level, float *ys, float *lo, float *hi);
+
 /* ----- is the model out of its depth? --------------------------------------------------------- */
 
 /* [icl_count] y - (prediction of y from the pairs before it), in the caller's units: what icl_add
@@ -450,16 +511,19 @@ ICL_API icl_error icl_surprise(const icl_ctx *c, float *s);
 
 /* ----- save and restore a context ------------------------------------------------------------- */
 
-/* Bytes that icl_ctx_save writes now; 0 for NULL. */
+/* Bytes that icl_ctx_save writes now: 36 + 8 d + 4 (d + 1) a pair; 0 for NULL. */
 ICL_API size_t icl_ctx_save_bytes(const icl_ctx *c);
 
-/* Writes what c holds to buf[size]: scale, outputs, residuals, keys and values, little-endian on
- * every host.  MEMORY, ARG. */
+/* Writes the scale and the pairs of c to buf[size], the same bytes on every host.  They are the
+ * caller's data: any model with as many inputs restores them.  MEMORY, ARG. */
 ICL_API icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size);
 
-/* Replaces what c holds.  STATE if saved with another model or another kv, FULL if c is too small
- * for it, FORMAT, DIGEST or NONFINITE if the bytes are damaged; then c stays as it was. */
-ICL_API icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size);
+/* Replaces scale and pairs of c by those saved in buf[size], and adds them: the cost of
+ * icl_add_batch, and the bits of this host, model and kv.  The report tells why not: FORMAT of other
+ * or older bytes, STATE of another number of inputs, FULL where c is too small, DIGEST or NONFINITE
+ * where the bytes are damaged; then c stays as it was.  Where the pairs cannot be added (NONFINITE
+ * without a byte) c is empty. */
+ICL_API icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size, icl_report *r);
 
 /* ----- the tensor table, and writing checkpoints --------------------------------------------- */
 
@@ -495,16 +559,33 @@ ICL_API icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const
 /* ----- malloc and stdio sugar ---------------------------------------------------------------- */
 
 #ifndef ICL_NO_MALLOC
-/* A context in memory of its own. */
+/* Contexts in memory of their own. */
 ICL_API icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch);
-ICL_API icl_error icl_ctx_new_kv(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch,
-                                 icl_storage kv);
+ICL_API icl_error icl_ctx_new_with(icl_ctx **c, const icl_model *m, const icl_ctx_options *o,
+                                   icl_report *r);
 ICL_API void icl_ctx_delete(icl_ctx *c);
+
+/* n threads, the caller's among them, for icl_ctx_threads(c, n, icl_threads_run, t); without
+ * ICL_THREADS only the caller's.  Between two calls they stay awake for some microseconds, then
+ * sleep.  One context at a time may use them.  ARG where n is not 1 to ICL_MAX_THREADS. */
+typedef struct icl_threads icl_threads;
+ICL_API icl_error icl_threads_new(icl_threads **t, int n);
+ICL_API void icl_threads_delete(icl_threads *t);
+
+/* An icl_parallel; user is an icl_threads. */
+ICL_API void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg);
 #ifndef ICL_NO_STDIO
 /* Reads a checkpoint file; IO where it cannot be read.  On a pipe it takes what the header promises
  * and does not wait for the end, so that it ends on devices and pipes too. */
 ICL_API icl_error icl_load(icl_model **m, const char *path, icl_report *r);
 ICL_API void icl_unload(icl_model *m);
+
+/* Writes a checkpoint (icl_write) to a new file beside path and renames it: path is the old file or
+ * the new one, never half of it, as long as the power stays on; a link is replaced, not followed.
+ * (icl_replace_file of icl_train.h also flushes to the disk, follows links and keeps permissions.)
+ * IO; errors of icl_write. */
+ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float *params,
+                           const icl_metadata *md, icl_report *r);
 #endif
 #endif
 
@@ -685,6 +766,8 @@ ICL_API void icl_unload(icl_model *m);
 /* ---------------------------------------------------------------------------------------------
  * >>errors
  * ------------------------------------------------------------------------------------------- */
+#include <stdarg.h>
+
 const char *icl_error_string(icl_error e)
 {
   static const char *const text[] = {
@@ -729,6 +812,60 @@ static icl_error icl__fail(icl_report *r, icl_error code, size_t offset, const c
                            const char *name)
 {
   return icl__fail_n(r, code, offset, what, name, name ? strlen(name) : 0);
+}
+
+/* Text into out[..] if out is not NULL; n counts either way. */
+typedef struct icl__text { char *out; size_t n; } icl__text;
+
+static void icl__put(icl__text *t, const char *s)
+{
+  size_t n = strlen(s);
+  if (t->out) memcpy(t->out + t->n, s, n);
+  t->n += n;
+}
+
+static size_t icl__put_uint(char *out, uint64_t v)
+{
+  char digits[20];
+  size_t n = 0, i;
+  do { digits[n++] = (char)('0' + v % 10); v /= 10; } while (v);
+  for (i = 0; i < n; i++) out[i] = digits[n - 1 - i];
+  return n;
+}
+
+static void icl__put_number(icl__text *t, uint64_t v)
+{
+  char s[21];
+  s[icl__put_uint(s, v)] = 0;
+  icl__put(t, s);
+}
+
+/* Puts format, in which % stands for a text and # for a uint64_t. */
+static void icl__write(icl__text *t, const char *format, ...)
+{
+  char one[2] = {0, 0};
+  va_list args;
+  va_start(args, format);
+  for (; *format; format++) {
+    one[0] = *format;
+    if (*format == '#') icl__put_number(t, va_arg(args, uint64_t));
+    else icl__put(t, *format == '%' ? va_arg(args, const char *) : one);
+  }
+  va_end(args);
+}
+
+/* ICL_OK if v is low .. high; ARG and "name is v, not low to high" otherwise. */
+static icl_error icl__check_range(icl_report *r, const char *name, int v, int low, int high)
+{
+  char s[sizeof r->text] = "";
+  icl__text t;
+  if (v >= low && v <= high) return ICL_OK;
+  t.out = s;
+  t.n = 0;
+  icl__write(&t, v < 0 ? "% is -#, not # to #" : "% is #, not # to #", name,
+             v < 0 ? 0 - (uint64_t)v : (uint64_t)v, (uint64_t)low, (uint64_t)high);
+  s[t.n] = 0;
+  return icl__fail(r, ICL_ERR_ARG, 0, s, NULL);
 }
 
 /* "what 'name': why", for why = strerror(errno).  A name that is too long gives way in its middle,
@@ -810,7 +947,8 @@ static size_t icl__arena_need(const icl__arena *a)
   return a->used > SIZE_MAX - 63 ? SIZE_MAX : a->used + 63;
 }
 
-/* count elements of size bytes.  A sum that overflows sticks at SIZE_MAX, which nobody has. */
+/* Takes count elements of size bytes.  On overflow `used` saturates at SIZE_MAX, a size that no
+ * caller can supply. */
 static void *icl__take(icl__arena *a, size_t count, size_t size)
 {
   size_t at = a->used;
@@ -827,13 +965,26 @@ static float *icl__take_floats(icl__arena *a, size_t count)
   return (float *)icl__take(a, count, sizeof(float));
 }
 
-/* How a tensor is stored.  The first four are those of icl_storage. */
+/* ---------------------------------------------------------------------------------------------
+ * >>numbers
+ * ------------------------------------------------------------------------------------------- */
+
+/* How a tensor is stored: the first four are those of icl_storage, by number; the others are known
+ * in tensors that are skipped, and are one: ICL__OTHER. */
 typedef enum icl__dtype { ICL__F32, ICL__F16, ICL__BF16, ICL__I8, ICL__OTHER } icl__dtype;
 
-/* Bytes of a number of one of our types. */
-static size_t icl__width(icl__dtype type)
+/* Their names in files, and bytes of a number. */
+static const struct { char name[5]; unsigned char bytes; } icl__types[] = {
+  {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I8", 1}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2},
+  {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1}, {"BOOL", 1}
+};
+
+static size_t icl__width(icl__dtype type) { return icl__types[type].bytes; }
+
+/* Number `at` of a block that holds a type. */
+static void *icl__number_at(void *block, icl__dtype type, size_t at)
 {
-  return type == ICL__F32 ? 4 : type == ICL__I8 ? 1 : 2;
+  return (unsigned char *)block + at * icl__width(type);
 }
 
 /* An F16 or BF16, given as its bits. */
@@ -848,6 +999,43 @@ ICL__SMALL float icl__half(uint32_t h, icl__dtype type)
     }
     u = (h & 0x8000u) << 16 | (e == 31 ? 255u : e + 112u) << 23 | m << 13;
   }
+  memcpy(&v, &u, 4);
+  return v;
+}
+
+/* Little-endian words at any alignment; compilers make one load of each. */
+static uint32_t icl__get16(const unsigned char *p) { return (uint32_t)(p[0] | p[1] << 8); }
+static uint32_t icl__get32(const unsigned char *p)
+{
+  return icl__get16(p) | icl__get16(p + 2) << 16;
+}
+static uint64_t icl__get64(const unsigned char *p)
+{
+  return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
+       | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
+static void icl__put_le(unsigned char *p, uint64_t v, size_t n)
+{
+  for (; n--; v >>= 8) *p++ = (unsigned char)v;
+}
+
+static int icl__little_endian(void)
+{
+  const uint16_t one = 1;
+  unsigned char first;
+  memcpy(&first, &one, 1);
+  return first;
+}
+
+/* One weight from its bytes. */
+static float icl__decode(const unsigned char *p, icl__dtype type)
+{
+  uint32_t u;
+  float v;
+  if (type == ICL__I8) return (float)(p[0] < 128 ? p[0] : p[0] - 256);
+  if (type != ICL__F32) return icl__half(icl__get16(p), type);
+  u = icl__get32(p);
   memcpy(&v, &u, 4);
   return v;
 }
@@ -897,16 +1085,18 @@ static size_t icl__plus(size_t a, size_t b) { return a > SIZE_MAX - b ? SIZE_MAX
  * The one table of what a model consists of.  The loader, the writer, the trainer's initialisation,
  * the optimizer and the gradient tests walk it.
  * ------------------------------------------------------------------------------------------- */
-enum {  /* the table's order: rows before the blocks, rows of a block, rows behind the blocks */
+enum {  /* the table's order: rows before the blocks, rows of a block, rows after the blocks */
   ICL__READ_IN_W, ICL__READ_IN_B, ICL__WPE, ICL__BLOCKS,
   ICL__LN1_W = 0, ICL__LN1_B, ICL__QKV_W, ICL__QKV_B, ICL__PROJ_W, ICL__PROJ_B,
-  ICL__LN2_W, ICL__LN2_B, ICL__FC_W, ICL__FC_B, ICL__MLP_W, ICL__MLP_B, ICL__PER_BLOCK,
-  ICL__LNF_W = 0, ICL__LNF_B, ICL__OUT_W, ICL__OUT_B, ICL__BEHIND
+  ICL__LN2_W, ICL__LN2_B, ICL__FC_W, ICL__FC_B, ICL__MLP_W, ICL__MLP_B, ICL__BLOCK_ROWS,
+  ICL__QKV_S = ICL__BLOCK_ROWS, ICL__PROJ_S, ICL__FC_S, ICL__MLP_S, ICL__PER_BLOCK,
+  ICL__LNF_W = 0, ICL__LNF_B, ICL__OUT_W, ICL__OUT_B, ICL__AFTER
 };
 
 typedef struct icl__tensor_row { const char *name, *rows, *cols; } icl__tensor_row;
 
-/* Sizes: 1, t inputs of a token, C width, P positions, O outputs, q 3C, f 4C. */
+/* Sizes: 1, t inputs of a token, C width, P positions, O outputs, q 3C, f 4C.  The last rows of a
+ * block, those of its I8 weights' scales, are no rows of the public table. */
 static const icl__tensor_row icl__rows_before[] = {
   {"_read_in.weight", "C", "t"}, {"_read_in.bias", "1", "C"}, {"_backbone.wpe.weight", "P", "C"}
 };
@@ -916,14 +1106,15 @@ static const icl__tensor_row icl__rows_block[] = {
   {"attn.c_proj.weight", "C", "C"}, {"attn.c_proj.bias", "1", "C"},
   {"ln_2.weight", "1", "C"},        {"ln_2.bias", "1", "C"},
   {"mlp.c_fc.weight", "C", "f"},    {"mlp.c_fc.bias", "1", "f"},
-  {"mlp.c_proj.weight", "f", "C"},  {"mlp.c_proj.bias", "1", "C"}
+  {"mlp.c_proj.weight", "f", "C"},  {"mlp.c_proj.bias", "1", "C"},
+  {"attn.c_attn.weight.scale", "1", "q"}, {"attn.c_proj.weight.scale", "1", "C"},
+  {"mlp.c_fc.weight.scale", "1", "f"},    {"mlp.c_proj.weight.scale", "1", "C"}
 };
-static const icl__tensor_row icl__rows_behind[] = {
+static const icl__tensor_row icl__rows_after[] = {
   {"_backbone.ln_f.weight", "1", "C"}, {"_backbone.ln_f.bias", "1", "C"},
   {"_read_out.weight", "O", "C"},      {"_read_out.bias", "1", "O"}
 };
 static const char icl__block_prefix[] = "_backbone.h.";
-static const char icl__scale_suffix[] = ".scale";
 
 /* Numbers of a token: x, and y after it where tokens are joint. */
 static int icl__token_size(const icl_config *cfg)
@@ -954,27 +1145,36 @@ static int icl__has_wpe(const icl_config *cfg)
   return cfg->position_embedding_type == ICL_POSITION_LEARNED || icl__alternates(cfg);
 }
 
-/* Where the block of layer l starts in model->weights; a model without wpe keeps its slot, NULL. */
+/* Where a row of block l is in model->weights, which has room for wpe and scales that are not
+ * there; l = n_layer: a row after the blocks. */
 static size_t icl__slot(size_t l, size_t kind) { return ICL__BLOCKS + l * ICL__PER_BLOCK + kind; }
 
 static size_t icl__slot_count(const icl_config *cfg)
 {
-  return ICL__BLOCKS + (size_t)cfg->n_layer * ICL__PER_BLOCK + ICL__BEHIND;
+  return ICL__BLOCKS + (size_t)cfg->n_layer * ICL__PER_BLOCK + ICL__AFTER;
 }
 
-/* Rows of the table and slots differ by the place of wpe where there is none. */
+/* The slot of row i of the public table, which has no rows for a missing wpe and for scales. */
 static size_t icl__slot_of_row(const icl_config *cfg, int i)
 {
-  return (size_t)i + (i >= ICL__WPE && !icl__has_wpe(cfg));
+  int at = i + (i >= ICL__WPE && !icl__has_wpe(cfg)) - ICL__BLOCKS, l = at / ICL__BLOCK_ROWS;
+  if (at < 0) return (size_t)(at + ICL__BLOCKS);
+  if (l > cfg->n_layer) l = cfg->n_layer;
+  return icl__slot((size_t)l, (size_t)(at - l * ICL__BLOCK_ROWS));
 }
 
-static size_t icl__put_uint(char *out, uint64_t v)
+/* The row of the scales that an I8 weight has; 0 for a row that is none of the four products. */
+static int icl__scale_row(int row)
 {
-  char digits[20];
-  size_t n = 0, i;
-  do { digits[n++] = (char)('0' + v % 10); v /= 10; } while (v);
-  for (i = 0; i < n; i++) out[i] = digits[n - 1 - i];
-  return n;
+  return row == ICL__QKV_W ? ICL__QKV_S : row == ICL__PROJ_W ? ICL__PROJ_S
+       : row == ICL__FC_W ? ICL__FC_S : row == ICL__MLP_W ? ICL__MLP_S : 0;
+}
+
+/* The slot of the scales of the weight in a slot. */
+static size_t icl__scale_slot(size_t slot)
+{
+  size_t row = (slot - ICL__BLOCKS) % ICL__PER_BLOCK;
+  return slot - row + (size_t)icl__scale_row((int)row);
 }
 
 static void icl__tensor_name(char *out, int layer, const char *name)
@@ -1000,19 +1200,12 @@ static void icl__tensor_at_slot(const icl_config *cfg, size_t slot, icl_tensor *
     t->layer = (int)((slot - ICL__BLOCKS) / ICL__PER_BLOCK);
     row = &icl__rows_block[(slot - ICL__BLOCKS) % ICL__PER_BLOCK];
   } else {
-    row = &icl__rows_behind[slot - ICL__BLOCKS - blocks];
+    row = &icl__rows_after[slot - ICL__BLOCKS - blocks];
   }
   icl__tensor_name(t->name, t->layer, row->name);
   t->rank = row->rows[0] == '1' ? 1 : 2;
   t->rows = icl__tensor_size(cfg, row->rows[0]);
   t->cols = icl__tensor_size(cfg, row->cols[0]);
-}
-
-/* The row of an I8 weight becomes that of its scale: one F32 a column. */
-static void icl__scale_name(icl_tensor *t)
-{
-  memcpy(t->name + strlen(t->name), icl__scale_suffix, sizeof icl__scale_suffix);
-  t->rank = t->rows = 1;
 }
 
 static size_t icl__tensor_floats(const icl_tensor *t) { return (size_t)t->rows * (size_t)t->cols; }
@@ -1064,7 +1257,7 @@ icl_error icl_config_check(const icl_config *cfg, icl_report *r)
 int icl_tensor_count(const icl_config *cfg)
 {
   if (icl_config_check(cfg, NULL)) return 0;
-  return (int)icl__slot_count(cfg) - !icl__has_wpe(cfg);
+  return ICL__BLOCKS - !icl__has_wpe(cfg) + cfg->n_layer * ICL__BLOCK_ROWS + ICL__AFTER;
 }
 
 icl_error icl_tensor_at(const icl_config *cfg, int i, icl_tensor *t)
@@ -1092,15 +1285,15 @@ static const float *icl__floats(const icl_model *m, size_t slot)
   return (const float *)m->weights[slot];
 }
 
-static const float *icl__weight_behind(const icl_model *m, size_t kind)
+static const float *icl__weight_after(const icl_model *m, size_t kind)
 {
   return icl__floats(m, icl__slot((size_t)m->config.n_layer, kind));
 }
 
 /* ---------------------------------------------------------------------------------------------
  * >>checkpoint
- * A strict subset of safetensors, read where it lies: 8 bytes of header length, a JSON header,
- * data. Nothing is allocated and nothing recursive; the header is walked several times instead.
+ * A strict subset of safetensors, read in place: 8 bytes of header length, a JSON header, data.
+ * Nothing is allocated and nothing recurses; the header is walked several times instead.
  * ------------------------------------------------------------------------------------------- */
 enum { ICL__MAX_HEADER = 1 << 20, ICL__MAX_RANK = 4, ICL__MAX_TYPICAL = 4096 };
 
@@ -1109,20 +1302,32 @@ typedef struct icl__json {
   const char *text;
   size_t at, end;
   int entries;                               /* members of the outer object that were read      */
+  size_t metadata_end;                       /* where to go on at the metadata; 0: stop there    */
   icl_report *r;
 } icl__json;
 
 typedef struct icl__string { const char *s; size_t n, at; int escaped; } icl__string;
 
+/* Which tensor a name means: a row of one of the three tables, or a buffer of HF's, which is
+ * skipped. */
+typedef enum icl__part { ICL__IN_FRONT, ICL__IN_BLOCK, ICL__AT_END, ICL__BUFFER } icl__part;
+typedef struct icl__place { icl__part part; int layer, row; } icl__place;   /* layer or -1 */
 
+/* One member of the header. */
 typedef struct icl__entry {
   icl__string name;
-  int is_metadata;                           /* the cursor stands at its object                 */
+  int is_metadata;                           /* 1: the cursor stands at its object, and the rest
+                                                of this is not set                              */
+  int known;                                 /* 1: the name means a tensor, in place            */
+  icl__place place;
   icl__dtype dtype;
   int rank;
   uint64_t shape[ICL__MAX_RANK];
   uint64_t begin, end;                       /* bytes of data                                   */
 } icl__entry;
+
+/* The texts of the metadata that a digest goes over, in its order. */
+enum { ICL__TASK, ICL__TYPICAL, ICL__SAMPLING, ICL__RECIPE, ICL__TEXTS };
 
 /* What the walks find out. */
 typedef struct icl__file {
@@ -1130,15 +1335,15 @@ typedef struct icl__file {
   uint64_t data_size;                        /* what the tensors tile                           */
   icl_config cfg;
   int has_n_head, has_wpe, n_positions, has_digest;
-  int has_position_type, has_i8;
+  int has_position_type;
   unsigned seen;                             /* bits: metadata keys                             */
   uint64_t digest;
-  icl__string task, typical, sampling, recipe, quantiles;
+  icl__string texts[ICL__TEXTS];
   int n_typical;
   size_t metadata, metadata_end;             /* where the header has them: key, end of the object */
 } icl__file;
 
-/* For tests, which count what the loader does by the headers that it goes over. */
+/* Tests count the loader's passes over headers with this. */
 #ifndef ICL__WALK
 #define ICL__WALK() (void)0
 #endif
@@ -1267,20 +1472,14 @@ static icl_error icl__read_uints(icl__json *j, uint64_t *v, int max, int *n)
   return icl__accept(j, ']') ? ICL_OK : icl__bad_json(j, "expected ]");
 }
 
-/* Types of the format and their bytes; those after I8 are only known in tensors that are
- * skipped. */
 static icl_error icl__read_dtype(const icl__json *j, icl__string s, icl__dtype *type,
                                  uint64_t *bytes)
 {
-  static const struct { const char *name; unsigned bytes; } types[] = {
-    {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I8", 1}, {"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2},
-    {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1}, {"BOOL", 1}
-  };
-  size_t i;
-  for (i = 0; i < sizeof types / sizeof *types; i++)
-    if (icl__is(s, types[i].name)) {
+  int i, n = (int)(sizeof icl__types / sizeof *icl__types);
+  for (i = 0; i < n; i++)
+    if (icl__is(s, icl__types[i].name)) {
       *type = i < ICL__OTHER ? (icl__dtype)i : ICL__OTHER;
-      *bytes = types[i].bytes;
+      *bytes = icl__types[i].bytes;
       return ICL_OK;
     }
   return icl__fail_at(j, ICL_ERR_TENSOR, "unknown dtype", s);
@@ -1329,12 +1528,72 @@ static icl_error icl__read_entry(icl__json *j, icl__entry *e)
   return ICL_OK;
 }
 
+static int icl__starts(icl__string s, const char *prefix)
+{
+  size_t n = strlen(prefix);
+  return s.n >= n && memcmp(s.s, prefix, n) == 0;
+}
+
+/* s without its first n bytes. */
+static icl__string icl__skip(icl__string s, size_t n)
+{
+  s.s += n;
+  s.n -= n;
+  return s;
+}
+
+static int icl__find_row(icl__string s, const icl__tensor_row *rows, int n)
+{
+  int i = 0;
+  while (i < n && !icl__is(s, rows[i].name)) i++;
+  return i;
+}
+
+/* A name outside of the blocks.  0 for an unknown one. */
+static int icl__lookup_outside(icl__string s, icl__place *p)
+{
+  p->part = ICL__BUFFER;
+  p->row = 0;
+  if (icl__is(s, "_backbone.wte.weight")) return 1;
+  p->part = ICL__IN_FRONT;
+  p->row = icl__find_row(s, icl__rows_before, ICL__BLOCKS);
+  if (p->row < ICL__BLOCKS) return 1;
+  p->part = ICL__AT_END;
+  p->row = icl__find_row(s, icl__rows_after, ICL__AFTER);
+  return p->row < ICL__AFTER;
+}
+
+/* *p = the place that a tensor's name means.  0 for an unknown name. */
+static int icl__lookup(icl__string s, icl__place *p)
+{
+  size_t at = sizeof icl__block_prefix - 1;
+  uint64_t layer;
+  p->layer = -1;
+  for (;;) {
+    if (icl__starts(s, "module.")) s = icl__skip(s, 7);
+    else if (icl__starts(s, "_orig_mod.")) s = icl__skip(s, 10);
+    else break;
+  }
+  if (!icl__starts(s, icl__block_prefix)) return icl__lookup_outside(s, p);
+  if (!icl__digits(s.s, s.n, &at, &layer) || at >= s.n || s.s[at] != '.') return 0;
+  if (layer > INT32_MAX) return 0;
+  s = icl__skip(s, at + 1);
+  p->layer = (int)layer;
+  p->part = ICL__IN_BLOCK;
+  p->row = icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
+  if (p->row < ICL__PER_BLOCK) return 1;
+  p->part = ICL__BUFFER;
+  p->row = !icl__is(s, "attn.bias");
+  return !p->row || icl__is(s, "attn.masked_bias");
+}
+
+/* Starts a walk.  The first one stops at the metadata, the others pass over them. */
 static icl_error icl__open_header(icl__json *j, const icl__file *f, icl_report *r)
 {
+  memset(j, 0, sizeof *j);
   j->text = f->header;
-  j->at = 0;
   j->end = f->header_size;
-  j->entries = 0;
+  j->metadata_end = f->metadata_end;
   j->r = r;
   ICL__WALK();
   if (f->header_size < 2 || f->header[0] != '{')
@@ -1343,21 +1602,26 @@ static icl_error icl__open_header(icl__json *j, const icl__file *f, icl_report *
   return ICL_OK;
 }
 
-/* The next member of the header; *more = 0 at its end, behind which only spaces may follow. */
+/* Reads the next member of the header.  *more = 0 at its end, after which only spaces may come. */
 static icl_error icl__next_entry(icl__json *j, icl__entry *e, int *more)
 {
-  *more = 0;
-  if (icl__accept(j, '}')) {
-    while (j->at < j->end && j->text[j->at] == ' ') j->at++;
-    return j->at == j->end ? ICL_OK : icl__bad_json(j, "bytes behind the header's }");
-  }
-  if (j->entries++ && !icl__accept(j, ',')) return icl__bad_json(j, "expected , or }");
-  if (icl__read_string(j, &e->name)) return ICL_ERR_FORMAT;
-  if (e->name.escaped) return icl__fail_at(j, ICL_ERR_FORMAT, "escape in the name", e->name);
-  if (!icl__accept(j, ':')) return icl__bad_json(j, "expected :");
+  do {
+    *more = 0;
+    if (icl__accept(j, '}')) {
+      while (j->at < j->end && j->text[j->at] == ' ') j->at++;
+      return j->at == j->end ? ICL_OK : icl__bad_json(j, "bytes after the header's }");
+    }
+    if (j->entries++ && !icl__accept(j, ',')) return icl__bad_json(j, "expected , or }");
+    if (icl__read_string(j, &e->name)) return ICL_ERR_FORMAT;
+    if (e->name.escaped) return icl__fail_at(j, ICL_ERR_FORMAT, "escape in the name", e->name);
+    if (!icl__accept(j, ':')) return icl__bad_json(j, "expected :");
+    e->is_metadata = icl__is(e->name, "__metadata__");
+    if (e->is_metadata) j->at = j->metadata_end ? j->metadata_end : j->at;
+  } while (e->is_metadata && j->metadata_end);
   *more = 1;
-  e->is_metadata = icl__is(e->name, "__metadata__");
-  return e->is_metadata ? ICL_OK : icl__read_entry(j, e);
+  if (e->is_metadata) return ICL_OK;
+  e->known = icl__lookup(e->name, &e->place);
+  return icl__read_entry(j, e);
 }
 
 /* ----- metadata ------------------------------------------------------------------------------- */
@@ -1500,7 +1764,7 @@ static int icl__index(icl__string s, const char *const *names, int n)
   return i;
 }
 
-/* One key of the metadata and its value; keys that mean nothing to us are passed over. */
+/* Takes the value of one of our keys.  0 where it is not valid. */
 static int icl__take_metadata(icl__file *f, int key, icl__string v)
 {
   icl_config *cfg = &f->cfg;
@@ -1524,12 +1788,14 @@ static int icl__take_metadata(icl__file *f, int key, icl__string v)
     case ICL__KEY_TOKENS:
       cfg->tokens = (icl_tokens)(i = icl__index(v, icl__token_types, 2));
       return i < 2;
-    case ICL__KEY_QUANTILES: f->quantiles = v; return icl__parse_quantiles(v, cfg);
-    case ICL__KEY_SAMPLING: f->sampling = v; return 1;
-    case ICL__KEY_RECIPE:  f->recipe = v; return 1;
-    case ICL__KEY_TASK:    f->task = v; return 1;
-    case ICL__KEY_DIGEST:  f->has_digest = 1; return icl__parse_hex64(v, &f->digest);
-    case ICL__KEY_TYPICAL: f->typical = v; return icl__parse_typical(v, NULL, &f->n_typical);
+    case ICL__KEY_QUANTILES: return icl__parse_quantiles(v, cfg);
+    case ICL__KEY_SAMPLING: f->texts[ICL__SAMPLING] = v; return 1;
+    case ICL__KEY_RECIPE: f->texts[ICL__RECIPE] = v; return 1;
+    case ICL__KEY_TASK: f->texts[ICL__TASK] = v; return 1;
+    case ICL__KEY_DIGEST: f->has_digest = 1; return icl__parse_hex64(v, &f->digest);
+    case ICL__KEY_TYPICAL:
+      f->texts[ICL__TYPICAL] = v;
+      return icl__parse_typical(v, NULL, &f->n_typical);
     default: return 1;
   }
 }
@@ -1575,82 +1841,37 @@ static icl_error icl__read_metadata(icl__json *j, icl__file *f)
 
 /* ----- tensors -------------------------------------------------------------------------------- */
 
-static int icl__starts(icl__string s, const char *prefix)
-{
-  size_t n = strlen(prefix);
-  return s.n >= n && memcmp(s.s, prefix, n) == 0;
-}
-
-static icl__string icl__behind(icl__string s, size_t n)
-{
-  s.s += n;
-  s.n -= n;
-  return s;
-}
-
-static int icl__find_row(icl__string s, const icl__tensor_row *rows, int n)
-{
-  int i = 0;
-  while (i < n && !icl__is(s, rows[i].name)) i++;
-  return i;
-}
-
-/* Which tensor a name means.  part: 0 before the blocks, 1 a block's, 2 behind them, 3 a buffer
- * that HF leaves behind and that is skipped, 4 the scale of the block's weight in that row. */
-typedef struct icl__place { int part, layer, row; } icl__place;
-
-/* The four of a block that are products. */
-static int icl__is_product(int row)
-{
-  return row == ICL__QKV_W || row == ICL__PROJ_W || row == ICL__FC_W || row == ICL__MLP_W;
-}
-
-static int icl__place_of(icl__string s, icl__place *p)
-{
-  p->layer = -1;
-  for (;;) {
-    if (icl__starts(s, "module.")) s = icl__behind(s, 7);
-    else if (icl__starts(s, "_orig_mod.")) s = icl__behind(s, 10);
-    else break;
-  }
-  if (icl__starts(s, icl__block_prefix)) {
-    size_t at = sizeof icl__block_prefix - 1;
-    uint64_t layer;
-    if (!icl__digits(s.s, s.n, &at, &layer) || at >= s.n || s.s[at] != '.') return 0;
-    if (layer > INT32_MAX) return 0;
-    s = icl__behind(s, at + 1);
-    p->layer = (int)layer;
-    p->row = icl__is(s, "attn.bias") ? 0 : 1;
-    p->part = p->row == 0 || icl__is(s, "attn.masked_bias") ? 3 : 1;
-    if (p->part == 3) return 1;
-    p->row = icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
-    if (p->row < ICL__PER_BLOCK) return 1;
-    p->part = 4;
-    if (s.n < sizeof icl__scale_suffix - 1) return 0;
-    at = s.n - (sizeof icl__scale_suffix - 1);
-    if (!icl__is(icl__behind(s, at), icl__scale_suffix)) return 0;
-    s.n = at;
-    p->row = icl__find_row(s, icl__rows_block, ICL__PER_BLOCK);
-    return icl__is_product(p->row);
-  }
-  p->part = icl__is(s, "_backbone.wte.weight") ? 3 : 0;
-  p->row = 0;
-  if (p->part == 3) return 1;
-  p->row = icl__find_row(s, icl__rows_before, ICL__BLOCKS);
-  if (p->row < ICL__BLOCKS) return 1;
-  p->part = 2;
-  p->row = icl__find_row(s, icl__rows_behind, ICL__BEHIND);
-  return p->row < ICL__BEHIND;
-}
-
 /* What is wrong with a name that means no tensor. */
 static const char *icl__unknown(icl__string s)
 {
   icl__place p;
-  if (s.n > 200) s = icl__behind(s, s.n - 200);
-  for (; s.n; s = icl__behind(s, 1))
-    if (s.s[0] == '_' && icl__place_of(s, &p)) return "unknown prefix in the name of tensor";
+  if (s.n > 200) s = icl__skip(s, s.n - 200);
+  for (; s.n; s = icl__skip(s, 1))
+    if (s.s[0] == '_' && icl__lookup(s, &p)) return "unknown prefix in the name of tensor";
   return "unknown tensor";
+}
+
+/* Takes the sizes of the configuration that a tensor's shape tells. */
+static icl_error icl__take_sizes(icl__file *f, const icl__json *j, const icl__entry *e)
+{
+  const icl__place *p = &e->place;
+  icl_config *cfg = &f->cfg;
+  if (p->layer >= ICL__MAX_LAYERS)
+    return icl__fail_at(j, ICL_ERR_LIMIT, "too many layers:", e->name);
+  if (p->layer >= cfg->n_layer) cfg->n_layer = p->layer + 1;
+  if (e->rank != 2 || (p->part != ICL__IN_FRONT && p->part != ICL__AT_END)) return ICL_OK;
+  if (e->shape[0] > ICL__MAX_POSITIONS || e->shape[1] > ICL__MAX_WIDTH)
+    return icl__fail_at(j, ICL_ERR_LIMIT, "too large:", e->name);
+  if (p->part == ICL__AT_END) {
+    if (p->row == ICL__OUT_W) cfg->n_out = (int)e->shape[0];
+  } else if (p->row == ICL__READ_IN_W) {
+    cfg->n_embd = (int)e->shape[0];
+    cfg->n_dims = (int)e->shape[1];
+  } else if (p->row == ICL__WPE) {
+    f->has_wpe = 1;
+    cfg->n_positions = (int)e->shape[0];
+  }
+  return ICL_OK;
 }
 
 /* First walk: metadata, the names, and the sizes that the configuration is drawn from. */
@@ -1658,41 +1879,23 @@ static icl_error icl__read_config(icl__file *f, icl_report *r)
 {
   icl__json j;
   icl__entry e;
-  icl__place p;
   int more;
   icl_error err = icl__open_header(&j, f, r);
-  while (!err) {
-    if ((err = icl__next_entry(&j, &e, &more)) || !more) break;
-    if (e.is_metadata) {
-      if (f->metadata_end) return icl__fail_at(&j, ICL_ERR_FORMAT, "repeated key", e.name);
-      f->metadata = e.name.at;
-      err = icl__read_metadata(&j, f);
-      f->metadata_end = j.at;
+  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
+    if (!e.is_metadata) {
+      if (!e.known) return icl__fail_at(&j, ICL_ERR_TENSOR, icl__unknown(e.name), e.name);
+      err = icl__take_sizes(f, &j, &e);
       continue;
     }
-    if (!icl__place_of(e.name, &p))
-      return icl__fail_at(&j, ICL_ERR_TENSOR, icl__unknown(e.name), e.name);
-    if (p.layer >= ICL__MAX_LAYERS)
-      return icl__fail_at(&j, ICL_ERR_LIMIT, "too many layers:", e.name);
-    if (p.layer >= f->cfg.n_layer) f->cfg.n_layer = p.layer + 1;
-    if (e.rank == 2 && (p.part == 0 || p.part == 2)) {
-      if (e.shape[0] > ICL__MAX_POSITIONS || e.shape[1] > ICL__MAX_WIDTH)
-        return icl__fail_at(&j, ICL_ERR_LIMIT, "too large:", e.name);
-      if (p.part == 0 && p.row == ICL__READ_IN_W) {
-        f->cfg.n_embd = (int)e.shape[0];
-        f->cfg.n_dims = (int)e.shape[1];
-      }
-      if (p.part == 0 && p.row == ICL__WPE) {
-        f->has_wpe = 1;
-        f->cfg.n_positions = (int)e.shape[0];
-      }
-      if (p.part == 2 && p.row == ICL__OUT_W) f->cfg.n_out = (int)e.shape[0];
-    }
+    if (f->metadata_end) return icl__fail_at(&j, ICL_ERR_FORMAT, "repeated key", e.name);
+    f->metadata = e.name.at;
+    err = icl__read_metadata(&j, f);
+    f->metadata_end = j.at;
   }
   return err;
 }
 
-/* The configuration as a whole: what the file must say, and whether it fits together. */
+/* Checks the configuration: what the file must say, and whether it fits together. */
 static icl_error icl__check_config(icl__file *f, icl_report *r)
 {
   icl_config *cfg = &f->cfg;
@@ -1725,15 +1928,14 @@ static icl_error icl__check_config(icl__file *f, icl_report *r)
 /* The table's slot for a place. */
 static size_t icl__slot_of_place(const icl_config *cfg, const icl__place *p)
 {
-  size_t row = (size_t)p->row;
-  if (p->part == 0) return row;
-  return p->part == 2 ? icl__slot((size_t)cfg->n_layer, row) : icl__slot((size_t)p->layer, row);
+  if (p->part == ICL__IN_FRONT) return (size_t)p->row;
+  return icl__slot((size_t)(p->part == ICL__AT_END ? cfg->n_layer : p->layer), (size_t)p->row);
 }
 
-/* What is known of the tensors: 24 bits a block, then 24 for what is outside of the blocks.  Behind
- * the bits of its tensors and buffers a block has some, by half the row, for scales and for what is
- * I8: half the row of a product is 1, 2, 4 or 5. */
-enum { ICL__SEEN_BITS = 24, ICL__SCALE_BIT = 13, ICL__I8_BIT = 18 };
+/* Bits of what is known of the tensors, so many a block, and as many for what is outside of the
+ * blocks: rows that are there, then buffers, then weights that are I8, in the order of their
+ * scales. */
+enum { ICL__SEEN_BITS = 24, ICL__I8_BIT = ICL__PER_BLOCK + 2 };
 
 static int icl__is_seen(const unsigned char *seen, size_t l, int bit)
 {
@@ -1751,56 +1953,60 @@ static int icl__see(unsigned char *seen, size_t l, int bit)
 }
 
 /* Sets the bit of a place.  0 if it was set already. */
-static int icl__mark(unsigned char *seen, size_t outside, const icl__place *p)
+static int icl__see_place(unsigned char *seen, size_t outside, const icl__place *p)
 {
-  int at = p->part == 2 ? ICL__BLOCKS + p->row
-         : p->part == 3 ? (p->layer >= 0 ? ICL__PER_BLOCK : ICL__BLOCKS + ICL__BEHIND) + p->row
-         : p->part == 4 ? ICL__SCALE_BIT + p->row / 2
-           : p->row;
-  return icl__see(seen, p->layer >= 0 ? (size_t)p->layer : outside, at);
+  int bit = p->part == ICL__AT_END ? ICL__BLOCKS + p->row
+          : p->part != ICL__BUFFER ? p->row
+          : p->layer >= 0 ? ICL__PER_BLOCK + p->row : ICL__BLOCKS + ICL__AFTER;
+  return icl__see(seen, p->layer >= 0 ? (size_t)p->layer : outside, bit);
 }
 
-/* Every I8 weight has its scale, and there is no other scale. */
-static icl_error icl__check_scales(const unsigned char *seen, icl__file *f, icl_report *r)
+/* Every I8 weight has its scales, and there are no others. */
+static icl_error icl__check_scales(const unsigned char *seen, const icl_config *cfg, icl_report *r)
 {
   int l, row;
-  for (l = 0; l < f->cfg.n_layer; l++)
-    for (row = 0; row < ICL__PER_BLOCK; row += 2) {
-      int is_i8 = icl__is_seen(seen, (size_t)l, ICL__I8_BIT + row / 2);
-      int has_scale = icl__is_seen(seen, (size_t)l, ICL__SCALE_BIT + row / 2);
-      if (!icl__is_product(row)) continue;
-      f->has_i8 |= is_i8;
-      if (is_i8 != has_scale) {
-        icl_tensor t;
-        icl__tensor_at_slot(&f->cfg, icl__slot((size_t)l, (size_t)row), &t);
-        icl__scale_name(&t);
-        return icl__fail(r, ICL_ERR_TENSOR, 8, is_i8 ? "missing tensor" : "no I8 tensor goes with",
-                         t.name);
-      }
+  for (l = 0; l < cfg->n_layer; l++)
+    for (row = ICL__BLOCK_ROWS; row < ICL__PER_BLOCK; row++) {
+      int is_i8 = icl__is_seen(seen, (size_t)l, ICL__I8_BIT + row - ICL__BLOCK_ROWS);
+      icl_tensor t;
+      if (is_i8 == icl__is_seen(seen, (size_t)l, row)) continue;
+      icl__tensor_at_slot(cfg, icl__slot((size_t)l, (size_t)row), &t);
+      return icl__fail(r, ICL_ERR_TENSOR, 8, is_i8 ? "missing tensor" : "no I8 tensor goes with",
+                       t.name);
     }
   return ICL_OK;
 }
 
-/* The first slot of the table without its bit, or the number of slots. */
-static size_t icl__first_missing(const unsigned char *seen, const icl_config *cfg)
+/* No row of the table is missing. */
+static icl_error icl__check_missing(const unsigned char *seen, const icl_config *cfg, icl_report *r)
 {
-  size_t slot, outside = (size_t)cfg->n_layer, n = icl__slot_count(cfg);
-  for (slot = 0; slot < n; slot++) {
-    size_t in = slot - ICL__BLOCKS, l = in / ICL__PER_BLOCK, row = in % ICL__PER_BLOCK;
-    if (slot < ICL__BLOCKS) { l = outside; row = slot; }
-    else if (l >= outside) { l = outside; row = slot - outside * ICL__PER_BLOCK; }
-    if (!icl__is_seen(seen, l, (int)row)) break;
+  int i, n = icl_tensor_count(cfg);
+  for (i = 0; i < n; i++) {
+    size_t slot = icl__slot_of_row(cfg, i), l, bit;
+    icl_tensor t;
+    icl__tensor_at_slot(cfg, slot, &t);
+    l = (size_t)(t.layer < 0 ? cfg->n_layer : t.layer);
+    bit = t.layer >= 0 || slot >= ICL__BLOCKS ? slot - l * ICL__PER_BLOCK : slot;
+    if (t.layer >= 0) bit -= ICL__BLOCKS;
+    if (icl__is_seen(seen, l, (int)bit)) continue;
+    return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", t.name);
   }
-  return slot;
+  return ICL_OK;
 }
 
-/* Weights of products may be anything we know; what is outside of them no I8; scales F32. */
-static icl_error icl__check_dtype(const icl__json *j, const icl__entry *e, const icl__place *p)
+/* 1 where a place is that of scales. */
+static int icl__is_scale(const icl__place *p)
 {
-  int is_weight = p->part == 1 && icl__is_product(p->row);
-  if (p->part == 4 ? e->dtype == ICL__F32 : e->dtype < (is_weight ? ICL__OTHER : ICL__I8))
-    return ICL_OK;
-  return icl__fail_at(j, ICL_ERR_TENSOR, p->part == 4 ? "dtype is not F32:"
+  return p->part == ICL__IN_BLOCK && p->row >= ICL__BLOCK_ROWS;
+}
+
+/* Weights of products may be anything we know, other tensors no I8, and scales are F32. */
+static icl_error icl__check_dtype(const icl__json *j, const icl__entry *e)
+{
+  int is_weight = e->place.part == ICL__IN_BLOCK && icl__scale_row(e->place.row);
+  int is_scale = icl__is_scale(&e->place);
+  if (e->dtype < (is_scale ? ICL__F16 : is_weight ? ICL__OTHER : ICL__I8)) return ICL_OK;
+  return icl__fail_at(j, ICL_ERR_TENSOR, is_scale ? "dtype is not F32:"
                       : is_weight ? "dtype is not F32, F16, BF16 or I8:"
                         : "dtype is not F32, F16 or BF16:", e->name);
 }
@@ -1811,32 +2017,25 @@ static icl_error icl__check_tensors(icl__file *f, icl_report *r)
   unsigned char seen[(ICL__MAX_LAYERS + 1) * ICL__SEEN_BITS / 8];
   icl__json j;
   icl__entry e;
-  icl__place p;
   icl_tensor t;
-  size_t missing;
   int more;
   icl_error err = icl__open_header(&j, f, r);
   memset(seen, 0, sizeof seen);
   while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
-    if (e.is_metadata) { j.at = f->metadata_end; continue; }
-    icl__place_of(e.name, &p);
-    if (!icl__mark(seen, (size_t)f->cfg.n_layer, &p))
+    if (!icl__see_place(seen, (size_t)f->cfg.n_layer, &e.place))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "there twice:", e.name);
-    if (p.part == 3) continue;
-    icl__tensor_at_slot(&f->cfg, icl__slot_of_place(&f->cfg, &p), &t);
-    if (p.part == 4) icl__scale_name(&t);
-    if ((err = icl__check_dtype(&j, &e, &p))) return err;
-    if (e.dtype == ICL__I8) icl__see(seen, (size_t)p.layer, ICL__I8_BIT + p.row / 2);
+    if (e.place.part == ICL__BUFFER) continue;
+    icl__tensor_at_slot(&f->cfg, icl__slot_of_place(&f->cfg, &e.place), &t);
+    if ((err = icl__check_dtype(&j, &e))) return err;
+    if (e.dtype == ICL__I8)
+      icl__see(seen, (size_t)e.place.layer,
+               ICL__I8_BIT + icl__scale_row(e.place.row) - ICL__BLOCK_ROWS);
     if (e.rank != t.rank || e.shape[e.rank - 1] != (uint64_t)t.cols
         || (e.rank == 2 && e.shape[0] != (uint64_t)t.rows))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "wrong shape:", e.name);
   }
-  if (err) return err;
-  if (!icl__has_wpe(&f->cfg)) icl__see(seen, (size_t)f->cfg.n_layer, ICL__WPE);
-  missing = icl__first_missing(seen, &f->cfg);
-  if (missing == icl__slot_count(&f->cfg)) return icl__check_scales(seen, f, r);
-  icl__tensor_at_slot(&f->cfg, missing, &t);
-  return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", t.name);
+  if (!err) err = icl__check_missing(seen, &f->cfg, r);
+  return err ? err : icl__check_scales(seen, &f->cfg, r);
 }
 
 /* Further walks: the tensors tile the data from byte 0 on, without hole or overlap.  Ranges that
@@ -1906,7 +2105,6 @@ static icl_error icl__misplaced(const icl__file *f, icl_report *r)
   size_t n, i, len = 0;
   do {
     for (n = 0, icl__open_header(&j, f, r); !icl__next_entry(&j, &e, &more) && more;) {
-      if (e.is_metadata) { j.at = f->metadata_end; continue; }
       if (e.begin < last.begin || (e.begin == last.begin && e.name.at <= last.name_at)) continue;
       for (i = n; i > 0 && ahead[i - 1].begin > e.begin; i--) ahead[i] = ahead[i - 1];
       ahead[i].begin = e.begin; ahead[i].end = e.end; ahead[i].name_at = e.name.at;
@@ -1940,24 +2138,7 @@ static int icl__data_tiles(icl__file *f)
   return 1;
 }
 
-/* Little-endian words at any alignment; compilers make one load of each. */
-static uint32_t icl__get16(const unsigned char *p) { return (uint32_t)(p[0] | p[1] << 8); }
-static uint32_t icl__get32(const unsigned char *p)
-{
-  return icl__get16(p) | icl__get16(p + 2) << 16;
-}
-static uint64_t icl__get64(const unsigned char *p)
-{
-  return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
-       | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
-}
-
-static void icl__put_le(unsigned char *p, uint64_t v, size_t n)
-{
-  for (; n--; v >>= 8) *p++ = (unsigned char)v;
-}
-
-/* All that the header alone tells: header[f->header_size] in, everything else of f out. */
+/* Reads header[f->header_size] into the rest of f. */
 static icl_error icl__read_header(icl__file *f, icl_report *r)
 {
   icl_error err;
@@ -1968,7 +2149,7 @@ static icl_error icl__read_header(icl__file *f, icl_report *r)
   return icl__data_tiles(f) ? ICL_OK : icl__misplaced(f, r);
 }
 
-/* What stands in the place of a checkpoint whose first 8 bytes are no length. */
+/* Tells what a file is whose first 8 bytes are no length. */
 static const char *icl__not_a_file(const unsigned char *data)
 {
 #ifndef ICL_NO_STDIO
@@ -2012,7 +2193,7 @@ static icl_error icl__open_file(icl__file *f, const unsigned char *data, size_t 
   if ((err = icl__read_header(f, r))) return err;
   if (f->data_size != size - 8 - f->header_size)
     return icl__fail(r, ICL_ERR_FORMAT, size, f->data_size > size - 8 - f->header_size
-                     ? "the data end too early" : "bytes behind the data", NULL);
+                     ? "the data end too early" : "bytes after the data", NULL);
   return ICL_OK;
 }
 
@@ -2037,23 +2218,8 @@ static uint64_t icl__digest(uint64_t h, const void *data, size_t n)
   return h ^ h >> 32;
 }
 
-/* The same over floats of this host, as they would lie in a file. */
-static uint64_t icl__digest_floats(uint64_t h, const float *x, size_t n)
-{
-  unsigned char word[8];
-  uint32_t u;
-  size_t i;
-  for (i = 0; i < n; i++) {
-    memcpy(&u, x + i, 4);
-    icl__put_le(word + 4 * (i & 1), u, 4);
-    if ((i & 1) || i + 1 == n) h = icl__digest(h, word, i & 1 ? 8 : 4);
-  }
-  return h;
-}
-
 /* icl.digest goes over this, sizes, options and epsilon's bits, then over the data in the order of
- * the file, the text of icl.task, and that of icl.typical.  No length of these texts goes in: zeros
- * at an end, and text that moves from one to the other, change nothing. */
+ * the file, then over the texts. */
 static uint64_t icl__digest_config(const icl_config *c)
 {
   unsigned char b[36];
@@ -2080,18 +2246,19 @@ static uint64_t icl__digest_config(const icl_config *c)
   return h;
 }
 
-/* The digest goes on over icl.task, icl.typical, icl.sampling and icl.recipe; each of the last two,
- * where it is there, with its length before it. */
-static uint64_t icl__digest_texts(uint64_t h, icl__string task, icl__string typical,
-                                  icl__string sampling, icl__string recipe)
+/* The digest goes on over the texts; icl.sampling and icl.recipe, where they are there, come after
+ * their lengths.  The first two have none, for the sake of files that are there already: text that
+ * moves from the end of icl.task to the start of icl.typical goes unnoticed, which is no accident
+ * that happens to files. */
+static uint64_t icl__digest_texts(uint64_t h, const icl__string *texts)
 {
   unsigned char b[8];
-  h = icl__digest(h, task.s, task.n);
-  h = icl__digest(h, typical.s, typical.n);
-  icl__put_le(b, sampling.n, 8);
-  if (sampling.n) h = icl__digest(icl__digest(h, b, 8), sampling.s, sampling.n);
-  icl__put_le(b, recipe.n, 8);
-  if (recipe.n) h = icl__digest(icl__digest(h, b, 8), recipe.s, recipe.n);
+  int i;
+  for (i = 0; i < ICL__TEXTS; i++) {
+    icl__put_le(b, texts[i].n, 8);
+    if (i >= ICL__SAMPLING && texts[i].n) h = icl__digest(h, b, 8);
+    h = icl__digest(h, texts[i].s, texts[i].n);
+  }
   return h;
 }
 
@@ -2242,30 +2409,11 @@ static const icl__ops *icl__ops_best(void);
 static void icl__set_weight(icl__mm *g, const icl_model *m, size_t slot)
 {
   icl__dtype type = m->types ? (icl__dtype)m->types[slot] : ICL__F32;
-  icl__set_b(g, type, m->weights[slot], type == ICL__I8 ? m->scales[slot] : NULL);
+  icl__set_b(g, type, m->weights[slot],
+             type == ICL__I8 ? icl__floats(m, icl__scale_slot(slot)) : NULL);
 }
 
-static int icl__little_endian(void)
-{
-  const uint16_t one = 1;
-  unsigned char first;
-  memcpy(&first, &one, 1);
-  return first;
-}
-
-/* One weight from its bytes. */
-static float icl__decode(const unsigned char *p, icl__dtype type)
-{
-  uint32_t u;
-  float v;
-  if (type == ICL__I8) return (float)(p[0] < 128 ? p[0] : p[0] - 256);
-  if (type != ICL__F32) return icl__half(icl__get16(p), type);
-  u = icl__get32(p);
-  memcpy(&v, &u, 4);
-  return v;
-}
-
-/* Whether the kernels read a tensor where it lies: F32, and the weights of blocks in their type. */
+/* 1 where the kernels can read a tensor in place: F32, and weights of blocks in their type. */
 static int icl__in_place(const icl__entry *e, const unsigned char *data, int is_block_weight)
 {
   return e->dtype == ICL__I8
@@ -2273,18 +2421,18 @@ static int icl__in_place(const icl__entry *e, const unsigned char *data, int is_
           && (e->dtype == ICL__F32 || is_block_weight));
 }
 
-/* The four that are products. */
+/* 1 for a weight of the four products of a block. */
 static int icl__is_block_weight(const icl_config *cfg, size_t slot)
 {
-  size_t kind = (slot - ICL__BLOCKS) % ICL__PER_BLOCK;
+  size_t row = (slot - ICL__BLOCKS) % ICL__PER_BLOCK;
   return slot >= ICL__BLOCKS && slot < icl__slot((size_t)cfg->n_layer, 0)
-      && icl__is_product((int)kind);
+      && icl__scale_row((int)row);
 }
 
 /* The largest scale of I8 weights: no weight of eight bits overflows with it. */
 #define ICL__MAX_SCALE 1.329227996e36f   /* 2^120 */
 
-/* One number of the file, as it may be: finite, and a scale above 0 as well. */
+/* Checks number i of a tensor: finite, and a scale above 0 as well. */
 static icl_error icl__check_weight(const icl__file *f, const icl__entry *e, size_t i, float v,
                                    int is_scale, icl_report *r)
 {
@@ -2297,61 +2445,65 @@ static icl_error icl__check_weight(const icl__file *f, const icl__entry *e, size
   return ICL_OK;
 }
 
-/* Counts (m NULL) or places what a model needs: the table of pointers, task, typical surprise, and
- * the weights that cannot be used where they lie. */
-static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file *f, icl_report *r)
+static char *icl__take_text(icl__arena *mem, icl__string s)
+{
+  char *text = (char *)icl__take(mem, s.n + 1, 1);
+  if (text) icl__append(text, s.n + 1, 0, s.s, s.n);
+  return text;
+}
+
+/* Counts (m NULL) or takes the memory of one tensor that cannot be used in place.  With m: points
+ * the table at the tensor or its copy, and checks every number. */
+static icl_error icl__take_tensor(icl_model *m, icl__arena *mem, const icl__file *f,
+                                  const icl__entry *e, icl_report *r)
 {
   const unsigned char *data = (const unsigned char *)f->header + f->header_size;
-  size_t slots = icl__slot_count(&f->cfg), slot;
+  const unsigned char *bytes = data + e->begin;
+  size_t slot = icl__slot_of_place(&f->cfg, &e->place), width = icl__width(e->dtype), i;
+  size_t n = (size_t)(e->end - e->begin) / width;
+  float *copy = icl__in_place(e, data, icl__is_block_weight(&f->cfg, slot))
+              ? NULL : icl__take_floats(mem, n);
+  icl_error err = ICL_OK;
+  if (!m) return ICL_OK;
+  m->weights[slot] = copy ? (const void *)copy : bytes;
+  m->types[slot] = (unsigned char)(copy ? ICL__F32 : e->dtype);
+  for (i = 0; i < n && !err; i++) {
+    float v = icl__decode(bytes + i * width, e->dtype);
+    err = icl__check_weight(f, e, i, v, icl__is_scale(&e->place), r);
+    if (copy) copy[i] = v;
+  }
+  return err;
+}
+
+/* Counts (m NULL) or lays out what a model needs: the table of pointers, texts, typical surprise,
+ * and the weights that cannot be used in place. */
+static icl_error icl__lay_out_model(icl_model *m, icl__arena *mem, const icl__file *f,
+                                    icl_report *r)
+{
+  size_t slots = icl__slot_count(&f->cfg);
   const void **weights = (const void **)icl__take(mem, slots, sizeof *weights);
   unsigned char *types = (unsigned char *)icl__take(mem, slots, 1);
-  const float **scales = (const float **)icl__take(mem, f->has_i8 ? slots : 0, sizeof *scales);
-  float *typical = icl__take_floats(mem, 2 * (size_t)f->n_typical), *out;
-  char *task = (char *)icl__take(mem, f->task.n + 1, 1);
-  char *sampling = (char *)icl__take(mem, f->sampling.n + 1, 1);
-  char *recipe = (char *)icl__take(mem, f->recipe.n + 1, 1);
+  float *typical = icl__take_floats(mem, 2 * (size_t)f->n_typical);
+  const char *task = icl__take_text(mem, f->texts[ICL__TASK]);
+  const char *sampling = icl__take_text(mem, f->texts[ICL__SAMPLING]);
+  const char *recipe = icl__take_text(mem, f->texts[ICL__RECIPE]);
   icl__json j;
   icl__entry e;
-  icl__place p;
   int more;
   icl_error err = icl__open_header(&j, f, r);
-  if (m && f->n_typical) icl__parse_typical(f->typical, typical, &m->n_typical);
   if (m) {
-    icl__append(task, f->task.n + 1, 0, f->task.s, f->task.n);
-    icl__append(sampling, f->sampling.n + 1, 0, f->sampling.s, f->sampling.n);
-    icl__append(recipe, f->recipe.n + 1, 0, f->recipe.s, f->recipe.n);
+    if (f->n_typical) icl__parse_typical(f->texts[ICL__TYPICAL], typical, &m->n_typical);
     m->task = task;
     m->sampling = sampling;
     m->recipe = recipe;
     m->weights = weights;
     m->types = types;
-    m->scales = f->has_i8 ? scales : NULL;
     m->typical = typical;
     memset(types, ICL__F32, slots);
-    weights[ICL__WPE] = NULL;
+    memset(weights, 0, slots * sizeof *weights);
   }
-  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
-    const unsigned char *bytes;
-    size_t i, width, n;
-    if (e.is_metadata) { j.at = f->metadata_end; continue; }
-    icl__place_of(e.name, &p);
-    if (p.part == 3) continue;
-    bytes = data + e.begin;
-    width = icl__width(e.dtype);
-    n = (size_t)(e.end - e.begin) / width;
-    slot = icl__slot_of_place(&f->cfg, &p);
-    out = icl__in_place(&e, data, icl__is_block_weight(&f->cfg, slot)) ? NULL
-                                                                       : icl__take_floats(mem, n);
-    if (!m) continue;
-    if (p.part == 4) scales[slot] = (const float *)(out ? (const void *)out : bytes);
-    else weights[slot] = out ? (const void *)out : bytes;
-    if (p.part != 4 && !out) types[slot] = (unsigned char)e.dtype;
-    for (i = 0; i < n; i++) {
-      float v = icl__decode(bytes + i * width, e.dtype);
-      if ((err = icl__check_weight(f, &e, i, v, p.part == 4, r))) return err;
-      if (out) out[i] = v;
-    }
-  }
+  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more)
+    if (e.place.part != ICL__BUFFER) err = icl__take_tensor(m, mem, f, &e, r);
   return err;
 }
 
@@ -2359,7 +2511,7 @@ static icl_error icl__place_model(icl_model *m, icl__arena *mem, const icl__file
 static icl_error icl__count_model(const icl__file *f, size_t *need, icl_report *r)
 {
   icl__arena count = icl__arena_on(NULL);
-  icl_error err = icl__place_model(NULL, &count, f, r);
+  icl_error err = icl__lay_out_model(NULL, &count, f, r);
   *need = icl__arena_need(&count);
   return err;
 }
@@ -2374,10 +2526,10 @@ static icl_error icl__make_model(icl_model *m, const icl__file *f, void *mem, ic
   out.config = f->cfg;
   out.n_params = icl_param_count(&f->cfg);
   out.ops = icl__ops_best();
-  if ((err = icl__place_model(&out, &a, f, r))) return err;
+  if ((err = icl__lay_out_model(&out, &a, f, r))) return err;
   out.digest = icl__digest(icl__digest_config(&f->cfg), f->header + f->header_size,
                            (size_t)f->data_size);
-  out.digest = icl__digest_texts(out.digest, f->task, f->typical, f->sampling, f->recipe);
+  out.digest = icl__digest_texts(out.digest, f->texts);
 #ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
   if (f->has_digest && f->digest != out.digest)
     return icl__fail(r, ICL_ERR_DIGEST, 8, "data or configuration changed since", "icl.digest");
@@ -2443,7 +2595,7 @@ icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const float *param
   m->task = m->sampling = m->recipe = "";
   a = icl__arena_on(mem);
   m->weights = (const void **)icl__take(&a, icl__slot_count(cfg), sizeof(void *));
-  m->weights[ICL__WPE] = NULL;
+  memset(m->weights, 0, icl__slot_count(cfg) * sizeof(void *));
   for (i = 0; i < n; i++) {
     size_t slot = icl__slot_of_row(cfg, i);
     icl__tensor_at_slot(cfg, slot, &t);
@@ -2480,13 +2632,15 @@ icl_error icl_model_params(const icl_model *m, float *params)
  * against all keys are a product with rows that are contiguous; values lie as tokens, [.][v_row].
  * ------------------------------------------------------------------------------------------- */
 
-/* What goes through the network at once: n_seq sequences of T tokens that follow pos0 cached ones
- * each (pos0 even, x tokens at even places), then n_query tokens x that see all of sequence 0 and
- * themselves, but not each other. */
+/* The rows that go through the network at once:
+ *     0 .. n_seq T          n_seq sequences of T new tokens, each after pos0 cached ones (pos0 even,
+ *                           x tokens at even places)
+ *     n_seq T .. + n_query  queries x, each of which sees the whole of sequence 0 and itself */
 typedef struct icl__pass {
   size_t n_seq, T, n_query, pos0;
-  void *keys; size_t key_layer, key_row;     /* [L][C][key_row], one sequence's                  */
-  void *values; size_t value_layer;          /* [L][.][C]; NULL: read them where qkv has them    */
+  void *keys; size_t key_layer, key_row;     /* [L][C][key_row] of one sequence; key_layer =
+                                                numbers from one layer's to the next's           */
+  void *values; size_t value_layer;          /* [L][.][C], likewise; NULL: values are read in qkv */
   icl__dtype kv;                             /* how these are stored; F32 where values is NULL   */
   float *key_scales, *value_scales;          /* [L][H][key_row], I8 only                         */
   float *scores;                             /* [6][key_row]; [H][6][key_row] with threads       */
@@ -2494,18 +2648,20 @@ typedef struct icl__pass {
   const float *const *panels;                /* of weights, by slot; or NULL                     */
   icl__elementwise *activate;                /* instead of the kernels' own; or NULL             */
   int threads; icl_parallel *run; void *user;            /* more threads, if threads > 1         */
-} icl__pass;
+  icl_ctx *const *each;                      /* [n_query] contexts, whose caches the queries see */
+} icl__pass;                                 /*   instead of one cache (n_seq is 0); or NULL     */
 
-/* The activations of one layer.  Training keeps a set per layer; inference lets all layers, and
- * within a layer what is not needed at the same time, share.  R rows; K of them are kept behind the
- * attention: all, and in the last layer only those of x tokens, since nothing reads the others. */
+/* The activations of one layer.  Training keeps a set per layer; inference shares one among all
+ * layers, and among arrays of a layer that are not needed at the same time.  R rows; attention
+ * leaves K of them: all, and in the last layer only those of x tokens, since nothing reads the
+ * others. */
 typedef struct icl__acts {
   float *x;                                  /* [R][C] residual stream, in                       */
   float *ln1, *stats1;                       /* [R][C], [R][2] or NULL                           */
   float *qkv;                                /* [R][3C]                                          */
   float *prob;                               /* [n_seq][H][kept][key_row] weights, or NULL       */
   float *att;                                /* [K][C]                                           */
-  float *mid;                                /* [K][C] residual stream behind the attention      */
+  float *mid;                                /* [K][C] residual stream after the attention       */
   float *ln2, *stats2;                       /* [K][C], [K][2] or NULL                           */
   float *fc, *act;                           /* [K][4C]; in training fc becomes the derivative   */
   float *out;                                /* [K][C] residual stream, out                      */
@@ -2519,7 +2675,7 @@ typedef struct icl__queries {
   const void *kt;                            /* [D][key_row]                                     */
   const void *v; size_t v_row;
   const float *k_scale, *v_scale;            /* [n_keys ..] I8 only, or NULL                     */
-  const float *self; size_t self_to_v;       /* row 0's key, same stride as q; its value behind  */
+  const float *self; size_t self_to_v;       /* row 0's key, same stride as q; to its value      */
   float *out;                                /* [rows], row stride C                             */
   float *prob;                               /* [rows][key_row] or NULL                          */
 } icl__queries;
@@ -2562,18 +2718,12 @@ static void icl__attend_block(const icl_model *m, const icl__pass *p, const icl_
                    t->self + (r + i) * t->q_row + t->self_to_v, D);
 }
 
-/* Two rows at a time read a cache that is not F32 as it lies, without room to unpack it. */
+/* Runs all rows.  Two at a time read a cache that is not F32 without room to unpack it. */
 static void icl__attend(const icl_model *m, const icl__pass *p, const icl__queries *t)
 {
   size_t r, step = p->kv == ICL__F32 ? ICL__MR : 2;
   for (r = 0; r < t->rows; r += step)
     icl__attend_block(m, p, t, r, icl__min(step, t->rows - r));
-}
-
-/* Number `at` of a block that holds a type. */
-static void *icl__number_at(void *block, icl__dtype type, size_t at)
-{
-  return (unsigned char *)block + at * icl__width(type);
 }
 
 /* out[i out_row] = x[n] of one token and head in the type of the cache; returns the scale of I8. */
@@ -2603,7 +2753,7 @@ static void icl__cache_rounded(const icl_model *m, const icl__pass *p, size_t la
     }
 }
 
-/* Puts keys and values of T tokens, qkv[T][3C], behind the pos0 that are there. */
+/* Appends keys and values of T tokens, qkv[T][3C], to the cached ones of pos0 tokens. */
 static void icl__cache_tokens(const icl_model *m, const icl__pass *p, size_t layer,
                               const float *qkv)
 {
@@ -2660,18 +2810,38 @@ static void icl__attention_head(void *arg, int head)
   icl__attend(w->m, p, &t);
 }
 
+static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query);
+
+/* Head h of queries of several contexts: query r sees the pairs of the context p->each[r], with that
+ * context's scratch for its scores. */
+static void icl__attention_each(void *arg, int head)
+{
+  icl__heads w = *(const icl__heads *)arg;
+  size_t C = (size_t)w.m->config.n_embd, r, n = w.p->n_query;
+  icl_ctx *const *each = w.p->each;
+  icl__acts a = *w.a;
+  w.a = &a;
+  for (r = 0; r < n; r++, a.qkv += 3 * C, a.att += C) {
+    icl__pass one = icl__ctx_pass(each[r], 0, 1);
+    one.threads = 2;                                     /* a row of scores for each head */
+    w.p = &one;
+    icl__attention_head(&w, head);
+  }
+}
+
 static void icl__attention(const icl_model *m, const icl__pass *p, size_t layer,
                            const icl__acts *a, int trim)
 {
   size_t C = (size_t)m->config.n_embd;
+  void (*task)(void *arg, int head) = p->each ? icl__attention_each : icl__attention_head;
   icl__heads w;
   int h, H = m->config.n_head;
   memset(&w, 0, sizeof w);
   w.m = m; w.p = p; w.layer = layer; w.a = a; w.trim = trim;
   for (w.seq = 0; w.seq < p->n_seq || w.seq == 0; w.seq++) {
     if (w.seq < p->n_seq) icl__cache_tokens(m, p, layer, a->qkv + w.seq * p->T * 3 * C);
-    if (p->threads > 1) p->run(p->user, H, icl__attention_head, &w);
-    else for (h = 0; h < H; h++) icl__attention_head(&w, h);
+    if (p->threads > 1) p->run(p->user, H, task, &w);
+    else for (h = 0; h < H; h++) task(&w, h);
   }
 }
 
@@ -2738,7 +2908,7 @@ static void icl__multiply(const icl_model *m, const icl__pass *p, const icl__mm 
   p->run(p->user, (int)parts, icl__share, &w);
 }
 
-/* mid = the rows of x that are kept; the same memory is fine, rows only move forward. */
+/* mid = the rows of x that are kept.  mid may be x: rows only move down. */
 static void icl__keep_rows(const icl__pass *p, float *mid, const float *x, size_t C)
 {
   size_t s, t;
@@ -2747,7 +2917,7 @@ static void icl__keep_rows(const icl__pass *p, float *mid, const float *x, size_
   memmove(mid, x + p->n_seq * p->T * C, p->n_query * C * sizeof(float));
 }
 
-/* *g is out = init + x W + b for a weight of block l and the bias behind it. */
+/* Sets *g to out = init + x W + b, for a weight of block l and the bias in the next slot. */
 static void icl__block_linear(icl__mm *g, const icl_model *m, const icl__pass *p, size_t l,
                               int kind, float *out, const float *init, const float *x,
                               size_t rows, size_t k, size_t n)
@@ -2808,7 +2978,7 @@ static void icl__embed(const icl_model *m, const icl__pass *p, float *x, const f
   }
 }
 
-/* Numbers that the read-out tells of a query: the prediction, and Q quantiles. */
+/* Numbers of the answer to a query: the prediction, and Q quantiles. */
 static size_t icl__answer_size(const icl_config *cfg) { return 1 + (size_t)cfg->n_quantiles; }
 
 /* out[n] = the first n rows of the read-out of the final LayerNorm; row 0 is the prediction.
@@ -2817,11 +2987,11 @@ static void icl__read_out(const icl_model *m, float *out, size_t n, float *ln, f
                           const float *x)
 {
   size_t C = (size_t)m->config.n_embd, i;
-  m->ops->layernorm(ln, stats, x, icl__weight_behind(m, ICL__LNF_W),
-                    icl__weight_behind(m, ICL__LNF_B), 1, C, m->config.layer_norm_epsilon);
+  m->ops->layernorm(ln, stats, x, icl__weight_after(m, ICL__LNF_W),
+                    icl__weight_after(m, ICL__LNF_B), 1, C, m->config.layer_norm_epsilon);
   for (i = 0; i < n; i++)
-    out[i] = m->ops->dot(ln, icl__weight_behind(m, ICL__OUT_W) + i * C, C)
-           + icl__weight_behind(m, ICL__OUT_B)[i];
+    out[i] = m->ops->dot(ln, icl__weight_after(m, ICL__OUT_W) + i * C, C)
+           + icl__weight_after(m, ICL__OUT_B)[i];
 }
 
 /* Praxis's sinusoidal positions, out[n][C]: channel j is sin(p t_j), channel C/2 + j is cos(p t_j),
@@ -2844,7 +3014,7 @@ static void icl__sinusoids(float *out, size_t n, size_t C)
 static icl__dtype icl__kv_type(const icl_ctx *c) { return (icl__dtype)c->kv; }
 
 /* Counts or places everything a context owns. */
-static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
+static void icl__lay_out_ctx(icl_ctx *c, icl__arena *mem)
 {
   const icl_config *cfg = &c->model->config;
   size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
@@ -2866,7 +3036,7 @@ static void icl__place_ctx(icl_ctx *c, icl__arena *mem)
   c->outputs = icl__take_floats(mem, (size_t)c->max_pairs);
   c->residuals = icl__take_floats(mem, (size_t)c->max_pairs);
   c->keys = icl__take(mem, icl__times(L * C, c->key_row), kv);
-  /* panels read over the end */
+  /* +16: a tile of 16 columns at the last head reads past its D columns */
   c->values = icl__take(mem, icl__plus(icl__times(L * C, tokens), ICL__NR), kv);
   c->key_scales = c->value_scales = NULL;
   if (c->kv == ICL_STORE_I8) {
@@ -2896,28 +3066,52 @@ int icl_max_pairs(const icl_model *m)
        ? learned : ICL__MAX_PAIRS;
 }
 
-static int icl__ctx_fits(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
+/* Options of the plain forms, where a max_batch of 0 is out of range. */
+static icl_ctx_options icl__sizes(int max_pairs, int max_batch)
 {
-  return m && m->weights && max_pairs >= 1 && max_batch >= 1 && (unsigned)kv <= ICL_STORE_I8
-      && max_pairs <= icl_max_pairs(m) && max_batch <= ICL__MAX_BATCH;
+  icl_ctx_options o;
+  memset(&o, 0, sizeof o);
+  o.max_pairs = max_pairs;
+  o.queries_at_once = max_batch ? max_batch : -1;
+  return o;
 }
 
-size_t icl_ctx_bytes_kv(const icl_model *m, int max_pairs, int max_batch, icl_storage kv)
+/* An empty context without its memory: the options, with their defaults, checked. */
+static icl_error icl__begin_ctx(icl_ctx *c, const icl_model *m, const icl_ctx_options *o,
+                                icl_report *r)
+{
+  icl_error err;
+  if (!m || !o) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", m ? "options" : "model");
+  if (!m->weights) return icl__fail(r, ICL_ERR_ARG, 0, "not initialized:", "model");
+  memset(c, 0, sizeof *c);
+  c->model = m;
+  c->max_pairs = o->max_pairs;
+  c->max_batch = o->queries_at_once ? o->queries_at_once : 1;
+  c->threads = o->threads ? o->threads : 1;
+  c->kv = o->kv;
+  c->run = o->run;
+  c->run_user = o->user;
+  if ((err = icl__check_range(r, "max_pairs", c->max_pairs, 1, icl_max_pairs(m)))) return err;
+  if ((err = icl__check_range(r, "queries_at_once", c->max_batch, 1, ICL__MAX_BATCH))) return err;
+  if ((err = icl__check_range(r, "threads", c->threads, 1, INT32_MAX))) return err;
+  if ((err = icl__check_range(r, "kv", (int)c->kv, 0, ICL_STORE_I8))) return err;
+  return c->threads > 1 && !c->run ? icl__fail(r, ICL_ERR_ARG, 0, "threads without", "run") : ICL_OK;
+}
+
+size_t icl_ctx_bytes_with(const icl_model *m, const icl_ctx_options *o, icl_report *r)
 {
   icl_ctx c;
   icl__arena count = icl__arena_on(NULL);
-  if (!icl__ctx_fits(m, max_pairs, max_batch, kv)) return 0;
-  c.model = m;
-  c.max_pairs = max_pairs;
-  c.max_batch = max_batch;
-  c.kv = kv;
-  icl__place_ctx(&c, &count);
+  if (icl__begin_ctx(&c, m, o, r)) return 0;
+  icl__lay_out_ctx(&c, &count);
+  icl__ok(r);
   return icl__arena_need(&count);
 }
 
 size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch)
 {
-  return icl_ctx_bytes_kv(m, max_pairs, max_batch, ICL_STORE_F32);
+  icl_ctx_options o = icl__sizes(max_pairs, max_batch);
+  return icl_ctx_bytes_with(m, &o, NULL);
 }
 
 static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
@@ -2932,44 +3126,66 @@ static void icl__scale(icl_ctx *c, const float *x_mean, const float *x_std, floa
   c->y_scale[1] = y_std;
 }
 
-icl_error icl_ctx_init_kv(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch,
-                          icl_storage kv, void *mem, size_t bytes)
+icl_error icl_ctx_init_with(icl_ctx *c, const icl_model *m, const icl_ctx_options *o, void *mem,
+                            size_t bytes, icl_report *r)
 {
-  icl__arena a;
-  if (!c || !mem || !icl__ctx_fits(m, max_pairs, max_batch, kv)) return ICL_ERR_ARG;
-  if (bytes < icl_ctx_bytes_kv(m, max_pairs, max_batch, kv)) return ICL_ERR_MEMORY;
-  memset(c, 0, sizeof *c);
-  c->model = m;
-  c->max_pairs = max_pairs;
-  c->max_batch = max_batch;
-  c->kv = kv;
-  c->threads = 1;
-  a = icl__arena_on(mem);
-  icl__place_ctx(c, &a);
+  icl_ctx made;
+  icl__arena count = icl__arena_on(NULL), a = icl__arena_on(mem);
+  icl_error err;
+  if (!c || !mem) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", c ? "mem" : "context");
+  if ((err = icl__begin_ctx(&made, m, o, r))) return err;
+  icl__lay_out_ctx(&made, &count);
+  if (bytes < icl__arena_need(&count))
+    return icl__fail(r, ICL_ERR_MEMORY, 0, "smaller than icl_ctx_bytes asks for:", "mem");
+  icl__lay_out_ctx(&made, &a);
+  *c = made;
   if (c->positions)
-    icl__sinusoids(c->positions, 2 * (size_t)max_pairs + 1, (size_t)m->config.n_embd);
+    icl__sinusoids(c->positions, 2 * (size_t)c->max_pairs + 1, (size_t)m->config.n_embd);
   icl__scale(c, NULL, NULL, 0.0f, 1.0f);
-  return ICL_OK;
+  return icl__ok(r);
 }
 
 icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, int max_batch, void *mem,
                        size_t bytes)
 {
-  return icl_ctx_init_kv(c, m, max_pairs, max_batch, ICL_STORE_F32, mem, bytes);
+  icl_ctx_options o = icl__sizes(max_pairs, max_batch);
+  return icl_ctx_init_with(c, m, &o, mem, bytes, NULL);
 }
 
-icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
-                        float y_std)
+/* Copies n numbers of a type in each of several rows. */
+static void icl__copy_rows(void *to, size_t to_row, const void *from, size_t from_row,
+                           icl__dtype type, size_t rows, size_t n)
 {
-  size_t d, j;
-  if (!c || !c->model) return ICL_ERR_ARG;
-  if (c->n_pairs) return ICL_ERR_STATE;
-  d = (size_t)c->model->config.n_dims;
-  if (!icl__finite(&y_mean, 1) || !icl__finite(&y_std, 1) || (x_mean && !icl__finite(x_mean, d))
-      || (x_std && !icl__finite(x_std, d))) return ICL_ERR_NONFINITE;
-  for (j = 0; x_std && j < d; j++) if (!(x_std[j] > 0.0f)) return ICL_ERR_ARG;
-  if (!(y_std > 0.0f)) return ICL_ERR_ARG;
-  icl__scale(c, x_mean, x_std, y_mean, y_std);
+  size_t width = icl__width(type), i;
+  for (i = 0; i < rows; i++)
+    memcpy((unsigned char *)to + i * to_row * width,
+           (const unsigned char *)from + i * from_row * width, n * width);
+}
+
+icl_error icl_ctx_copy(icl_ctx *to, const icl_ctx *from)
+{
+  const icl_config *cfg;
+  size_t L, C, n, heads;
+  icl__dtype kv;
+  if (!to || !from || !to->model || !from->model) return ICL_ERR_ARG;
+  if (to->model != from->model || to->kv != from->kv) return ICL_ERR_STATE;
+  if (from->n_pairs > to->max_pairs) return ICL_ERR_FULL;
+  if (to == from) return ICL_OK;
+  cfg = &to->model->config;
+  L = (size_t)cfg->n_layer; C = (size_t)cfg->n_embd; n = (size_t)from->n_pairs;
+  kv = icl__kv_type(to);
+  icl__scale(to, from->x_mean, from->x_std, from->y_scale[0], from->y_scale[1]);
+  memcpy(to->inputs, from->inputs, n * (size_t)cfg->n_dims * sizeof(float));
+  memcpy(to->outputs, from->outputs, n * sizeof(float));
+  memcpy(to->residuals, from->residuals, n * sizeof(float));
+  icl__copy_rows(to->keys, to->key_row, from->keys, from->key_row, kv, L * C, 2 * n);
+  icl__copy_rows(to->values, 2 * (size_t)to->max_pairs * C, from->values,
+                 2 * (size_t)from->max_pairs * C, kv, L, 2 * n * C);
+  heads = to->key_scales ? L * (size_t)cfg->n_head : 0;
+  icl__copy_rows(to->key_scales, to->key_row, from->key_scales, from->key_row, ICL__F32, heads, 2 * n);
+  icl__copy_rows(to->value_scales, to->key_row, from->value_scales, from->key_row, ICL__F32, heads,
+                 2 * n);
+  to->n_pairs = from->n_pairs;
   return ICL_OK;
 }
 
@@ -2982,7 +3198,7 @@ icl_error icl_ctx_threads(icl_ctx *c, int n, icl_parallel *run, void *user)
   return ICL_OK;
 }
 
-/* What goes through the network: pairs that follow the c->n_pairs there, or queries. */
+/* The pass of new tokens after those of the pairs in c, and of queries. */
 static icl__pass icl__ctx_pass(const icl_ctx *c, size_t n_tokens, size_t n_query)
 {
   icl__pass p;
@@ -3019,31 +3235,39 @@ static icl__acts icl__ctx_acts(const icl_ctx *c)
   return a;
 }
 
+/* Positions that c's tokens get: learned, sinusoids, or NULL for none. */
+static const float *icl__positions(const icl_ctx *c)
+{
+  return icl__has_wpe(&c->model->config) ? icl__floats(c->model, ICL__WPE) : c->positions;
+}
+
 /* c->tokens -> read-in -> blocks -> c->stream, whose first rows are then those of x tokens. */
 static void icl__ctx_forward(icl_ctx *c, const icl__pass *p)
 {
   const icl_model *m = c->model;
-  const float *positions = icl__has_wpe(&m->config) ? icl__floats(m, ICL__WPE)
-                                                     : c->positions;
   icl__acts a = icl__ctx_acts(c);
-  size_t l, C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config);
-  icl__embed(m, p, c->stream, c->tokens, positions, p->pos0, 1, p->T);
-  icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * t, positions, p->pos0 + p->T, 0,
-             p->n_query);
+  size_t l, r, C = (size_t)m->config.n_embd, t = (size_t)icl__token_size(&m->config);
+  icl__embed(m, p, c->stream, c->tokens, icl__positions(c), p->pos0, 1, p->T);
+  if (!p->each)
+    icl__embed(m, p, c->stream + p->T * C, c->tokens + p->T * t, icl__positions(c), p->pos0 + p->T,
+               0, p->n_query);
+  for (r = 0; p->each && r < p->n_query; r++)
+    icl__embed(m, p, c->stream + r * C, c->tokens + r * t, icl__positions(p->each[r]),
+               2 * (size_t)p->each[r]->n_pairs, 0, 1);
   for (l = 0; l < (size_t)m->config.n_layer; l++) icl__block(m, p, l, &a);
 }
 
-/* Row r of the tokens = x, as the model sees it. */
-static void icl__put_x(icl_ctx *c, size_t r, const float *x)
+/* Row r of c's tokens = x as the model sees it, under the scale of `of`. */
+static void icl__set_token_x(icl_ctx *c, const icl_ctx *of, size_t r, const float *x)
 {
   size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config), j;
   float *token = c->tokens + r * t;
-  for (j = 0; j < d; j++) token[j] = (x[j] - c->x_mean[j]) / c->x_std[j];
+  for (j = 0; j < d; j++) token[j] = (x[j] - of->x_mean[j]) / of->x_std[j];
   if (t > d) token[d] = 0.0f;
 }
 
 /* Row r of the tokens = y of the x in row r - 1: in slot 0, or in slot d after that x. */
-static void icl__put_y(icl_ctx *c, size_t r, float y)
+static void icl__set_token_y(icl_ctx *c, size_t r, float y)
 {
   size_t d = (size_t)c->model->config.n_dims, t = (size_t)icl__token_size(&c->model->config);
   float *token = c->tokens + r * t;
@@ -3052,12 +3276,12 @@ static void icl__put_y(icl_ctx *c, size_t r, float y)
   token[t > d ? d : 0] = (y - c->y_scale[0]) / c->y_scale[1];
 }
 
-/* out[n] = the answer in row r of the stream, in the caller's units. */
-static void icl__answer(icl_ctx *c, size_t r, float *out, size_t n)
+/* out[n] = the answer in row r of c's stream, under the scale of `of`. */
+static void icl__answer(icl_ctx *c, const icl_ctx *of, size_t r, float *out, size_t n)
 {
   size_t C = (size_t)c->model->config.n_embd, i;
   icl__read_out(c->model, out, n, c->normed, NULL, c->stream + r * C);
-  for (i = 0; i < n; i++) out[i] = c->y_scale[0] + c->y_scale[1] * out[i];
+  for (i = 0; i < n; i++) out[i] = of->y_scale[0] + of->y_scale[1] * out[i];
 }
 
 /* 1 if n numbers of each row of a block are finite, as all I8 are; the first starts at number `at`,
@@ -3090,16 +3314,16 @@ static int icl__cache_finite(const icl_ctx *c, const icl__pass *p)
                 && icl__rows_finite(p->value_scales, ICL__F32, at, heads, row, T));
 }
 
-/* The tokens of n pairs and of q queries behind them; 0 where one is not finite. */
-static int icl__put_tokens_of(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
-                              const float *queries)
+/* Sets the tokens of n pairs and of q queries after them; 0 where one is not finite. */
+static int icl__set_tokens(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
+                           const float *queries)
 {
   size_t d = (size_t)c->model->config.n_dims, i;
   for (i = 0; i < n; i++) {
-    icl__put_x(c, 2 * i, xs + i * d);
-    icl__put_y(c, 2 * i + 1, ys[i]);
+    icl__set_token_x(c, c, 2 * i, xs + i * d);
+    icl__set_token_y(c, 2 * i + 1, ys[i]);
   }
-  for (i = 0; i < q; i++) icl__put_x(c, 2 * n + i, queries + i * d);
+  for (i = 0; i < q; i++) icl__set_token_x(c, c, 2 * n + i, queries + i * d);
   return icl__finite(c->tokens, (2 * n + q) * (size_t)icl__token_size(&c->model->config));
 }
 
@@ -3111,8 +3335,8 @@ static void icl__keep_pair(icl_ctx *c, size_t i, const float *x, float y)
   c->outputs[i] = y;
 }
 
-/* These tokens in one pass, 2 n + q <= rows.  The predictions of the pairs' y come with it.
- * answers[q][width], 1 or all of the read-out. */
+/* Runs the tokens that are set, 2 n + q <= rows, in one pass; keeps the pairs with their residuals.
+ * answers[q][width]: 1 or all numbers of the read-out. */
 static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
                                float *answers, size_t width)
 {
@@ -3122,14 +3346,14 @@ static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const floa
   icl__ctx_forward(c, &p);
   for (i = 0; i < n; i++) {
     float y, residual;
-    icl__answer(c, i, &y, 1);
+    icl__answer(c, c, i, &y, 1);
     residual = ys[i] - y;
     if (!icl__finite(&residual, 1)) return ICL_ERR_NONFINITE;
     c->residuals[at + i] = residual;
   }
   if (!icl__cache_finite(c, &p)) return ICL_ERR_NONFINITE;
   for (i = 0; i < q; i++) {
-    icl__answer(c, n + i, answer, width);
+    icl__answer(c, c, n + i, answer, width);
     if (!icl__finite(answer, width)) return ICL_ERR_NONFINITE;
     memcpy(answers + i * width, answer, width * sizeof(float));
   }
@@ -3166,7 +3390,7 @@ static void icl__query_share(void *arg, int i)
     icl__spoil(w->answers + first * w->width, 1);  /* icl__query_pass finds it */
 }
 
-/* The q <= rows queries that are in the tokens already. */
+/* Runs the q <= rows queries that are set in the tokens. */
 static icl_error icl__query_pass(icl_ctx *c, size_t q, float *answers, size_t width)
 {
   enum { WORTH = 24 };                                       /* rows a thread                    */
@@ -3203,8 +3427,8 @@ static icl_error icl__ask(icl_ctx *c, int n, const float *xs, const float *ys, i
   while (!err && (at < pairs || done < q)) {
     size_t step = icl__min(c->rows / 2, pairs - at);
     size_t ask = at + step < pairs ? 0 : icl__min(c->rows - 2 * step, q - done);
-    if (!icl__put_tokens_of(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
-                            ask ? queries + done * d : NULL)) err = ICL_ERR_NONFINITE;
+    if (!icl__set_tokens(c, step, step ? xs + at * d : NULL, step ? ys + at : NULL, ask,
+                         ask ? queries + done * d : NULL)) err = ICL_ERR_NONFINITE;
     else if (!step) err = icl__query_pass(c, ask, answers + done * width, width);
     else err = icl__ask_pass(c, step, xs + at * d, ys + at, ask,
                              ask ? answers + done * width : NULL, width);
@@ -3238,6 +3462,44 @@ icl_error icl_predict(icl_ctx *c, const float *x, float *y)
   return icl_predict_batch(c, 1, x, y);
 }
 
+/* n <= work->rows queries, each of its own context. */
+static icl_error icl__many_pass(icl_ctx *work, size_t n, icl_ctx *const *contexts, const float *xs,
+                                float *ys)
+{
+  size_t d = (size_t)work->model->config.n_dims, i;
+  icl__pass p = icl__ctx_pass(work, 0, n);
+  p.n_seq = 0;
+  p.each = contexts;
+  for (i = 0; i < n; i++) icl__set_token_x(work, contexts[i], i, xs + i * d);
+  if (!icl__finite(work->tokens, n * (size_t)icl__token_size(&work->model->config)))
+    return ICL_ERR_NONFINITE;
+  icl__ctx_forward(work, &p);
+  for (i = 0; i < n; i++) {
+    float y;
+    icl__answer(work, contexts[i], i, &y, 1);
+    if (!icl__finite(&y, 1)) return ICL_ERR_NONFINITE;
+    ys[i] = y;
+  }
+  return ICL_OK;
+}
+
+icl_error icl_predict_many(icl_ctx *work, int n, icl_ctx *const *contexts, const float *xs,
+                           float *ys)
+{
+  size_t at, step, d, i, total = (size_t)n;
+  icl_error err = ICL_OK;
+  if (!work || !work->model || n < 0 || (n && (!contexts || !xs || !ys))) return ICL_ERR_ARG;
+  for (i = 0; i < total; i++)
+    if (!contexts[i] || contexts[i]->model != work->model) return ICL_ERR_ARG;
+  d = (size_t)work->model->config.n_dims;
+  if (!icl__finite(xs, total * d)) return ICL_ERR_NONFINITE;
+  for (at = 0; at < total && !err; at += step) {
+    step = icl__min(work->rows, total - at);
+    err = icl__many_pass(work, step, contexts + at, xs + at * d, ys + at);
+  }
+  return err;
+}
+
 icl_error icl_rewind(icl_ctx *c, int n_pairs)
 {
   if (!c || !c->model || n_pairs < 0 || n_pairs > c->n_pairs) return ICL_ERR_ARG;
@@ -3249,11 +3511,18 @@ int icl_count(const icl_ctx *c) { return c ? c->n_pairs : 0; }
 const float *icl_inputs(const icl_ctx *c) { return c ? c->inputs : NULL; }
 const float *icl_outputs(const icl_ctx *c) { return c ? c->outputs : NULL; }
 
-/* Adds the kept pairs from number c->n_pairs up to number n to the context once more. */
+/* Adds kept pairs c->n_pairs .. n - 1 to the context again. */
 static icl_error icl__add_kept(icl_ctx *c, int n)
 {
   size_t at = (size_t)c->n_pairs, d = (size_t)c->model->config.n_dims;
   return icl_add_batch(c, n - c->n_pairs, c->inputs + at * d, c->outputs + at);
+}
+
+/* Adds n kept pairs to an empty context. */
+static icl_error icl__add_again(icl_ctx *c, int n)
+{
+  c->n_pairs = 0;
+  return icl__add_kept(c, n);
 }
 
 icl_error icl_forget(icl_ctx *c, int n)
@@ -3266,8 +3535,21 @@ icl_error icl_forget(icl_ctx *c, int n)
   d = (size_t)c->model->config.n_dims;
   memmove(c->inputs, c->inputs + (size_t)n * d, (size_t)rest * d * sizeof(float));
   memmove(c->outputs, c->outputs + n, (size_t)rest * sizeof(float));
-  c->n_pairs = 0;
-  return icl__add_kept(c, rest);
+  return icl__add_again(c, rest);
+}
+
+icl_error icl_ctx_scale(icl_ctx *c, const float *x_mean, const float *x_std, float y_mean,
+                        float y_std)
+{
+  size_t d, j;
+  if (!c || !c->model) return ICL_ERR_ARG;
+  d = (size_t)c->model->config.n_dims;
+  if (!icl__finite(&y_mean, 1) || !icl__finite(&y_std, 1) || (x_mean && !icl__finite(x_mean, d))
+      || (x_std && !icl__finite(x_std, d))) return ICL_ERR_NONFINITE;
+  for (j = 0; x_std && j < d; j++) if (!(x_std[j] > 0.0f)) return ICL_ERR_ARG;
+  if (!(y_std > 0.0f)) return ICL_ERR_ARG;
+  icl__scale(c, x_mean, x_std, y_mean, y_std);
+  return icl__add_again(c, c->n_pairs);
 }
 
 /* Mean and standard deviation (over n, not n - 1) of v[0], v[stride], ..; 1 where all are equal. */
@@ -3301,8 +3583,7 @@ icl_error icl_standardize(icl_ctx *c, int n, const float *xs, const float *ys)
   for (j = 0; j < c->model->config.n_dims; j++)
     icl__mean_std(&c->x_mean[j], &c->x_std[j], xs + j, (size_t)n, d);
   icl__mean_std(&c->y_scale[0], &c->y_scale[1], ys, (size_t)n, 1);
-  c->n_pairs = 0;
-  return icl__add_kept(c, pairs);
+  return icl__add_again(c, pairs);
 }
 
 /* ----- quantiles ------------------------------------------------------------------------------ */
@@ -3393,9 +3674,9 @@ icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, 
  * finer than a millionth of the deviation of c's own y, where residuals are rounding. */
 static void icl__scale_residuals(icl_ctx *r, const icl_ctx *c, size_t n)
 {
-  float mean, std, least = 1e-6f * c->y_scale[1];
+  float mean, std, least = 1e-6f * fabsf(c->y_scale[1]);
   icl__mean_std(&mean, &std, r->outputs, n, 1);
-  icl__scale(r, c->x_mean, c->x_std, mean, std > least ? std : least);
+  icl__scale(r, c->x_mean, c->x_std, mean, copysignf(std > least ? std : least, c->y_scale[1]));
 }
 
 icl_error icl_refine(icl_ctx *r, icl_ctx *c)
@@ -3436,6 +3717,78 @@ icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, fl
   return err;
 }
 
+/* ----- mirror images -------------------------------------------------------------------------- */
+
+/* 1 if with every quantile p the model has 1 - p. */
+static int icl__symmetric(const icl_config *cfg)
+{
+  int i, n = cfg->n_quantiles;
+  for (i = 0; i < n; i++)
+    if (fabsf(cfg->quantiles[i] + cfg->quantiles[n - 1 - i] - 1.0f) > 1e-5f) return 0;
+  return 1;
+}
+
+icl_error icl_mirror(icl_ctx *m, const icl_ctx *c, int image)
+{
+  size_t n, d, j;
+  if (!m || !c || m == c || !c->model || m->model != c->model || image & ~3) return ICL_ERR_ARG;
+  if (image & ICL_MIRROR_Y && !icl__symmetric(&c->model->config)) return ICL_ERR_CONFIG;
+  if (c->n_pairs > m->max_pairs) return ICL_ERR_FULL;
+  n = (size_t)c->n_pairs;
+  d = (size_t)c->model->config.n_dims;
+  icl__scale(m, c->x_mean, c->x_std, c->y_scale[0], c->y_scale[1]);
+  for (j = 0; j < d && image & ICL_MIRROR_X; j++) m->x_std[j] = -m->x_std[j];
+  if (image & ICL_MIRROR_Y) m->y_scale[1] = -m->y_scale[1];
+  memcpy(m->inputs, c->inputs, n * d * sizeof(float));
+  memcpy(m->outputs, c->outputs, n * sizeof(float));
+  m->n_pairs = 0;
+  return icl__add_kept(m, c->n_pairs);
+}
+
+/* c's answers to n queries, refined where r is a context. */
+static icl_error icl__look(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level, float *ys,
+                           float *lo, float *hi)
+{
+  if (r) return icl_predict_refined(c, r, n, xs, level, ys, lo, hi);
+  if (lo) return icl_predict_interval(c, n, xs, level, ys, lo, hi);
+  return icl_predict_batch(c, n, xs, ys);
+}
+
+/* The mean of k contexts' answers to n <= 64 queries. */
+static icl_error icl__mean_answer(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
+                                  const float *xs, float level, float *ys, float *lo, float *hi)
+{
+  float y[64], low[64], high[64], share = 1.0f / (float)k;
+  int i, j;
+  for (i = 0; i < k; i++) {
+    icl_error err = icl__look(cs[i], rs ? rs[i] : NULL, n, xs, level, y, lo ? low : NULL,
+                              lo ? high : NULL);
+    if (err) return err;
+    for (j = 0; j < n; j++) {
+      ys[j] = (i ? ys[j] : 0.0f) + y[j] * share;
+      if (lo) lo[j] = (i ? lo[j] : 0.0f) + low[j] * share;
+      if (lo) hi[j] = (i ? hi[j] : 0.0f) + high[j] * share;
+    }
+  }
+  return ICL_OK;
+}
+
+icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n, const float *xs,
+                           float level, float *ys, float *lo, float *hi)
+{
+  int at, step, i;
+  icl_error err = ICL_OK;
+  if (k < 1 || !cs || n < 0 || !lo != !hi || (n && (!xs || !ys))) return ICL_ERR_ARG;
+  for (i = 0; i < k; i++)
+    if (!cs[i] || !cs[i]->model || cs[i]->model != cs[0]->model) return ICL_ERR_ARG;
+  for (at = 0; at < n && !err; at += step) {
+    step = n - at < 64 ? n - at : 64;
+    err = icl__mean_answer(k, cs, rs, step, xs + (size_t)at * (size_t)cs[0]->model->config.n_dims,
+                           level, ys + at, lo ? lo + at : NULL, hi ? hi + at : NULL);
+  }
+  return err;
+}
+
 /* ----- leave one out -------------------------------------------------------------------------- */
 
 /* Moves kept pair `from` to number `to`; those between move up or down by one. */
@@ -3456,8 +3809,8 @@ static void icl__move_pair(icl_ctx *c, size_t from, size_t to)
   }
 }
 
-/* Pair i of n is predicted from the others.  The context holds the i pairs before it, and with it
- * in the end. */
+/* Predicts pair i of n from the others.  The context holds the i pairs before it, and at the end
+ * pair i too. */
 static icl_error icl__leave_out(icl_ctx *c, int i, int n, double *squares)
 {
   size_t d = (size_t)c->model->config.n_dims, last = (size_t)n - 1;
@@ -3539,177 +3892,117 @@ icl_error icl_surprise(const icl_ctx *c, float *s)
 
 /* ---------------------------------------------------------------------------------------------
  * >>snapshot
- * "ICLCTX03", model's digest (8 bytes), pairs (4), d (3), kv (1), then F32: x_mean[d] x_std[d]
- * y_mean y_std inputs[pairs][d] outputs[pairs] residuals[pairs]; then keys[L][C][2 pairs]
- * values[L][2 pairs][C] in the type that kv says, an icl_storage; with I8 F32 scales of keys and of
- * values, [L][H][2 pairs]
- * each; at the end the digest of all that.  Everything little-endian.
+ * "ICLCTX04", pairs (4 bytes), d (4), then F32: x_mean[d] x_std[d] y_mean y_std inputs[pairs][d]
+ * outputs[pairs]; at the end the digest of all that (8).  Everything little-endian.
  * ------------------------------------------------------------------------------------------- */
-enum { ICL__SNAPSHOT_HEAD = 24 };
-static const char icl__snapshot_magic[] = "ICLCTX03";
+enum { ICL__SNAPSHOT_HEAD = 16 };
+static const char icl__snapshot_magic[] = "ICLCTX04";
 
-/* What is done with the bytes of a snapshot. */
-typedef enum icl__walk { ICL__SAVE, ICL__RESTORE, ICL__CHECK } icl__walk;
-
-static size_t icl__snapshot_bytes(const icl_ctx *c, size_t pairs)
+static size_t icl__snapshot_floats(const icl_ctx *c, size_t pairs)
 {
-  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t d = (size_t)c->model->config.n_dims, floats = 2 * d + 2 + (2 + d) * pairs;
-  if (c->kv == ICL_STORE_I8) floats += pairs * 4 * L * (size_t)c->model->config.n_head;
-  return ICL__SNAPSHOT_HEAD + 4 * floats + pairs * 4 * L * C * icl__width(icl__kv_type(c)) + 8;
+  size_t d = (size_t)c->model->config.n_dims;
+  return 2 * d + 2 + (d + 1) * pairs;
 }
 
-/* One run of n numbers of a type, number `at` of a block and on, to the bytes or from them, or
- * nothing but checked.  Returns what is behind; NULL where a number is not finite. */
-static unsigned char *icl__copy_run(void *block, icl__dtype type, size_t at, size_t n,
-                                    unsigned char *p, icl__walk walk)
+/* Writes x[n]; returns the byte after it. */
+static unsigned char *icl__save_floats(unsigned char *p, const float *x, size_t n)
 {
-  unsigned char *x = (unsigned char *)icl__number_at(block, type, at);
-  size_t width = icl__width(type);
-  for (; p && n; n--, p += width, x += width) {
-    uint16_t h;
-    uint32_t u;
-    float v;
-    if (walk == ICL__CHECK) {
-      v = icl__decode(p, type);
-      if (!icl__finite(&v, 1)) return NULL;
-    } else if (width == 1) {
-      if (walk == ICL__SAVE) *p = *x;
-      else *x = *p;
-    } else if (width == 2) {
-      if (walk == ICL__SAVE) { memcpy(&h, x, 2); icl__put_le(p, h, 2); }
-      else { h = (uint16_t)icl__get16(p); memcpy(x, &h, 2); }
-    } else {
-      if (walk == ICL__SAVE) { memcpy(&u, x, 4); icl__put_le(p, u, 4); }
-      else { u = icl__get32(p); memcpy(x, &u, 4); }
-    }
-  }
+  uint32_t u;
+  for (; n; n--, p += 4) { memcpy(&u, x++, 4); icl__put_le(p, u, 4); }
   return p;
 }
 
-/* Everything a snapshot holds, in its order.  0 where a number is not finite. */
-static int icl__walk_snapshot(const icl_ctx *c, size_t pairs, unsigned char *p, icl__walk walk)
+/* Reads x[n]; returns the byte after it. */
+static const unsigned char *icl__load_floats(float *x, const unsigned char *p, size_t n)
 {
-  size_t L = (size_t)c->model->config.n_layer, C = (size_t)c->model->config.n_embd;
-  size_t H = (size_t)c->model->config.n_head, d = (size_t)c->model->config.n_dims, i;
-  icl__dtype kv = icl__kv_type(c);
-  p = icl__copy_run(c->x_mean, ICL__F32, 0, d, p, walk);
-  p = icl__copy_run(c->x_std, ICL__F32, 0, d, p, walk);
-  p = icl__copy_run(c->y_scale, ICL__F32, 0, 2, p, walk);
-  p = icl__copy_run(c->inputs, ICL__F32, 0, d * pairs, p, walk);
-  p = icl__copy_run(c->outputs, ICL__F32, 0, pairs, p, walk);
-  p = icl__copy_run(c->residuals, ICL__F32, 0, pairs, p, walk);
-  for (i = 0; i < L * C; i++)
-    p = icl__copy_run(c->keys, kv, i * c->key_row, 2 * pairs, p, walk);
-  for (i = 0; i < L; i++)
-    p = icl__copy_run(c->values, kv, i * 2 * (size_t)c->max_pairs * C, 2 * pairs * C, p, walk);
-  for (i = 0; c->key_scales && i < L * H; i++)
-    p = icl__copy_run(c->key_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
-  for (i = 0; c->value_scales && i < L * H; i++)
-    p = icl__copy_run(c->value_scales, ICL__F32, i * c->key_row, 2 * pairs, p, walk);
-  return p != NULL;
-}
-
-/* What ties a snapshot to its model: the digest of its file, or of weights that were bound. */
-static uint64_t icl__identity(const icl_model *m)
-{
-  uint64_t h = m->digest;
-  icl_tensor t;
-  size_t slot;
-  if (m->types) return h;                                /* 0 is a digest like others */
-  h = icl__digest_config(&m->config);
-  for (slot = 0; slot < icl__slot_count(&m->config); slot++) {
-    icl__tensor_at_slot(&m->config, slot, &t);
-    if (m->weights[slot])
-      h = icl__digest_floats(h, icl__floats(m, slot), icl__tensor_floats(&t));
-  }
-  return h;
+  for (; n; n--, p += 4) *x++ = icl__decode(p, ICL__F32);
+  return p;
 }
 
 size_t icl_ctx_save_bytes(const icl_ctx *c)
 {
-  return c && c->model ? icl__snapshot_bytes(c, (size_t)c->n_pairs) : 0;
+  if (!c || !c->model) return 0;
+  return ICL__SNAPSHOT_HEAD + 4 * icl__snapshot_floats(c, (size_t)c->n_pairs) + 8;
 }
 
 icl_error icl_ctx_save(const icl_ctx *c, void *buf, size_t size)
 {
   unsigned char *p = (unsigned char *)buf;
-  size_t bytes = icl_ctx_save_bytes(c);
+  size_t bytes = icl_ctx_save_bytes(c), d, pairs;
   if (!bytes || !buf) return ICL_ERR_ARG;
   if (size < bytes) return ICL_ERR_MEMORY;
+  d = (size_t)c->model->config.n_dims;
+  pairs = (size_t)c->n_pairs;
   memcpy(p, icl__snapshot_magic, 8);
-  icl__put_le(p + 8, icl__identity(c->model), 8);
-  icl__put_le(p + 16, (uint64_t)c->n_pairs, 4);
-  icl__put_le(p + 20, (uint64_t)c->model->config.n_dims, 3);
-  icl__put_le(p + 23, (uint64_t)c->kv, 1);
-  icl__walk_snapshot(c, (size_t)c->n_pairs, p + ICL__SNAPSHOT_HEAD, ICL__SAVE);
-  icl__put_le(p + bytes - 8, icl__digest(0, p, bytes - 8), 8);
+  icl__put_le(p + 8, pairs, 4);
+  icl__put_le(p + 12, d, 4);
+  p = icl__save_floats(p + ICL__SNAPSHOT_HEAD, c->x_mean, d);
+  p = icl__save_floats(p, c->x_std, d);
+  p = icl__save_floats(p, c->y_scale, 2);
+  p = icl__save_floats(p, c->inputs, pairs * d);
+  p = icl__save_floats(p, c->outputs, pairs);
+  icl__put_le(p, icl__digest(0, buf, bytes - 8), 8);
   return ICL_OK;
 }
 
-icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size)
+/* Everything that can be wrong with the bytes of a snapshot for c. */
+static icl_error icl__check_snapshot(const icl_ctx *c, const unsigned char *p, size_t size,
+                                     icl_report *r)
+{
+  size_t d = (size_t)c->model->config.n_dims, pairs, n, i;
+  float v;
+  if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 6))
+    return icl__fail(r, ICL_ERR_FORMAT, 0, "not a saved context", NULL);
+  if (memcmp(p, icl__snapshot_magic, 8))
+    return icl__fail(r, ICL_ERR_FORMAT, 6, "a context saved by another version: save it anew", NULL);
+  if (icl__get32(p + 12) != d)
+    return icl__fail(r, ICL_ERR_STATE, 12, "saved with another number of inputs", NULL);
+  pairs = icl__get32(p + 8);
+  if (pairs > (size_t)c->max_pairs)
+    return icl__fail(r, ICL_ERR_FULL, 8, "more pairs than the context holds", NULL);
+  n = icl__snapshot_floats(c, pairs);
+  if (size != ICL__SNAPSHOT_HEAD + 4 * n + 8)
+    return icl__fail(r, ICL_ERR_FORMAT, 8, "a saved context of another size", NULL);
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+  if (icl__get64(p + size - 8) != icl__digest(0, p, size - 8))
+    return icl__fail(r, ICL_ERR_DIGEST, size - 8, "a saved context was changed", NULL);
+#endif
+  for (p += ICL__SNAPSHOT_HEAD, i = 0; i < n; i++, p += 4) {
+    size_t at = ICL__SNAPSHOT_HEAD + 4 * i;
+    icl__load_floats(&v, p, 1);
+    if (!icl__finite(&v, 1)) return icl__fail(r, ICL_ERR_NONFINITE, at, "NaN or infinity", NULL);
+    if (((i >= d && i < 2 * d) || i == 2 * d + 1) && !(fabsf(v) > 0.0f))
+      return icl__fail(r, ICL_ERR_FORMAT, at, "a standard deviation not above 0", NULL);
+  }
+  return ICL_OK;
+}
+
+icl_error icl_ctx_restore(icl_ctx *c, const void *buf, size_t size, icl_report *r)
 {
   const unsigned char *p = (const unsigned char *)buf;
-  unsigned char *bytes;
-  size_t pairs, d, i;
-  if (!c || !c->model || !buf) return ICL_ERR_ARG;
+  size_t d, pairs;
+  icl_error err;
+  if (!c || !c->model || !buf)
+    return icl__fail(r, ICL_ERR_ARG, 0, "NULL", c && c->model ? "buf" : "context");
+  if ((err = icl__check_snapshot(c, p, size, r))) return err;
   d = (size_t)c->model->config.n_dims;
-  if (size < ICL__SNAPSHOT_HEAD + 8 || memcmp(p, icl__snapshot_magic, 8)) return ICL_ERR_FORMAT;
-  if (icl__get64(p + 8) != icl__identity(c->model)) return ICL_ERR_STATE;
-  if ((icl__get32(p + 20) & 0xffffffu) != (uint32_t)c->model->config.n_dims) return ICL_ERR_FORMAT;
-  if (p[23] != (unsigned char)c->kv) return p[23] > ICL_STORE_I8 ? ICL_ERR_FORMAT : ICL_ERR_STATE;
-  pairs = icl__get32(p + 16);
-  if (pairs > (size_t)c->max_pairs) return ICL_ERR_FULL;
-  if (size != icl__snapshot_bytes(c, pairs)) return ICL_ERR_FORMAT;
-#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-  if (icl__get64(p + size - 8) != icl__digest(0, p, size - 8)) return ICL_ERR_DIGEST;
-#endif
-  bytes = (unsigned char *)(uintptr_t)(p + ICL__SNAPSHOT_HEAD);
-  if (!icl__walk_snapshot(c, pairs, bytes, ICL__CHECK)) return ICL_ERR_NONFINITE;
-  for (i = 0; i <= d; i++) {                             /* x_std[d] and, behind y_mean, y_std */
-    size_t at = ICL__SNAPSHOT_HEAD + 4 * (i < d ? d + i : 2 * d + 1);
-    if (!(icl__decode(p + at, ICL__F32) > 0.0f)) return ICL_ERR_FORMAT;
-  }
-  icl__walk_snapshot(c, pairs, bytes, ICL__RESTORE);
-  c->n_pairs = (int)pairs;
-  return ICL_OK;
+  pairs = icl__get32(p + 8);
+  p = icl__load_floats(c->x_mean, p + ICL__SNAPSHOT_HEAD, d);
+  p = icl__load_floats(c->x_std, p, d);
+  p = icl__load_floats(c->y_scale, p, 2);
+  p = icl__load_floats(c->inputs, p, pairs * d);
+  icl__load_floats(c->outputs, p, pairs);
+  if (!icl__add_again(c, (int)pairs)) return icl__ok(r);
+  return icl__fail(r, ICL_ERR_NONFINITE, 0, "the saved pairs overflow in this model", NULL);
 }
 
 /* ---------------------------------------------------------------------------------------------
  * >>writer
  * ------------------------------------------------------------------------------------------- */
 
-/* Text into out[..] if out is not NULL; n counts either way. */
-typedef struct icl__text { char *out; size_t n; } icl__text;
-
-static void icl__put(icl__text *t, const char *s)
+static void icl__write_pair(icl__text *t, const char *key, const char *value)
 {
-  size_t n = strlen(s);
-  if (t->out) memcpy(t->out + t->n, s, n);
-  t->n += n;
-}
-
-static void icl__put_number(icl__text *t, uint64_t v)
-{
-  char s[21];
-  s[icl__put_uint(s, v)] = 0;
-  icl__put(t, s);
-}
-
-static void icl__put_pair(icl__text *t, const char *key, const char *value)
-{
-  icl__put(t, t->n > 17 ? ",\"" : "\"");
-  icl__put(t, key);
-  icl__put(t, "\":\"");
-  icl__put(t, value);
-  icl__put(t, "\"");
-}
-
-static void icl__put_int_pair(icl__text *t, const char *key, int v)
-{
-  char s[21];
-  s[icl__put_uint(s, (uint64_t)v)] = 0;
-  icl__put_pair(t, key, s);
+  if (value) icl__write(t, ",\"%\":\"%\"", key, value);
 }
 
 /* Writes "DIGITSe-EXPONENT"; 1 if it reads back as x. */
@@ -3727,7 +4020,7 @@ static int icl__try_epsilon(char *out, uint64_t digits, int e, float x)
 }
 
 /* The shortest such text for x, 0 < x < 1.  Nine digits are enough for any float. */
-static int icl__put_epsilon(char *out, float x)
+static int icl__write_epsilon(char *out, float x)
 {
   double limit = 1;
   int digits, e, off;
@@ -3743,7 +4036,7 @@ static int icl__put_epsilon(char *out, float x)
 
 /* The shortest "0.DIGITS" of up to nine that reads back as x, 0 < x < 1; "DIGITSe-EXPONENT" where
  * none does. */
-static void icl__put_fraction(icl__text *t, float x)
+static void icl__write_fraction(icl__text *t, float x)
 {
   char out[32];
   icl__string s;
@@ -3761,76 +4054,75 @@ static void icl__put_fraction(icl__text *t, float x)
     s.n = 2 + (size_t)digits;
     icl__parse_float(s, &back);
   }
-  if (back != x) icl__put_epsilon(out, x);
+  if (back != x) icl__write_epsilon(out, x);
   icl__put(t, out);
 }
 
-static void icl__put_quantiles(icl__text *t, const icl_config *cfg)
+static void icl__write_quantiles(icl__text *t, const icl_config *cfg)
 {
   int i;
   if (!cfg->n_quantiles) return;
-  icl__put_pair(t, "icl.quantiles", "");
-  t->n--;                                                    /* into the quotes */
+  icl__put(t, ",\"icl.quantiles\":\"");
   for (i = 0; i < cfg->n_quantiles; i++) {
     if (i) icl__put(t, ",");
-    icl__put_fraction(t, cfg->quantiles[i]);
+    icl__write_fraction(t, cfg->quantiles[i]);
   }
   icl__put(t, "\"");
 }
 
-/* A value that can stand between quotes: printable ASCII without quote and backslash. */
+/* A value that can stand between quotes: printable ASCII without quote and backslash; or NULL. */
 static int icl__plain(const char *s)
 {
-  for (; *s; s++) if (*s < 32 || *s > 126 || *s == '"' || *s == '\\') return 0;
+  for (; s && *s; s++) if (*s < 32 || *s > 126 || *s == '"' || *s == '\\') return 0;
   return 1;
 }
 
-/* What the loader would refuse is not written. */
+/* The texts of metadata. */
+static void icl__texts_of(icl__string *texts, const icl_metadata *md)
+{
+  int i;
+  memset(texts, 0, ICL__TEXTS * sizeof *texts);
+  if (!md) return;
+  texts[ICL__TASK].s = md->task;
+  texts[ICL__TYPICAL].s = md->typical;
+  texts[ICL__SAMPLING].s = md->sampling;
+  texts[ICL__RECIPE].s = md->recipe;
+  for (i = 0; i < ICL__TEXTS; i++) texts[i].n = texts[i].s ? strlen(texts[i].s) : 0;
+}
+
+/* 0 for metadata that the loader would refuse. */
 static int icl__metadata_ok(const icl_metadata *md)
 {
-  icl__string s;
+  icl__string texts[ICL__TEXTS];
   int n;
   if (!md) return 1;
-  if ((unsigned)md->storage > ICL_STORE_I8) return 0;
-  if (md->task && !icl__plain(md->task)) return 0;
-  if (md->sampling && !icl__plain(md->sampling)) return 0;
-  if (md->recipe && !icl__plain(md->recipe)) return 0;
-  if (!md->typical) return 1;
-  s.s = md->typical;
-  s.n = strlen(md->typical);
-  return icl__parse_typical(s, NULL, &n);
+  icl__texts_of(texts, md);
+  return (unsigned)md->storage <= ICL_STORE_I8 && icl__plain(md->task) && icl__plain(md->sampling)
+      && icl__plain(md->recipe)
+      && (!md->typical || icl__parse_typical(texts[ICL__TYPICAL], NULL, &n));
 }
 
 static icl__dtype icl__stored_as(const icl_config *cfg, const icl_metadata *md, size_t slot)
 {
-  static const icl__dtype types[] = {ICL__F32, ICL__F16, ICL__BF16, ICL__I8};
-  return md && icl__is_block_weight(cfg, slot) ? types[md->storage] : ICL__F32;
+  return md && icl__is_block_weight(cfg, slot) ? (icl__dtype)md->storage : ICL__F32;
 }
 
-static void icl__put_entry(icl__text *t, const icl_tensor *x, icl__dtype type, uint64_t *at)
+/* Writes the tensor in a slot; *at is where its data begin, and then where they end. */
+static void icl__write_entry(icl__text *t, const icl_config *cfg, size_t slot, icl__dtype type,
+                             uint64_t *at)
 {
-  static const char *const names[] = {"F32", "F16", "BF16", "I8"};
-  icl__put(t, ",\"");
-  icl__put(t, x->name);
-  icl__put(t, "\":{\"dtype\":\"");
-  icl__put(t, names[type]);
-  icl__put(t, "\",\"shape\":[");
-  if (x->rank == 2) {
-    icl__put_number(t, (uint64_t)x->rows);
-    icl__put(t, ",");
-  }
-  icl__put_number(t, (uint64_t)x->cols);
-  icl__put(t, "],\"data_offsets\":[");
-  icl__put_number(t, *at);
-  icl__put(t, ",");
-  *at += (uint64_t)icl__tensor_floats(x) * icl__width(type);
-  icl__put_number(t, *at);
-  icl__put(t, "]}");
+  icl_tensor x;
+  uint64_t begin = *at;
+  icl__tensor_at_slot(cfg, slot, &x);
+  *at += (uint64_t)icl__tensor_floats(&x) * icl__width(type);
+  icl__write(t, ",\"%\":{\"dtype\":\"%\",\"shape\":[", x.name, icl__types[type].name);
+  if (x.rank == 2) icl__write(t, "#,", (uint64_t)x.rows);
+  icl__write(t, "#],\"data_offsets\":[#,#]}", (uint64_t)x.cols, begin, *at);
 }
 
 /* Length word and header, padded so that the data start at a multiple of 64.  Returns its size. */
-static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metadata *md,
-                              uint64_t digest)
+static size_t icl__write_header(char *out, const icl_config *cfg, const icl_metadata *md,
+                                uint64_t digest)
 {
   icl__text t;
   char eps[32], hex[17];
@@ -3841,30 +4133,25 @@ static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metada
   t.n = 0;
   for (i = 0; i < 16; i++) hex[i] = "0123456789abcdef"[digest >> (60 - 4 * i) & 15];
   hex[16] = 0;
-  if (!icl__put_epsilon(eps, cfg->layer_norm_epsilon)) return 0;
-  icl__put(&t, "{\"__metadata__\":{");
-  icl__put_int_pair(&t, "n_head", cfg->n_head);
-  icl__put_pair(&t, "activation_function", icl__activations[cfg->activation_function]);
-  icl__put_pair(&t, "layer_norm_epsilon", eps);
-  icl__put_pair(&t, "position_embedding_type", icl__position_types[cfg->position_embedding_type]);
-  icl__put_int_pair(&t, "n_positions", cfg->n_positions);
-  if (cfg->tokens) icl__put_pair(&t, "icl.tokens", icl__token_types[cfg->tokens]);
-  icl__put_quantiles(&t, cfg);
-  icl__put_pair(&t, "icl.version", ICL_VERSION);
-  icl__put_pair(&t, "icl.digest", hex);
-  if (md && md->task) icl__put_pair(&t, "icl.task", md->task);
-  if (md && md->sampling) icl__put_pair(&t, "icl.sampling", md->sampling);
-  if (md && md->recipe) icl__put_pair(&t, "icl.recipe", md->recipe);
-  if (md && md->typical) icl__put_pair(&t, "icl.typical", md->typical);
+  if (!icl__write_epsilon(eps, cfg->layer_norm_epsilon)) return 0;
+  icl__write(&t, "{\"__metadata__\":{\"n_head\":\"#\",\"activation_function\":\"%\","
+             "\"layer_norm_epsilon\":\"%\",\"position_embedding_type\":\"%\",\"n_positions\":\"#\"",
+             (uint64_t)cfg->n_head, icl__activations[cfg->activation_function], eps,
+             icl__position_types[cfg->position_embedding_type], (uint64_t)cfg->n_positions);
+  if (cfg->tokens) icl__write_pair(&t, "icl.tokens", icl__token_types[cfg->tokens]);
+  icl__write_quantiles(&t, cfg);
+  icl__write_pair(&t, "icl.version", ICL_VERSION);
+  icl__write_pair(&t, "icl.digest", hex);
+  icl__write_pair(&t, "icl.task", md ? md->task : NULL);
+  icl__write_pair(&t, "icl.sampling", md ? md->sampling : NULL);
+  icl__write_pair(&t, "icl.recipe", md ? md->recipe : NULL);
+  icl__write_pair(&t, "icl.typical", md ? md->typical : NULL);
   icl__put(&t, "}");
   for (i = 0; i < icl_tensor_count(cfg); i++) {
-    icl_tensor x;
     size_t slot = icl__slot_of_row(cfg, i);
-    icl__tensor_at_slot(cfg, slot, &x);
-    icl__put_entry(&t, &x, icl__stored_as(cfg, md, slot), &at);
-    if (icl__stored_as(cfg, md, slot) != ICL__I8) continue;
-    icl__scale_name(&x);
-    icl__put_entry(&t, &x, ICL__F32, &at);
+    icl__dtype type = icl__stored_as(cfg, md, slot);
+    icl__write_entry(&t, cfg, slot, type, &at);
+    if (type == ICL__I8) icl__write_entry(&t, cfg, icl__scale_slot(slot), ICL__F32, &at);
   }
   icl__put(&t, "}");
   for (pad = (64 - (8 + t.n) % 64) % 64; pad; pad--) icl__put(&t, " ");
@@ -3872,7 +4159,7 @@ static size_t icl__put_header(char *out, const icl_config *cfg, const icl_metada
   return t.n > ICL__MAX_HEADER ? 0 : 8 + t.n;
 }
 
-/* Bytes behind the header. */
+/* Bytes after the header. */
 static size_t icl__data_bytes(const icl_config *cfg, const icl_metadata *md)
 {
   size_t bytes = 4 * icl_param_count(cfg);
@@ -3891,13 +4178,13 @@ size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md)
 {
   size_t header, n;
   if (icl_config_check(cfg, NULL) || !icl__metadata_ok(md)) return 0;
-  header = icl__put_header(NULL, cfg, md, 0);
+  header = icl__write_header(NULL, cfg, md, 0);
   n = icl_param_count(cfg);
   return header && n && n < (SIZE_MAX - header) / 4 ? header + icl__data_bytes(cfg, md) : 0;
 }
 
-/* A weight as I8, and behind it the scales of its columns; 0 where one is too large. */
-static int icl__put_i8(unsigned char *out, const float *w, const icl_tensor *t)
+/* Writes a weight as I8, and after it the scales of its columns; 0 where one is too large. */
+static int icl__write_i8(unsigned char *out, const float *w, const icl_tensor *t)
 {
   size_t n = (size_t)t->cols, j;
   unsigned char *scales = out + icl__tensor_floats(t);
@@ -3911,46 +4198,39 @@ static int icl__put_i8(unsigned char *out, const float *w, const icl_tensor *t)
   return 1;
 }
 
-/* The bytes of all tensors, in the order of the table; 0 where one does not fit its type. */
-static int icl__put_data(unsigned char *out, const icl_config *cfg, const float *params,
-                         const icl_metadata *md)
+/* Writes x[n] as F32, F16 or BF16; 0 where one does not fit. */
+static int icl__write_numbers(unsigned char *out, const float *x, size_t n, icl__dtype type)
 {
-  int i;
-  for (i = 0; i < icl_tensor_count(cfg); i++) {
+  size_t width = icl__width(type);
+  for (; n; n--, x++, out += width) {
+    uint32_t u;
+    float stored;
+    memcpy(&u, x, 4);
+    if (type != ICL__F32) u = icl__to_half(*x, type);
+    icl__put_le(out, u, width);
+    stored = icl__decode(out, type);
+    if (!icl__finite(&stored, 1)) return 0;
+  }
+  return 1;
+}
+
+/* The bytes of all tensors, in the order of the table; 0 where one does not fit its type. */
+static int icl__write_data(unsigned char *out, const icl_config *cfg, const float *params,
+                           const icl_metadata *md)
+{
+  int i, ok = 1;
+  for (i = 0; i < icl_tensor_count(cfg) && ok; i++) {
     icl_tensor x;
     size_t slot = icl__slot_of_row(cfg, i), n;
     icl__dtype type = icl__stored_as(cfg, md, slot);
     icl__tensor_at_slot(cfg, slot, &x);
     n = icl__tensor_floats(&x);
-    if (type == ICL__I8) {
-      if (!icl__put_i8(out, params, &x)) return 0;
-      params += n;
-      out += n + 4 * (size_t)x.cols;
-      continue;
-    }
-    for (; n; n--, params++) {
-      uint32_t u;
-      float stored = *params;
-      memcpy(&u, params, 4);
-      if (type != ICL__F32) {
-        u = icl__to_half(*params, type);
-        stored = icl__half(u, type);
-      }
-      if (!icl__finite(&stored, 1)) return 0;
-      icl__put_le(out, u, type == ICL__F32 ? 4 : 2);
-      out += type == ICL__F32 ? 4 : 2;
-    }
+    if (type == ICL__I8) ok = icl__write_i8(out, params, &x);
+    else ok = icl__write_numbers(out, params, n, type);
+    out += n * icl__width(type) + (type == ICL__I8 ? 4 * (size_t)x.cols : 0);
+    params += n;
   }
-  return 1;
-}
-
-static icl__string icl__text_of(const char *s)
-{
-  icl__string t;
-  memset(&t, 0, sizeof t);
-  t.s = s;
-  t.n = s ? strlen(s) : 0;
-  return t;
+  return ok;
 }
 
 icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
@@ -3958,19 +4238,18 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
 {
   size_t data, bytes, header;
   unsigned char *out = (unsigned char *)buf;
+  icl__string texts[ICL__TEXTS];
   uint64_t digest;
   if (!buf || !cfg || !params || !(bytes = icl_write_bytes(cfg, md))) return ICL_ERR_ARG;
   if (size < bytes) return ICL_ERR_MEMORY;
   if (!icl__finite(params, icl_param_count(cfg))) return ICL_ERR_NONFINITE;
   data = icl__data_bytes(cfg, md);
   header = bytes - data;
-  if (!icl__put_data(out + header, cfg, params, md)) return ICL_ERR_NONFINITE;
+  if (!icl__write_data(out + header, cfg, params, md)) return ICL_ERR_NONFINITE;
   digest = icl__digest(icl__digest_config(cfg), out + header, data);
-  digest = icl__digest_texts(digest, icl__text_of(md ? md->task : NULL),
-                             icl__text_of(md ? md->typical : NULL),
-                             icl__text_of(md ? md->sampling : NULL),
-                             icl__text_of(md ? md->recipe : NULL));
-  icl__put_header((char *)buf, cfg, md, digest);
+  icl__texts_of(texts, md);
+  digest = icl__digest_texts(digest, texts);
+  icl__write_header((char *)buf, cfg, md, digest);
   return ICL_OK;
 }
 
@@ -3978,31 +4257,261 @@ icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *
  * >>sugar
  * ------------------------------------------------------------------------------------------- */
 #ifndef ICL_NO_MALLOC
-icl_error icl_ctx_new_kv(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch,
-                         icl_storage kv)
+icl_error icl_ctx_new_with(icl_ctx **c, const icl_model *m, const icl_ctx_options *o, icl_report *r)
 {
-  size_t bytes = icl_ctx_bytes_kv(m, max_pairs, max_batch, kv);
+  size_t bytes = icl_ctx_bytes_with(m, o, r);
   unsigned char *block;
-  icl_error err;
-  if (!c || !bytes) return ICL_ERR_ARG;
-  if (bytes > SIZE_MAX - sizeof(icl_ctx)) return ICL_ERR_MEMORY;
-  block = (unsigned char *)ICL_MALLOC(sizeof(icl_ctx) + bytes);
-  if (!block) return ICL_ERR_MEMORY;
-  err = icl_ctx_init_kv((icl_ctx *)(void *)block, m, max_pairs, max_batch, kv,
-                        block + sizeof(icl_ctx), bytes);
-  if (err) ICL_FREE(block);
-  else *c = (icl_ctx *)(void *)block;
-  return err;
+  if (!c) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "context");
+  if (!bytes) return ICL_ERR_ARG;
+  block = bytes > SIZE_MAX - sizeof(icl_ctx) ? NULL
+                                             : (unsigned char *)ICL_MALLOC(sizeof(icl_ctx) + bytes);
+  if (!block) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for the context", NULL);
+  *c = (icl_ctx *)(void *)block;
+  return icl_ctx_init_with(*c, m, o, block + sizeof(icl_ctx), bytes, r);
 }
 
 icl_error icl_ctx_new(icl_ctx **c, const icl_model *m, int max_pairs, int max_batch)
 {
-  return icl_ctx_new_kv(c, m, max_pairs, max_batch, ICL_STORE_F32);
+  icl_ctx_options o = icl__sizes(max_pairs, max_batch);
+  return icl_ctx_new_with(c, m, &o, NULL);
 }
 
 void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 
+/* ----- threads --------------------------------------------------------------------------------
+ * Each task of a run goes to a thread that is free; no result depends on which. */
+#if defined ICL_TRAIN_THREADS && !defined ICL_THREADS
+#define ICL_THREADS
+#endif
+#ifdef ICL_THREADS
+#include <pthread.h>
+#endif
+
+/* ICL__STILL: 1 while *p is `old`, after a short pause: to wait awake.  ICL__SET: *p = v, for
+ * threads that wait like that. */
+#if ICL__GNU && (defined __x86_64__ || defined __i386__)
+#define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
+#elif ICL__GNU
+#define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
+#else
+#define ICL__STILL(p, old) 0
+#endif
+#if ICL__GNU
+#define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#else
+#define ICL__SET(p, v) (*(p) = (v))
+#endif
+
+/* The slopes in far tails of softmax and gelu are subnormal numbers: nothing beside the sums that
+ * they go into, and a hundred cycles each on x86.  Between these two a thread has zeros there: on
+ * x86 and AArch64, so that both get the same bits. */
+static uint64_t icl__flush_begin(void)
+{
+  uint64_t before = 0;
+#if ICL__X86
+  before = _mm_getcsr();
+  _mm_setcsr((unsigned)before | 0x8040u);                /* FTZ, DAZ */
+#elif defined __aarch64__ && ICL__GNU
+  __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+  __asm__ volatile("msr fpcr, %0" : : "r"(before | 1u << 24));                           /* FZ */
+#endif
+  return before;
+}
+static void icl__flush_end(uint64_t before)
+{
+#if ICL__X86
+  _mm_setcsr((unsigned)before);
+#elif defined __aarch64__ && ICL__GNU
+  __asm__ volatile("msr fpcr, %0" : : "r"(before));
+#else
+  (void)before;
+#endif
+}
+
+typedef void icl__task_fn(void *arg, size_t i, int thread);
+
+typedef struct icl__pool icl__pool;
+typedef struct icl__worker { icl__pool *pool; int id; } icl__worker;
+
+struct icl__pool {
+  int threads;                               /* the caller's among them; its number is 0        */
+  int flush;                                 /* tasks round subnormal numbers to zero           */
+#ifdef ICL_THREADS
+  pthread_mutex_t lock;
+  pthread_cond_t start, done;
+  icl__task_fn *fn;
+  void *arg;
+  size_t n, next;
+  size_t pending;                            /* tasks that are not done                         */
+  unsigned long round;                       /* counts runs                                     */
+  int quit;
+  pthread_t handle[ICL_MAX_THREADS];
+  icl__worker worker[ICL_MAX_THREADS];
+#endif
+};
+
+static void icl__pool_task(const icl__pool *p, icl__task_fn *fn, void *arg, size_t i, int id)
+{
+  uint64_t before = p->flush ? icl__flush_begin() : 0;
+  fn(arg, i, id);
+  if (p->flush) icl__flush_end(before);
+}
+
+#ifdef ICL_THREADS
+/* Waiting for a condition costs tens of microseconds, a product of a small model a few: so both
+ * sides look that often before they sleep. */
+enum { ICL__LOOKS = 2000 };
+
+/* Runs tasks until none is left.  The lock is held on entry and on return. */
+static void icl__pool_work(icl__pool *p, int id)
+{
+  while (p->next < p->n) {
+    size_t i = p->next++;
+    pthread_mutex_unlock(&p->lock);
+    icl__pool_task(p, p->fn, p->arg, i, id);
+    pthread_mutex_lock(&p->lock);
+    ICL__SET(&p->pending, p->pending - 1);
+    if (p->pending == 0 && id) pthread_cond_signal(&p->done);
+  }
+}
+
+static void *icl__pool_thread(void *arg)
+{
+  icl__worker *w = (icl__worker *)arg;
+  icl__pool *p = w->pool;
+  unsigned long seen = 0;
+  pthread_mutex_lock(&p->lock);
+  for (;;) {
+    int looks = 0;
+    pthread_mutex_unlock(&p->lock);
+    while (looks < ICL__LOOKS && ICL__STILL(&p->round, seen)) looks++;
+    pthread_mutex_lock(&p->lock);
+    while (p->round == seen && !p->quit) pthread_cond_wait(&p->start, &p->lock);
+    if (p->quit) break;
+    seen = p->round;
+    icl__pool_work(p, w->id);
+  }
+  pthread_mutex_unlock(&p->lock);
+  return NULL;
+}
+
+/* Starts the threads; fewer where the system gives no more. */
+static void icl__pool_start(icl__pool *p, int threads, int flush)
+{
+  memset(p, 0, sizeof *p);
+  p->flush = flush;
+  pthread_mutex_init(&p->lock, NULL);
+  pthread_cond_init(&p->start, NULL);
+  pthread_cond_init(&p->done, NULL);
+  for (p->threads = 1; p->threads < threads; p->threads++) {
+    int id = p->threads;
+    p->worker[id].pool = p;
+    p->worker[id].id = id;
+    if (pthread_create(&p->handle[id], NULL, icl__pool_thread, &p->worker[id])) break;
+  }
+}
+
+static void icl__pool_stop(icl__pool *p)
+{
+  int i;
+  pthread_mutex_lock(&p->lock);
+  p->quit = 1;
+  pthread_cond_broadcast(&p->start);
+  pthread_mutex_unlock(&p->lock);
+  for (i = 1; i < p->threads; i++) pthread_join(p->handle[i], NULL);
+  pthread_cond_destroy(&p->done);
+  pthread_cond_destroy(&p->start);
+  pthread_mutex_destroy(&p->lock);
+}
+
+static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
+{
+  pthread_mutex_lock(&p->lock);
+  p->fn = fn;
+  p->arg = arg;
+  p->n = n;
+  ICL__SET(&p->pending, n);
+  p->next = 0;
+  if (p->threads > 1 && n > 1) {
+    ICL__SET(&p->round, p->round + 1);
+    pthread_cond_broadcast(&p->start);
+  }
+  icl__pool_work(p, 0);                      /* all of it, if nobody else wakes up in time */
+  if (p->pending) {
+    int looks = 0;
+    pthread_mutex_unlock(&p->lock);
+    while (looks < ICL__LOOKS && !ICL__STILL(&p->pending, 0)) looks++;
+    pthread_mutex_lock(&p->lock);
+  }
+  while (p->pending) pthread_cond_wait(&p->done, &p->lock);
+  pthread_mutex_unlock(&p->lock);
+}
+#else
+static void icl__pool_start(icl__pool *p, int threads, int flush)
+{
+  (void)threads;
+  p->threads = 1;
+  p->flush = flush;
+}
+static void icl__pool_stop(icl__pool *p) { (void)p; }
+static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
+{
+  size_t i;
+  for (i = 0; i < n; i++) icl__pool_task(p, fn, arg, i, 0);
+}
+#endif
+
+struct icl_threads { icl__pool pool; };
+
+icl_error icl_threads_new(icl_threads **t, int n)
+{
+  icl_threads *made;
+  if (!t || n < 1 || n > ICL_MAX_THREADS) return ICL_ERR_ARG;
+  made = (icl_threads *)ICL_MALLOC(sizeof *made);
+  if (!made) return ICL_ERR_MEMORY;
+  icl__pool_start(&made->pool, n, 0);
+  *t = made;
+  return ICL_OK;
+}
+
+void icl_threads_delete(icl_threads *t)
+{
+  if (t) icl__pool_stop(&t->pool);
+  ICL_FREE(t);
+}
+
+typedef struct icl__any_task { void (*task)(void *arg, int i); void *arg; } icl__any_task;
+
+static void icl__run_any(void *arg, size_t i, int thread)
+{
+  const icl__any_task *a = (const icl__any_task *)arg;
+  (void)thread;
+  a->task(a->arg, (int)i);
+}
+
+void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg)
+{
+  icl__any_task a;
+  if (n < 1) return;
+  a.task = task;
+  a.arg = arg;
+  icl__pool_run(&((icl_threads *)user)->pool, (size_t)n, icl__run_any, &a);
+}
+
 #ifndef ICL_NO_STDIO
+#if defined __unix__ || defined __APPLE__
+#include <sys/stat.h>
+#endif
+#if defined _WIN32 && !defined _UCRT
+#define ICL__NEW_FILE "wb"                   /* msvcrt.dll knows no x */
+#else
+#define ICL__NEW_FILE "wbx"
+#endif
+#ifdef _MSC_VER
+#pragma warning(push)
+#pragma warning(disable : 4996)              /* fopen and strerror are what we mean */
+#endif
+
 /* Grows *buf to want bytes from the file, doubling, so that a header that lies about the size
  * costs less than twice the memory that the file has bytes. */
 static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, size_t want,
@@ -4033,6 +4542,7 @@ static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, s
 static icl_error icl__read_file(FILE *file, unsigned char **buf, icl__file *f, icl_report *r)
 {
   size_t size;
+  int i;
   icl_error err;
   memset(f, 0, sizeof *f);
   if ((err = icl__read_up_to(file, buf, 0, 8, r))) return err;
@@ -4045,12 +4555,9 @@ static icl_error icl__read_file(FILE *file, unsigned char **buf, icl__file *f, i
   size = 8 + f->header_size + (size_t)f->data_size;
   if ((err = icl__read_up_to(file, buf, 8 + f->header_size, size, r))) return err;
   if (!fseek(file, 0, SEEK_CUR) && getc(file) != EOF)
-    return icl__fail(r, ICL_ERR_FORMAT, size, "bytes behind the data", NULL);
+    return icl__fail(r, ICL_ERR_FORMAT, size, "bytes after the data", NULL);
   f->header = (const char *)*buf + 8;                    /* the block may have moved */
-  f->task.s = f->header + f->task.at;
-  f->typical.s = f->header + f->typical.at;
-  f->sampling.s = f->header + f->sampling.at;
-  f->recipe.s = f->header + f->recipe.at;
+  for (i = 0; i < ICL__TEXTS; i++) f->texts[i].s = f->header + f->texts[i].at;
   return ICL_OK;
 }
 
@@ -4088,6 +4595,82 @@ void icl_unload(icl_model *m)
   ICL_FREE(m->owned);
   ICL_FREE(m);
 }
+
+/* 1 where a file may come, or come instead of what is there: nothing, or a regular file. */
+static int icl__may_replace(const char *path)
+{
+#if defined __unix__ || defined __APPLE__
+  struct stat there;
+  return stat(path, &there) || S_ISREG(there.st_mode);
+#else
+  (void)path;
+  return 1;
+#endif
+}
+
+/* Opens a new file "path.tmpNN"; name has room for it.  Mode x: a file or link that is there is
+ * never opened. */
+static FILE *icl__open_beside(char *name, const char *path)
+{
+  size_t n = strlen(path);
+  int i;
+  FILE *file = NULL;
+  memcpy(name, path, n);
+  memcpy(name + n, ".tmp00", 7);
+  for (i = 0; i < 100 && !file; i++) {
+    name[n + 4] = (char)('0' + i / 10);
+    name[n + 5] = (char)('0' + i % 10);
+    errno = 0;
+    file = ICL_FOPEN(name, ICL__NEW_FILE);
+    if (!file && errno != EEXIST) break;
+  }
+  return file;
+}
+
+/* Replaces path by data[size], by way of a file beside it; name has room for its name. */
+static icl_error icl__replace(char *name, const char *path, const void *data, size_t size,
+                              icl_report *r)
+{
+  FILE *file;
+  int bad, why;
+  if (!icl__may_replace(path)) return icl__fail_io(r, 0, "cannot write", path, "not a regular file");
+  file = icl__open_beside(name, path);
+  if (!file) return icl__fail_io(r, 0, "cannot create", name, strerror(errno));
+  bad = fwrite(data, 1, size, file) != size;
+  why = errno;
+  if (fclose(file) && !bad) { bad = 1; why = errno; }
+#ifdef _WIN32
+  if (!bad) remove(path);                    /* rename replaces nothing there */
+#endif
+  if (!bad && rename(name, path)) { bad = 1; why = errno; }
+  if (!bad) return icl__ok(r);
+  remove(name);
+  return icl__fail_io(r, 0, "cannot write", path, strerror(why));
+}
+
+icl_error icl_save(const char *path, const icl_config *cfg, const float *params,
+                   const icl_metadata *md, icl_report *r)
+{
+  size_t bytes, room;
+  unsigned char *buf;
+  icl_error err;
+  if (!path || !params) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", path ? "params" : "path");
+  if ((err = icl_config_check(cfg, r))) return err;
+  if (!(bytes = icl_write_bytes(cfg, md)))
+    return icl__fail(r, ICL_ERR_ARG, 0, "cannot be written:", "metadata");
+  room = strlen(path) + 7;
+  buf = bytes > SIZE_MAX - room ? NULL : (unsigned char *)ICL_MALLOC(bytes + room);
+  if (!buf) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for the file", NULL);
+  if ((err = icl_write(buf, bytes, cfg, params, md)))
+    icl__fail(r, err, 0, "a weight is not finite as it is stored", NULL);
+  else
+    err = icl__replace((char *)buf + bytes, path, buf, bytes, r);
+  ICL_FREE(buf);
+  return err;
+}
+#ifdef _MSC_VER
+#pragma warning(pop)
+#endif
 #endif
 #endif
 

@@ -1,4 +1,4 @@
-/* icl_train.h 0.1.0 - trains the models that icl.h runs, on functions drawn from a mixture of
+/* icl_train.h 0.2.0 - trains the models that icl.h runs, on functions drawn from a mixture of
  * classes. SPDX-License-Identifier: MIT; full text in icl.h.
  *
  *     #define ICL_IMPLEMENTATION          // both, in one .c or .cpp file, before other includes
@@ -27,8 +27,8 @@
  * WHAT IS HERE.  A counter-based random generator; function classes and mixtures of them, from text
  * (design after Yadlowsky et al. 2023 and Garg et al. 2022) or from the caller; the backward pass
  * of the whole model family of icl.h; Adam, AdamW and Muon, the schedules and the curriculum of
- * both papers; classical predictors and the Bayes optimum to compare with; prediction of many
- * prompts at once.
+ * both papers; prediction of many prompts at once.  Classical predictors and the Bayes optimum to
+ * compare with are in tools/icl_bayes.h.
  *
  * REPRODUCIBLE.  In one build on one kind of processor the result of a run is a function of its
  * options: the same bits for any number of threads, and for a run that was stopped anywhere,
@@ -39,17 +39,31 @@
  * in a row end the run.  Weights that are not finite are never saved, and good ones are, whatever
  * ends a run.  Files are replaced whole or not at all, by one process at a time.
  *
- * MANY MACHINES.  The gradient is one block of floats with the loss behind it: options.reduce is
- * called once a step to add it up over processes (MPI_Allreduce will do), each of which draws its
- * share of the batch.
+ * MANY MACHINES.  Each process (options.rank of options.world) draws its share of a batch, and
+ * options.reduce adds floats up over all of them: MPI_Allreduce will do, as in examples/05_mpi.c.
+ * It is called twice a step.  First 20 floats for each process say who is in which run at which
+ * step, stops or failed: so all leave after the same step, and one that is elsewhere (other
+ * options, seed, step, weights) ends all of them with a report that names it.  Then come the
+ * gradients.  Rank 0 alone writes files, and all read the state; its run may go on with another
+ * number of processes, to the same bits if options.shards is set.  docs/cluster.md: how to do it.
+ *     What it costs, on paper.  Of N weights a process sends and receives 2 (W - 1) / W 4 N bytes a
+ * step in a ring of W, twice that with shards; it computes 6 N FLOP for each token.  With F FLOP/s
+ * and B bytes/s the two take the same time where a process has F / (0.75 B) tokens a step, or twice
+ * that with shards, whatever N: 1,100 tokens, 13 prompts of 41 pairs, at F = 1 TFLOP/s (some 16
+ * cores) and B = 1.25 GB/s (10 Gbit Ethernet).  With 2 log2 W messages of 50 us each on top, half
+ * the ideal speed is left on so many machines, by N and the prompts of 41 pairs in a batch:
+ *                  10 Gbit/s: 64    1024    with shards    100 Gbit/s: 64    1024    with shards
+ *         0.2 M            5      54       3, 33                    12     122      10, 108
+ *         10 M             5      78       3, 40                    46     687      24, 369
+ *         100 M            5      79       3, 40                    49     776      25, 391
  *
  * MACROS.  ICL_TRAIN_THREADS: pthreads; without it everything runs on the caller's thread.
- * ICL_MAX_THREADS (64).  Those of icl.h.  The functions here use malloc and, on POSIX systems, file
+ * Those of icl.h.  The functions here use malloc and, on POSIX systems, file
  * descriptors and fsync: with -std=c99 include this before the system's headers, or define
  * _POSIX_C_SOURCE=200809L.  They print nothing.
  *
- * CONTENTS (search for >>name): config api | platform rng classes numbers tasks prompts baselines
- * threads gradients work backward trainer files typical run batch
+ * CONTENTS (search for >>name): config api | platform rng classes numbers tasks prompts gradients
+ * work backward trainer files processes typical run batch
  */
 #ifndef ICL_TRAIN_H
 #define ICL_TRAIN_H
@@ -58,9 +72,6 @@
 #include "icl.h"
 #include <signal.h>
 
-#ifndef ICL_MAX_THREADS
-#define ICL_MAX_THREADS 64
-#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -281,113 +292,25 @@ ICL_API icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, 
 ICL_API icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n,
                                    const float *xs, float *ys, int *class_drawn, float *scratch);
 
-/* The two halves of it.  draw: f[icl_prompt_scratch] becomes a function of the task; ARG on bad
- * options.  eval: f at x[d], without noise.  noise: the standard deviation of the noise on its
- * labels.  class: the term of the outermost sum. */
+/* A source of prompts of the caller's own: xs[n_pairs][n_dims] and ys[n_pairs], which depend on rng,
+ * n_pairs and user's data alone; the prompts of one call are one function's.  May be called on
+ * several threads at once.  Returns 0, or not, and then the step is skipped. */
+typedef int (*icl_draw)(void *user, icl_rng *rng, int n_dims, int n_pairs, float *xs, float *ys);
+
+/* A prompt of draw's, with opt's scales: x_scale and y_scale, or standardize by the first k pairs, k
+ * at random.  opt (NULL is fine) may not ask for inputs or order: ARG.  NONFINITE where the prompt
+ * is not finite or draw fails. */
+ICL_API icl_error icl_prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng,
+                                 int n_dims, int n_pairs, float *xs, float *ys);
+
+/* The two halves of icl_prompt_sample.  draw: f[icl_prompt_scratch] becomes a function of the task;
+ * ARG on bad options.  eval: f at x[d], without noise.  noise: the standard deviation of the noise on
+ * its labels.  class: the term of the outermost sum. */
 ICL_API icl_error icl_function_draw(float *f, const icl_task *t, const icl_sampling *opt,
                                     icl_rng *rng);
 ICL_API float icl_function_eval(const float *f, const float *x, const icl_task *t);
 ICL_API float icl_function_noise(const float *f);
 ICL_API int icl_function_class(const float *f);
-
-/* ----- baselines ---------------------------------------------------------------------------- */
-
-/* Classical predictors and the exact optimum, to hold a model against (arXiv 2208.01066, appendix
- * A.3).  Without pairs all of them say 0, but
- * bayes of a pool the mean of its members.
- *
- *     ols            least squares; of all solutions the one of least norm.  Any k, any rank;
- *                    directions below max(k, d) 2^-23 of the largest count as rounding of floats
- *     ridge:L        min |y - X w|^2 + L |w|^2, L > 0
- *     lasso:A        min |y - X w|^2 / (2 k) + A |w|_1, A >= 0, no intercept; at most 100,000
- *                    sweeps at A, as in the code of Garg et al.
- *     knn:K          mean of the K nearest y's, of all where there are fewer
- *     avg            w = mean(x_i y_i)
- *     zero           0
- *     tree:D         regression tree of depth D at most (CART): each split is the input and the
- *                    midpoint between two of its values that leave the least squared error
- *     net:H, net:H:N two-layer ReLU network of H hidden units after N steps (100) of Adam at 0.005
- *                    on all pairs, from first weights that are always the same; H = 100 is the
- *                    network of Garg et al., in their code with these steps, in their paper with
- *                    5000 of batches of 10
- *     bayes, bayes:S posterior mean under the task, for tasks that icl_bayes_supported accepts.
- *                    S (1e-8) is noise variance on top of the task's: more is softer.  It is at
- *                    least 1e-6 with a sine, a gp or relu alone and 1e-4 with relu in a mixture
- *
- * Under bayes any mixture of classes, with its weights as the prior, is a mixture of Gaussians or
- * of the functions that are counted below; predictions are weighted by evidence.
- *     dense, sparse  supports are enumerated; Gaussian given the support
- *     relu           the Gaussian process of infinitely many hidden units, which has the same
- *                    covariances as any width: the best predictor that is linear in y, and not far
- *                    from the optimum for 100 units
- *     sine (d = 1)   the frequencies 0, 1.25e-4, .. 5 under their Gamma prior; Gaussian given the
- *                    frequency
- *     pool           its members are enumerated: exp(-|y - X w_i|^2 / (2 noise))
- *     affine         the Gaussian process of a constant and a linear part
- *     gp             the Gaussian process of infinitely many features, which has the same
- *                    covariances; nu = 0, 1/2, 3/2, 5/2.  A range of lengths becomes 7 values for
- *                    each factor of e, and so does ard, for d = 1 only
- *     noisy          sd or a range of it: 7 values for each factor of e, 24 of a range from 0.
- *                    Not with a share below 1, tails, hetero or outliers
- *     convex(A, B)   Gaussian in both parts at once: of dense, affine, relu, gp and sine, but two
- *                    of gp and a sine with anything but dense; alpha ~ U(0, 1) becomes 16 nodes
- * Other arguments must not be ranges.  The optimum is that of prompts that icl_prompt_sample draws
- * with any x and in any order, but not with standardize or a y_scale, and where sparse is in the
- * task not of fewer inputs than d (dims_active, or inputs of data).
- * A prompt of n pairs costs, over all its prefixes, in multiplications: dense n d^2 min(n, d);
- * sparse n nnz^2 for each support; pool n d and drawing d normal numbers for each member; affine,
- * relu and gp n^3 / 6 + n^2 d / 2, gp also n^2 / 2 exponentials; sine 40064 n steps of some twenty
- * operations.  Each value of alpha, sd and length costs that once more, but values of sd share the
- * kernel, and those of a sine most of its work. */
-typedef enum icl_baseline_kind {
-  ICL_BASELINE_OLS, ICL_BASELINE_RIDGE, ICL_BASELINE_LASSO, ICL_BASELINE_KNN, ICL_BASELINE_AVG,
-  ICL_BASELINE_ZERO, ICL_BASELINE_BAYES, ICL_BASELINE_TREE, ICL_BASELINE_NET
-} icl_baseline_kind;
-
-typedef struct icl_baseline {
-  icl_baseline_kind kind;
-  double value;                    /* L, A, K, S, D or H                                      */
-  double steps;                    /* N; 0 for the others                                     */
-} icl_baseline;
-
-/* Reads one of the texts above.  CONFIG where it is none: r->offset is the place in the text. */
-ICL_API icl_error icl_baseline_parse(icl_baseline *b, const char *text, icl_report *r);
-
-/* 1 if `bayes` can be had for the task: mixtures of the classes above, under noisy and garg, with
- * at most 2^20 supports (choices of nnz among d inputs) and members in all, each counted once for
- * every combination of alpha, sd and length. */
-ICL_API int icl_bayes_supported(const icl_task *t);
-
-/* Bytes of scratch that b needs for k pairs of d inputs, in any of the functions below.  0: k or d
- * out of range, at most 16384 and 4096. */
-ICL_API size_t icl_baseline_scratch(const icl_baseline *b, int k, int d);
-
-/* out[m] = predictions at Q[m][d] from pairs X[k][d], y[k].  task is for bayes only and may be
- * NULL for the others.  scratch[icl_baseline_scratch], aligned or not.  Errors, with out
- * untouched: ARG; NONFINITE in X, y or Q; CONFIG where bayes does not support the task. */
-ICL_API icl_error icl_baseline_predict(const icl_baseline *b, const icl_task *task, int k, int d,
-                                       const float *X, const float *y, int m, const float *Q,
-                                       float *out, void *scratch);
-
-/* out[k] = prediction of y[k] from the pairs before it, k = 0..n-1, for one prompt X[n][d], y[n]:
- * what icl_baseline_predict says, to rounding.  bayes shares its work between the prefixes; the
- * others start anew for each.  Errors as above; LIMIT for affine, relu or gp and more than 4096
- * pairs. */
-ICL_API icl_error icl_baseline_curve(const icl_baseline *b, const icl_task *task, int n, int d,
-                                     const float *X, const float *y, float *out, void *scratch);
-
-/* What bayes:soft thinks of k pairs: weights[icl_task_terms], the posterior probability of each
- * term of the outermost sum, and *evidence = log p(y | X) under the whole task, natural logarithm.
- * Either may be NULL.  scratch and errors are those of bayes. */
-ICL_API icl_error icl_bayes_posterior(const icl_task *task, double soft, int k, int d,
-                                      const float *X, const float *y, double *weights,
-                                      double *evidence, void *scratch);
-
-/* All of it for all prefixes at once: out[n] as icl_baseline_curve has it, and for k = 0..n
- * weights[n + 1][icl_task_terms], evidence[n + 1].  Each may be NULL. */
-ICL_API icl_error icl_bayes_curve(const icl_task *task, double soft, int n, int d, const float *X,
-                                  const float *y, float *out, double *weights, double *evidence,
-                                  void *scratch);
 
 /* ----- training ------------------------------------------------------------------------------- */
 
@@ -406,7 +329,7 @@ typedef enum icl_optimizer { ICL_ADAM, ICL_MUON } icl_optimizer;
  * had, begin with icl_train_defaults. */
 typedef struct icl_train_options {
   icl_config model;        /* shape; n_positions (2 pairs - 1), n_out (1), epsilon (1e-5)         */
-  const char *task;        /* mixture of function classes; required but with own_prompts         */
+  const char *task;        /* mixture of function classes; required but with draw or own_prompts */
   const icl_class *own;    /* [n_own] classes of the caller's                                    */
   int n_own;
   icl_sampling sampling;   /* how prompts are drawn; dims_active is the curriculum's             */
@@ -423,6 +346,8 @@ typedef struct icl_train_options {
   float epsilon;           /* Adam (1e-8)                                                        */
   float weight_decay;      /* AdamW: decoupled, on every tensor (0)                              */
   float clip;              /* largest norm of the gradient (0: no limit)                         */
+  float ema;               /* decay of an average of the weights, which is then what is exported */
+                           /*   (0: none); after u updates it is at most (1 + u) / (10 + u)      */
   float init_sd;           /* of the blocks' first weights (0.02, GPT-2's; narrow models leave   */
                            /*   the plateau far sooner with 1 / sqrt(n_embd))                    */
   int dims_start;          /* curriculum of Garg et al.: inputs that are not zero at first (d),  */
@@ -436,13 +361,20 @@ typedef struct icl_train_options {
   int threads;             /* (1)  the result is the same bits for any number; without           */
                            /*   ICL_TRAIN_THREADS the trainer's options say 1                    */
   int max_bad;             /* non-finite steps in a row after which training fails (10)          */
-  /* this process draws prompts rank, rank + world, .. of each batch (0, 1) */
+  /* One process of several, see MANY MACHINES on top: its number, from 0, and how many (0, 1) */
   int rank, world;
-  /* adds sum[n] up over all processes; 0: done */
-  int (*reduce)(void *user, float *sum, size_t n);
+  /* Adds x[n] up over all processes, which call it together with the same n, and gives all of
+   * them the same bits; 0: done */
+  int (*reduce)(void *user, float *x, size_t n);
   void *user;
+  int shards;              /* parts of a batch whose gradients are added up exactly: the same    */
+                           /*   bits for any world up to it; 256 at most (0: as many as there    */
+                           /*   are processes, and rounding depends on world)                    */
   int own_prompts;         /* 1: all prompts come by icl_train_gradient; task is NULL, and the   */
                            /*   checkpoint has neither icl.task nor icl.typical                  */
+  icl_draw draw;           /* where prompts come from instead of a task; task is NULL, and the   */
+  void *draw_user;         /*   checkpoint has no icl.task                                       */
+  uint64_t draw_version;   /* of draw and its data: another one is another run                   */
   int complete;            /* 1: zeros are meant; icl_train_defaults sets it                      */
 } icl_train_options;
 
@@ -471,21 +403,32 @@ ICL_API void icl_trainer_delete(icl_trainer *t);
 
 /* One step: a batch, its gradient, an update.  A step whose loss, gradient or new weights are not
  * finite is skipped: weights and moments stay as they are.  NONFINITE after max_bad of these in a
- * row; IO if reduce fails; ARG without a task.  info may be NULL. */
+ * row; IO if reduce fails; STATE if the processes are not in the same run at the same step, which
+ * icl_train_agree explains; ARG without a task.  info may be NULL. */
 ICL_API icl_error icl_train_step(icl_trainer *t, icl_train_info *info);
 
-/* The model as it is now; changes with the next step.  The options, with their defaults. */
+/* The model as it is now; changes with the next step.  The one that icl_train_export writes: the
+ * same, or the average of options.ema.  The options, with their defaults. */
 ICL_API const icl_model *icl_trainer_model(const icl_trainer *t);
+ICL_API const icl_model *icl_trainer_result(const icl_trainer *t);
 ICL_API const icl_train_options *icl_trainer_options(const icl_trainer *t);
 
-/* Weights and last gradient, [icl_param_count] in the order of the tensor table.  The caller may
- * change the weights between steps. */
+/* Weights and last gradient, [icl_param_count] in the order of the tensor table; with shards, or
+ * over processes, that of the last update.  The caller may change the weights between steps. */
 ICL_API float *icl_trainer_params(icl_trainer *t);
 ICL_API const float *icl_trainer_grads(const icl_trainer *t);
 
 /* Where the next step stands: info (NULL is fine) gets step (those done), lr, dims, pairs and
  * skipped.  Returns the prompts that this process brings to it: batch, or its share of that. */
 ICL_API int icl_trainer_next(const icl_trainer *t, icl_train_info *info);
+
+/* Where prompt i of this process's share, 0 <= i < icl_trainer_next, stands in the batch. */
+ICL_API int icl_trainer_prompt(const icl_trainer *t, int i);
+
+/* All processes of a run call it together.  ICL_OK if they are in the same run, at the same step,
+ * with the same weights; otherwise STATE, and r->text says who differs from rank 0 in what.  Each
+ * step does the same, but compares weights only when a run begins and every 1000 steps. */
+ICL_API icl_error icl_train_agree(icl_trainer *t, icl_report *r);
 
 /* Loss and gradient of prompts that the caller brings: xs[n][pairs][d], ys[n][pairs], where n and
  * pairs are icl_trainer_next's: the share of this process, and the pairs that the curriculum has
@@ -522,7 +465,9 @@ ICL_API void icl_lock_delete(icl_lock *l);
 /* The whole loop.  Zero means none, where no default is given. */
 typedef struct icl_run {
   const char *model_path;  /* checkpoint, written when the run ends or is stopped                */
-  const char *state_path;  /* training state, written every save_every steps and at the end      */
+  const char *state_path;  /* training state, written every save_every steps and at the end.     */
+                           /*   Of several processes rank 0 writes both files, and all read      */
+                           /*   the state, from a folder that all of them see                    */
   int resume;              /* 1: go on from state_path if that file exists                       */
   int64_t save_every;      /* (1000)                                                             */
   int (*progress)(void *user, const icl_train_info *info);   /* after each step; nonzero: stop   */
@@ -533,25 +478,13 @@ typedef struct icl_run {
 } icl_run;
 
 /* Steps until options.steps are done, or until told to stop.  last (NULL ok) is the last step's.
- * A save on the way that fails does not end the run: the next save tries again, and only the last
- * one's failure is an error.  After NONFINITE the last good weights are saved like those of a run
- * that was stopped.  IO at once if another process runs on state_path, or model_path cannot be
- * written. */
+ * Processes stop after the same step, the next that ends after one of them is told to, and all fail
+ * if one fails to begin or to save.  A save on the way that fails does not end the run: the next
+ * save tries again, and only the last one's failure is an error.  After NONFINITE the last good
+ * weights are saved like those of a run that was stopped.  IO at once if another process runs on
+ * state_path, or model_path cannot be written. */
 ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last,
                                 icl_report *r);
-
-/* ----- threads for a context ------------------------------------------------------------------ */
-
-typedef struct icl_threads icl_threads;
-
-/* n threads, the caller's among them, for icl_ctx_threads(ctx, n, icl_threads_run, t); without
- * ICL_TRAIN_THREADS only the caller's.  Between two calls they stay awake for some microseconds,
- * then sleep.  One context at a time may use them. */
-ICL_API icl_error icl_threads_new(icl_threads **t, int n);
-ICL_API void icl_threads_delete(icl_threads *t);
-
-/* An icl_parallel; user is an icl_threads. */
-ICL_API void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg);
 
 /* ----- all predictions of many prompts -------------------------------------------------------- */
 
@@ -602,9 +535,6 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
-#ifdef ICL_TRAIN_THREADS
-#include <pthread.h>
-#endif
 #if defined __GLIBC__ && !defined __USE_XOPEN2K8
 #error "icl_train.h needs POSIX 2008: include it first, or define _POSIX_C_SOURCE=200809L"
 #endif
@@ -633,46 +563,6 @@ static void icl__advise(void *block, size_t bytes)
 #endif
 }
 
-/* The slopes in far tails of softmax and gelu are subnormal numbers: nothing beside the sums that
- * they go into, and a hundred cycles each on x86.  Between these two a thread has zeros there: on
- * x86 and AArch64, so that both get the same bits. */
-static uint64_t icl__flush_begin(void)
-{
-  uint64_t before = 0;
-#if ICL__X86
-  before = _mm_getcsr();
-  _mm_setcsr((unsigned)before | 0x8040u);                /* FTZ, DAZ */
-#elif defined __aarch64__ && ICL__GNU
-  __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-  __asm__ volatile("msr fpcr, %0" : : "r"(before | 1u << 24));                           /* FZ */
-#endif
-  return before;
-}
-static void icl__flush_end(uint64_t before)
-{
-#if ICL__X86
-  _mm_setcsr((unsigned)before);
-#elif defined __aarch64__ && ICL__GNU
-  __asm__ volatile("msr fpcr, %0" : : "r"(before));
-#else
-  (void)before;
-#endif
-}
-
-/* Whether to go on waiting awake: *p is still `old`; a short pause.  And *p = v, for those who look
- * at it that way. */
-#if ICL__GNU && (defined __x86_64__ || defined __i386__)
-#define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
-#elif ICL__GNU
-#define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
-#else
-#define ICL__STILL(p, old) 0
-#endif
-#if ICL__GNU
-#define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
-#else
-#define ICL__SET(p, v) (*(p) = (v))
-#endif
 /* ---------------------------------------------------------------------------------------------
  * >>functions
  * exp, log, sin, cos, erfc of doubles for prompts and for the optimizer: made of plain operations
@@ -2564,14 +2454,19 @@ static void icl__standardize_by(float *v, size_t stride, int n, int k, float mos
   }
 }
 
+/* How many pairs a prompt of n is standardized by. */
+static int icl__draw_known(int n, icl_rng *rng)
+{
+  int least = n < 8 ? (n + 1) / 2 : 4, k = least + icl_rng_below(rng, n - least);
+  return k < 1 ? 1 : k;
+}
+
 /* A prompt of n pairs with inputs, order or scale of data: all of x first, then f, then noise. */
 static icl_error icl__sample_data(const icl_task *t, const icl_sampling *s, icl_rng *rng, int n,
                                   float *xs, float *ys, float *f)
 {
-  int i, j, d = t->n_dims, present = s->dims_active;
-  int least = n < 8 ? (n + 1) / 2 : 4, k = least + icl_rng_below(rng, n - least);
+  int i, j, d = t->n_dims, present = s->dims_active, k = icl__draw_known(n, rng);
   icl_sampling opt = *s;
-  if (k < 1) k = 1;
   if (s->inputs == ICL_INPUTS_DATA) present = icl__draw_data_inputs(xs, n, d, present, rng);
   else for (i = 0; i < n; i++) icl__draw_x(xs + i * d, s, d, rng);
   if (s->order) icl__order_rows(xs, n, d, k, present, rng);
@@ -2606,6 +2501,28 @@ icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng 
   }
   if (class_drawn) *class_drawn = icl_function_class(scratch);
   return icl__finite(ys, n) ? ICL_OK : ICL_ERR_NONFINITE;
+}
+
+icl_error icl_prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng, int d,
+                         int n, float *xs, float *ys)
+{
+  float scale[2] = {1, 1};
+  int i, k;
+  if (!draw || !rng || d < 1 || n < 1 || !xs || !ys || (opt && (opt->inputs || opt->order)))
+    return ICL_ERR_ARG;
+  if (opt && opt->x_scale > 0) scale[0] = opt->x_scale;
+  if (opt && opt->y_scale > 0) scale[1] = opt->y_scale;
+  if (draw(user, rng, d, n, xs, ys) || !icl__finite(xs, (size_t)n * (size_t)d)
+      || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
+  if (opt && opt->standardize) {
+    k = icl__draw_known(n, rng);
+    for (i = 0; i < d; i++) icl__standardize_by(xs + i, (size_t)d, n, k, 8);
+    icl__standardize_by(ys, 1, n, k, 6);
+    return ICL_OK;
+  }
+  for (i = 0; i < n * d; i++) xs[i] *= scale[0];
+  for (i = 0; i < n; i++) ys[i] *= scale[1];
+  return ICL_OK;
 }
 
 /* ----- sampling as text ----------------------------------------------------------------------- */
@@ -2682,1816 +2599,6 @@ icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *
   for (i = 0; i < n; i++, xs += t->n_dims) ys[i] = icl__label(scratch, xs, t, rng);
   if (class_drawn) *class_drawn = icl_function_class(scratch);
   return icl__finite(ys, (size_t)n) ? ICL_OK : ICL_ERR_NONFINITE;
-}
-
-/* ---------------------------------------------------------------------------------------------
- * >>baselines
- * Classical predictors but for k-NN, tree and net are linear in the query: they find w[d], in
- * double, and predict q.w.  Sizes are at
- * most k = 2^14 and d = 2^12, so that int holds every index.
- * ------------------------------------------------------------------------------------------- */
-/* Waves of one block of the frequency grid, and what is known of their amplitudes. */
-enum { ICL__WAVES = 64 };
-typedef struct icl__waves {
-  double prior[ICL__WAVES];                      /* probability of each frequency             */
-  double cosine[ICL__WAVES], sine[ICL__WAVES];   /* at one x                                  */
-  double xc[ICL__WAVES], cc[ICL__WAVES], yc[ICL__WAVES];   /* sums of x cos, cos^2, y cos      */
-  double det[ICL__WAVES], energy[ICL__WAVES];    /* det A, y'K^-1 y                           */
-  double amplitude[ICL__WAVES];                  /* posterior mean times weight               */
-  double xx, xy, yy;                             /* sums, the same for all                    */
-} icl__waves;
-
-/* A node of a regression tree. */
-typedef struct icl__split {
-  int first, count;                /* its pairs, in order[]                                   */
-  int level;
-  int input, below;                /* x[input] <= at: node below, otherwise below + 1; 0: leaf */
-  double at, mean;
-} icl__split;
-
-typedef struct icl__fit {
-  int k, d;                        /* pairs and inputs                                        */
-  const float *x, *y;              /* [k][d], [k]                                             */
-  double *w;                       /* [d] the result                                          */
-  double *a, *b;                   /* ols: [k][d], [r][k] for rank r <= min(k, d)             */
-  double *pivot_a, *pivot_b;       /* ols: [min(k, d)] diagonals of the triangles             */
-  double *labels;                  /* ols: [k]                                                */
-  double *gram;                    /* X'X [d][d]                                              */
-  double *xy;                      /* X'y [d]                                                 */
-  double *l, *inverse, *z;         /* A = L D L': L [n][stride], 1 / D [n], L^-1 rhs [n]      */
-  double *c;                       /* [n] A^-1 rhs                                            */
-  int stride;
-  int *index;                      /* bayes: [d] the support                                  */
-  double *energy, *log_det;        /* bayes: [d + 1] rhs'A^-1 rhs, log det A of its prefixes  */
-  double square;                   /* bayes: y'y of the first k pairs                         */
-  int n, from, to;                 /* bayes: pairs there are; k goes from..to                 */
-  const float *q;                  /* bayes: [m][d] queries; NULL: pair k is that of prefix k */
-  int m, terms;                    /* bayes: of the outermost sum                             */
-  double *top, *sum;               /* bayes: [to - from + 1] largest log weight, sum of weights
-                                    *   relative to it                                        */
-  double *mass, *answer;           /* bayes: [..][terms] and [..][m] parts of the sum         */
-  icl__waves *waves;               /* bayes: of a sine                                        */
-  float *member;                   /* bayes: [d] one of a pool                                */
-  icl__split *split;               /* tree: [2 k + 1], the root first                         */
-  int *order;                      /* tree: [k] pairs, those of a node next to each other     */
-  double *net[4];                  /* net: [H (d + 2) + 1] weights, gradient, Adam's moments  */
-  double *hidden;                  /* net: [H]                                                */
-  int units;                       /* net: H                                                  */
-  double *nearest;                 /* knn: [K][2] squared distance and y, nearest first       */
-} icl__fit;
-
-static double *icl__take_doubles(icl__arena *a, size_t count)
-{
-  return (double *)icl__take(a, count, sizeof(double));
-}
-
-/* A system of n unknowns. */
-static void icl__fit_place_ldl(icl__fit *f, icl__arena *mem, size_t n)
-{
-  f->stride = (int)n;
-  f->l = icl__take_doubles(mem, n * n);
-  f->inverse = icl__take_doubles(mem, n);
-  f->z = icl__take_doubles(mem, n);
-  f->c = icl__take_doubles(mem, n);
-}
-
-enum {
-  ICL__QUERIES = 64,               /* answered at once                                        */
-  ICL__PROCESS = 4096              /* pairs at most of a Gaussian process                     */
-};
-
-/* For any task: k + 1 prefixes with one query or one with 64; a system of min(k, 4096) or d. */
-static void icl__bayes_place(icl__fit *f, icl__arena *mem)
-{
-  size_t d = (size_t)f->d, slots = (size_t)f->k + 1;
-  icl__fit_place_ldl(f, mem, f->k > f->d && f->k <= ICL__PROCESS ? (size_t)f->k : d);
-  f->index = (int *)icl__take(mem, d, sizeof(int));
-  f->energy = icl__take_doubles(mem, d + 1);
-  f->log_det = icl__take_doubles(mem, d + 1);
-  f->top = icl__take_doubles(mem, slots);
-  f->sum = icl__take_doubles(mem, slots);
-  f->mass = icl__take_doubles(mem, slots * ICL_MAX_TASK_NODES);
-  f->answer = icl__take_doubles(mem, slots > ICL__QUERIES ? slots : (size_t)ICL__QUERIES);
-  f->member = (float *)icl__take(mem, d, sizeof(float));
-  if (d == 1) f->waves = (icl__waves *)icl__take(mem, 1, sizeof(icl__waves));
-}
-
-static void icl__fit_place(icl__fit *f, const icl_baseline *b, icl__arena *mem)
-{
-  size_t k = (size_t)f->k, d = (size_t)f->d, n = k < d ? k : d;
-  icl_baseline_kind kind = b->kind;
-  if (kind == ICL_BASELINE_KNN) f->nearest = icl__take_doubles(mem, 2 * (size_t)b->value);
-  f->w = icl__take_doubles(mem, d);
-  if (kind == ICL_BASELINE_OLS) {
-    f->a = icl__take_doubles(mem, k * d);
-    f->b = icl__take_doubles(mem, n * k);
-    f->pivot_a = icl__take_doubles(mem, n);
-    f->pivot_b = icl__take_doubles(mem, n);
-    f->labels = icl__take_doubles(mem, k);
-  }
-  if (kind == ICL_BASELINE_RIDGE) icl__fit_place_ldl(f, mem, n);
-  if (kind == ICL_BASELINE_TREE) {
-    f->split = (icl__split *)icl__take(mem, 2 * k + 1, sizeof(icl__split));
-    f->order = (int *)icl__take(mem, k, sizeof(int));
-  }
-  if (kind == ICL_BASELINE_NET) {
-    int i;
-    f->units = (int)b->value;
-    for (i = 0; i < 4; i++) f->net[i] = icl__take_doubles(mem, (size_t)f->units * (d + 2) + 1);
-    f->hidden = icl__take_doubles(mem, (size_t)f->units);
-  }
-  if (kind != ICL_BASELINE_LASSO && kind != ICL_BASELINE_BAYES) return;
-  f->gram = icl__take_doubles(mem, d * d);
-  f->xy = icl__take_doubles(mem, d);
-  if (kind == ICL_BASELINE_BAYES) icl__bayes_place(f, mem);
-}
-
-static double icl__fit_dot(const double *a, const double *b, int n)
-{
-  double s = 0;
-  int i;
-  for (i = 0; i < n; i++) s += a[i] * b[i];
-  return s;
-}
-
-static double icl__fit_dot_f(const float *a, const float *b, int n)
-{
-  double s = 0;
-  int i;
-  for (i = 0; i < n; i++) s += (double)a[i] * (double)b[i];
-  return s;
-}
-
-/* |a - b|^2. */
-static double icl__distance(const float *a, const float *b, int d)
-{
-  double s = 0;
-  int i;
-  for (i = 0; i < d; i++) s += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-  return s;
-}
-
-/* w = scale X'c for c[k]. */
-static void icl__fit_back(icl__fit *f, const double *c, double scale)
-{
-  int i, j;
-  memset(f->w, 0, (size_t)f->d * sizeof *f->w);
-  for (i = 0; i < f->k; i++)
-    for (j = 0; j < f->d; j++) f->w[j] += scale * c[i] * (double)f->x[i * f->d + j];
-}
-
-/* ----- least squares ------------------------------------------------------------------------ */
-
-/* x[n] -= v (v.x): a reflection, for v.v = 2. */
-static void icl__reflect(double *x, const double *v, int n)
-{
-  double s = icl__fit_dot(v, x, n);
-  int i;
-  for (i = 0; i < n; i++) x[i] -= s * v[i];
-}
-
-/* v[n] becomes the reflection that takes it to (pivot, 0, .., 0).  Returns pivot. */
-static double icl__make_reflection(double *v, int n)
-{
-  double norm = sqrt(icl__fit_dot(v, v, n)), sign = v[0] < 0 ? -1 : 1;
-  double scale = 1 / sqrt(norm * (norm + sign * v[0]));
-  int i;
-  v[0] += sign * norm;
-  for (i = 0; i < n; i++) v[i] *= scale;
-  return -sign * norm;
-}
-
-/* Moves the longest of what is left of columns j.. of a to column j, and its label with it.
- * Returns its length. */
-static double icl__pivot(icl__fit *f, int j)
-{
-  int i, best = j, d = f->d;
-  double longest = -1, t;
-  double *a = f->a + j * d, *b;
-  for (i = j; i < f->k; i++) {
-    const double *rest = f->a + i * d + j;
-    double s = icl__fit_dot(rest, rest, d - j);
-    if (s > longest) { longest = s; best = i; }
-  }
-  b = f->a + best * d;
-  for (i = 0; i < d; i++) { t = a[i]; a[i] = b[i]; b[i] = t; }
-  t = f->labels[j]; f->labels[j] = f->labels[best]; f->labels[best] = t;
-  return sqrt(longest);
-}
-
-/* X' P = Q [R; 0] by reflections; a holds them below R, whose diagonal is pivot_a.  Returns the
- * rank: a pivot below max(k, d) 2^-23 of the first is no more than rounding of floats. */
-static int icl__ols_rows(icl__fit *f)
-{
-  int i, j, n = f->k < f->d ? f->k : f->d;
-  double length, first = 0;
-  for (j = 0; j < n; j++) {
-    double *v = f->a + j * f->d + j;
-    length = icl__pivot(f, j);
-    if (j == 0) first = length;
-    if (!(length > first * (f->k > f->d ? f->k : f->d) / 8388608)) break;
-    f->pivot_a[j] = icl__make_reflection(v, f->d - j);
-    for (i = j + 1; i < f->k; i++) icl__reflect(f->a + i * f->d + j, v, f->d - j);
-  }
-  return j;
-}
-
-/* min |labels - R'z| for R of rank rows: R' [k][rank] = Q T by reflections, w = T^-1 Q' labels. */
-static void icl__ols_columns(icl__fit *f, int rank)
-{
-  int i, j, k = f->k;
-  for (j = 0; j < rank; j++) {
-    double *b = f->b + j * k;
-    for (i = 0; i < k; i++)
-      b[i] = i < j ? 0 : i == j ? f->pivot_a[j] : f->a[i * f->d + j];
-  }
-  for (j = 0; j < rank; j++) {
-    double *v = f->b + j * k + j;
-    f->pivot_b[j] = icl__make_reflection(v, k - j);
-    for (i = j + 1; i < rank; i++) icl__reflect(f->b + i * k + j, v, k - j);
-    icl__reflect(f->labels + j, v, k - j);
-  }
-  for (j = rank - 1; j >= 0; j--) {
-    double s = f->labels[j];
-    for (i = j + 1; i < rank; i++) s -= f->b[i * k + j] * f->w[i];
-    f->w[j] = s / f->pivot_b[j];
-  }
-}
-
-/* The solution of least norm of min |y - X w|: w = Q [z; 0] lies in the span of the x's. */
-static void icl__fit_ols(icl__fit *f)
-{
-  int i, j, rank;
-  for (i = 0; i < f->k * f->d; i++) f->a[i] = (double)f->x[i];
-  for (i = 0; i < f->k; i++) f->labels[i] = (double)f->y[i];
-  memset(f->w, 0, (size_t)f->d * sizeof *f->w);
-  rank = icl__ols_rows(f);
-  icl__ols_columns(f, rank);
-  for (j = rank - 1; j >= 0; j--)
-    icl__reflect(f->w + j, f->a + j * f->d + j, f->d - j);
-}
-
-/* ----- ridge -------------------------------------------------------------------------------- */
-
-/* Row i of A = L D L' and of z = L^-1 rhs.  On entry row i of l holds A's and z[i] holds rhs[i];
- * the rows before it are done.  A is positive semidefinite plus at least `least` on the diagonal,
- * so no pivot is below that, whatever rounding says; returns it.  In solutions a pivot that is lost
- * to rounding counts as infinite, for z has rounding of the same size. */
-static double icl__ldl_row(icl__fit *f, int i, double least)
-{
-  double *row = f->l + i * f->stride, pivot = row[i], z = f->z[i], lost = 1e-14 * row[i];
-  int j;
-  for (j = 1; j < i; j++) row[j] -= icl__fit_dot(row, f->l + j * f->stride, j);
-  for (j = 0; j < i; j++) {
-    double u = row[j];
-    row[j] = u * f->inverse[j];
-    pivot -= u * row[j];
-    z -= row[j] * f->z[j];
-  }
-  f->z[i] = z;
-  f->inverse[i] = 0;
-  if (pivot > lost) f->inverse[i] = 1 / (pivot > least ? pivot : least);
-  return pivot > least ? pivot : least;
-}
-
-/* c = L'^-1 D^-1 z: the solution, for n unknowns. */
-static void icl__ldl_back(icl__fit *f, int n)
-{
-  int i, j;
-  for (i = n - 1; i >= 0; i--) {
-    double s = f->z[i] * f->inverse[i];
-    for (j = i + 1; j < n; j++) s -= f->l[j * f->stride + i] * f->c[j];
-    f->c[i] = s;
-  }
-}
-
-/* The first i + 1 elements of row i of scale X X' + diagonal I, and its label. */
-static void icl__dual_row(icl__fit *f, int i, double scale, double diagonal)
-{
-  double *row = f->l + i * f->stride;
-  int j, d = f->d;
-  for (j = 0; j <= i; j++)
-    row[j] = scale * icl__fit_dot_f(f->x + i * d, f->x + j * d, d);
-  row[i] += diagonal;
-  f->z[i] = (double)f->y[i];
-}
-
-/* Row j of X'X, first n elements. */
-static void icl__gram_row(double *row, const icl__fit *f, int j, int n)
-{
-  int i, p;
-  memset(row, 0, (size_t)n * sizeof *row);
-  for (i = 0; i < f->k; i++) {
-    const float *x = f->x + i * f->d;
-    for (p = 0; p < n; p++) row[p] += (double)x[j] * (double)x[p];
-  }
-}
-
-/* Element j of X'y. */
-static double icl__moment(const icl__fit *f, int j)
-{
-  double s = 0;
-  int i;
-  for (i = 0; i < f->k; i++) s += (double)f->x[i * f->d + j] * (double)f->y[i];
-  return s;
-}
-
-/* w = (X'X + L I)^-1 X'y, or the same as X'(XX' + L I)^-1 y where k < d. */
-static void icl__fit_ridge(icl__fit *f, double lambda)
-{
-  int i, n = f->stride;
-  for (i = 0; i < n; i++) {
-    if (n < f->d) {
-      icl__dual_row(f, i, 1, lambda);
-    } else {
-      icl__gram_row(f->l + i * n, f, i, i + 1);
-      f->l[i * n + i] += lambda;
-      f->z[i] = icl__moment(f, i);
-    }
-    icl__ldl_row(f, i, lambda);
-  }
-  icl__ldl_back(f, n);
-  if (n < f->d) icl__fit_back(f, f->c, 1);
-  else memcpy(f->w, f->c, (size_t)n * sizeof *f->w);
-}
-
-/* ----- lasso -------------------------------------------------------------------------------- */
-
-/* gram = scale X'X, xy = scale X'y. */
-static void icl__fit_moments(icl__fit *f, double scale)
-{
-  size_t i, d = (size_t)f->d;
-  for (i = 0; i < d; i++) {
-    icl__gram_row(f->gram + i * d, f, (int)i, f->d);
-    f->xy[i] = scale * icl__moment(f, (int)i);
-  }
-  for (i = 0; i < d * d; i++) f->gram[i] *= scale;
-}
-
-/* Minimises over w_j alone: w_j = S(X_j'r / k + G_jj w_j, alpha) / G_jj, S the soft threshold.  xy
- * is kept at X'(y - X w) / k.  Returns how far that moves the predictions, root mean square. */
-static double icl__lasso_step(icl__fit *f, int j, double alpha)
-{
-  const double *g = f->gram + j * f->d;
-  double old = f->w[j], t, change;
-  int i;
-  if (!(g[j] > 0)) return 0;
-  t = f->xy[j] + g[j] * old;
-  f->w[j] = t > alpha ? (t - alpha) / g[j] : t < -alpha ? (t + alpha) / g[j] : 0;
-  change = f->w[j] - old;
-  if (change == 0) return 0;
-  for (i = 0; i < f->d; i++) f->xy[i] -= change * g[i];
-  return fabs(change) * sqrt(g[j]);
-}
-
-/* Sweeps over all coordinates until one moves no prediction by more than tolerance. */
-static void icl__lasso_sweeps(icl__fit *f, double alpha, double tolerance, int most)
-{
-  double largest = tolerance + 1;
-  int sweep, j;
-  for (sweep = 0; sweep < most && largest > tolerance; sweep++)
-    for (j = 0, largest = 0; j < f->d; j++) {
-      double moved = icl__lasso_step(f, j, alpha);
-      if (moved > largest) largest = moved;
-    }
-}
-
-/* Cyclic coordinate descent.  Weak penalties are reached by way of stronger ones, each half the
- * one before, from the first that leaves w at 0: each solution starts close to the next one.  The
- * last tolerance is 1e-7 of y's root mean square. */
-static void icl__fit_lasso(icl__fit *f, double alpha)
-{
-  double start = 0, size = sqrt(icl__fit_dot_f(f->y, f->y, f->k) / f->k);
-  int j;
-  memset(f->w, 0, (size_t)f->d * sizeof *f->w);
-  icl__fit_moments(f, 1.0 / f->k);
-  for (j = 0; j < f->d; j++) if (fabs(f->xy[j]) > start) start = fabs(f->xy[j]);
-  for (j = 0; j < 40 && (start /= 2) > alpha; j++) icl__lasso_sweeps(f, start, 1e-4 * size, 1000);
-  icl__lasso_sweeps(f, alpha, 1e-7 * size, 100000);
-}
-
-/* ----- bayes: the prior --------------------------------------------------------------------- */
-
-/* A task's prior is a sum of these: one class for each mixture on the way, two below a convex, and
- * one value of whatever else is drawn (alpha, sd, length).  y = x.w + a constant + a ReLU network
- * + a Gaussian process + b cos(2 pi w x) + N(0, noise), each part with its variance, 0 where it is
- * not there. */
-typedef struct icl__prior {
-  int term;                        /* of the outermost sum                                    */
-  int nnz;                         /* w has so many coordinates that are not 0                */
-  double log_weight, noise;
-  double linear;                   /* of each w_j                                             */
-  double relu, cosine;             /* of the network at |x|^2 = d, of b                       */
-  double level;                    /* of the constant                                         */
-  double process, length;          /* of gp, and its length                                   */
-  int degrees;                     /* of gp: 2 nu, 0 for RBF                                  */
-  double member;                   /* of a pool: the factor on its members, 0: none           */
-} icl__prior;
-
-/* alpha ~ U(0, 1) becomes the nodes of Gauss and Legendre, of weight / 2 each in (-1, 1) and
- * symmetric.  The evidence is smooth in alpha, and once slope and amplitude are known (k = 4) the
- * prediction no longer depends on it: against 160 values of alpha the predictions of dense and sine
- * differ by 0.001 at most (k = 3, where the optimum errs by 0.2) and the log evidence by 0.016,
- * both root mean square over 150 prompts. */
-enum { ICL__ALPHAS = 16 };
-static const double icl__alpha[ICL__ALPHAS / 2][2] = {   /* place, weight */
-  {0.0950125098376374, 0.1894506104550685}, {0.2816035507792589, 0.1826034150449236},
-  {0.4580167776572274, 0.1691565193950025}, {0.6178762444026438, 0.1495959888165767},
-  {0.7554044083550030, 0.1246289712555339}, {0.8656312023878318, 0.0951585116824928},
-  {0.9445750230732326, 0.0622535239386479}, {0.9894009349916499, 0.0271524594117541}};
-
-/* Supports of size nnz among d inputs. */
-static double icl__choices(int d, int nnz)
-{
-  double n = 1;
-  int i;
-  for (i = 0; i < nnz; i++) n = n * (d - i) / (i + 1);
-  return n;
-}
-
-/* The convex that node i is inside of, -1: none; and which of its classes it belongs to. */
-static int icl__convex_of(const icl_task *t, int i, int *operand)
-{
-  for (; i >= 0; i = t->node[i].parent) {
-    int parent = t->node[i].parent;
-    if (operand) *operand = t->node[i].operand;
-    if (parent < 0 || t->node[parent].kind == ICL__CONVEX) return parent;
-  }
-  return -1;
-}
-
-/* 1 if class a, together with class b where a is inside of a convex and b = -1 elsewhere, is one
- * way to choose from all mixtures. */
-static int icl__is_choice(const icl_task *t, int a, int b)
-{
-  int first = 0, second = 0, convex;
-  if (icl__kind_operands(t->node[a].kind)) return 0;
-  convex = icl__convex_of(t, a, &first);
-  if (b < 0) return convex < 0;
-  if (convex < 0 || icl__kind_operands(t->node[b].kind)) return 0;
-  return icl__convex_of(t, b, &second) == convex && first == 0 && second == 1;
-}
-
-/* A range of a positive argument becomes cells of equal width on the logarithm, each with its
- * middle for a value.  gp(length=0.15..4) has 24: with 96 its predictions move by 0.05 % of their
- * squared error (100 prompts of 40 pairs, no noise). */
-#define ICL__CELL 0.1375
-enum { ICL__LEAST_CELLS = 6, ICL__ZERO_CELLS = 24 };
-
-static int icl__cells(double width)
-{
-  int n = (int)ceil(width / ICL__CELL), least = ICL__LEAST_CELLS;
-  return n < least ? least : n;
-}
-
-/* Values of sd that stand for noisy's range, and value i of them, with its probability. */
-static int icl__sd_count(const icl_task_node *n)
-{
-  if (n->kind != ICL__NOISY || !(n->ranged & 1)) return 1;
-  return n->arg[0] > 0 ? icl__cells(log((double)n->high[0] / (double)n->arg[0]))
-                       : (int)ICL__ZERO_CELLS;
-}
-
-static double icl__sd_at(const icl_task_node *n, int i, double *log_weight)
-{
-  int count = icl__sd_count(n);
-  double low = (double)n->arg[0], high = (double)n->high[0], u = (i + 0.5) / count;
-  if (count == 1) return low;
-  *log_weight -= log((double)count);
-  if (low > 0) return low * pow(high / low, u);
-  *log_weight += log(2 * u);              /* U(0, high): cells of equal width on the root */
-  return high * u * u;
-}
-
-/* With ard, d = 1: in half of all functions log length is moved by U(-0.7, 0.7). */
-#define ICL__ARD_REACH 0.7
-
-/* Lengths that stand for gp's: its own, then the cells of what ard moves it to; or the cells of its
- * range, which ard widens. */
-static int icl__length_count(const icl_task_node *n)
-{
-  double reach = n->arg[2] > 0 ? 2 * ICL__ARD_REACH : 0;
-  if (n->ranged & 1) return icl__cells(log((double)n->high[0] / (double)n->arg[0]) + reach);
-  return reach > 0 ? 1 + icl__cells(reach) : 1;
-}
-
-static double icl__ramp(double v) { return v > 0 ? v * v / 2 : 0; }
-
-/* Probability that log length, uniform over (low, high) and moved by ard, is below v. */
-static double icl__length_below(double v, double low, double high, int ard)
-{
-  const double r = ICL__ARD_REACH;
-  double u = (v - low) / (high - low), moved;
-  u = u < 0 ? 0 : u > 1 ? 1 : u;
-  moved = icl__ramp(v - low + r) - icl__ramp(v - low - r) - icl__ramp(v - high + r)
-        + icl__ramp(v - high - r);
-  return ard ? 0.5 * u + 0.5 * moved / (2 * r * (high - low)) : u;
-}
-
-static double icl__length_at(const icl_task_node *n, int i, double *log_weight)
-{
-  int count = icl__length_count(n), ard = n->arg[2] > 0;
-  double reach = ard ? ICL__ARD_REACH : 0, low = log((double)n->arg[0]), high, from, step;
-  if (count == 1) return (double)n->arg[0];
-  if (n->ranged & 1) {
-    high = log((double)n->high[0]);
-    step = (high - low + 2 * reach) / count;
-    from = low - reach + i * step;
-    *log_weight += log(icl__length_below(from + step, low, high, ard)
-                       - icl__length_below(from, low, high, ard));
-    return exp(from + step / 2);
-  }
-  *log_weight -= log(i ? 2.0 * (count - 1) : 2.0);
-  return i ? exp(low + reach * ((2 * i - 1.0) / (count - 1) - 1)) : (double)n->arg[0];
-}
-
-/* Values of sd on the way from node i to the inside of node end. */
-static double icl__way_values(const icl_task *t, int i, int end)
-{
-  double n = 1;
-  for (i = t->node[i].parent; i != end; i = t->node[i].parent) n *= icl__sd_count(&t->node[i]);
-  return n;
-}
-
-static int icl__class_values(const icl_task *t, int i)
-{
-  return t->node[i].kind == ICL__GP ? icl__length_count(&t->node[i]) : 1;
-}
-
-/* Priors that the choice of a and b stands for: all combinations of alpha, sd and length. */
-static double icl__choice_values(const icl_task *t, int a, int b)
-{
-  int convex = icl__convex_of(t, a, NULL);
-  double n = icl__way_values(t, a, convex) * icl__class_values(t, a);
-  if (b < 0) return n;
-  n *= icl__way_values(t, b, convex) * icl__way_values(t, convex, -1) * icl__class_values(t, b);
-  return t->node[convex].given ? n : n * (double)ICL__ALPHAS;
-}
-
-/* The next digit of *i, below n. */
-static int icl__digit(int *i, int n)
-{
-  int digit = *i % n;
-  *i /= n;
-  return digit;
-}
-
-/* From node i outwards to the inside of node end, -1 for all the way: noise and log_weight, and
- * the factor on what is inside.  own: garg's factor for its class.  *at: digits of the values of
- * sd. */
-static void icl__prior_way(icl__prior *p, double *factor, const icl_task *t, int i, int end,
-                           double own, int *at)
-{
-  const icl_task_node *n = &t->node[i];
-  p->log_weight += log((double)n->weight / (double)n->total);
-  for (i = n->parent; i != end; i = n->parent) {
-    double f = own, sd = 0;
-    n = &t->node[i];
-    if (n->kind == ICL__NOISY) {
-      float arg[2];
-      sd = icl__sd_at(n, icl__digit(at, icl__sd_count(n)), &p->log_weight);
-      arg[0] = (float)sd;
-      arg[1] = n->arg[1];
-      f = (double)icl__noisy_factor(arg);
-    }
-    *factor *= f;
-    p->noise = f * f * (p->noise + sd * sd);
-    p->log_weight += log((double)n->weight / (double)n->total);
-  }
-}
-
-static double icl__garg_factor(const icl_task *t, int i)
-{
-  const icl_task_node *n = &t->node[i];
-  const icl_class *c = icl__task_class(t, n->kind);
-  icl_class_call call = icl__node_call(t, n, t->n_dims);
-  return c->garg_scale ? (double)c->garg_scale(&call) : 1;
-}
-
-/* affine: a constant and a linear part, of variance 1 together. */
-static void icl__prior_affine(icl__prior *p, const icl_task_node *n, int d, double var)
-{
-  double s = (double)n->arg[0] * (double)n->arg[0], a = (double)n->arg[1] * (double)n->arg[1];
-  p->level += var * a / (s + a);
-  p->linear += var * s / (s + a) / d;
-}
-
-static int icl__gp_degrees(const icl_task_node *n) { return (int)(2 * n->arg[1] + 0.5f); }
-
-/* Enters class i, with this factor.  *at: the digit of its length. */
-static void icl__prior_class(icl__prior *p, const icl_task *t, int i, double factor, int *at)
-{
-  const icl_task_node *n = &t->node[i];
-  double var = factor * factor;
-  p->nnz = n->kind == ICL__SPARSE ? (int)n->arg[0] : t->n_dims;
-  switch (n->kind) {
-    case ICL__RELU: p->relu += var; break;
-    case ICL__AFFINE: icl__prior_affine(p, n, t->n_dims, var); break;
-    case ICL__GP:
-      p->process += var;
-      p->degrees = icl__gp_degrees(n);
-      p->length = icl__length_at(n, icl__digit(at, icl__length_count(n)), &p->log_weight);
-      break;
-    case ICL__POOL: p->member = factor; p->log_weight -= log((double)n->arg[0]); break;
-    case ICL__SINE: p->cosine += n->arg[0] > 0 ? 1.999458 * var : var; break;
-    default:        p->linear += p->nnz ? var / p->nnz : 0; break;
-  }
-  p->log_weight -= log(icl__choices(t->n_dims, p->nnz));
-}
-
-/* Prior i of the choice of a and b.  Those that differ in noise alone follow each other, where
- * renorm is 0.  soft: noise inside of all but convex. */
-static icl__prior icl__prior_of(const icl_task *t, int a, int b, int i, double soft)
-{
-  icl__prior p, q;
-  double alpha = 0, one = 1, two = 1, both = 1, own = icl__garg_factor(t, a);
-  int convex = icl__convex_of(t, a, NULL), root = a, outer = i;
-  if (b >= 0) i /= (int)icl__way_values(t, convex, -1);
-  memset(&p, 0, sizeof p);
-  memset(&q, 0, sizeof q);
-  p.noise = b < 0 ? soft : 0;
-  icl__prior_way(&p, &one, t, a, convex, own, &i);
-  if (b >= 0) {
-    const double *node;
-    int place;
-    icl__prior_way(&q, &two, t, b, convex, icl__garg_factor(t, b), &i);
-    place = icl__digit(&i, t->node[convex].given ? 1 : (int)ICL__ALPHAS);
-    node = icl__alpha[place / 2];
-    alpha = t->node[convex].given ? (double)t->node[convex].arg[0]
-                                  : 0.5 + 0.5 * (place % 2 ? node[0] : -node[0]);
-    p.noise = alpha * alpha * p.noise + (1 - alpha) * (1 - alpha) * q.noise + soft;
-    p.log_weight += q.log_weight;
-    if (!t->node[convex].given) p.log_weight += log(node[1] / 2);
-    icl__prior_way(&p, &both, t, convex, -1, own, &outer);
-    icl__prior_class(&p, t, b, (1 - alpha) * two * both, &i);
-  }
-  icl__prior_class(&p, t, a, (b < 0 ? 1 : alpha) * one * both, &i);
-  if (b >= 0) p.nnz = t->n_dims;
-  if (!(p.noise > 0)) p.noise = soft;                     /* garg of a function that is 0 */
-  while (t->node[root].parent >= 0) root = t->node[root].parent;
-  while (root-- > 0) p.term += t->node[root].parent < 0;
-  return p;
-}
-
-/* 1 for a gp whose covariance has a closed form and a length that all inputs share. */
-static int icl__gp_supported(const icl_task_node *n, int d)
-{
-  int degrees = icl__gp_degrees(n);
-  return (degrees == 0 || degrees % 2) && (d == 1 || !(n->arg[2] > 0));
-}
-
-/* 1 if a range, of sd or of a gp's length alone, and Gaussian noise are all that node n has. */
-static int icl__args_supported(const icl_task_node *n)
-{
-  if (n->kind != ICL__NOISY) return !(n->ranged & (n->kind == ICL__GP ? ~1u : ~0u));
-  return !(n->ranged & ~1u) && n->arg[2] >= 1 && n->arg[3] <= 0 && n->arg[4] <= 0
-      && n->arg[5] <= 0;
-}
-
-/* Classes whose function is a Gaussian process at all k. */
-static int icl__is_process(int kind)
-{
-  return kind == ICL__RELU || kind == ICL__AFFINE || kind == ICL__GP;
-}
-
-/* Systems to solve for class i at each k, and -1 where it cannot be done. */
-static double icl__class_cost(const icl_task *t, int i)
-{
-  const icl_task_node *n = &t->node[i];
-  int outer, convex = icl__convex_of(t, i, NULL), d = t->n_dims, nnz = (int)n->arg[0];
-  switch (n->kind) {
-    case ICL__DENSE: case ICL__RELU: case ICL__AFFINE: break;
-    case ICL__GP: if (!icl__gp_supported(n, d)) return -1; break;
-    case ICL__SPARSE:
-      if (convex >= 0 && nnz > 0 && nnz < d) return -1;
-      return icl__choices(d, nnz);
-    case ICL__SINE: if (d > 1) return -1; break;
-    case ICL__POOL: return convex < 0 ? (double)n->arg[0] : -1;
-    default: return -1;
-  }
-  outer = convex < 0 ? -1 : icl__convex_of(t, convex, NULL);
-  return outer < 0 ? 1 : -1;
-}
-
-int icl_bayes_supported(const icl_task *t)
-{
-  double cost = 0;
-  int a, b;
-  if (!t || t->n_nodes < 1) return 0;
-  for (a = 0; a < t->n_nodes; a++) {
-    double c = icl__kind_operands(t->node[a].kind) ? 0 : icl__class_cost(t, a);
-    if (c < 0 || !icl__args_supported(&t->node[a])) return 0;
-    if (icl__is_choice(t, a, -1)) cost += c * icl__choice_values(t, a, -1);
-  }
-  for (a = 0; a < t->n_nodes; a++)
-    for (b = 0; b < t->n_nodes; b++) {
-      int first = t->node[a].kind, second = t->node[b].kind;
-      if (!icl__is_choice(t, a, b)) continue;
-      if (first == second && (first == ICL__SINE || first == ICL__GP)) return 0;
-      if (first == ICL__SINE && icl__is_process(second)) return 0;
-      if (second == ICL__SINE && icl__is_process(first)) return 0;
-      cost += icl__choice_values(t, a, b);
-    }
-  return cost <= 1048576;
-}
-
-/* Noise below which the grid of a sine and the kernels of a ReLU network and of a gp can tell too
- * much: they are not the very functions that are drawn. */
-static double icl__bayes_soft(const icl_task *t, double soft)
-{
-  double least = 0;
-  int i, classes = 0;
-  for (i = 0; i < t->n_nodes; i++) classes += !icl__kind_operands(t->node[i].kind);
-  for (i = 0; i < t->n_nodes; i++) {
-    double s = t->node[i].kind == ICL__SINE ? 1e-6
-             : t->node[i].kind == ICL__RELU ? (classes > 1 ? 1e-4 : 1e-6)
-             : t->node[i].kind == ICL__GP ? 1e-6 : 0;
-    if (s > least) least = s;
-  }
-  return soft > least ? soft : least;
-}
-
-/* ----- bayes: the posterior ----------------------------------------------------------------- */
-
-/* Enters one more function into the posterior of the first k pairs, its weight given by its
- * logarithm.  Returns the weight relative to the heaviest so far. */
-static double icl__bayes_weigh(icl__fit *f, int k, int term, double log_weight)
-{
-  double p, *answer, *mass;
-  int i, slot = k - f->from;
-  answer = f->answer + slot * f->m;
-  mass = f->mass + slot * f->terms;
-  if (!(f->sum[slot] > 0) || log_weight > f->top[slot]) {
-    double shrink = f->sum[slot] > 0 ? exp(f->top[slot] - log_weight) : 0;
-    for (i = 0; i < f->m; i++) answer[i] *= shrink;
-    for (i = 0; i < f->terms; i++) mass[i] *= shrink;
-    f->sum[slot] *= shrink;
-    f->top[slot] = log_weight;
-  }
-  p = exp(log_weight - f->top[slot]);
-  f->sum[slot] += p;
-  mass[term] += p;
-  return p;
-}
-
-/* 1 if this weight is too small to change a double, even 2^20 of them. */
-static int icl__bayes_lost(const icl__fit *f, int k, double log_weight)
-{
-  return f->sum[k - f->from] > 0 && log_weight < f->top[k - f->from] - 55;
-}
-
-/* Query j of the first k pairs: NULL where there is none. */
-static const float *icl__bayes_query(const icl__fit *f, int k, int j)
-{
-  if (f->q) return f->q + j * f->d;
-  return k < f->n && f->m ? f->x + k * f->d : NULL;
-}
-
-/* Correlation of a gp at this squared distance. */
-static double icl__gp_kernel(const icl__prior *p, double square)
-{
-  double s = square / (p->length * p->length), r;
-  if (!p->degrees) return exp(-0.5 * s);
-  r = sqrt(p->degrees * s);
-  return exp(-r) * (p->degrees == 1 ? 1 : p->degrees == 3 ? 1 + r : 1 + r + r * r / 3);
-}
-
-/* Covariance of f(a) and f(b): constant, linear a.b, of a gp, and of a ReLU network of any width
- * |a||b| / (pi d) (sin t + (pi - t) cos t), t the angle between them (Cho and Saul 2009). */
-static double icl__kernel(const icl__fit *f, const icl__prior *p, const float *a, const float *b)
-{
-  double ab = icl__fit_dot_f(a, b, f->d), same = p->linear * ab + p->level, r, c;
-  if (p->process > 0) same += p->process * icl__gp_kernel(p, icl__distance(a, b, f->d));
-  if (!(p->relu > 0)) return same;
-  r = sqrt(icl__fit_dot_f(a, a, f->d)) * sqrt(icl__fit_dot_f(b, b, f->d));
-  c = r > 0 ? ab / r : 0;
-  c = c > 1 ? 1 : c < -1 ? -1 : c;
-  c = sqrt(1 - c * c) + (3.141592653589793 - acos(c)) * c;
-  return same + p->relu * r * c / (3.141592653589793 * f->d);
-}
-
-/* 1 if p and q have the same kernel: they differ in noise and weight at most. */
-static int icl__same_kernel(const icl__prior *p, const icl__prior *q)
-{
-  return fabs(p->linear - q->linear) + fabs(p->relu - q->relu) + fabs(p->level - q->level)
-       + fabs(p->process - q->process) + fabs(p->length - q->length) <= 0;
-}
-
-/* Row i of K + noise I, and its label.  K is kept above the diagonal of l; known: it is there. */
-static void icl__process_row(icl__fit *f, const icl__prior *p, int i, int known)
-{
-  double *row = f->l + i * f->stride;
-  int j, d = f->d;
-  for (j = 0; j < i; j++) {
-    double *kept = f->l + j * f->stride + i;
-    if (!known) *kept = icl__kernel(f, p, f->x + i * d, f->x + j * d);
-    row[j] = *kept;
-  }
-  row[i] = icl__kernel(f, p, f->x + i * d, f->x + i * d) + p->noise;
-  f->z[i] = (double)f->y[i];
-}
-
-/* Answers to the queries of the first k pairs.  Row k of L, if x_k is the query, is already
- * L^-1 D^-1 times its covariances: the mean is its product with z. */
-static void icl__process_answer(icl__fit *f, const icl__prior *p, int k, double weight)
-{
-  double *answer = f->answer + (k - f->from) * f->m;
-  int i, j;
-  if (!f->q) {
-    if (k < f->n && f->m) *answer += weight * icl__fit_dot(f->l + k * f->stride, f->z, k);
-    return;
-  }
-  icl__ldl_back(f, k);
-  for (j = 0; j < f->m; j++)
-    for (i = 0; i < k; i++)
-      answer[j] += weight * f->c[i] * icl__kernel(f, p, f->q + j * f->d, f->x + i * f->d);
-}
-
-/* A Gaussian process, up to prefix `to`: K + noise I = L D L' grows by a row for each pair, and
- * with it log N(y; 0, K + noise I) = -1/2 (z'D^-1 z + log det D).  known: the call before had the
- * same kernel. */
-static void icl__bayes_process(icl__fit *f, const icl__prior *p, int to, int known)
-{
-  double energy = 0, log_det = 0, pivot = 0;
-  int i;
-  for (i = 0; i <= to; i++) {
-    if (i < f->n) {
-      icl__process_row(f, p, i, known);
-      pivot = icl__ldl_row(f, i, p->noise);
-    }
-    if (i >= f->from) {
-      double weight = p->log_weight - 0.5 * (energy + log_det);
-      if (!icl__bayes_lost(f, i, weight))
-        icl__process_answer(f, p, i, icl__bayes_weigh(f, i, p->term, weight));
-    }
-    if (i == f->n) break;
-    energy += f->z[i] * f->z[i] / pivot;
-    log_det += log(pivot);
-  }
-}
-
-/* Rows from.. of the system of the current support S: A = X_S'X_S + noise / var I, rhs = X_S'y. */
-static void icl__bayes_rows(icl__fit *f, const icl__prior *p, int from)
-{
-  double pivot;
-  int i, j;
-  for (i = from; i < p->nnz; i++) {
-    double *row = f->l + i * f->stride;
-    const double *gram = f->gram + f->index[i] * f->d;
-    for (j = 0; j <= i; j++) row[j] = gram[f->index[j]];
-    row[i] += p->noise / p->linear;
-    f->z[i] = f->xy[f->index[i]];
-    pivot = icl__ldl_row(f, i, p->noise / p->linear);
-    f->energy[i + 1] = f->energy[i] + f->z[i] * f->z[i] * f->inverse[i];
-    f->log_det[i + 1] = f->log_det[i] + log(pivot);
-  }
-}
-
-/* log evidence = -1/2 [(y'y - rhs'A^-1 rhs) / noise + (k - s) log noise + log det A + s log var],
- * less k/2 log 2 pi, which all terms share. */
-static void icl__bayes_support(icl__fit *f, const icl__prior *p)
-{
-  int i, j, s = p->nnz;
-  double rest = f->square - f->energy[s], weight;
-  double sum = (rest > 0 ? rest : 0) / p->noise + (f->k - s) * log(p->noise) + f->log_det[s];
-  if (s) sum += s * log(p->linear);
-  sum = p->log_weight - 0.5 * sum;
-  if (icl__bayes_lost(f, f->k, sum)) return;
-  weight = icl__bayes_weigh(f, f->k, p->term, sum);
-  icl__ldl_back(f, s);
-  for (j = 0; j < f->m; j++) {
-    const float *q = icl__bayes_query(f, f->k, j);
-    double *answer = f->answer + (f->k - f->from) * f->m + j;
-    for (i = 0; i < s && q; i++) *answer += weight * f->c[i] * (double)q[f->index[i]];
-  }
-}
-
-/* All supports of size nnz in lexicographic order: those that follow each other share most of
- * their first inputs, and with them the first rows of their systems. */
-static void icl__bayes_supports(icl__fit *f, const icl__prior *p)
-{
-  int i, from = 0, s = p->nnz;
-  for (i = 0; i < s; i++) f->index[i] = i;
-  f->energy[0] = f->log_det[0] = 0;
-  while (from >= 0) {
-    icl__bayes_rows(f, p, from);
-    icl__bayes_support(f, p);
-    for (from = s - 1; from >= 0 && f->index[from] == f->d - s + from; from--) {}
-    if (from >= 0) f->index[from]++;
-    for (i = from + 1; i < s && from >= 0; i++) f->index[i] = f->index[i - 1] + 1;
-  }
-}
-
-/* ----- bayes: a sine ------------------------------------------------------------------------ */
-
-/* The grid of frequencies: 0, step, .. just above 5, in blocks of 64. */
-#define ICL__WAVE_STEP 1.25e-4
-enum { ICL__WAVE_BLOCKS = 626, ICL__WAVE_NODES = 8 };
-
-/* Eight frequencies of a block, close to the nodes of Gauss and Legendre, with weights that give
- * the sum over all 64 for polynomials up to degree 7. */
-static const struct { int place; double weight; } icl__wave_nodes[ICL__WAVE_NODES] = {
-  {1, 3.4863534520191055}, {6, 6.83156462585034}, {15, 10.655833988246258},
-  {26, 11.026247933884298}, {37, 11.026247933884298}, {48, 10.655833988246258},
-  {57, 6.83156462585034}, {62, 3.4863534520191055}};
-
-/* Gamma(6, 1/6) at the frequencies from `first` on: step 6^6 / 5! w^5 exp(-6 w). */
-static void icl__waves_prior(icl__waves *v, double first)
-{
-  double decay = exp(-6 * first), ratio = exp(-6 * ICL__WAVE_STEP);
-  int j;
-  for (j = 0; j < ICL__WAVES; j++, decay *= ratio) {
-    double w = first + j * ICL__WAVE_STEP;
-    v->prior[j] = ICL__WAVE_STEP * 388.8 * w * w * w * w * w * decay;
-  }
-}
-
-/* cosine[j] = cos(2 pi (first + j step) x) and its sine, by doubling: those of j + n from those of
- * j and of n. */
-static void icl__waves_at(icl__waves *v, double first, double x)
-{
-  double a = 6.283185307179586 * first * x, b = 6.283185307179586 * ICL__WAVE_STEP * x;
-  double cb = cos(b), sb = sin(b), old;
-  int j, n;
-  v->cosine[0] = cos(a);
-  v->sine[0] = sin(a);
-  for (n = 1; n < ICL__WAVES; n *= 2) {
-    double *c = v->cosine + n, *s = v->sine + n;
-    for (j = 0; j < n; j++) {
-      c[j] = v->cosine[j] * cb - v->sine[j] * sb;
-      s[j] = v->sine[j] * cb + v->cosine[j] * sb;
-    }
-    old = cb;
-    cb = cb * cb - sb * sb;
-    sb = 2 * sb * old;
-  }
-}
-
-/* One more pair, whose waves are there. */
-static void icl__waves_add(icl__waves *v, double x, double y)
-{
-  int j;
-  for (j = 0; j < ICL__WAVES; j++) {
-    double c = v->cosine[j];
-    v->xc[j] += x * c;
-    v->cc[j] += c * c;
-    v->yc[j] += y * c;
-  }
-  v->xx += x * x;
-  v->xy += x * y;
-  v->yy += y * y;
-}
-
-/* With the features F = (x, cos) and V^2 = (linear, cosine), A = V F'F V + noise I: what is the
- * same for all frequencies.  Without a linear part it is the same with a zero. */
-typedef struct icl__wave_pair { double va, vb, vab, cosine, noise, a, r; } icl__wave_pair;
-
-static icl__wave_pair icl__wave_pair_of(const icl__waves *v, const icl__prior *p)
-{
-  icl__wave_pair u;
-  u.va = sqrt(p->linear);
-  u.vb = sqrt(p->cosine);
-  u.vab = u.va * u.vb;
-  u.cosine = p->cosine;
-  u.noise = p->noise;
-  u.a = p->linear * v->xx + p->noise;
-  u.r = u.va * v->xy;
-  return u;
-}
-
-/* det A, and y'K^-1 y = (y'y - r'A^-1 r) / noise with r = V F'y, at frequency j. */
-static void icl__wave_solve(icl__waves *v, const icl__wave_pair *u, int j)
-{
-  double b = u->cosine * v->cc[j] + u->noise, c = u->vab * v->xc[j], s = u->vb * v->yc[j];
-  double det = u->a * b - c * c;
-  v->det[j] = det;
-  v->energy[j] = (v->yy - (u->r * u->r * b - 2 * u->r * s * c + s * s * u->a) / det) / u->noise;
-}
-
-/* At all frequencies, or at the eight nodes.  Returns the least y'K^-1 y.  *flat: 1 where it stays
- * within 4 of that, and det A within a factor of 4. */
-static double icl__waves_solve(icl__waves *v, const icl__prior *p, int all, int *flat)
-{
-  const icl__wave_pair u = icl__wave_pair_of(v, p);
-  double least = -1, most = 0, low = 0, high = 0;
-  int i, j, n = all ? (int)ICL__WAVES : (int)ICL__WAVE_NODES;
-  if (all) for (j = 0; j < ICL__WAVES; j++) icl__wave_solve(v, &u, j);
-  else for (i = 0; i < n; i++) icl__wave_solve(v, &u, icl__wave_nodes[i].place);
-  for (i = 0; i < n; i++) {
-    j = all ? i : icl__wave_nodes[i].place;
-    if (!(v->energy[j] > 0)) v->energy[j] = 0;
-    if (least < 0 || v->energy[j] < least) least = v->energy[j];
-    if (v->energy[j] > most) most = v->energy[j];
-    if (!i || v->det[j] < low) low = v->det[j];
-    if (v->det[j] > high) high = v->det[j];
-  }
-  *flat = most < least + 4 && high < 4 * low;
-  return least;
-}
-
-/* Sum of weights prior exp((least - energy) / 2) / sqrt(det A); *slope and amplitude[j] become the
- * posterior means, A^-1 r times V, each times its weight. */
-static double icl__waves_weigh(icl__waves *v, const icl__prior *p, int all, double least,
-                               double *slope)
-{
-  const icl__wave_pair u = icl__wave_pair_of(v, p);
-  double sum = 0;
-  int i, n = all ? (int)ICL__WAVES : (int)ICL__WAVE_NODES;
-  *slope = 0;
-  for (i = 0; i < n; i++) {
-    int j = all ? i : icl__wave_nodes[i].place;
-    double e = 0.5 * (least - v->energy[j]), weight, b, c, s;
-    v->amplitude[j] = 0;
-    if (e < -55) continue;
-    weight = v->prior[j] * exp(e) / sqrt(v->det[j]) * (all ? 1 : icl__wave_nodes[i].weight);
-    b = u.cosine * v->cc[j] + u.noise;
-    c = u.vab * v->xc[j];
-    s = u.vb * v->yc[j];
-    sum += weight;
-    weight /= v->det[j];
-    *slope += weight * u.va * (u.r * b - s * c);
-    v->amplitude[j] = weight * u.vb * (s * u.a - u.r * c);
-  }
-  return sum;
-}
-
-/* A bound on the weights of a block under all of p[n]: K is at most that of the largest variances,
- * y'K^-1 y therefore at least what it is there, and log det K at least k log noise. */
-static double icl__waves_bound(icl__waves *v, const icl__prior *p, int n, int k)
-{
-  icl__prior most = p[0];
-  double noise = p[0].noise;
-  int i, flat;
-  for (i = 1; i < n; i++) {
-    if (p[i].linear > most.linear) most.linear = p[i].linear;
-    if (p[i].cosine > most.cosine) most.cosine = p[i].cosine;
-    if (p[i].noise > most.noise) most.noise = p[i].noise;
-    if (p[i].noise < noise) noise = p[i].noise;
-    if (p[i].log_weight > most.log_weight) most.log_weight = p[i].log_weight;
-  }
-  return most.log_weight - 0.5 * (icl__waves_solve(v, &most, 1, &flat) + k * log(noise));
-}
-
-/* Enters a block of frequencies from `first` on, for the first k pairs.  From its first frequency
- * to its last no phase changes by more than 0.05 |x|, and y'K^-1 y is close to a parabola: where it
- * is flat at the eight nodes it is flat, and they stand for all. */
-static void icl__waves_enter(icl__fit *f, const icl__prior *p, int n, int k, double first)
-{
-  icl__waves *v = f->waves;
-  double *answer = f->answer + (k - f->from) * f->m, slope;
-  int i, j, h;
-  if (n > 1 && icl__bayes_lost(f, k, icl__waves_bound(v, p, n, k))) return;
-  for (i = 0; i < n; i++) {
-    double part = log(p[i].noise), sum, weight;
-    int flat, again, all;
-    double least = icl__waves_solve(v, &p[i], 0, &flat);
-    all = !flat;
-    if (all) least = icl__waves_solve(v, &p[i], 1, &again);
-    if (icl__bayes_lost(f, k, p[i].log_weight - 0.5 * (least + k * part))) continue;
-    sum = icl__waves_weigh(v, &p[i], all, least, &slope);
-    if (!(sum > 0)) continue;
-    weight = p[i].log_weight - 0.5 * (least + (k - 2) * part) + log(sum);
-    weight = icl__bayes_weigh(f, k, p[i].term, weight) / sum;
-    for (j = 0; j < f->m; j++) {
-      const float *q = icl__bayes_query(f, k, j);
-      double value;
-      if (!q) continue;
-      if (f->q) icl__waves_at(v, first, (double)*q);
-      value = slope * (double)*q;
-      for (h = 0; h < (all ? (int)ICL__WAVES : (int)ICL__WAVE_NODES); h++) {
-        int at = all ? h : icl__wave_nodes[h].place;
-        value += v->amplitude[at] * v->cosine[at];
-      }
-      answer[j] += weight * value;
-    }
-  }
-}
-
-/* A sine, with or without a linear part: p[n] differ in alpha and noise. */
-static void icl__bayes_sine(icl__fit *f, const icl__prior *p, int n)
-{
-  icl__waves *v = f->waves;
-  int block, k;
-  for (block = 0; block < ICL__WAVE_BLOCKS; block++) {
-    double first = block * ICL__WAVES * ICL__WAVE_STEP;
-    memset(v, 0, sizeof *v);
-    icl__waves_prior(v, first);
-    for (k = 0; k <= f->to; k++) {
-      if (k < f->n) icl__waves_at(v, first, (double)f->x[k]);
-      if (k >= f->from) icl__waves_enter(f, p, n, k, first);
-      if (k < f->n) icl__waves_add(v, (double)f->x[k], (double)f->y[k]);
-    }
-  }
-}
-
-/* ----- bayes: a pool ------------------------------------------------------------------------ */
-
-/* A member with these values at the queries of the first k pairs: of weight
- * exp(-rest / (2 noise)), rest = |y - X w|^2. */
-static void icl__member_enter(icl__fit *f, const icl__prior *p, int k, double rest,
-                              double log_noise)
-{
-  double weight = p->log_weight - 0.5 * (rest / p->noise + k * log_noise);
-  double *answer = f->answer + (k - f->from) * f->m;
-  int j;
-  if (icl__bayes_lost(f, k, weight)) return;
-  weight = icl__bayes_weigh(f, k, p->term, weight);
-  for (j = 0; j < f->m; j++) {
-    const float *q = icl__bayes_query(f, k, j);
-    if (q) answer[j] += weight * p->member * (double)icl__class_dot(f->member, q, f->d);
-  }
-}
-
-/* Pool i of the task: each member in turn, at all prefixes. */
-static void icl__bayes_pool(icl__fit *f, const icl_task *t, int i, const icl__prior *p)
-{
-  icl_class_call call = icl__node_call(t, &t->node[i], f->d);
-  double log_noise = log(p->noise);
-  int member, k;
-  for (member = 0; member < (int)call.arg[0]; member++) {
-    double rest = 0, miss;
-    icl__pool_member(f->member, &call, member);
-    for (k = 0; k <= f->to; k++) {
-      if (k >= f->from) icl__member_enter(f, p, k, rest, log_noise);
-      if (k == f->n) break;
-      miss = p->member * (double)icl__class_dot(f->member, f->x + k * f->d, f->d);
-      miss -= (double)f->y[k];
-      rest += miss * miss;
-    }
-  }
-}
-
-/* ----- bayes: all of it --------------------------------------------------------------------- */
-
-/* 1 if no prefix needs more than X'X and X'y. */
-static int icl__is_linear(const icl__prior *p)
-{
-  return !(p->relu > 0 || p->level > 0 || p->process > 0 || p->cosine > 0 || p->member > 0);
-}
-
-/* Priors p[n] of the choice of a and b in what serves all prefixes at once: up to k = d for
- * functions that are linear in all inputs.  before: the prior in front of p, NULL: none. */
-static void icl__bayes_priors(icl__fit *f, const icl_task *t, int a, const icl__prior *p, int n,
-                              const icl__prior *before)
-{
-  int i, to = f->to;
-  if (icl__is_linear(p) && (p->nnz < f->d || f->from >= f->d)) return;
-  if (icl__is_linear(p) && to >= f->d) to = f->d - 1;
-  if (p->cosine > 0) { icl__bayes_sine(f, p, n); return; }
-  for (i = 0; i < n; before = &p[i++]) {
-    if (p->member > 0) icl__bayes_pool(f, t, a, &p[i]);
-    else icl__bayes_process(f, &p[i], to, before && icl__same_kernel(before, &p[i]));
-  }
-}
-
-/* All priors of the choice, so many at a time. */
-static void icl__bayes_choice(icl__fit *f, const icl_task *t, int a, int b, double soft)
-{
-  icl__prior p[ICL__ALPHAS], last;
-  int i, j, m, n = (int)icl__choice_values(t, a, b);
-  for (i = 0; i < n; i += m) {
-    m = n - i < ICL__ALPHAS ? n - i : (int)ICL__ALPHAS;
-    for (j = 0; j < m; j++) p[j] = icl__prior_of(t, a, b, i + j, soft);
-    icl__bayes_priors(f, t, a, p, m, i ? &last : NULL);
-    last = p[m - 1];
-  }
-}
-
-/* The same, in what is done for each prefix anew. */
-static void icl__bayes_choice_at(icl__fit *f, const icl_task *t, int a, int b, double soft)
-{
-  int i, n = (int)icl__choice_values(t, a, b);
-  for (i = 0; i < n; i++) {
-    icl__prior p = icl__prior_of(t, a, b, i, soft);
-    if (!icl__is_linear(&p) || (p.nnz == f->d && f->k < f->d)) return;
-    if (!(p.linear > 0)) p.nnz = 0;
-    icl__bayes_supports(f, &p);
-  }
-}
-
-/* Pair k into X'X, X'y and y'y. */
-static void icl__bayes_add(icl__fit *f)
-{
-  const float *x = f->x + f->k * f->d;
-  double y = (double)f->y[f->k];
-  int i, j;
-  for (i = 0; i < f->d; i++) {
-    double *row = f->gram + i * f->d, xi = (double)x[i];
-    for (j = 0; j < f->d; j++) row[j] += xi * (double)x[j];
-    f->xy[i] += xi * y;
-  }
-  f->square += y * y;
-  f->k++;
-}
-
-/* The posterior of each prefix from..to: the answers of each choice and support, weighted by
- * evidence, and the masses of the terms. */
-static void icl__fit_bayes(icl__fit *f, const icl_task *t, double soft)
-{
-  size_t i, slots = (size_t)(f->to - f->from) + 1, d = (size_t)f->d;
-  int a, b;
-  memset(f->sum, 0, slots * sizeof *f->sum);
-  memset(f->mass, 0, slots * (size_t)f->terms * sizeof *f->mass);
-  memset(f->answer, 0, slots * (size_t)f->m * sizeof *f->answer);
-  memset(f->gram, 0, d * d * sizeof *f->gram);
-  memset(f->xy, 0, d * sizeof *f->xy);
-  soft = icl__bayes_soft(t, soft);
-  for (a = 0; a < t->n_nodes; a++)
-    for (b = -1; b < t->n_nodes; b++)
-      if (icl__is_choice(t, a, b)) icl__bayes_choice(f, t, a, b, soft);
-  f->square = 0;
-  for (f->k = 0; f->k <= f->to; icl__bayes_add(f)) {
-    for (a = 0; a < t->n_nodes && f->k >= f->from; a++)
-      for (b = -1; b < t->n_nodes; b++)
-        if (icl__is_choice(t, a, b)) icl__bayes_choice_at(f, t, a, b, soft);
-    if (f->k == f->n) break;
-  }
-  for (i = 0; i < slots * (size_t)f->m; i++) f->answer[i] /= f->sum[i / (size_t)f->m];
-  for (i = 0; i < slots * (size_t)f->terms; i++) f->mass[i] /= f->sum[i / (size_t)f->terms];
-}
-
-/* ----- k nearest neighbours ----------------------------------------------------------------- */
-
-/* Mean of the n nearest y's; of equally near ones the earlier come first. */
-static float icl__knn(icl__fit *f, const float *q, int n)
-{
-  double sum = 0;
-  int i, j, have = 0;
-  for (i = 0; i < f->k; i++) {
-    double s = icl__distance(f->x + i * f->d, q, f->d);
-    if (have == n && !(s < f->nearest[2 * (n - 1)])) continue;
-    if (have < n) have++;
-    for (j = have - 1; j > 0 && s < f->nearest[2 * (j - 1)]; j--) {
-      f->nearest[2 * j] = f->nearest[2 * (j - 1)];
-      f->nearest[2 * j + 1] = f->nearest[2 * (j - 1) + 1];
-    }
-    f->nearest[2 * j] = s;
-    f->nearest[2 * j + 1] = (double)f->y[i];
-  }
-  for (i = 0; i < have; i++) sum += f->nearest[2 * i + 1];
-  return (float)(sum / have);
-}
-
-/* ----- regression tree ---------------------------------------------------------------------- */
-
-static float icl__tree_x(const icl__fit *f, int pair, int input)
-{
-  return f->x[pair * f->d + input];
-}
-
-/* Sorts order[n] by one input (Shell). */
-static void icl__tree_sort(const icl__fit *f, int *order, int n, int input)
-{
-  int gap, i, j;
-  for (gap = n / 2; gap > 0; gap = gap == 2 ? 1 : gap * 5 / 11)
-    for (i = gap; i < n; i++) {
-      int pair = order[i];
-      float x = icl__tree_x(f, pair, input);
-      for (j = i; j >= gap && icl__tree_x(f, order[j - gap], input) > x; j -= gap)
-        order[j] = order[j - gap];
-      order[j] = pair;
-    }
-}
-
-/* Sum of (y - mean)^2 over a node; the mean is kept. */
-static double icl__tree_spread(const icl__fit *f, icl__split *node)
-{
-  const int *order = f->order + node->first;
-  double sum = 0, square = 0;
-  int i;
-  for (i = 0; i < node->count; i++) sum += (double)f->y[order[i]];
-  node->mean = sum / node->count;
-  for (i = 0; i < node->count; i++) {
-    double y = (double)f->y[order[i]] - node->mean;
-    square += y * y;
-  }
-  return square;
-}
-
-/* The best place to cut along one input: squared error falls by sum_below^2 / n_below +
- * sum_above^2 / n_above.  Cuts that are equal but for rounding: the first stays. */
-static void icl__tree_cut(const icl__fit *f, icl__split *node, int input, double *best,
-                          double least, int *cut)
-{
-  int *order = f->order + node->first, i, n = node->count;
-  double sum = 0;
-  icl__tree_sort(f, order, n, input);
-  for (i = 1; i < n; i++) {
-    double a = (double)icl__tree_x(f, order[i - 1], input);
-    double b = (double)icl__tree_x(f, order[i], input), gain;
-    sum += (double)f->y[order[i - 1]] - node->mean;
-    if (!(b > a)) continue;
-    gain = sum * sum / i + sum * sum / (n - i);
-    if (*cut && !(gain > *best + least)) continue;
-    *best = gain;
-    *cut = i;
-    node->input = input;
-    node->at = a + (b - a) / 2;
-  }
-}
-
-/* Splits node i, the two parts after all the others.  Returns how many nodes there are then. */
-static int icl__tree_split(icl__fit *f, int i, int n_nodes, int depth)
-{
-  icl__split *node = &f->split[i], *part = &f->split[n_nodes];
-  double best = 0, spread = icl__tree_spread(f, node), size = node->mean * node->mean;
-  int j, cut = 0;
-  if (node->level == depth || !(spread > 1e-13 * (spread + node->count * size))) return n_nodes;
-  for (j = 0; j < f->d; j++) icl__tree_cut(f, node, j, &best, 1e-9 * spread, &cut);
-  if (!cut) return n_nodes;
-  icl__tree_sort(f, f->order + node->first, node->count, node->input);
-  node->below = n_nodes;
-  memset(part, 0, 2 * sizeof *part);
-  part[0].level = part[1].level = node->level + 1;
-  part[0].first = node->first;
-  part[0].count = cut;
-  part[1].first = node->first + cut;
-  part[1].count = node->count - cut;
-  return n_nodes + 2;
-}
-
-/* Greedy: every node that is not pure and not too deep is split in the best way there is, even if
- * that gains nothing yet. */
-static void icl__fit_tree(icl__fit *f, int depth)
-{
-  int i, n = 1;
-  for (i = 0; i < f->k; i++) f->order[i] = i;
-  memset(f->split, 0, sizeof *f->split);
-  f->split[0].count = f->k;
-  for (i = 0; i < n; i++) n = icl__tree_split(f, i, n, depth);
-}
-
-static float icl__tree_answer(const icl__fit *f, const float *q)
-{
-  const icl__split *node = f->split;
-  while (node->below) node = f->split + node->below + ((double)q[node->input] > node->at);
-  return (float)node->mean;
-}
-
-/* ----- network ------------------------------------------------------------------------------ */
-
-/* f(x) = c + a.relu(W x + b), weights W [H][d], b [H], a [H], c.  Keeps relu(..) in hidden. */
-static double icl__net_value(icl__fit *f, const float *x)
-{
-  int i, j, d = f->d, h = f->units;
-  const double *w = f->net[0], *b = w + h * d, *a = b + h;
-  double y = a[h];
-  for (i = 0; i < h; i++, w += d) {
-    double s = b[i];
-    for (j = 0; j < d; j++) s += w[j] * (double)x[j];
-    f->hidden[i] = s > 0 ? s : 0;
-    y += a[i] * f->hidden[i];
-  }
-  return y;
-}
-
-/* Adds the gradient of dy f(x), after icl__net_value. */
-static void icl__net_gradient(icl__fit *f, const float *x, double dy)
-{
-  int i, j, d = f->d, h = f->units;
-  const double *a = f->net[0] + h * (d + 1);
-  double *dw = f->net[1], *db = dw + h * d, *da = db + h;
-  da[h] += dy;
-  for (i = 0; i < h; i++, dw += d) {
-    double ds = dy * a[i];
-    if (!(f->hidden[i] > 0)) continue;
-    da[i] += dy * f->hidden[i];
-    db[i] += ds;
-    for (j = 0; j < d; j++) dw[j] += ds * (double)x[j];
-  }
-}
-
-/* Adam (Kingma and Ba 2015): beta 0.9 and 0.999, epsilon 1e-8. */
-static void icl__net_adam(icl__fit *f, int n, int step)
-{
-  double *w = f->net[0], *g = f->net[1], *m = f->net[2], *v = f->net[3];
-  double m_scale = 1 / (1 - pow(0.9, step)), v_scale = 1 / (1 - pow(0.999, step));
-  int i;
-  for (i = 0; i < n; i++) {
-    m[i] += 0.1 * (g[i] - m[i]);
-    v[i] += 0.001 * (g[i] * g[i] - v[i]);
-    w[i] -= 0.005 * m[i] * m_scale / (sqrt(v[i] * v_scale) + 1e-8);
-  }
-}
-
-/* First weights and biases are uniform in +-1 / sqrt(inputs of their layer), as PyTorch draws
- * them.  The loss is the mean squared error. */
-static void icl__fit_net(icl__fit *f, int steps)
-{
-  int i, step, h = f->units, n = h * (f->d + 2) + 1, inner = h * (f->d + 1);
-  icl_rng r;
-  icl_rng_init(&r, 0, (uint64_t)1 << 43, 0);
-  for (i = 0; i < n; i++) {
-    f->net[0][i] = (2 * (double)icl_rng_uniform(&r) - 1) / sqrt((double)(i < inner ? f->d : h));
-    f->net[2][i] = f->net[3][i] = 0;
-  }
-  for (step = 1; step <= steps; step++) {
-    memset(f->net[1], 0, (size_t)n * sizeof *f->net[1]);
-    for (i = 0; i < f->k; i++) {
-      const float *x = f->x + i * f->d;
-      double miss = icl__net_value(f, x) - (double)f->y[i];
-      icl__net_gradient(f, x, 2 * miss / f->k);
-    }
-    icl__net_adam(f, n, step);
-  }
-}
-
-/* ----- all of them -------------------------------------------------------------------------- */
-
-/* In the order of icl_baseline_kind. */
-typedef struct icl__baseline_row {
-  const char *name;
-  int number;                      /* 0: none, 1: wanted, 2: allowed                          */
-  double min, max;
-} icl__baseline_row;
-
-static const icl__baseline_row icl__baselines[] = {
-  {"ols", 0, 0, 0}, {"ridge", 1, 1e-12, 1e12}, {"lasso", 1, 0, 1e12}, {"knn", 1, 1, 16384},
-  {"avg", 0, 0, 0}, {"zero", 0, 0, 0}, {"bayes", 2, 1e-12, 1e12}, {"tree", 1, 0, 64},
-  {"net", 1, 1, 4096}
-};
-#define ICL__N_BASELINES ((int)(sizeof icl__baselines / sizeof icl__baselines[0]))
-
-static int icl__baseline_ok(const icl_baseline *b)
-{
-  const icl__baseline_row *row;
-  if (!b || (int)b->kind < 0 || (int)b->kind >= ICL__N_BASELINES) return 0;
-  row = &icl__baselines[b->kind];
-  if ((b->kind == ICL_BASELINE_KNN || b->kind == ICL_BASELINE_TREE || b->kind == ICL_BASELINE_NET)
-      && floor(b->value) < b->value) return 0;
-  if (b->kind == ICL_BASELINE_NET && !(b->steps >= 1 && b->steps <= 1e6)) return 0;
-  return !row->number || (b->value >= row->min && b->value <= row->max);
-}
-
-icl_error icl_baseline_parse(icl_baseline *b, const char *text, icl_report *r)
-{
-  icl_baseline found;
-  size_t n, end;
-  int i = 0;
-  if (!b || !text) return icl__fail(r, ICL_ERR_ARG, 0, "icl_baseline_parse: NULL", NULL);
-  n = end = icl__name_length(text);
-  while (i < ICL__N_BASELINES && !icl__same_name(icl__baselines[i].name, text, n)) i++;
-  if (i == ICL__N_BASELINES)
-    return icl__fail(r, ICL_ERR_CONFIG, 0,
-                     "not one of ols ridge:L lasso:A knn:K avg zero bayes tree:D net:H:", text);
-  found.kind = (icl_baseline_kind)i;
-  found.value = i == ICL_BASELINE_BAYES ? 1e-8 : 0;
-  found.steps = i == ICL_BASELINE_NET ? 100 : 0;
-  if (icl__baselines[i].number == 1 && text[end] != ':')
-    return icl__fail(r, ICL_ERR_CONFIG, end, "expected : and a number after", text);
-  if (icl__baselines[i].number && text[end] == ':') {
-    n = icl__read_number(&found.value, text + ++end);
-    if (!n || !icl__baseline_ok(&found))
-      return icl__fail(r, ICL_ERR_CONFIG, end, "the number is missing or out of range:", text);
-    end += n;
-  }
-  if (i == ICL_BASELINE_NET && text[end] == ':') {
-    n = icl__read_number(&found.steps, text + ++end);
-    if (!n || !icl__baseline_ok(&found) || floor(found.steps) < found.steps)
-      return icl__fail(r, ICL_ERR_CONFIG, end, "the number is missing or out of range:", text);
-    end += n;
-  }
-  if (text[end]) return icl__fail(r, ICL_ERR_CONFIG, end, "expected no more, not", text + end);
-  *b = found;
-  return icl__ok(r);
-}
-
-size_t icl_baseline_scratch(const icl_baseline *b, int k, int d)
-{
-  icl__arena mem = icl__arena_on(NULL);
-  icl__fit f;
-  if (!icl__baseline_ok(b) || k < 0 || k > 16384 || d < 1 || d > 4096) return 0;
-  memset(&f, 0, sizeof f);
-  f.k = k;
-  f.d = d;
-  icl__fit_place(&f, b, &mem);
-  return icl__arena_need(&mem);
-}
-
-/* What a predictor makes of at least one pair; of a linear one it is w. */
-static void icl__fit_run(icl__fit *f, const icl_baseline *b)
-{
-  int j;
-  switch (b->kind) {
-    case ICL_BASELINE_OLS:   icl__fit_ols(f); break;
-    case ICL_BASELINE_RIDGE: icl__fit_ridge(f, b->value); break;
-    case ICL_BASELINE_LASSO: icl__fit_lasso(f, b->value); break;
-    case ICL_BASELINE_TREE:  icl__fit_tree(f, (int)b->value); break;
-    case ICL_BASELINE_NET:   icl__fit_net(f, (int)b->steps); break;
-    case ICL_BASELINE_AVG:   for (j = 0; j < f->d; j++) f->w[j] = icl__moment(f, j) / f->k; break;
-    default:                 memset(f->w, 0, (size_t)f->d * sizeof *f->w); break;
-  }
-}
-
-static float icl__fit_answer(icl__fit *f, const icl_baseline *b, const float *q)
-{
-  double s = 0;
-  int j;
-  if (!f->k) return 0;
-  if (b->kind == ICL_BASELINE_KNN) return icl__knn(f, q, (int)b->value);
-  if (b->kind == ICL_BASELINE_TREE) return icl__tree_answer(f, q);
-  if (b->kind == ICL_BASELINE_NET) return (float)icl__net_value(f, q);
-  for (j = 0; j < f->d; j++) s += f->w[j] * (double)q[j];
-  return (float)s;
-}
-
-/* What is wrong with b, its task and n pairs. */
-static icl_error icl__baseline_check(const icl_baseline *b, const icl_task *t, int n, int d,
-                                     const float *X, const float *y, const void *scratch)
-{
-  int i;
-  if (!icl_baseline_scratch(b, n, d) || !scratch || (n && (!X || !y))) return ICL_ERR_ARG;
-  if (b->kind == ICL_BASELINE_BAYES) {
-    if (!t || t->n_dims != d) return ICL_ERR_ARG;
-    if (!icl_bayes_supported(t)) return ICL_ERR_CONFIG;
-    for (i = 0; i < t->n_nodes && n > ICL__PROCESS; i++)
-      if (icl__is_process(t->node[i].kind)) return ICL_ERR_LIMIT;
-  }
-  if (!icl__finite(X, (size_t)n * (size_t)d)) return ICL_ERR_NONFINITE;
-  return icl__finite(y, (size_t)n) ? ICL_OK : ICL_ERR_NONFINITE;
-}
-
-static void icl__fit_begin(icl__fit *f, const icl_baseline *b, const icl_task *t, int n, int d,
-                           const float *X, const float *y, void *scratch)
-{
-  icl__arena mem = icl__arena_on(scratch);
-  memset(f, 0, sizeof *f);
-  f->k = f->n = f->from = f->to = n;
-  f->d = d;
-  f->x = X;
-  f->y = y;
-  if (b->kind == ICL_BASELINE_BAYES) f->terms = icl_task_terms(t);
-  icl__fit_place(f, b, &mem);
-}
-
-/* The queries in groups. */
-static void icl__bayes_predict(icl__fit *f, const icl_baseline *b, const icl_task *t, int m,
-                               const float *Q, float *out)
-{
-  int i, first;
-  for (first = 0; first < m; first += f->m) {
-    f->m = m - first < ICL__QUERIES ? m - first : ICL__QUERIES;
-    f->q = Q + (size_t)first * (size_t)f->d;
-    icl__fit_bayes(f, t, b->value);
-    for (i = 0; i < f->m; i++) out[first + i] = (float)f->answer[i];
-  }
-}
-
-icl_error icl_baseline_predict(const icl_baseline *b, const icl_task *task, int k, int d,
-                               const float *X, const float *y, int m, const float *Q, float *out,
-                               void *scratch)
-{
-  icl__fit f;
-  size_t i, row = (size_t)d;
-  icl_error e = icl__baseline_check(b, task, k, d, X, y, scratch);
-  if (m < 0 || (m && (!Q || !out))) return ICL_ERR_ARG;
-  if (e) return e;
-  if (!icl__finite(Q, (size_t)m * row)) return ICL_ERR_NONFINITE;
-  icl__fit_begin(&f, b, task, k, d, X, y, scratch);
-  if (b->kind == ICL_BASELINE_BAYES) {
-    icl__bayes_predict(&f, b, task, m, Q, out);
-    return ICL_OK;
-  }
-  if (k && b->kind != ICL_BASELINE_KNN) icl__fit_run(&f, b);
-  for (i = 0; i < (size_t)m; i++)
-    out[i] = icl__fit_answer(&f, b, Q + i * row);
-  return ICL_OK;
-}
-
-/* weights[from..to][terms], evidence[from..to]. */
-static void icl__bayes_report(const icl__fit *f, double *weights, double *evidence)
-{
-  int i, slots = f->to - f->from + 1;
-  for (i = 0; i < slots * f->terms && weights; i++) weights[i] = f->mass[i];
-  for (i = 0; i < slots && evidence; i++)
-    evidence[i] = f->top[i] + log(f->sum[i]) - 0.9189385332046727 * (f->from + i);
-}
-
-static icl_baseline icl__bayes_of(double soft)
-{
-  icl_baseline b;
-  memset(&b, 0, sizeof b);
-  b.kind = ICL_BASELINE_BAYES;
-  b.value = soft;
-  return b;
-}
-
-icl_error icl_bayes_posterior(const icl_task *task, double soft, int k, int d, const float *X,
-                              const float *y, double *weights, double *evidence, void *scratch)
-{
-  icl_baseline b = icl__bayes_of(soft);
-  icl__fit f;
-  icl_error e = icl__baseline_check(&b, task, k, d, X, y, scratch);
-  if (e) return e;
-  icl__fit_begin(&f, &b, task, k, d, X, y, scratch);
-  icl__fit_bayes(&f, task, soft);
-  icl__bayes_report(&f, weights, evidence);
-  return ICL_OK;
-}
-
-icl_error icl_bayes_curve(const icl_task *task, double soft, int n, int d, const float *X,
-                          const float *y, float *out, double *weights, double *evidence,
-                          void *scratch)
-{
-  icl_baseline b = icl__bayes_of(soft);
-  icl__fit f;
-  int k;
-  icl_error e = icl__baseline_check(&b, task, n, d, X, y, scratch);
-  if (e) return e;
-  icl__fit_begin(&f, &b, task, n, d, X, y, scratch);
-  f.from = 0;
-  f.m = out != NULL;
-  icl__fit_bayes(&f, task, soft);
-  for (k = 0; k < n && out; k++) out[k] = (float)f.answer[k];
-  icl__bayes_report(&f, weights, evidence);
-  return ICL_OK;
-}
-
-icl_error icl_baseline_curve(const icl_baseline *b, const icl_task *task, int n, int d,
-                             const float *X, const float *y, float *out, void *scratch)
-{
-  int k;
-  icl_error e = icl__baseline_check(b, task, n, d, X, y, scratch);
-  if (e || (n && !out)) return e ? e : ICL_ERR_ARG;
-  if (b->kind == ICL_BASELINE_BAYES)
-    return icl_bayes_curve(task, b->value, n, d, X, y, out, NULL, NULL, scratch);
-  for (k = 0; k < n && !e; k++)
-    e = icl_baseline_predict(b, task, k, d, X, y, 1, X + (size_t)k * (size_t)d, out + k, scratch);
-  return e;
-}
-
-/* ---------------------------------------------------------------------------------------------
- * >>threads
- * run(n tasks): the tasks go to whoever is free.  No result depends on who that is.
- * ------------------------------------------------------------------------------------------- */
-typedef void icl__task_fn(void *arg, size_t i, int thread);
-
-typedef struct icl__pool icl__pool;
-typedef struct icl__worker { icl__pool *pool; int id; } icl__worker;
-
-struct icl__pool {
-  int threads;                               /* the caller's among them; its number is 0        */
-  int flush;                                 /* tasks round subnormal numbers to zero           */
-#ifdef ICL_TRAIN_THREADS
-  pthread_mutex_t lock;
-  pthread_cond_t start, done;
-  icl__task_fn *fn;
-  void *arg;
-  size_t n, next;
-  size_t pending;                            /* tasks that are not done                         */
-  unsigned long round;                       /* counts runs                                     */
-  int quit;
-  pthread_t handle[ICL_MAX_THREADS];
-  icl__worker worker[ICL_MAX_THREADS];
-#endif
-};
-
-static void icl__pool_task(const icl__pool *p, icl__task_fn *fn, void *arg, size_t i, int id)
-{
-  uint64_t before = p->flush ? icl__flush_begin() : 0;
-  fn(arg, i, id);
-  if (p->flush) icl__flush_end(before);
-}
-
-#ifdef ICL_TRAIN_THREADS
-/* Waiting for the lock's condition costs tens of microseconds, the products of a small model take a
- * few: so both sides look for a while before they sleep. */
-enum { ICL__LOOKS = 2000 };
-
-/* Takes tasks until none is left; the lock is held on entry and on return. */
-static void icl__pool_work(icl__pool *p, int id)
-{
-  while (p->next < p->n) {
-    size_t i = p->next++;
-    pthread_mutex_unlock(&p->lock);
-    icl__pool_task(p, p->fn, p->arg, i, id);
-    pthread_mutex_lock(&p->lock);
-    ICL__SET(&p->pending, p->pending - 1);
-    if (p->pending == 0 && id) pthread_cond_signal(&p->done);
-  }
-}
-
-static void *icl__pool_thread(void *arg)
-{
-  icl__worker *w = (icl__worker *)arg;
-  icl__pool *p = w->pool;
-  unsigned long seen = 0;
-  pthread_mutex_lock(&p->lock);
-  for (;;) {
-    int looks = 0;
-    pthread_mutex_unlock(&p->lock);
-    while (looks < ICL__LOOKS && ICL__STILL(&p->round, seen)) looks++;
-    pthread_mutex_lock(&p->lock);
-    while (p->round == seen && !p->quit) pthread_cond_wait(&p->start, &p->lock);
-    if (p->quit) break;
-    seen = p->round;
-    icl__pool_work(p, w->id);
-  }
-  pthread_mutex_unlock(&p->lock);
-  return NULL;
-}
-
-/* Where threads cannot be had, fewer do. */
-static void icl__pool_start(icl__pool *p, int threads, int flush)
-{
-  memset(p, 0, sizeof *p);
-  p->flush = flush;
-  pthread_mutex_init(&p->lock, NULL);
-  pthread_cond_init(&p->start, NULL);
-  pthread_cond_init(&p->done, NULL);
-  for (p->threads = 1; p->threads < threads; p->threads++) {
-    int id = p->threads;
-    p->worker[id].pool = p;
-    p->worker[id].id = id;
-    if (pthread_create(&p->handle[id], NULL, icl__pool_thread, &p->worker[id])) break;
-  }
-}
-
-static void icl__pool_stop(icl__pool *p)
-{
-  int i;
-  pthread_mutex_lock(&p->lock);
-  p->quit = 1;
-  pthread_cond_broadcast(&p->start);
-  pthread_mutex_unlock(&p->lock);
-  for (i = 1; i < p->threads; i++) pthread_join(p->handle[i], NULL);
-  pthread_cond_destroy(&p->done);
-  pthread_cond_destroy(&p->start);
-  pthread_mutex_destroy(&p->lock);
-}
-
-static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
-{
-  pthread_mutex_lock(&p->lock);
-  p->fn = fn;
-  p->arg = arg;
-  p->n = n;
-  ICL__SET(&p->pending, n);
-  p->next = 0;
-  if (p->threads > 1 && n > 1) {
-    ICL__SET(&p->round, p->round + 1);
-    pthread_cond_broadcast(&p->start);
-  }
-  icl__pool_work(p, 0);                      /* all of it, if nobody else wakes up in time */
-  if (p->pending) {
-    int looks = 0;
-    pthread_mutex_unlock(&p->lock);
-    while (looks < ICL__LOOKS && !ICL__STILL(&p->pending, 0)) looks++;
-    pthread_mutex_lock(&p->lock);
-  }
-  while (p->pending) pthread_cond_wait(&p->done, &p->lock);
-  pthread_mutex_unlock(&p->lock);
-}
-#else
-static void icl__pool_start(icl__pool *p, int threads, int flush)
-{
-  (void)threads;
-  p->threads = 1;
-  p->flush = flush;
-}
-static void icl__pool_stop(icl__pool *p) { (void)p; }
-static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
-{
-  size_t i;
-  for (i = 0; i < n; i++) icl__pool_task(p, fn, arg, i, 0);
-}
-#endif
-
-struct icl_threads { icl__pool pool; };
-
-icl_error icl_threads_new(icl_threads **t, int n)
-{
-  icl_threads *made;
-  if (!t || n < 1 || n > ICL_MAX_THREADS) return ICL_ERR_ARG;
-  made = (icl_threads *)ICL_MALLOC(sizeof *made);
-  if (!made) return ICL_ERR_MEMORY;
-  icl__pool_start(&made->pool, n, 0);
-  *t = made;
-  return ICL_OK;
-}
-
-void icl_threads_delete(icl_threads *t)
-{
-  if (t) icl__pool_stop(&t->pool);
-  ICL_FREE(t);
-}
-
-typedef struct icl__any_task { void (*task)(void *arg, int i); void *arg; } icl__any_task;
-
-static void icl__run_any(void *arg, size_t i, int thread)
-{
-  const icl__any_task *a = (const icl__any_task *)arg;
-  (void)thread;
-  a->task(a->arg, (int)i);
-}
-
-void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg)
-{
-  icl__any_task a;
-  if (n < 1) return;
-  a.task = task;
-  a.arg = arg;
-  icl__pool_run(&((icl_threads *)user)->pool, (size_t)n, icl__run_any, &a);
 }
 
 /* ---------------------------------------------------------------------------------------------
@@ -4957,11 +3064,11 @@ static void icl__d_keys(const icl__work *w, const icl__pass *pass, const icl__he
 
 static void icl__d_head(const icl__work *w, const icl__pass *pass, const icl__head *t)
 {
-  enum { BLOCK = 24 };
+  enum { chunk = 24 };
   size_t r, j;
-  for (r = 0; r < t->kept; r += BLOCK) icl__d_scores(w, pass, t, r, icl__min(BLOCK, t->kept - r));
-  for (j = 0; j < t->T; j += BLOCK) {
-    size_t b = icl__min(BLOCK, t->T - j);
+  for (r = 0; r < t->kept; r += chunk) icl__d_scores(w, pass, t, r, icl__min(chunk, t->kept - r));
+  for (j = 0; j < t->T; j += chunk) {
+    size_t b = icl__min(chunk, t->T - j);
     icl__d_keys(w, pass, t, t->dv, t->p, t->d_o, t->C, j, b);
     icl__d_keys(w, pass, t, t->dk, t->d_p, t->q, t->step * 3 * t->C, j, b);
   }
@@ -5043,7 +3150,7 @@ static void icl__head_group(icl__work *w, size_t first, size_t n)
   const icl_model *m = w->model;
   size_t C = (size_t)m->config.n_embd, L = (size_t)m->config.n_layer, i, c;
   size_t K0 = first * w->pairs, K = n * w->pairs, A = w->n_answer, a;
-  const float *out_w = icl__weight_behind(m, ICL__OUT_W), *d_pred = w->d_pred + K0 * A;
+  const float *out_w = icl__weight_after(m, ICL__OUT_W), *d_pred = w->d_pred + K0 * A;
   float *d = w->d_lnf + K0 * C;
   for (i = 0; i < K; i++) {
     for (c = 0; c < C; c++) d[i * C + c] = d_pred[i * A] * out_w[c];
@@ -5051,7 +3158,7 @@ static void icl__head_group(icl__work *w, size_t first, size_t n)
   }
   memset(w->d_out + K0 * C, 0, K * C * sizeof(float));
   icl__train_ops_of(m)->layernorm(w->d_out + K0 * C, d, w->acts[L - 1].out + K0 * C,
-                                  w->stats_f + 2 * K0, icl__weight_behind(m, ICL__LNF_W), K, C);
+                                  w->stats_f + 2 * K0, icl__weight_after(m, ICL__LNF_W), K, C);
 }
 
 /* ----- phase two ------------------------------------------------------------------------------ */
@@ -5186,9 +3293,10 @@ static void icl__backward(icl__work *w)
 struct icl_trainer {
   icl_train_options o;                       /* with defaults                                    */
   icl_task task;
-  icl_model model;                           /* sees params                                      */
+  icl_model model, average;                  /* see params and ema                               */
   icl__work work;
   float *params, *grad, *m, *v;              /* [n]; grad has a place more, for the loss         */
+  float *ema;                                /* [n] average of params; NULL without options.ema  */
   float *newton;                             /* [threads][icl__newton_floats], for Muon          */
   float *loss;                               /* [batch] squared error of each prompt             */
   size_t n;
@@ -5196,18 +3304,31 @@ struct icl_trainer {
   int bad;                                   /* skipped steps in a row                           */
   size_t first;                              /* of the microbatch: its first prompt of the batch */
   const float *given_x, *given_y;            /* prompts brought by the caller, or NULL           */
+  size_t shard;                              /* that is worked on                                */
+  float *shards;                             /* [own shards, 2 at least][n + 1] their gradients; */
+                                             /*   then the two halves of their sum               */
+  float *message;                            /* [icl__message_floats] what processes tell        */
+  float *squares;                            /* [icl__blocks] of a norm                          */
+  uint64_t identity;                         /* digest of the run's text, where world > 1        */
+  int exponent;                              /* no gradient of a shard reaches 2^exponent        */
+  int met;                                   /* 1: the processes have compared their weights     */
+  int stopping, told;                        /* one of them stops; this one wants to             */
+  const volatile sig_atomic_t *stop;         /* of the run, or NULL                              */
+  icl_report why;                            /* they do not agree                                */
   uint64_t from;                             /* digest of the first weights, 0 if they were drawn */
   char text[4096];                           /* the task, every argument spelled out             */
   char sampling[96];                         /* icl_sampling_print                               */
   void *block;
 };
 
+enum { ICL__MAX_SHARDS = 256 };
+
 /* The options that are numbers: what they are by default, from where to where they go, without the
  * ends that `open` names, and in which runs they decide what is computed.  Ranges that depend on
  * other options are in icl__check_options. */
 enum { ICL__INT, ICL__LONG, ICL__REAL };
 enum { ICL__ABOVE = 1, ICL__BELOW = 2 };
-enum { ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON };
+enum { ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON, ICL__OF_AVERAGE, ICL__OF_SHARDS };
 
 typedef struct icl__field {
   const char *name;
@@ -5256,6 +3377,7 @@ static const icl__field icl__fields[] = {
   ICL__FIELD("epsilon", epsilon, REAL, 1e-8, 0, 1, ICL__ABOVE | ICL__BELOW, ALL, NULL),
   ICL__FIELD("weight_decay", weight_decay, REAL, 0, 0, 10, ICL__BELOW, ALL, NULL),
   ICL__FIELD("clip", clip, REAL, 0, 0, ICL__FLOAT_MAX, 0, ALL, NULL),
+  ICL__FIELD("ema", ema, REAL, 0, 0, 1, ICL__BELOW, AVERAGE, NULL),
   ICL__FIELD("init_sd", init_sd, REAL, 0.02, 0, 10, ICL__ABOVE | ICL__BELOW, ALL, NULL),
   ICL__FIELD("dims_start", dims_start, INT, 0, 1, 4096, 0, ALL, NULL),
   ICL__FIELD("dims_every", dims_every, LONG, 0, 1, 9007199254740992.0, 0, ALL, NULL),
@@ -5264,8 +3386,9 @@ static const icl__field icl__fields[] = {
   ICL__FIELD("pairs_every", pairs_every, LONG, 0, 1, 9007199254740992.0, 0, ALL, NULL),
   ICL__FIELD("threads", threads, INT, 1, 1, ICL_MAX_THREADS, 0, NONE, NULL),
   ICL__FIELD("max_bad", max_bad, INT, 10, 1, 2147483647.0, 0, NONE, NULL),
-  ICL__FIELD("rank", rank, INT, 0, 0, 2147483647.0, 0, ALL, NULL),
-  ICL__FIELD("world", world, INT, 1, 1, ICL__MAX_BATCH, 0, ALL, NULL)
+  ICL__FIELD("rank", rank, INT, 0, 0, 2147483647.0, 0, NONE, NULL),
+  ICL__FIELD("world", world, INT, 1, 1, ICL__MAX_BATCH, 0, NONE, NULL),
+  ICL__FIELD("shards", shards, INT, 0, 0, ICL__MAX_SHARDS, 0, SHARDS, NULL)
 };
 #undef ICL__SHAPE
 #undef ICL__FIELD
@@ -5400,6 +3523,8 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   if (o->rank >= o->world || o->world > o->batch)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "rank must be below world, and world at most batch",
                      NULL);
+  if (o->shards && (o->shards < o->world || o->shards > o->batch))
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "shards must be from world to batch", NULL);
   if (o->world > 1 && !o->reduce)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "reduce is needed where world is above 1", NULL);
   if (o->model.position_embedding_type == ICL_POSITION_LEARNED
@@ -5408,11 +3533,36 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   return icl_config_check(&o->model, r);
 }
 
-/* Prompts of a step that this process draws: every world-th. */
+/* Shard s of S has the prompts s, s + S, s + 2 S, .. of a batch; a process has the shards rank,
+ * rank + world, .. */
+static size_t icl__shard_count(const icl_train_options *o)
+{
+  return (size_t)(o->shards ? o->shards : o->world);
+}
+
+static size_t icl__shard_size(const icl_train_options *o, size_t shard)
+{
+  size_t S = icl__shard_count(o);
+  return ((size_t)o->batch - shard + S - 1) / S;
+}
+
+static size_t icl__own_shards(const icl_train_options *o)
+{
+  return (icl__shard_count(o) - (size_t)o->rank + (size_t)o->world - 1) / (size_t)o->world;
+}
+
+/* Prompts of a step that this process draws. */
 static size_t icl__local_batch(const icl_train_options *o)
 {
-  return (size_t)((o->batch - o->rank + o->world - 1) / o->world);
+  size_t s, n = 0;
+  for (s = (size_t)o->rank; s < icl__shard_count(o); s += (size_t)o->world)
+    n += icl__shard_size(o, s);
+  return n;
 }
+
+/* A norm is summed up in blocks of so many floats. */
+enum { ICL__BLOCK = 1024, ICL__NORM_CHUNK = 32 };
+static size_t icl__blocks(const icl_trainer *t) { return (t->n + ICL__BLOCK - 1) / ICL__BLOCK; }
 
 /* Prompts in a group, so that its rows fill tens of tiles of the product; and prompts at once, so
  * that every thread has as many groups, and the activations that the backward pass reads again stay
@@ -5436,6 +3586,17 @@ static size_t icl__newton_floats(const icl_trainer *t)
   return t->o.optimizer == ICL_MUON ? icl__times(10 * C, C) : 0;
 }
 
+/* A message of processes is one float for each 16 bits: ICL__WORDS words from each of them, or a
+ * text of one of them. */
+enum { ICL__RUN_IS, ICL__STEP_IS, ICL__WEIGHTS_ARE, ICL__VOTES_ARE, ICL__EXPONENT_IS, ICL__WORDS };
+enum { ICL__RUN_TEXT = 6144 };
+
+static size_t icl__message_floats(const icl_train_options *o)
+{
+  size_t all = icl__times((size_t)o->world, 4 * ICL__WORDS);
+  return o->world > 1 ? icl__max(all, ICL__RUN_TEXT) : 0;
+}
+
 /* Counts or places a trainer's memory. */
 static void icl__place_trainer(icl_trainer *t, icl__arena *mem)
 {
@@ -5443,7 +3604,12 @@ static void icl__place_trainer(icl_trainer *t, icl__arena *mem)
   t->grad = icl__take_floats(mem, t->n + 1);
   t->m = icl__take_floats(mem, t->n);
   t->v = icl__take_floats(mem, t->n);
-  t->loss = icl__take_floats(mem, icl__local_batch(&t->o));
+  t->ema = t->o.ema > 0 ? icl__take_floats(mem, t->n) : NULL;
+  t->loss = icl__take_floats(mem, icl__shard_size(&t->o, (size_t)t->o.rank));
+  t->shards = t->o.shards ? icl__take_floats(mem, icl__times(icl__max(2, icl__own_shards(&t->o)),
+                                                             t->n + 1)) : NULL;
+  t->message = icl__take_floats(mem, icl__message_floats(&t->o));
+  t->squares = icl__take_floats(mem, icl__blocks(t));
   t->newton = icl__take_floats(mem, icl__times((size_t)t->o.threads, icl__newton_floats(t)));
   icl__place_work(&t->work, mem);
 }
@@ -5496,10 +3662,9 @@ static icl_error icl__copy_params(icl_trainer *t, icl_report *r)
   return ICL_OK;
 }
 
-/* w->grads[slot] into one block, as params. */
-static void icl__point_grads(icl_trainer *t)
+/* w->grads[slot] into one block g[n], as params. */
+static void icl__point_grads(icl_trainer *t, float *g)
 {
-  float *g = t->grad;
   int i, n = icl_tensor_count(&t->o.model);
   for (i = 0; i < n; i++) {
     icl_tensor x;
@@ -5514,26 +3679,30 @@ static icl_error icl__build_trainer(icl_trainer *t, icl_report *r)
 {
   size_t bind = icl_bind_bytes(&t->o.model), bytes;
   icl__arena count = icl__arena_on(NULL), mem;
+  icl_error err;
   t->n = icl_param_count(&t->o.model);
   if (!t->n) return icl__fail(r, ICL_ERR_LIMIT, 0, "too many parameters", NULL);
   t->model.config = t->o.model;                              /* for counting; bound below */
   t->work.model = &t->model;
   t->work.training = 1;
   t->work.max_pairs = (size_t)t->o.pairs;
-  t->work.n_function = icl_prompt_scratch(&t->task);
-  icl__choose_sizes(&t->work, icl__local_batch(&t->o), t->o.threads);
+  t->work.n_function = t->o.task ? icl_prompt_scratch(&t->task) : 0;
+  icl__choose_sizes(&t->work, icl__shard_size(&t->o, (size_t)t->o.rank), t->o.threads);
   icl__place_trainer(t, &count);
   bytes = icl__arena_need(&count);
-  if (bytes > SIZE_MAX - bind || !(t->block = ICL_MALLOC(bytes + bind)))
+  if (bytes > SIZE_MAX - 2 * bind || !(t->block = ICL_MALLOC(bytes + 2 * bind)))
     return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for training", NULL);
   icl__advise(t->block, bytes);
-  memset(t->block, 0, bytes + bind);
+  memset(t->block, 0, bytes + 2 * bind);
   mem = icl__arena_on(t->block);
   icl__place_trainer(t, &mem);
   icl_model_bind(&t->model, &t->o.model, t->params, (char *)t->block + bytes, bind);
-  icl__point_grads(t);
-  if (t->o.from) return icl__copy_params(t, r);
-  icl__init_params(t);
+  icl_model_bind(&t->average, &t->o.model, t->ema ? t->ema : t->params,
+                 (char *)t->block + bytes + bind, bind);
+  icl__point_grads(t, t->grad);
+  if (!t->o.from) icl__init_params(t);
+  else if ((err = icl__copy_params(t, r)) != ICL_OK) return err;
+  if (t->ema) memcpy(t->ema, t->params, t->n * sizeof(float));
   return ICL_OK;
 }
 
@@ -5541,10 +3710,12 @@ icl_error icl_trainer_new(icl_trainer **out, const icl_train_options *o, icl_rep
 {
   icl_trainer *t;
   icl_error err;
-  if (!out || !o || (!o->task && !o->own_prompts))
+  if (!out || !o || (!o->task && !o->own_prompts && !o->draw))
     return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "options or task");
-  if (o->task && o->own_prompts)
-    return icl__fail(r, ICL_ERR_CONFIG, 0, "task and own_prompts contradict each other", NULL);
+  if ((o->task != NULL) + (o->own_prompts != 0) + (o->draw != NULL) > 1)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "task, draw and own_prompts contradict each other", NULL);
+  if (o->draw && (o->sampling.inputs || o->sampling.order || o->dims_start))
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "inputs, order and dims_start are for a task", NULL);
   t = (icl_trainer *)ICL_MALLOC(sizeof *t);
   if (!t) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for training", NULL);
   memset(t, 0, sizeof *t);
@@ -5560,8 +3731,8 @@ icl_error icl_trainer_new(icl_trainer **out, const icl_train_options *o, icl_rep
     if (icl_task_print(&t->task, t->text, sizeof t->text) >= sizeof t->text)
       err = icl__fail(r, ICL_ERR_LIMIT, 0, "the task's text is too long", NULL);
     t->o.task = t->text;
-    icl_sampling_print(&o->sampling, t->sampling, sizeof t->sampling);
   }
+  if (!err && !o->own_prompts) icl_sampling_print(&o->sampling, t->sampling, sizeof t->sampling);
   if (!err) {
     icl__pool_start(&t->work.pool, t->o.threads, 1);
     err = icl__build_trainer(t, r);
@@ -5581,6 +3752,7 @@ void icl_trainer_delete(icl_trainer *t)
 }
 
 const icl_model *icl_trainer_model(const icl_trainer *t) { return t ? &t->model : NULL; }
+const icl_model *icl_trainer_result(const icl_trainer *t) { return t ? &t->average : NULL; }
 const icl_train_options *icl_trainer_options(const icl_trainer *t) { return t ? &t->o : NULL; }
 float *icl_trainer_params(icl_trainer *t) { return t ? t->params : NULL; }
 const float *icl_trainer_grads(const icl_trainer *t) { return t ? t->grad : NULL; }
@@ -5598,23 +3770,36 @@ static int icl__pairs_now(const icl_trainer *t)
   return p < t->o.pairs ? (int)p : t->o.pairs;
 }
 
-/* The prompt with number i of this process's share, into place at of the microbatch. */
-static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
+/* Prompt `index` of a stream from the trainer's source, into place at of the microbatch.  1: done. */
+static int icl__source_prompt(icl_trainer *t, uint64_t stream, uint64_t index, int dims, size_t at,
+                              int thread)
 {
   icl__work *w = &t->work;
   size_t d = (size_t)t->o.model.n_dims, P = w->pairs;
   float *xs = w->xs + at * P * d, *ys = w->ys + at * P;
   icl_sampling sampling = t->o.sampling;
   icl_rng rng;
-  if (t->given_x) {
-    memcpy(xs, t->given_x + i * P * d, P * d * sizeof(float));
-    memcpy(ys, t->given_y + i * P, P * sizeof(float));
-    return 1;
-  }
-  sampling.dims_active = icl__dims_now(t);
-  icl_rng_init(&rng, t->o.seed, (uint64_t)t->step, (uint64_t)t->o.rank + i * (uint64_t)t->o.world);
+  icl_rng_init(&rng, t->o.seed, stream, index);
+  if (t->o.draw)
+    return icl_prompt_own(t->o.draw, t->o.draw_user, &sampling, &rng, (int)d, (int)P, xs, ys)
+           == ICL_OK;
+  sampling.dims_active = dims;
   return icl_prompt_sample(&t->task, &sampling, &rng, (int)P, xs, ys, NULL,
                            w->thread[thread].function) == ICL_OK;
+}
+
+/* Prompt i of the shard, into place at of the microbatch. */
+static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
+{
+  icl__work *w = &t->work;
+  size_t d = (size_t)t->o.model.n_dims, P = w->pairs;
+  if (t->given_x) {
+    memcpy(w->xs + at * P * d, t->given_x + i * P * d, P * d * sizeof(float));
+    memcpy(w->ys + at * P, t->given_y + i * P, P * sizeof(float));
+    return 1;
+  }
+  return icl__source_prompt(t, (uint64_t)t->step, t->shard + i * icl__shard_count(&t->o),
+                            icl__dims_now(t), at, thread);
 }
 
 /* Returns the squared error of one answer, and its share of the gradient in d[n_answer].  The loss
@@ -5652,34 +3837,138 @@ static void icl__train_group(void *arg, size_t group, int thread)
   icl__head_group(w, first, n);
 }
 
-/* Gradient and loss of the batch: t->grad[n], and the mean squared error behind it. */
-static void icl__gradient(icl_trainer *t)
+/* Gradient of the shard: grad[n], and its part of the mean squared error behind it. */
+static void icl__shard_gradient(icl_trainer *t, float *grad)
 {
   icl__work *w = &t->work;
-  size_t batch = icl__local_batch(&t->o), i;
+  size_t batch = icl__shard_size(&t->o, t->shard), i;
   double sum = 0;
-  icl__set_pairs(w, (size_t)icl__pairs_now(t));
-  memset(t->grad, 0, (t->n + 1) * sizeof(float));
-  icl__pack_weights(w);
+  icl__point_grads(t, grad);
+  memset(grad, 0, (t->n + 1) * sizeof(float));
   for (t->first = 0; t->first < batch; t->first += w->prompts) {
     w->prompts = icl__min(w->micro, batch - t->first);
     icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__train_group, t);
     icl__backward(w);
   }
   for (i = 0; i < batch; i++) sum += (double)t->loss[i];
-  t->grad[t->n] = (float)(sum / ((double)t->o.batch * (double)w->pairs));
+  grad[t->n] = (float)(sum / ((double)t->o.batch * (double)w->pairs));
+}
+
+/* Gradients of this process's shards, t->shards[][n + 1] or, without options.shards,
+ * t->grad[n + 1].  Returns their part of the loss. */
+static double icl__gradient(icl_trainer *t)
+{
+  size_t own = icl__own_shards(&t->o), j, P, d = (size_t)t->o.model.n_dims;
+  double loss = 0;
+  icl__set_pairs(&t->work, P = (size_t)icl__pairs_now(t));
+  icl__pack_weights(&t->work);
+  for (j = 0; j < own; j++) {
+    float *grad = t->o.shards ? t->shards + j * (t->n + 1) : t->grad;
+    t->shard = (size_t)t->o.rank + j * (size_t)t->o.world;
+    icl__shard_gradient(t, grad);
+    loss += (double)grad[t->n];
+    if (!t->given_x) continue;
+    t->given_x += icl__shard_size(&t->o, t->shard) * P * d;
+    t->given_y += icl__shard_size(&t->o, t->shard) * P;
+  }
+  return loss;
 }
 
 icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss)
 {
+  double sum;
   if (!t || !xs || !ys) return ICL_ERR_ARG;
   t->given_x = xs;
   t->given_y = ys;
-  icl__gradient(t);
+  sum = icl__gradient(t);
   t->given_x = t->given_y = NULL;
-  if (loss) *loss = t->grad[t->n];
+  if (loss) *loss = (float)sum;
   return ICL_OK;
 }
+
+/* ----- the sum over shards and processes ------------------------------------------------------ */
+
+/* The gradients g of S shards are added up exactly, so that their order does not matter.  With 2^E
+ * above all |g| and B = 23 - ceil(log2 S), each is split, up to 2^(E - 2 B - 2), into
+ *     g = 2^(E - B) (high + low / 2^(B + 1)),   whole numbers |high|, |low| <= 2^B:
+ * their sums over shards are whole numbers below 2^24, which floats hold. */
+enum { ICL__MAX_EXPONENT = 101, ICL__SUM_CHUNK = 1 << 14 };
+
+static int icl__split_bits(const icl_train_options *o)
+{
+  int b = 0;
+  while (1 << b < o->shards) b++;
+  return 23 - b;
+}
+
+/* The least E, from -80 on, or ICL__MAX_EXPONENT where a gradient is not finite or above 1e30. */
+static int icl__shard_exponent(const icl_trainer *t)
+{
+  size_t i, n = icl__own_shards(&t->o) * (t->n + 1);
+  float most = 0;
+  int e;
+  for (i = 0; i < n; i++) {
+    float x = fabsf(t->shards[i]);
+    if (!(x <= 1e30f)) return ICL__MAX_EXPONENT;
+    if (x > most) most = x;
+  }
+  frexpf(most, &e);
+  return e > -80 ? e : -80;
+}
+
+static float icl__whole(float x) { return (float)(int32_t)(x < 0.0f ? x - 0.5f : x + 0.5f); }
+
+/* A part of the shards' gradients to the sums of high and of low, in the rows of the first two. */
+static void icl__split_chunk(void *arg, size_t chunk, int thread)
+{
+  icl_trainer *t = (icl_trainer *)arg;
+  const int B = icl__split_bits(&t->o);
+  const float scale = ldexpf(1.0f, B - t->exponent), fine = ldexpf(1.0f, B + 1);
+  size_t row = t->n + 1, own = icl__own_shards(&t->o), i = chunk * ICL__SUM_CHUNK, j;
+  size_t end = icl__min(row, i + ICL__SUM_CHUNK);
+  (void)thread;
+  for (; i < end; i++) {
+    float high = 0, low = 0;
+    for (j = 0; j < own; j++) {
+      float x = t->shards[j * row + i] * scale, whole = icl__whole(x);
+      high += whole;
+      low += icl__whole((x - whole) * fine);
+    }
+    t->shards[i] = high;
+    t->shards[row + i] = low;
+  }
+}
+
+static void icl__join_chunk(void *arg, size_t chunk, int thread)
+{
+  icl_trainer *t = (icl_trainer *)arg;
+  const int B = icl__split_bits(&t->o);
+  const double scale = ldexp(1.0, t->exponent - B), fine = ldexp(1.0, -B - 1);
+  size_t row = t->n + 1, i = chunk * ICL__SUM_CHUNK, end = icl__min(row, i + ICL__SUM_CHUNK);
+  (void)thread;
+  for (; i < end; i++)
+    t->grad[i] = (float)(((double)t->shards[i] + (double)t->shards[row + i] * fine) * scale);
+}
+
+/* The whole batch's gradient in t->grad[n + 1], on all processes. */
+static icl_error icl__sum_gradients(icl_trainer *t)
+{
+  size_t row = t->n + 1, chunks = (row + ICL__SUM_CHUNK - 1) / ICL__SUM_CHUNK, i;
+  int bad = 0;
+  if (!t->o.shards) {
+    if (t->o.reduce) bad = t->o.reduce(t->o.user, t->grad, row);
+  } else if (t->exponent == ICL__MAX_EXPONENT) {
+    for (i = 0; i < row; i++) t->grad[i] = NAN;
+  } else {
+    icl__pool_run(&t->work.pool, chunks, icl__split_chunk, t);
+    if (t->o.reduce) bad = t->o.reduce(t->o.user, t->shards, 2 * row);
+    icl__pool_run(&t->work.pool, chunks, icl__join_chunk, t);
+  }
+  return bad ? ICL_ERR_IO : ICL_OK;
+}
+
+/* What the processes tell each other before they add up their gradients; see >>processes. */
+static icl_error icl__meet(icl_trainer *t, int weights, icl_error failed, icl_report *r);
 
 static float icl__lr_now(const icl_trainer *t)
 {
@@ -5825,15 +4114,31 @@ static void icl__muon_piece(void *arg, size_t i, int thread)
                                        p.rows * p.cols, &u->k);
 }
 
-/* |x| of x[t->n].  Infinity where a sum of 1024 squares overflows a float, from 1.8e19 on. */
-static double icl__norm(const icl_trainer *t, const float *x)
+typedef struct icl__norm_of { icl_trainer *t; const float *x; } icl__norm_of;
+
+/* Squares of a chunk of blocks.  Infinity where a block's overflow a float, from 1.8e19 on. */
+static void icl__norm_chunk(void *arg, size_t chunk, int thread)
 {
-  double sum = 0;
-  size_t at, n;
-  for (at = 0; at < t->n; at += n) {
-    n = icl__min(1024, t->n - at);
-    sum += (double)t->model.ops->dot(x + at, x + at, n);
+  const icl__norm_of *a = (const icl__norm_of *)arg;
+  icl_trainer *t = a->t;
+  size_t i = chunk * ICL__NORM_CHUNK, end = icl__min(icl__blocks(t), i + ICL__NORM_CHUNK);
+  (void)thread;
+  for (; i < end; i++) {
+    const float *x = a->x + i * ICL__BLOCK;
+    t->squares[i] = t->model.ops->dot(x, x, icl__min(ICL__BLOCK, t->n - i * ICL__BLOCK));
   }
+}
+
+/* |x| of x[t->n], the blocks in order. */
+static double icl__norm(icl_trainer *t, const float *x)
+{
+  icl__norm_of a;
+  double sum = 0;
+  size_t i, n = icl__blocks(t);
+  a.t = t;
+  a.x = x;
+  icl__pool_run(&t->work.pool, (n + ICL__NORM_CHUNK - 1) / ICL__NORM_CHUNK, icl__norm_chunk, &a);
+  for (i = 0; i < n; i++) sum += (double)t->squares[i];
   return sqrt(sum);
 }
 
@@ -5855,12 +4160,22 @@ static int icl__adam_fits(const icl_trainer *t, const icl__adam *k)
 /* 1 if the update leaves every weight finite.  Norms bound what it can do, and are far from that
  * limit in any ordinary run.  Beyond, Adam's update is looked at weight by weight; Muon's, whose
  * products would overflow, is not made. */
-static int icl__update_fits(const icl_trainer *t, const icl__adam *k, double grad_norm)
+static int icl__update_fits(icl_trainer *t, const icl__adam *k, double grad_norm)
 {
   double p = icl__norm(t, t->params), m = icl__norm(t, t->m);
   double step = (double)k->rate * (m > grad_norm ? m : grad_norm) / (double)k->eps;
   if (p * fabs((double)k->decay) + step < 1e38 && m + grad_norm < 1e18) return 1;
   return t->o.optimizer == ICL_ADAM && icl__adam_fits(t, k);
+}
+
+/* ema += (1 - decay) (params - ema), with less decay at first. */
+static void icl__average(icl_trainer *t)
+{
+  float u = (float)t->updates, early = (1 + u) / (10 + u), keep = t->o.ema;
+  size_t i;
+  if (!t->ema) return;
+  if (keep > early) keep = early;
+  for (i = 0; i < t->n; i++) t->ema[i] += (1 - keep) * (t->params[i] - t->ema[i]);
 }
 
 /* Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), as PyTorch counts
@@ -5891,6 +4206,7 @@ static int icl__apply(icl_trainer *t, double norm, float lr)
   else
     icl__pool_run(&t->work.pool, (t->n + ICL__ADAM_CHUNK - 1) / ICL__ADAM_CHUNK, icl__adam_chunk,
                   &u);
+  icl__average(t);
   return 1;
 }
 
@@ -5908,13 +4224,25 @@ int icl_trainer_next(const icl_trainer *t, icl_train_info *info)
   return (int)icl__local_batch(&t->o);
 }
 
+int icl_trainer_prompt(const icl_trainer *t, int i)
+{
+  size_t s, at = (size_t)i;
+  if (!t || i < 0 || at >= icl__local_batch(&t->o)) return -1;
+  for (s = (size_t)t->o.rank; at >= icl__shard_size(&t->o, s); s += (size_t)t->o.world)
+    at -= icl__shard_size(&t->o, s);
+  return (int)(s + at * icl__shard_count(&t->o));
+}
+
 icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
 {
   double norm;
   float lr, loss;
   int ok;
+  icl_error err;
   if (!t) return ICL_ERR_ARG;
-  if (t->o.reduce && t->o.reduce(t->o.user, t->grad, t->n + 1)) return ICL_ERR_IO;
+  if (t->o.shards) t->exponent = icl__shard_exponent(t);
+  if ((err = icl__meet(t, !t->met || t->step % 1000 == 0, ICL_OK, &t->why)) != ICL_OK) return err;
+  if ((err = icl__sum_gradients(t)) != ICL_OK) return err;
   norm = icl__norm(t, t->grad);
   loss = t->grad[t->n];
   lr = icl__lr_now(t);
@@ -5936,7 +4264,7 @@ icl_error icl_train_update(icl_trainer *t, icl_train_info *info)
 
 icl_error icl_train_step(icl_trainer *t, icl_train_info *info)
 {
-  if (!t || !t->o.task) return ICL_ERR_ARG;
+  if (!t || t->o.own_prompts) return ICL_ERR_ARG;
   icl__gradient(t);
   return icl_train_update(t, info);
 }
@@ -6415,8 +4743,8 @@ static icl_error icl__write_floats(icl__out *out, const float *x, size_t n)
 }
 
 /* "ICLTRN02", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all
- * that; then weights, m, v, digest of everything. */
-enum { ICL__STATE_HEAD = 56, ICL__RUN_TEXT = 6144 };
+ * that; then weights, m, v, with options.ema their average, digest of everything. */
+enum { ICL__STATE_HEAD = 56 };
 static const char icl__state_magic[] = "ICLTRN02";
 
 /* 1 if the field decides what training computes. */
@@ -6426,6 +4754,8 @@ static int icl__decides(const icl_train_options *o, const icl__field *f)
     case ICL__OF_ALL: return 1;
     case ICL__OF_AN_END: return o->schedule >= ICL_LR_COSINE;
     case ICL__OF_MUON: return o->optimizer == ICL_MUON;
+    case ICL__OF_AVERAGE: return o->ema > 0;
+    case ICL__OF_SHARDS: return o->shards > 0;
     default: return 0;
   }
 }
@@ -6463,8 +4793,10 @@ static size_t icl__run_text(const icl_trainer *t, char text[ICL__RUN_TEXT])
     icl__line_put(&l, i ? "," : "quantiles ");
     icl__line_number(&l, o->model.quantiles[i]);
   }
-  icl__line_put(&l, i ? "\ntask " : "task ");
-  icl__line_put(&l, t->text);
+  icl__line_put(&l, i ? "\n" : "");
+  icl__line_put(&l, o->draw ? "data " : "task ");
+  digits[icl__put_uint(digits, o->draw_version)] = 0;
+  icl__line_put(&l, o->draw ? digits : t->text);
   icl__line_put(&l, "\nseed ");
   digits[icl__put_uint(digits, o->seed)] = 0;
   icl__line_put(&l, digits);
@@ -6558,6 +4890,7 @@ icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r)
   if (!err) err = icl__write_floats(&out, t->params, t->n);
   if (!err) err = icl__write_floats(&out, t->m, t->n);
   if (!err) err = icl__write_floats(&out, t->v, t->n);
+  if (!err && t->ema) err = icl__write_floats(&out, t->ema, t->n);
   icl__put_le(digest, out.digest, 8);
   if (!err) err = icl__write_all(&out, digest, 8);
   err = icl__close_out(&out, err);
@@ -6601,17 +4934,21 @@ static icl_error icl__read_state_head(const icl_trainer *t, FILE *f, unsigned ch
   return icl__fail(r, ICL_ERR_FORMAT, 48, "the training state contradicts itself", NULL);
 }
 
-/* The whole state file into fresh memory[3 n]. */
+/* Blocks of n floats in a state. */
+static size_t icl__state_blocks(const icl_trainer *t) { return t->ema ? 4 : 3; }
+
+/* The whole state file into fresh memory[icl__state_blocks][n]. */
 static icl_error icl__read_state(const icl_trainer *t, FILE *f, unsigned char *head, float *x,
                                  icl_report *r)
 {
   unsigned char tail[8];
   uint64_t digest;
+  size_t i, blocks = icl__state_blocks(t);
   icl_error err = icl__read_state_head(t, f, head, &digest, r);
   if (err) return err;
-  if (!icl__read_floats(f, x, t->n, &digest) || !icl__read_floats(f, x + t->n, t->n, &digest)
-      || !icl__read_floats(f, x + 2 * t->n, t->n, &digest) || fread(tail, 1, 8, f) != 8
-      || icl__get64(tail) != digest || getc(f) != EOF)
+  for (i = 0; i < blocks; i++)
+    if (!icl__read_floats(f, x + i * t->n, t->n, &digest)) break;
+  if (i < blocks || fread(tail, 1, 8, f) != 8 || icl__get64(tail) != digest || getc(f) != EOF)
     return icl__fail(r, ICL_ERR_DIGEST, ICL__STATE_HEAD, "the training state is damaged", NULL);
   return ICL_OK;
 }
@@ -6638,7 +4975,7 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
   if (!f)
     return icl__fail_path(r, ICL_ERR_IO, "cannot open", path,
                           errno == EINVAL ? "not a regular file" : strerror(errno));
-  x = (float *)ICL_MALLOC(3 * t->n * sizeof(float));
+  x = (float *)ICL_MALLOC(icl__state_blocks(t) * t->n * sizeof(float));
   err = x ? icl__read_state(t, f, head, x, r) : icl__fail(r, ICL_ERR_MEMORY, 0,
                                                           "no memory to resume", NULL);
   fclose(f);
@@ -6648,6 +4985,7 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
     memcpy(t->params, x, t->n * sizeof(float));
     memcpy(t->m, x + t->n, t->n * sizeof(float));
     memcpy(t->v, x + 2 * t->n, t->n * sizeof(float));
+    if (t->ema) memcpy(t->ema, x + 3 * t->n, t->n * sizeof(float));
     t->step = (int64_t)icl__get64(head + 16);
     t->updates = (int64_t)icl__get64(head + 24);
     t->skipped = (int64_t)icl__get64(head + 32);
@@ -6655,6 +4993,193 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
     icl__ok(r);
   }
   ICL_FREE(x);
+  return err;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>processes
+ * What the processes of a run tell each other, by options.reduce alone: each has a place of its own
+ * in a message that is zero elsewhere, so that the sum is what all of them said.
+ * ------------------------------------------------------------------------------------------- */
+enum { ICL__VOTE_STOP = 1, ICL__VOTE_FAILED = 2 };
+
+/* The run's text, and what else must be the same for processes to do the same. */
+static size_t icl__meeting_text(const icl_trainer *t, char text[ICL__RUN_TEXT])
+{
+  size_t i;
+  icl__line l = icl__line_on(text, ICL__RUN_TEXT);
+  l.len = icl__run_text(t, text);
+  for (i = 0; i < ICL__N_FIELDS; i++) {
+    const icl__field *f = &icl__fields[i];
+    int differ = !strcmp(f->name, "rank") || !strcmp(f->name, "threads");
+    if (differ || icl__decides(&t->o, f)) continue;
+    icl__line_put(&l, f->name);
+    icl__line_char(&l, ' ');
+    icl__line_value(&l, f, icl__field_value(&t->o, f));
+    icl__line_char(&l, '\n');
+  }
+  return l.len;
+}
+
+static uint64_t icl__meeting_digest(const icl_trainer *t)
+{
+  char text[ICL__RUN_TEXT];
+  size_t n = icl__meeting_text(t, text);
+  return icl__digest(2, text, n < sizeof text ? n : sizeof text - 1);
+}
+
+/* The word that a process said in the message; one that nobody can have said if a sum is wrong. */
+static uint64_t icl__said(const icl_trainer *t, int rank, int word)
+{
+  const float *x = t->message + 4 * ((size_t)rank * ICL__WORDS + (size_t)word);
+  uint64_t v = 0;
+  int i;
+  for (i = 0; i < 4; i++) {
+    if (!(x[i] >= 0.0f && x[i] <= 65535.0f)) return UINT64_MAX;
+    v |= (uint64_t)x[i] << 16 * i;
+  }
+  return v;
+}
+
+/* All processes say their words.  IO where reduce fails or does not add up. */
+static icl_error icl__say(icl_trainer *t, const uint64_t words[ICL__WORDS], icl_report *r)
+{
+  float *mine = t->message + 4 * (size_t)t->o.rank * ICL__WORDS;
+  size_t n = 4 * (size_t)t->o.world * ICL__WORDS;
+  int i, wrong = 0;
+  memset(t->message, 0, n * sizeof(float));
+  for (i = 0; i < 4 * ICL__WORDS; i++) mine[i] = (float)(words[i / 4] >> 16 * (i % 4) & 0xFFFF);
+  if (t->o.reduce(t->o.user, t->message, n))
+    return icl__fail(r, ICL_ERR_IO, 0, "the sum over processes failed", NULL);
+  for (i = 0; i < ICL__WORDS; i++) wrong |= icl__said(t, t->o.rank, i) != words[i];
+  for (i = 0; i < t->o.world; i++) wrong |= icl__said(t, i, ICL__RUN_IS) == 0;
+  if (wrong)
+    return icl__fail(r, ICL_ERR_IO, 0, "reduce does not add up, or two processes have one rank",
+                     NULL);
+  return ICL_OK;
+}
+
+/* The text of process `from`, to all: text[n] is its own there, and the copy elsewhere. */
+static int icl__read_out_loud(icl_trainer *t, int from, char *text, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i++)
+    t->message[i] = t->o.rank == from ? (float)(unsigned char)text[i] : 0.0f;
+  if (t->o.reduce(t->o.user, t->message, n)) return 0;
+  for (i = 0; i < n; i++)
+    text[i] = t->message[i] >= 1.0f && t->message[i] <= 255.0f
+            ? (char)(unsigned char)t->message[i] : (char)0;
+  text[n - 1] = 0;
+  return 1;
+}
+
+static void icl__line_rank(icl__line *l, int rank)
+{
+  icl__line_put(l, "rank ");
+  icl__line_long(l, rank);
+}
+
+/* Reports "rank 1 has lr 0.01, rank 0 has lr 0.001": the first line in which their texts differ. */
+static icl_error icl__fail_run_of(icl_trainer *t, int rank, icl_report *r)
+{
+  char first[ICL__RUN_TEXT], other[ICL__RUN_TEXT], what[sizeof r->text];
+  icl__line l = icl__line_on(what, sizeof what);
+  size_t at = 0, i;
+  icl__meeting_text(t, first);
+  memcpy(other, first, sizeof other);
+  if (!icl__read_out_loud(t, 0, first, sizeof first)
+      || !icl__read_out_loud(t, rank, other, sizeof other))
+    return icl__fail(r, ICL_ERR_IO, 0, "the sum over processes failed", NULL);
+  for (i = 0; first[i] && first[i] == other[i]; i++) if (first[i] == '\n') at = i + 1;
+  icl__line_rank(&l, rank);
+  icl__line_put(&l, " has ");
+  for (i = at; other[i] && other[i] != '\n'; i++) icl__line_char(&l, other[i]);
+  icl__line_put(&l, ", rank 0 has ");
+  for (i = at; first[i] && first[i] != '\n'; i++) icl__line_char(&l, first[i]);
+  return icl__fail(r, ICL_ERR_STATE, 0, what, NULL);
+}
+
+/* The first process that failed says why. */
+static icl_error icl__fail_of(icl_trainer *t, int rank, icl_report *r)
+{
+  char text[sizeof r->text], what[sizeof r->text];
+  icl__line l = icl__line_on(what, sizeof what);
+  icl_error code = (icl_error)(icl__said(t, rank, ICL__VOTES_ARE) >> 8);
+  memset(text, 0, sizeof text);
+  if (t->o.rank == rank) memcpy(text, t->why.text, sizeof text);
+  if (!icl__read_out_loud(t, rank, text, sizeof text))
+    return icl__fail(r, ICL_ERR_IO, 0, "the sum over processes failed", NULL);
+  if (t->o.rank == rank) return icl__fail(r, code, 0, text, NULL);
+  icl__line_rank(&l, rank);
+  icl__line_put(&l, ": ");
+  icl__line_put(&l, text);
+  return icl__fail(r, code, 0, what, NULL);
+}
+
+/* Compares what all processes have said with what rank 0 said, in the same order everywhere: all
+ * come to the same result. */
+static icl_error icl__compare_said(icl_trainer *t, icl_report *r)
+{
+  char what[sizeof r->text];
+  icl__line l = icl__line_on(what, sizeof what);
+  int k, step = 1;
+  for (k = 1; k < t->o.world; k++)
+    if (icl__said(t, k, ICL__RUN_IS) != icl__said(t, 0, ICL__RUN_IS))
+      return icl__fail_run_of(t, k, r);
+  for (k = 0; k < t->o.world; k++)
+    if (icl__said(t, k, ICL__VOTES_ARE) & ICL__VOTE_FAILED) return icl__fail_of(t, k, r);
+  for (k = 1; k < t->o.world; k++) {
+    step = icl__said(t, k, ICL__STEP_IS) != icl__said(t, 0, ICL__STEP_IS);
+    if (step || icl__said(t, k, ICL__WEIGHTS_ARE) != icl__said(t, 0, ICL__WEIGHTS_ARE)) break;
+  }
+  if (k == t->o.world) return ICL_OK;
+  icl__line_rank(&l, k);
+  if (step) {
+    icl__line_put(&l, " is at step ");
+    icl__line_long(&l, (int64_t)icl__said(t, k, ICL__STEP_IS));
+    icl__line_put(&l, ", rank 0 at ");
+    icl__line_long(&l, (int64_t)icl__said(t, 0, ICL__STEP_IS));
+  } else {
+    icl__line_put(&l, " has other weights than rank 0");
+  }
+  return icl__fail(r, ICL_ERR_STATE, 0, what, NULL);
+}
+
+/* All processes together: whether they are in the same run at the same step (weights: and with the
+ * same weights), whether one of them failed, as this one did for the reason in r, or stops; and the
+ * largest exponent of a gradient.  Alone: returns failed. */
+static icl_error icl__meet(icl_trainer *t, int weights, icl_error failed, icl_report *r)
+{
+  uint64_t mine[ICL__WORDS];
+  icl_error err;
+  int k;
+  if (t->o.world == 1) return failed;
+  if (!t->identity) t->identity = icl__meeting_digest(t);
+  if (failed && r != &t->why) t->why = *r;
+  mine[ICL__RUN_IS] = t->identity;
+  mine[ICL__STEP_IS] = (uint64_t)t->step;
+  mine[ICL__WEIGHTS_ARE] = weights ? icl__digest(3, t->params, t->n * sizeof(float)) : 0;
+  mine[ICL__VOTES_ARE] = t->told || (t->stop && *t->stop) ? ICL__VOTE_STOP : 0;
+  if (failed) mine[ICL__VOTES_ARE] |= ICL__VOTE_FAILED | (uint64_t)failed << 8;
+  mine[ICL__EXPONENT_IS] = (uint64_t)(t->exponent + 100);
+  if ((err = icl__say(t, mine, r)) != ICL_OK) return err;
+  for (k = 0; k < t->o.world; k++) {
+    int e = (int)icl__said(t, k, ICL__EXPONENT_IS) - 100;
+    t->stopping |= (icl__said(t, k, ICL__VOTES_ARE) & ICL__VOTE_STOP) != 0;
+    if (e > t->exponent) t->exponent = e;
+  }
+  t->met |= weights;
+  return icl__compare_said(t, r);
+}
+
+icl_error icl_train_agree(icl_trainer *t, icl_report *r)
+{
+  icl_error err;
+  icl_report why;
+  if (!t) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "t");
+  err = icl__meet(t, 1, ICL_OK, &why);
+  if (!err) return icl__ok(r);
+  if (r) *r = why;
   return err;
 }
 
@@ -6684,15 +5209,9 @@ static void icl__typical_group(void *arg, size_t group, int thread)
 {
   icl_trainer *t = (icl_trainer *)arg;
   icl__work *w = &t->work;
-  size_t first = group * w->group, n = icl__min(w->group, w->prompts - first), i, P = w->pairs;
-  for (i = first; i < first + n; i++) {
-    icl_sampling sampling = t->o.sampling;
-    icl_rng rng;
-    sampling.dims_active = 0;
-    icl_rng_init(&rng, t->o.seed, ICL__STREAM_TYPICAL, t->first + i);
-    icl_prompt_sample(&t->task, &sampling, &rng, (int)P, w->xs + i * P * (size_t)t->o.model.n_dims,
-                      w->ys + i * P, NULL, w->thread[thread].function);
-  }
+  size_t first = group * w->group, n = icl__min(w->group, w->prompts - first), i;
+  for (i = first; i < first + n; i++)
+    icl__source_prompt(t, ICL__STREAM_TYPICAL, t->first + i, 0, i, thread);
   icl__forward_group(w, first, n, thread);
 }
 
@@ -6702,6 +5221,7 @@ static void icl__typical_figures(icl_trainer *t, float *figures, float *residual
   icl__work *w = &t->work;
   size_t i, k, P = (size_t)t->o.pairs;
   icl__set_pairs(w, P);
+  w->model = &t->average;
   icl__pack_weights(w);
   for (t->first = 0; t->first < ICL__TYPICAL_PROMPTS; t->first += w->prompts) {
     w->prompts = icl__min(w->micro, ICL__TYPICAL_PROMPTS - t->first);
@@ -6714,6 +5234,7 @@ static void icl__typical_figures(icl_trainer *t, float *figures, float *residual
                                                                              0, 1);
     }
   }
+  w->model = &t->model;
 }
 
 /* The couples of icl.typical from figures[P][N], which come out sorted. */
@@ -6743,7 +5264,7 @@ static icl_error icl__write_model(icl_trainer *t, const char *path, const icl_me
   if (!buf)
     return icl__fail(r, size ? ICL_ERR_MEMORY : ICL_ERR_CONFIG, 0, "cannot make the checkpoint",
                      NULL);
-  err = icl_write(buf, size, &t->o.model, t->params, md);
+  err = icl_write(buf, size, &t->o.model, t->ema ? t->ema : t->params, md);
   if (err) icl__fail(r, err, 0, icl_error_string(err), NULL);
   if (!err && !(err = icl__open_out(&out, path, r)))
     err = icl__close_out(&out, icl__write_all(&out, buf, size));
@@ -6774,6 +5295,8 @@ static void icl__recipe_text(const icl_trainer *t, char *buf, size_t size)
   icl__line_pair(&text, "warmup=", (double)o->warmup);
   icl__line_pair(&text, "init_sd=", (double)o->init_sd);
   icl__line_pair(&text, "seed=", (double)o->seed);
+  if (t->ema) icl__line_pair(&text, "ema=", (double)o->ema);
+  if (t->o.draw) icl__line_put(&text, " prompts=own");
   if (t->from) icl__line_put(&text, " from=another-model");
 }
 
@@ -6789,7 +5312,7 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
   if (!icl__finite(t->params, t->n))
     return icl__fail(r, ICL_ERR_NONFINITE, 0, "NaN or infinity in the weights; not saved", NULL);
   memset(&md, 0, sizeof md);
-  if (!t->o.task) {
+  if (t->o.own_prompts) {
     err = icl__write_model(t, path, &md, r);
     return err ? err : icl__ok(r);
   }
@@ -6804,7 +5327,7 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
     typical.n = 0;
     md.typical = icl__finite(figures, N * P) ? text : NULL;
     icl__typical_text(&typical, figures, P);
-    md.task = t->text;
+    md.task = t->o.task;
     md.sampling = t->sampling[0] ? t->sampling : NULL;
     icl__recipe_text(t, recipe, sizeof recipe);
     md.recipe = recipe;
@@ -6846,39 +5369,50 @@ static icl_error icl__run_steps(icl_trainer *t, const icl_run *run, icl_train_in
   while (t->step < t->o.steps) {
     icl_error err = icl_train_step(t, info);
     if (err) return err;
-    if ((run->progress && run->progress(run->user, info)) || (run->stop && *run->stop)) break;
-    if (run->state_path && t->step % every == 0 && t->step < t->o.steps)
+    t->told |= run->progress && run->progress(run->user, info);
+    if (t->o.world == 1) t->stopping = t->told || (run->stop && *run->stop);
+    if (t->stopping) break;
+    if (run->state_path && t->o.rank == 0 && t->step % every == 0 && t->step < t->o.steps)
       icl__save_on_the_way(t, run);
   }
   return ICL_OK;
 }
 
-/* The files of a run that has ended; the report is the first failure's. */
+/* The files of a run that has ended, written by rank 0; the report is the first failure's. */
 static icl_error icl__run_end(icl_trainer *t, const icl_run *run, int64_t began, icl_report *r)
 {
   icl_report more;
   icl_error err = ICL_OK, last = ICL_OK;
+  if (t->o.rank) return icl__ok(r);
   if (run->state_path && t->step > began) err = icl_train_save(t, run->state_path, r);
   if (run->model_path) last = icl_train_export(t, run->model_path, err ? &more : r);
   return err ? err : last ? last : icl__ok(r);
 }
 
-/* A run whose state file is this process's own. */
-static icl_error icl__run_alone(icl_trainer *t, const icl_run *run, icl_train_info *info,
-                                icl_report *r)
+/* The state to go on from, and rank 0's right to its files. */
+static icl_error icl__run_begin(icl_trainer *t, const icl_run *run, icl_lock **lock, icl_report *r)
 {
-  icl_error err, saved;
-  int64_t began;
-  icl__sweep(run->state_path);
-  icl__sweep(run->model_path);
-  if (run->resume && run->state_path && icl__exists(run->state_path))
-    if ((err = icl_train_resume(t, run->state_path, r))) return err;
-  if (run->model_path && (err = icl_probe_file(run->model_path, r))) return err;
-  began = info->step = t->step;
-  err = icl__run_steps(t, run, info);
+  icl_error err = ICL_OK;
+  if (t->o.rank == 0 && run->state_path && !run->lock)
+    err = icl_lock_new(lock, run->state_path, r);
+  if (!err && t->o.rank == 0) icl__sweep(run->state_path);
+  if (!err && t->o.rank == 0) icl__sweep(run->model_path);
+  if (!err && run->resume && run->state_path && icl__exists(run->state_path))
+    err = icl_train_resume(t, run->state_path, r);
+  if (!err && t->o.rank == 0 && run->model_path) err = icl_probe_file(run->model_path, r);
+  return err;
+}
+
+/* A run that has begun, on all processes. */
+static icl_error icl__run_on(icl_trainer *t, const icl_run *run, icl_train_info *info,
+                             icl_report *r)
+{
+  int64_t began = info->step = t->step;
+  icl_error err = icl__run_steps(t, run, info), saved;
+  if (err == ICL_ERR_STATE) { *r = t->why; return err; }
   if (err && err != ICL_ERR_NONFINITE)
     return icl__fail(r, err, 0, "the sum over processes failed", NULL);
-  saved = icl__run_end(t, run, began, r);
+  saved = icl__meet(t, 1, icl__run_end(t, run, began, r), r);
   if (!err) return saved;
   return icl__fail(r, err, 0, saved ? "not finite too many times in a row; stopped, not saved" :
                    "not finite too many times in a row; stopped, the last good weights kept", NULL);
@@ -6888,16 +5422,22 @@ icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last
 {
   icl_lock *lock = NULL;
   icl_train_info info;
-  icl_error err = ICL_OK;
+  icl_report why;
+  icl_error err;
   if (!t || !run) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "run" : "t");
-  if (!t->o.task)
+  if (t->o.own_prompts)
     return icl__fail(r, ICL_ERR_ARG, 0, "there is no task to draw prompts from", NULL);
   memset(&info, 0, sizeof info);
+  icl__ok(&why);
   info.step = t->step;
-  if (run->state_path && !run->lock) err = icl_lock_new(&lock, run->state_path, r);
-  if (!err) err = icl__run_alone(t, run, &info, r);
+  t->stopping = t->told = 0;
+  t->stop = run->stop;
+  err = icl__meet(t, 1, icl__run_begin(t, run, &lock, &why), &why);
+  if (!err) err = icl__run_on(t, run, &info, &why);
+  t->stop = NULL;
   icl_lock_delete(lock);
   if (last) *last = info;
+  if (r) *r = why;
   return err;
 }
 

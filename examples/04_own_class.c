@@ -1,7 +1,7 @@
-/* A function class of one's own: damped oscillations, mixed with lines, learned in context.
+/* A function class of your own: damped oscillations, mixed with lines, learned in context.
  *
  *     cc -O2 -DICL_TRAIN_THREADS -I. examples/04_own_class.c -lm -lpthread -o build/04_own_class
- *     ./04_own_class
+ *     build/04_own_class
  */
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION

@@ -2,8 +2,9 @@
  * ridge regression.  Scaled by the rows of the context only; the models have never seen any of
  * these data. */
 #define ICL_IMPLEMENTATION
-#define ICL_TRAIN_IMPLEMENTATION             /* for ridge regression only */
-#include "icl_train.h"
+#define ICL_TRAIN_IMPLEMENTATION
+#define ICL_BAYES_IMPLEMENTATION             /* ridge regression */
+#include "tools/icl_bayes.h"
 
 enum { MAX_ROWS = 500, MAX_DIMS = 10 };
 

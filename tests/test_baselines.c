@@ -1,7 +1,8 @@
 /* The baselines: closed forms, an independent solver, and reference numbers. */
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION
-#include "../icl_train.h"
+#define ICL_BAYES_IMPLEMENTATION
+#include "../tools/icl_bayes.h"
 #include "test.h"
 
 #include <stdlib.h>
@@ -738,6 +739,22 @@ TEST(bayes_supported)
     if (test_bad > bad) printf("  of %s, d = %d\n", tasks[i].text, tasks[i].d);
   }
   CHECK_EQ(icl_bayes_supported(NULL), 0);
+}
+
+/* A task that only the sampler knows in full has no exact Bayes predictor. */
+TEST(no_bayes_for_what_is_drawn)
+{
+  static const char *const none[] = {
+    "gp(nu=1)", "sparse(nnz=1..2)", "dense + noisy(sparse, share=0.5)", "noisy(dense, share=0.1..0.5)",
+    "noisy(dense, tails=0.1)", "noisy(dense, hetero=0.1)", "noisy(dense, outliers=0.1)", "gp(ard=1)", "decaying", "dense + products"
+  };
+  icl_task t = task("noisy(dense, sd=0.5, share=1, tails=0, hetero=0, outliers=0)", 4);
+  size_t i;
+  CHECK_EQ(icl_bayes_supported(&t), 1);
+  for (i = 0; i < sizeof none / sizeof *none; i++) {
+    t = task(none[i], 4);
+    CHECK_EQ(icl_bayes_supported(&t), 0);
+  }
 }
 
 /* One class: least squares, and ridge with d sd^2 under noise. */
@@ -1554,6 +1571,7 @@ int main(void)
   RUN(net_of_one_step);
   RUN(net_learns);
   RUN(bayes_supported);
+  RUN(no_bayes_for_what_is_drawn);
   RUN(bayes_of_dense);
   RUN(bayes_is_the_posterior_mean);
   RUN(bayes_reference);

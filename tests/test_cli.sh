@@ -42,7 +42,7 @@ misused "quantize: nothing smaller" quantize "$model" -o "$t/quant" --dtype f32
 misused "quantize: unknown dtype" quantize "$model" -o "$t/quant" --dtype i4
 misused "quantize: no task" quantize "$model" --dtype i8 --prompts 2
 misused "quantize: no such task" quantize "$model" --dtype i8 --prompts 2 --task bogus
-misused "quantize: more pairs than the model takes" quantize "$model" --prompts 2 --task dense --pairs 11
+misused "quantize: more pairs than the model takes" quantize "$model" --prompts 2 --task dense --pairs 12
 misused "predict: unknown kind of keys" predict "$model" --kv i4
 misused "option without its value" eval "$model" --pairs
 misused "not a number" eval "$model" --pairs 3x
@@ -50,7 +50,7 @@ misused "out of range" eval "$model" --pairs 0
 misused "number too long" eval "$model" --prompts 99999999999999999999999
 misused "not among the choices" train --positions maybe
 misused "flag with a value" predict "$model" --standardize=1
-run eval "$model" --task=dense --pairs=1 --prompts=4
+run eval "$model" --task=dense --pairs=2 --prompts=4
 ok "--option=value" exits 0
 
 # ----- info, and files that are no model ------------------------------------------------------------
@@ -269,27 +269,27 @@ unset LOCPATH
 # ----- eval ---------------------------------------------------------------------------------------
 
 ask="eval $model --task dense --prompts 40"
-run $ask --pairs 4 --baselines ols,knn:3,zero
+run $ask --pairs 5 --baselines ols,knn:3,zero
 cp "$t/out" "$t/table"
 ok "eval: exit 0" exits 0
 ok "eval: nothing on stderr" silent err
 ok "eval: header" says out '^k,model,ols,knn:3,zero$'
-ok "eval: k from 0 to P" lines 6
+ok "eval: k from 0 to P - 1" lines 6
 knows_nothing() { awk -F, 'NR == 2 { exit !($3 == $5 && $5 > 0.3 && $5 < 3) }' "$t/out"; }
 ok "eval: without pairs, baselines say 0" knows_nothing
-run $ask --pairs 4 --baselines ols,knn:3,zero --threads 3
+run $ask --pairs 5 --baselines ols,knn:3,zero --threads 3
 ok "eval: the same for any number of threads" same "$t/out" "$t/table"
-run $ask --pairs 4 --baselines ols,knn:3,zero --seed 1
+run $ask --pairs 5 --baselines ols,knn:3,zero --seed 1
 ok "eval: another seed, other prompts" eval '! same "$t/out" "$t/table"'
 run $ask
 ok "eval: all pairs that the model takes" says out '^10,'
-run $ask --pairs 2 --median
+run $ask --pairs 3 --median
 ok "eval: --median" says out '^k,model,model_median$'
-run $ask --pairs 2 --baselines ols --plot "$t/p.svg"
+run $ask --pairs 3 --baselines ols --plot "$t/p.svg"
 ok "eval: SVG" grep -q '^<svg' "$t/p.svg"
 ok "eval: SVG has its labels" grep -q 'pairs in context' "$t/p.svg"
-misused "eval: --log-y without --plot" $ask --pairs 2 --log-y
-run $ask --pairs 2 --baselines ols --plot "$t/p.png" --log-y
+misused "eval: --log-y without --plot" $ask --pairs 3 --log-y
+run $ask --pairs 3 --baselines ols --plot "$t/p.png" --log-y
 png_ok() { [ "$(head -c 8 "$t/p.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]; }
 if grep -q 'builds with libstb-dev' "$t/err" 2>/dev/null; then skip "eval: PNG, built without libstb-dev"
 else ok "eval: PNG" png_ok; fi
@@ -298,15 +298,15 @@ misused "eval: model without a task" eval "$model"
 misused "eval: unknown task" eval "$model" --task dens
 misused "eval: unknown baseline" $ask --baselines ols,foo
 misused "eval: bayes of what has none" eval "$model" --task tree --baselines bayes
-misused "eval: more pairs than the model takes" $ask --pairs 11
+misused "eval: more pairs than the model takes" $ask --pairs 12
 run $ask --plot "$t/none/p.svg"
 ok "eval: picture cannot be written" exits 1
-run $ask --pairs 4 --baselines ols,knn:3,zero --last
+run $ask --pairs 5 --baselines ols,knn:3,zero --last
 tail -n 1 "$t/table" > "$t/last"
 tail -n 1 "$t/out" > "$t/only"
 ok "eval: --last is the last line" eval 'lines 2 && same "$t/last" "$t/only"'
 misused "eval: a plot of one point" $ask --last --plot "$t/p.svg"
-run $ask --pairs 4 --with "$model" --baselines ols --band
+run $ask --pairs 5 --with "$model" --baselines ols --band
 ok "eval: --band" says out '^k,model,.*,ols,model_low,.*,ols_low,model_high,.*,ols_high$'
 bands_hold() {   # low <= mean <= high, and the same model twice is the same column twice
   awk -F, 'NR > 1 && !($2 == $3 && $5 <= $2 && $2 <= $8 && $5 < $8 && $7 <= $4 && $4 <= $10) { bad = 1 }
@@ -314,14 +314,14 @@ bands_hold() {   # low <= mean <= high, and the same model twice is the same col
 }
 ok "eval: bands hold the means" bands_hold
 cp "$t/out" "$t/table"
-run $ask --pairs 4 --with "$model" --baselines ols --band --threads 3
+run $ask --pairs 5 --with "$model" --baselines ols --band --threads 3
 ok "eval: bands are the same for any number of threads" same "$t/out" "$t/table"
-run eval "$model" --task dense --prompts 40 --with "$t/none" --pairs 2
+run eval "$model" --task dense --prompts 40 --with "$t/none" --pairs 3
 ok "eval: --with a missing file" exits 1
 for shape in quadrants orthogonal overlapping half-subspace skewed; do
-  run $ask --pairs 7 --baselines ols --distribution $shape
+  run $ask --pairs 8 --baselines ols --distribution $shape
   cp "$t/out" "$t/$shape"
-  run $ask --pairs 7 --baselines ols --distribution $shape --threads 3
+  run $ask --pairs 8 --baselines ols --distribution $shape --threads 3
   ok "eval: $shape is the same for any number of threads" same "$t/out" "$t/$shape"
 done
 # columns k, model, ols: what is known of least squares in five inputs
@@ -375,7 +375,7 @@ fi
 
 # ----- train --------------------------------------------------------------------------------------
 
-small="train --task dense --dims 2 --pairs 6 --layers 1 --heads 2 --width 16 --batch 8 --seed 7"
+small="train --task dense --dims 2 --pairs 6 --layers 1 --heads 2 --width 16 --batch 8 --seed 7 --schedule constant --lr 0.001"
 run $small --steps 60 -o "$t/m"
 ok "train: exit 0" exits 0
 ok "train: nothing on stdout" silent out
@@ -409,20 +409,20 @@ ok "quantize --force: the same file again" same "$t/q-f16" "$t/quant"
 ok "quantize: no other file left" test ! -e "$t/quant.tmp"
 refuses "quantize: no folder" "$t/none/quant" quantize "$t/m" -o "$t/none/quant" --dtype i8
 refuses "quantize: no model" "$t/none" quantize "$t/none" -o "$t/r" --dtype i8
-run quantize "$t/m" --dtype i8 --kv i8 --prompts 3 --pairs 4
+run quantize "$t/m" --dtype i8 --kv i8 --prompts 3 --pairs 5
 ok "quantize: curves" exits 0
 ok "quantize: header of the curves" says out '^k,model,quantized$'
 ok "quantize: a line for each k" lines 6
-run quantize "$t/m" --prompts 3 --pairs 4
+run quantize "$t/m" --prompts 3 --pairs 5
 ok "quantize: nothing chosen, nothing changed" sh -c "awk -F, 'NR > 1 && \$2 != \$3 { bad = 1 } END { exit bad }' '$t/out'"
-run eval "$t/m" --prompts 3 --pairs 4
+run eval "$t/m" --prompts 3 --pairs 5
 cp "$t/out" "$t/eval"
-run quantize "$t/m" --prompts 3 --pairs 4
+run quantize "$t/m" --prompts 3 --pairs 5
 ok "quantize: the errors of eval" sh -c "paste -d, '$t/eval' '$t/out' |
   awk -F, 'NR > 1 { d = \$2 - \$4; if (d * d > 1e-8) bad = 1 } END { exit bad || NR != 6 }'"
-run quantize "$t/m" --dtype i8 --prompts 3 --pairs 4
+run quantize "$t/m" --dtype i8 --prompts 3 --pairs 5
 cp "$t/out" "$t/curves"
-run eval "$t/q-i8" --prompts 3 --pairs 4
+run eval "$t/q-i8" --prompts 3 --pairs 5
 ok "quantize: the errors of eval on what was written" sh -c "paste -d, '$t/curves' '$t/out' |
   awk -F, 'NR > 1 { d = \$3 - \$5; if (d * d > 1e-8 || \$2 == \$3) bad = 1 }
            END { exit bad || NR != 6 }'"
@@ -516,7 +516,7 @@ ok "train: orderly ends leave no temporary files" eval '! leftovers'
 cp "$t/m" "$t/copy"
 printf 'precious\n' >"$t/precious"
 for write in "embed $t/m -o" "quantize $t/m --dtype i8 -o" "$small --steps 2 -o" \
-  "eval $t/m --prompts 2 --pairs 2 --plot"; do
+  "eval $t/m --prompts 2 --pairs 3 --plot"; do
   ending= ; case $write in *plot) ending=.svg ;; esac
   cp "$t/precious" "$t/there$ending"
   refuses "overwriting: $write" 'is there already: .*--force' $write "$t/there$ending"
@@ -600,7 +600,7 @@ refuses_state() {   # refuses_state TEXT OPTIONS...
   ok "--resume $*: exit 1" exits 1
   ok "--resume $*: says $text" says err "say.state: $text\$"
 }
-refuses_state 'lr was 0.0001, is 0.002' --lr 0.002
+refuses_state 'lr was 0.001, is 0.002' --lr 0.002
 refuses_state 'batch was 8, is 9; beta1 was 0.9, is 0' --batch 9 --beta1 0
 refuses_state 'task was dense, is sine(norm=0)' --task sine
 run $small --steps 60 -o "$t/say" --resume
@@ -661,7 +661,7 @@ ok "train --log: what was evaluated" eval \
   '[ "$(awk -F, "NR > 1 && \$10 > 0 && \$11 > 0 { print \$1 }" "$t/whole.csv" | tr "\n" " ")" = "8 16 20 " ]'
 run $small --steps 20 -o "$t/other-log" --threads 2
 ok "train --log: changes nothing" same "$t/whole-log" "$t/other-log"
-run eval "$t/whole-log" --prompts 16 --seed 7 --pairs 5 --last
+run eval "$t/whole-log" --prompts 16 --seed 7 --pairs 6 --last
 ok "train --eval-every: the prompts of eval" eval \
   '[ "$(awk -F, "END { printf \"%.4f\", \$2 }" "$t/out")" = "$(awk -F, "END { printf \"%.4f\", \$11 }" "$t/whole.csv")" ]'
 # Rows of steps that the state does not have are dropped by --resume, and no other ones.
@@ -687,6 +687,142 @@ if [ -c /dev/full ]; then
   run $small --steps 20 -o "$t/full-log" --log "$t/full.csv" --force
   ok "train --log: a device is refused" exits 1
 fi
+# ----- defaults, recipes, options in a file ----------------------------------------------------------
+
+tiny="--task dense --dims 3 --pairs 11 --layers 1 --width 16 --seed 3"
+run train $tiny --steps 40 -o "$t/p11"
+ok "train: the fewest options" exits 0
+run eval "$t/p11" --pairs 11 --prompts 8
+ok "eval: the --pairs of train" eval 'exits 0 && lines 12 && says out "^0," && says out "^10,"'
+cp "$t/out" "$t/p11.csv"
+run eval "$t/p11" --prompts 8
+ok "eval: and without it" same "$t/out" "$t/p11.csv"
+run quantize "$t/p11" --prompts 2 --pairs 11
+ok "quantize: the --pairs of train" eval 'exits 0 && lines 12 && says out "^10,"'
+run train $tiny --pairs 1 --steps 2 -o "$t/p1"
+run eval "$t/p1" --prompts 8
+ok "eval: prompts of one pair" eval 'exits 0 && lines 2'
+misused "quantize: prompts of one pair" quantize "$t/p1" --prompts 2
+run info "$t/p11"
+ok "recipe laptop: Muon, cosine, 1 / sqrt(width)" says out \
+  '^recipe  *steps=40 batch=64 pairs=11 optimizer=muon lr=.* schedule=cosine warmup=2 init_sd=0.25 seed=3$'
+ok "recipe laptop: joint tokens" says out '^tokens  *joint$'
+run train $tiny --recipe garg --heads 2 --steps 2 --width 32 -o "$t/garg"
+run info "$t/garg"
+ok "recipe garg" says out 'batch=64 pairs=11 optimizer=adam lr=0.0001 schedule=constant warmup=0 init_sd=0.02 '
+ok "recipe garg: tokens apart" says out '^tokens  *apart$'
+run train $tiny --recipe yadlowsky --heads 2 --steps 1 --batch 2 -o "$t/yad"
+run info "$t/yad"
+ok "recipe yadlowsky" says out 'batch=2 pairs=11 optimizer=adam lr=.* schedule=inverse-sqrt warmup=5000 init_sd=0.02 '
+ok "recipe yadlowsky: its shape" eval 'says out "^positions  *sinusoidal$" && says out "^activation  *relu$"'
+misused "no such recipe" train $tiny --recipe sgd -o "$t/no"
+run train @"$t/p11.config" -o "$t/again"
+ok "@OUT.config: the same run" eval 'exits 0 && same "$t/again" "$t/p11"'
+run train --config "$t/p11.config" --force --seed 4 -o "$t/again"
+ok "--config: the line wins" eval 'exits 0 && ! same "$t/again" "$t/p11"'
+run train --seed 3 --config="$t/p11.config" --force -o "$t/again"
+ok "--config=: in any order" eval 'exits 0 && same "$t/again" "$t/p11"'
+printf '# mine\n\n--task  dense\ndims=3\npairs 11\nstepz 3\n' >"$t/mine.config"
+refuses "config: a line that is none" "line 6: no option 'stepz'" train @"$t/mine.config" -o "$t/no"
+printf 'keep-best yes\n' >"$t/mine.config"
+refuses "config: a flag with a value" 'line 1: --keep-best wants no value' train @"$t/mine.config" -o "$t/no"
+refuses "config: no such file" "$t/none" train @"$t/none" -o "$t/no"
+echo precious >"$t/kept.config"
+refuses "config: somebody's file" 'is there already' train $tiny --steps 1 -o "$t/kept"
+ok "config: which stays" eval '[ "$(cat "$t/kept.config")" = precious ] && [ ! -e "$t/kept" ]'
+for o in '--tokens apart' '--quantiles 0.1,0.9' '--positions none'; do
+  misused "train --from: $o" train --from "$t/p11" $o --task dense --pairs 6 --steps 1 -o "$t/no"
+  ok "train --from: $o: says it" says err "${o%% *} and --from contradict each other"
+done
+
+# ----- the best of a run, and when it ends -----------------------------------------------------------
+
+best="train $tiny --steps 60 --lr 0.02 --eval-every 5 --eval-prompts 64"
+run $best -o "$t/best" --keep-best --log "$t/best.csv" --log-every 100
+ok "--keep-best: exit 0" exits 0
+least() { sed 1d "$1" | cut -d, -f2 | sort -g | head -n 1; }
+mean_of() { run eval "$1" --prompts 64 --seed 3; awk -F, 'NR > 1 { s += $2; n++ } END { printf "%.6f", s / n }' "$t/out"; }
+ok "--keep-best: OUT is the best of the evaluations" eval \
+  '[ "$(mean_of "$t/best")" = "$(printf %.6f "$(least "$t/best.evals.csv")")" ]'
+ok "--keep-best: twelve of them" eval '[ "$(wc -l <"$t/best.evals.csv")" -eq 13 ]'
+run $best -o "$t/patient" --patience 1 --schedule constant --lr 0.3
+ok "--patience: ends early" eval 'exits 0 && says err "^--patience ended it after step [0-9]*$"'
+cp "$t/patient" "$t/copy"
+run $best -o "$t/patient" --patience 1 --schedule constant --lr 0.3 --resume
+ok "--patience: and stays ended" eval 'exits 0 && says err "nothing was trained" && same "$t/patient" "$t/copy"'
+run $best -o "$t/aim" --target 100
+ok "--target: ends at the first evaluation" says err '^--target ended it after step 5$'
+run $best -o "$t/aim2" --minutes 1e-6
+ok "--minutes: ends" eval 'exits 0 && says err "^--minutes ended it after step 1$"'
+run $best -o "$t/aim2" --resume
+run $best -o "$t/whole2"
+ok "--minutes: and goes on to the same bits" same "$t/aim2" "$t/whole2"
+run $best -o "$t/part2" --keep-best --minutes 1e-6
+run $best -o "$t/part2" --keep-best --resume
+ok "--keep-best: stopped and resumed, the same bits" same "$t/part2" "$t/best"
+run $best -o "$t/ema" --ema 0.9
+ok "--ema: other weights" eval 'exits 0 && ! same "$t/ema" "$t/whole2"'
+run $best -o "$t/ema2" --ema 0.9 --minutes 1e-6
+run $best -o "$t/ema2" --ema 0.9 --resume
+ok "--ema: stopped and resumed, the same bits" same "$t/ema2" "$t/ema"
+run $best -o "$t/ema2" --ema 0.99 --resume
+ok "--ema: another one is another run" says err 'ema was 0.9, is 0.99$'
+misused "--ema: 1" $best -o "$t/no" --ema 1
+run $best -o "$t/s.safetensors" --seeds 2
+ok "--seeds: header" says out '^k,mean,min,max,seed_3,seed_4$'
+ok "--seeds: a row for each k" lines 12
+ok "--seeds: the same in a file" same "$t/out" "$t/s.seeds.csv"
+ok "--seeds: mean, min and max" eval "awk -F, 'NR > 1 && ((\$2 - (\$5 + \$6) / 2) ^ 2 > 1e-12 || \$3 > \$5 ||
+  \$4 < \$6 || \$3 != (\$5 < \$6 ? \$5 : \$6)) { bad = 1 } END { exit bad }' '$t/out'"
+ok "--seeds: the models of their seeds" eval 'same "$t/s-3.safetensors" "$t/whole2" && [ -e "$t/s-4.safetensors" ]'
+
+# ----- functions of one's own ------------------------------------------------------------------------
+
+# 40 lines a x + b in raw units, their rows mixed; 12 rows each
+awk 'BEGIN { srand(1); print "id,x,y"
+  for (f = 0; f < 40; f++) { a[f] = 4 * rand() - 2; b[f] = 100 * rand() }
+  for (i = 0; i < 12; i++) for (f = 0; f < 40; f++) { x = 50 * rand(); printf "line%d,%.6g,%.6g\n", f, x, a[f] * x + b[f] } }' \
+  >"$t/lines.csv"
+own="train --data $t/lines.csv --steps 300 --width 32 --layers 2 --batch 32 --eval-every 100"
+run $own -o "$t/own"
+ok "--data: exit 0" exits 0
+ok "--data: says the split" says err '^40 functions, 4 of them held out$'
+ok "--data: measures what was held out" says err '^step 300  error on functions held out '
+run info "$t/own"
+ok "--data: d and P from the file" eval 'says out "^n_dims  *1$" && says out "pairs=12 .*prompts=own"'
+ok "--data: surprise" says out '^surprise  *available$'
+ok "--data: no task" eval '! says out "^task  *[a-z]"'
+run eval "$t/own" --data "$t/lines.csv" --baselines ols,zero --prompts 200
+ok "eval --data: exit 0" exits 0
+ok "eval --data: lines are learned" eval "awk -F, 'END { exit !(\$2 < 0.3 * \$4) }' '$t/out'"
+cp "$t/out" "$t/held"
+run eval "$t/own" --data "$t/lines.csv" --baselines ols,zero --prompts 200 --threads 3
+ok "eval --data: the same for any number of threads" same "$t/out" "$t/held"
+run eval "$t/own" --data "$t/lines.csv" --baselines ols,zero --prompts 200 --holdout 1
+ok "eval --data --holdout 1: all functions" eval 'exits 0 && ! same "$t/out" "$t/held"'
+misused "eval: a model that has no task" eval "$t/own"
+misused "eval --data: --task" eval "$t/own" --data "$t/lines.csv" --task dense
+run eval "$t/own" --data "$t/lines.csv" --baselines bayes
+ok "eval --data: no bayes" eval 'exits 2 && says err "bayes wants a --task"'
+run $own -o "$t/own3" --threads 3
+ok "--data: the same for any number of threads" same "$t/own3" "$t/own"
+run $own -o "$t/own4" --minutes 1e-6
+run $own -o "$t/own4" --resume
+ok "--data: stopped and resumed, the same bits" same "$t/own4" "$t/own"
+sed 's/^line7,/line70,/' "$t/lines.csv" >"$t/other.csv"
+run train --data "$t/other.csv" --steps 300 --width 32 --layers 2 --batch 32 -o "$t/own4" --resume
+ok "--data: other data are another run" eval 'exits 1 && says err "data was [0-9]*, is [0-9]*"'
+misused "--data and --task" train --data "$t/lines.csv" --task dense -o "$t/no"
+misused "--data and --dims" train --data "$t/lines.csv" --dims 2 -o "$t/no"
+misused "--data and --x" train --data "$t/lines.csv" --x data -o "$t/no"
+misused "--data: nothing to evaluate on" train --data "$t/lines.csv" --holdout 0 --keep-best -o "$t/no"
+refuses "--data: more pairs than rows" 'a function has 12 rows, and prompts have 13 pairs' \
+  train --data "$t/lines.csv" --pairs 13 -o "$t/no"
+printf 'a,1,2\na,1,x\n' >"$t/bad.csv"
+refuses "--data: no number" "line 2, column 3: 'x' is not a finite number" train --data "$t/bad.csv" -o "$t/no"
+printf 'a,1,2\na,1\n' >"$t/bad.csv"
+refuses "--data: a short line" 'line 2: a row is function_id,x1,...,x1,y' train --data "$t/bad.csv" -o "$t/no"
+ok "--data: nothing was written" test ! -e "$t/no"
 # ----- prompts as data are, quantiles -------------------------------------------------------------
 
 like_data="--x data --order --standardize --tokens joint --positions alternating"
@@ -702,23 +838,23 @@ ok "train: as data: tokens" says out '^tokens  *joint$'
 ok "train: as data: positions" says out '^positions  *alternating$'
 ok "train: as data: quantiles" says out "^quantiles  *$levels\$"
 ok "train: as data: sampling" says out '^sampling  *inputs=data order=1 standardize=1$'
-ok "train: as data: recipe" says out '^recipe  *steps=20 batch=8 pairs=6 optimizer=adam lr=.* seed=7$'
-run info "$t/m"
+ok "train: as data: recipe" says out '^recipe  *steps=20 batch=8 pairs=6 optimizer=muon lr=.* seed=7$'
+run info "$model"
 ok "info: tokens apart" says out '^tokens  *apart$'
 ok "info: no quantiles" eval '! says out "^quantiles"'
 ok "info: no sampling" eval '! says out "^sampling"'
-run eval "$t/d" --pairs 40 --prompts 8
+run eval "$t/d" --pairs 41 --prompts 8
 ok "eval: beyond n_positions, which alternate" lines 42
 ok "eval: says how it draws" says err 'prompts drawn as in training: inputs=data order=1 standardize=1$'
 cp "$t/out" "$t/as_trained"
-run eval "$t/d" --pairs 40 --prompts 8 --x data --order --standardize
+run eval "$t/d" --pairs 41 --prompts 8 --x data --order --standardize
 ok "eval: the same said in options" eval 'exits 0 && silent err && same "$t/out" "$t/as_trained"'
-run eval "$t/d" --pairs 40 --prompts 8 --x normal
+run eval "$t/d" --pairs 41 --prompts 8 --x normal
 ok "eval: otherwise where --x says so" eval 'exits 0 && silent err && ! same "$t/out" "$t/as_trained"'
-run eval "$t/d" --pairs 3 --prompts 8 --task dense
+run eval "$t/d" --pairs 4 --prompts 8 --task dense
 ok "eval: a task of its own is drawn as ever" eval 'exits 0 && silent err'
-misused "eval: --x and --distribution" eval "$t/d" --pairs 3 --x data --distribution skewed
-misused "eval: bayes of noise that is not always there" eval "$t/d" --pairs 3 --task 'noisy(share=0.5)' --baselines bayes
+misused "eval: --x and --distribution" eval "$t/d" --pairs 4 --x data --distribution skewed
+misused "eval: bayes of noise that is not always there" eval "$t/d" --pairs 4 --task 'noisy(share=0.5)' --baselines bayes
 run quantize "$t/d" --dtype f16 -o "$t/d16"
 ok "quantize: as data: exit 0" exits 0
 run info "$t/d16"

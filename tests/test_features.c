@@ -6,6 +6,7 @@
 #define ICL_TRAIN_IMPLEMENTATION
 #include "../icl_train.h"
 #include "test.h"
+#include "held.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -138,31 +139,10 @@ static void free_subject(subject *s)
 static icl_ctx *new_ctx(const icl_model *m, int pairs, int batch, icl_storage kv)
 {
   icl_ctx *c = NULL;
-  CHECK_EQ(icl_ctx_new_kv(&c, m, pairs, batch, kv), ICL_OK);
+  icl_ctx_options o = ctx_options(pairs, batch, kv);
+  CHECK_EQ(icl_ctx_new_with(&c, m, &o, NULL), ICL_OK);
   if (!c) exit(3);
   return c;
-}
-
-/* All that a context holds, as bytes. */
-typedef struct snapshot { unsigned char *bytes; size_t n; } snapshot;
-
-static snapshot take(const icl_ctx *c)
-{
-  snapshot s;
-  s.n = icl_ctx_save_bytes(c);
-  s.bytes = (unsigned char *)need(s.n);
-  CHECK_EQ(icl_ctx_save(c, s.bytes, s.n), ICL_OK);
-  return s;
-}
-
-/* 1 if c holds what it held; frees the snapshot. */
-static int unchanged(const icl_ctx *c, snapshot s)
-{
-  snapshot now = take(c);
-  int is = now.n == s.n && !memcmp(now.bytes, s.bytes, s.n);
-  free(now.bytes);
-  free(s.bytes);
-  return is;
 }
 
 /* 1 if two contexts hold the same. */
@@ -625,6 +605,113 @@ static void check_kept(const icl_ctx *c, int first, int n)
   CHECK(same(icl_outputs(c), ys + first, (size_t)n));
 }
 
+/* ----- refinement and mirror images ---------------------------------------------------------- */
+
+static float answers_of[4][3 * QUERIES];
+
+/* y, lo and hi of c and r, which may be NULL, in answers_of[k]. */
+static void answer_into(int k, icl_ctx *c, icl_ctx *r)
+{
+  float *y = answers_of[k];
+  CHECK_EQ(icl_predict_mean(1, &c, &r, QUERIES, qs, 0.9f, y, y + QUERIES, y + 2 * QUERIES), ICL_OK);
+}
+
+/* A second context of c's model and size. */
+static icl_ctx *another(const icl_ctx *c) { return new_ctx(c->model, c->max_pairs, 6, ICL_STORE_F32); }
+
+/* r holds c's pairs with what c misses at them, and its answers are added. */
+TEST(refinement_adds_the_residuals)
+{
+  subject s;
+  icl_ctx *c = new_five(&s, PAIRS, 6), *r = another(c);
+  float at_pairs[PAIRS], rest[QUERIES];
+  int i;
+  scale_somehow(c);
+  CHECK_EQ(icl_predict_batch(c, PAIRS, icl_inputs(c), at_pairs), ICL_OK);
+  CHECK_EQ(icl_refine(r, c), ICL_OK);
+  CHECK_EQ(icl_count(r), PAIRS);
+  for (i = 0; i < PAIRS; i++) CHECK_EQ(icl_outputs(r)[i], icl_outputs(c)[i] - at_pairs[i]);
+  answer_into(0, c, NULL);
+  answer_into(1, c, r);
+  CHECK_EQ(icl_predict_batch(r, QUERIES, qs, rest), ICL_OK);
+  for (i = 0; i < 3 * QUERIES; i++) CHECK_EQ(answers_of[1][i], answers_of[0][i] + rest[i % QUERIES]);
+  CHECK_EQ(icl_refine(c, c), ICL_ERR_ARG);
+  CHECK_EQ(icl_rewind(c, 0), ICL_OK);
+  CHECK_EQ(icl_refine(r, c), ICL_ERR_STATE);
+  icl_ctx_delete(c);
+  icl_ctx_delete(r);
+  free_subject(&s);
+}
+
+/* An image answers as a context of negated numbers does; an image's image is the context again. */
+TEST(mirror_images)
+{
+  subject s;
+  icl_ctx *c = new_five(&s, PAIRS, 6), *m = another(c), *again = another(c);
+  int d = c->model->config.n_dims, image, i;
+  for (image = 0; image < 4; image++) {
+    float x_sign = image & ICL_MIRROR_X ? -1.0f : 1.0f, y_sign = image & ICL_MIRROR_Y ? -1.0f : 1.0f;
+    CHECK_EQ(icl_mirror(m, c, image), ICL_OK);
+    CHECK_EQ(icl_mirror(again, m, image), ICL_OK);
+    answer_into(0, c, NULL);
+    answer_into(1, again, NULL);
+    CHECK(same(answers_of[0], answers_of[1], 3 * QUERIES));
+    answer_into(1, m, NULL);
+    CHECK(image == 0 || !same(answers_of[0], answers_of[1], QUERIES));
+    CHECK_EQ(icl_rewind(again, 0), ICL_OK);
+    CHECK_EQ(icl_ctx_scale(again, NULL, NULL, 0, 1), ICL_OK);
+    for (i = 0; i < PAIRS * d; i++) xs[i] *= x_sign;
+    for (i = 0; i < QUERIES * d; i++) qs[i] *= x_sign;
+    for (i = 0; i < PAIRS; i++) ys[i] *= y_sign;
+    CHECK_EQ(icl_add_batch(again, PAIRS, xs, ys), ICL_OK);
+    answer_into(2, again, NULL);
+    for (i = 0; i < PAIRS * d; i++) xs[i] *= x_sign;
+    for (i = 0; i < QUERIES * d; i++) qs[i] *= x_sign;
+    for (i = 0; i < PAIRS; i++) ys[i] *= y_sign;
+    for (i = 0; i < QUERIES; i++) {
+      CHECK_EQ(answers_of[1][i], y_sign * answers_of[2][i]);
+      CHECK(fabsf(answers_of[1][QUERIES + i] - y_sign * answers_of[2][(y_sign > 0 ? 1 : 2) * QUERIES + i]) <= 1e-5f);
+      CHECK(answers_of[1][QUERIES + i] <= answers_of[1][2 * QUERIES + i]);
+    }
+  }
+  icl_ctx_delete(c);
+  icl_ctx_delete(m);
+  icl_ctx_delete(again);
+  free_subject(&s);
+}
+
+/* The mean of two contexts' answers, more queries than are asked at once. */
+TEST(mean_of_contexts)
+{
+  subject s;
+  icl_ctx *c = new_five(&s, PAIRS, 6), *m = another(c), *r = another(c), *cs[2], *rs[2];
+  float y[QUERIES];
+  int i;
+  cs[0] = c; cs[1] = m;
+  rs[0] = NULL; rs[1] = r;
+  CHECK_EQ(icl_mirror(m, c, ICL_MIRROR_X), ICL_OK);
+  CHECK_EQ(icl_refine(r, m), ICL_OK);
+  answer_into(0, c, NULL);
+  answer_into(1, m, r);
+  CHECK_EQ(icl_predict_mean(2, cs, rs, QUERIES, qs, 0, y, NULL, NULL), ICL_OK);
+  for (i = 0; i < QUERIES; i++)
+    CHECK(fabsf(y[i] - (answers_of[0][i] + answers_of[1][i]) / 2) <= 1e-6f * (fabsf(y[i]) + 1));
+  CHECK_EQ(icl_predict_mean(0, cs, rs, QUERIES, qs, 0, y, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict_mean(2, cs, rs, QUERIES, qs, 0.9f, y, y, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_predict_mean(2, NULL, rs, QUERIES, qs, 0, y, NULL, NULL), ICL_ERR_ARG);
+  CHECK_EQ(icl_mirror(c, c, 1), ICL_ERR_ARG);
+  CHECK_EQ(icl_mirror(m, c, 4), ICL_ERR_ARG);
+  CHECK_EQ(icl_mirror(m, NULL, 1), ICL_ERR_ARG);
+  icl_ctx_delete(r);
+  r = new_ctx(c->model, PAIRS - 1, 6, ICL_STORE_F32);
+  CHECK_EQ(icl_mirror(r, c, 1), ICL_ERR_FULL);
+  CHECK_EQ(icl_refine(r, c), ICL_ERR_FULL);
+  icl_ctx_delete(c);
+  icl_ctx_delete(m);
+  icl_ctx_delete(r);
+  free_subject(&s);
+}
+
 /* What is left after forget(n) is what a context has that never saw those pairs. */
 TEST(forget_equals_a_fresh_context)
 {
@@ -963,10 +1050,9 @@ TEST(snapshot_keeps_the_pairs)
       scale_somehow(a);
       scale_somehow(fresh);
       CHECK_EQ(icl_add_batch(a, 11, xs, ys), ICL_OK);
-      whole = take(a);
-      if (kv == ICL_STORE_F32)
-        CHECK_EQ(whole.n, 24 + 8 + 4 * (size_t)(2 * c.n_dims + 2 + 11 * (c.n_dims + 2 + 4 * c.n_layer * c.n_embd)));
-      CHECK_EQ(icl_ctx_restore(b, whole.bytes, whole.n), ICL_OK);
+      whole = save(a);
+      CHECK_EQ(whole.n, 32 + 8 * (size_t)c.n_dims + 11 * 4 * (size_t)(c.n_dims + 1));
+      CHECK_EQ(icl_ctx_restore(b, whole.bytes, whole.n, NULL), ICL_OK);
       check_kept(b, 0, 11);
       CHECK(alike(a, b));
       CHECK_EQ(icl_check(a, &one), ICL_OK);
@@ -986,26 +1072,25 @@ TEST(snapshot_keeps_the_pairs)
     }
 }
 
-static void seal(snapshot s)
-{
-  icl__put_le(s.bytes + s.n - 8, icl__digest(0, s.bytes, s.n - 8), 8);
-}
-
-/* Snapshots of before, which have no inputs; and inputs that are no numbers. */
+/* Snapshots of other versions; and inputs that are no numbers. */
 TEST(snapshot_refused)
 {
   subject s;
   icl_ctx *c = new_five(&s, 5, 8);
-  snapshot w = take(c), before = take(c);
-  size_t i, inputs = 24 + 4 * (2 * 3 + 2);
-  CHECK(!memcmp(w.bytes, "ICLCTX03", 8));
-  w.bytes[7] = '2';
-  CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_ERR_FORMAT);
+  snapshot w = save(c), before = take(c);
+  icl_report r;
+  size_t i, inputs = 16 + 4 * (2 * 3 + 2);
+  CHECK(!memcmp(w.bytes, "ICLCTX04", 8));
+  for (i = '1'; i <= '5'; i += 1 + (i == '3')) {
+    w.bytes[7] = (unsigned char)i;
+    seal(w);
+    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n, &r), ICL_ERR_FORMAT);
+    CHECK_EQ(r.offset, 6);
+    CHECK_STR(r.text, "a context saved by another version: save it anew");
+  }
+  w.bytes[7] = '4';
   seal(w);
-  CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_ERR_FORMAT);
-  w.bytes[7] = '3';
-  seal(w);
-  CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_OK);
+  CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n, NULL), ICL_OK);
   for (i = 0; i < 15; i++) {                                 /* [5][3] */
     uint32_t u = icl__get32(w.bytes + inputs + 4 * i);
     float x;
@@ -1013,9 +1098,9 @@ TEST(snapshot_refused)
     CHECK(same(&x, xs + i, 1));
     icl__put_le(w.bytes + inputs + 4 * i, i % 2 ? 0x7f800000u : 0xffc00000u, 4);
     seal(w);
-    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_ERR_NONFINITE);
+    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n, NULL), ICL_ERR_NONFINITE);
     icl__put_le(w.bytes + inputs + 4 * i, u ^ 1, 4);
-    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n), ICL_ERR_DIGEST);
+    CHECK_EQ(icl_ctx_restore(c, w.bytes, w.n, NULL), ICL_ERR_DIGEST);
     icl__put_le(w.bytes + inputs + 4 * i, u, 4);
   }
   CHECK(unchanged(c, before));
@@ -2095,22 +2180,6 @@ TEST(ranges_inside_of_others)
   CHECK_NEAR(mean_of(&net), 1, 4.5 * error_of(&net));
 }
 
-/* A task that only the sampler knows in full has no exact Bayes predictor. */
-TEST(no_bayes_for_what_is_drawn)
-{
-  static const char *const none[] = {
-    "gp(nu=1)", "sparse(nnz=1..2)", "dense + noisy(sparse, share=0.5)", "noisy(dense, share=0.1..0.5)",
-    "noisy(dense, tails=0.1)", "noisy(dense, hetero=0.1)", "noisy(dense, outliers=0.1)", "gp(ard=1)", "decaying", "dense + products"
-  };
-  icl_task t = parse("noisy(dense, sd=0.5, share=1, tails=0, hetero=0, outliers=0)", 4);
-  size_t i;
-  CHECK_EQ(icl_bayes_supported(&t), 1);
-  for (i = 0; i < COUNT(none); i++) {
-    t = parse(none[i], 4);
-    CHECK_EQ(icl_bayes_supported(&t), 0);
-  }
-}
-
 /* ----- noise ------------------------------------------------------------------------------------ */
 
 /* Shares of |e| above these, e = (y - f(x)) / sd of n prompts of the noise that `text` says. */
@@ -2515,6 +2584,9 @@ int main(void)
   RUN(quantiles_in_the_callers_units);
   RUN(quantiles_refused);
   RUN(few_quantiles);
+  RUN(refinement_adds_the_residuals);
+  RUN(mirror_images);
+  RUN(mean_of_contexts);
   RUN(forget_equals_a_fresh_context);
   RUN(forget_refused);
   RUN(standardize_by_hand);
@@ -2552,7 +2624,6 @@ int main(void)
   RUN(ranges_refused);
   RUN(ranges_are_drawn);
   RUN(ranges_inside_of_others);
-  RUN(no_bayes_for_what_is_drawn);
   RUN(kinds_of_noise);
   RUN(shares_of_noise);
   RUN(data_are_scaled_by_their_first_pairs);

@@ -410,6 +410,9 @@ ok "--plot: the answers too" says out '^4,'
 ok "--plot: SVG" grep -q '^<svg' "$t/p.svg"
 ok "--plot: names of the columns" eval 'grep -q hours "$t/p.svg" && grep -q "grams, dry" "$t/p.svg"'
 ok "--plot: all series" eval 'grep -q ">model<\|>model, 90" "$t/p.svg" && grep -q given "$t/p.svg" && grep -q answers "$t/p.svg"'
+refuses "--plot: does not overwrite" 'is there already' predict --plot "$t/p.svg"
+run predict --plot "$t/p.svg" --force
+ok "--plot --force: exit 0" exits 0
 run predict --plot "$t/p.png"
 if says err 'libstb-dev'; then skip "--plot: PNG, built without libstb-dev"
 else ok "--plot: PNG" test "$(head -c 8 "$t/p.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a; fi
@@ -425,7 +428,7 @@ input '3,4\n3,5\n'
 run predict --plot -
 ok "--plot: one x" exits 0
 input '1700000000,5\n1700000060,6\n1700000120,5\n'
-run predict --plot "$t/p.svg"
+run predict --plot "$t/p.svg" --force
 ok "--plot: time stamps at the axis" grep -q '>1700000[01][0-9]*<' "$t/p.svg"
 
 # ----- check --------------------------------------------------------------------------------------

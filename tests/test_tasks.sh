@@ -131,7 +131,7 @@ misused "sample: an operand" sample --task dense --dims 2 --pairs 2 more
 
 # ----- eval: standard errors, and when bayes is the optimum ---------------------------------------
 
-ask="eval $model --pairs 4 --prompts 60"
+ask="eval $model --pairs 5 --prompts 60"
 run $ask --task dense --baselines ols,zero --se --paired zero
 ok "eval: --se --paired: exit 0" exits 0
 ok "eval: --se --paired: header" says out '^k,model,ols,zero,model_se,ols_se,zero_se,model-zero,model-zero_se,ols-zero,ols-zero_se$'

@@ -373,6 +373,7 @@ static uint64_t state_of(const icl_trainer *t)
 {
   uint64_t h = icl__digest(1, t->params, t->n * sizeof(float));
   h = icl__digest(h, t->m, t->n * sizeof(float));
+  if (t->ema) h = icl__digest(h, t->ema, t->n * sizeof(float));
   h = icl__digest(h, t->v, t->n * sizeof(float));
   h = digest_int(h, t->step);
   h = digest_int(h, t->updates);
@@ -1225,7 +1226,7 @@ static const char *change_run(icl_train_options *o, int i)
     case 33: o->pairs_every = 2; return "pairs_every";
     case 34: o->seed = 8; return "seed";
     case 35: o->seed += (uint64_t)1 << 40; return "the seed's high bits";
-    case 36: o->world = 2; o->reduce = no_sum; return "world";
+    case 36: o->shards = 2; return "shards";
     case 37: o->optimizer = ICL_MUON; return "optimizer";
     default: return NULL;
   }
@@ -1244,6 +1245,7 @@ static const char *change_nothing(icl_train_options *o, int i)
       return "scales of 1, which are the default";
     case 5: o->sampling.dims_active = 2; return "dims_active, which is the curriculum's";
     case 6: o->momentum = 0.5f; return "momentum, which is Muon's";
+    case 7: o->world = 2; o->rank = 1; o->reduce = no_sum; return "the number of processes";
     default: return NULL;
   }
 }
@@ -2147,10 +2149,13 @@ static void check_world(icl_trainer *a, icl_trainer *b, const float *losses)
 /* The sum of both gradients, worked out beforehand. */
 static float *world_sum;
 
+/* Where the processes talk, the other one says the same. */
 static int take_sum(void *user, float *sum, size_t n)
 {
-  (void)user;
-  memcpy(sum, world_sum, n * sizeof(float));
+  const icl_trainer *t = *(icl_trainer *const *)user;
+  size_t half = n / 2, i;
+  if (n == t->n + 1) memcpy(sum, world_sum, n * sizeof(float));
+  else for (i = 0; i < half; i++) sum[i] = sum[half + i] = sum[i] + sum[half + i];
   return 0;
 }
 
@@ -2162,6 +2167,7 @@ TEST(two_ranks_in_turn)
   size_t i;
   int s, r;
   o.reduce = take_sum;
+  o.user = &t[0];
   t[0] = begin(&o);
   o.rank = 1;
   t[1] = begin(&o);
@@ -2188,20 +2194,22 @@ TEST(two_ranks_in_turn)
 }
 
 #ifdef ICL_TRAIN_THREADS
-/* A place where two ranks wait for each other. */
+enum { MAX_WORLD = 4 };
+
+/* A place where the ranks wait for each other. */
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t open;
-  int waiting, round;
-  float *part[2];
+  int world, waiting, round;
+  float *part[MAX_WORLD];
 } meeting;
 
-static void wait_for_the_other(void)
+static void wait_for_the_others(void)
 {
   int round;
   pthread_mutex_lock(&meeting.lock);
   round = meeting.round;
-  if (++meeting.waiting == 2) {
+  if (++meeting.waiting == meeting.world) {
     meeting.waiting = 0;
     meeting.round++;
     pthread_cond_broadcast(&meeting.open);
@@ -2210,55 +2218,436 @@ static void wait_for_the_other(void)
   pthread_mutex_unlock(&meeting.lock);
 }
 
-typedef struct rank_run { int rank; icl_trainer *t; float losses[WORLD_STEPS], *sum; } rank_run;
+/* A rank is a thread here, with a trainer of its own. */
+typedef struct rank_run {
+  int rank;
+  icl_trainer *t;
+  float losses[WORLD_STEPS], *sum;
+  const icl_run *run;              /* NULL: WORLD_STEPS steps                                 */
+  icl_error err;
+  icl_train_info last;
+  icl_report r;
+} rank_run;
 
+/* The sum in an order that depends on the rank, so that only exact sums are the same for all; those
+ * of two ranks always are. */
 static int all_reduce(void *user, float *sum, size_t n)
 {
   rank_run *k = (rank_run *)user;
   size_t i;
+  int r;
   meeting.part[k->rank] = sum;
-  wait_for_the_other();
-  for (i = 0; i < n; i++) k->sum[i] = meeting.part[0][i] + meeting.part[1][i];
-  wait_for_the_other();
+  wait_for_the_others();
+  memset(k->sum, 0, n * sizeof(float));
+  for (r = 0; r < meeting.world; r++)
+    for (i = 0; i < n; i++) k->sum[i] += meeting.part[(k->rank + r) % meeting.world][i];
+  wait_for_the_others();
   memcpy(sum, k->sum, n * sizeof(float));
   return 0;
+}
+
+/* Steps of a run with the caller's prompts, those of a task drawn by place in the batch. */
+static icl_error own_step(icl_trainer *t, icl_train_info *info)
+{
+  static const char *const text = "dense";
+  icl_train_info next;
+  int n = icl_trainer_next(t, &next), d = t->o.model.n_dims, i;
+  float *xs = (float *)need((size_t)(n * next.pairs * d) * sizeof(float)), scratch[64];
+  float *ys = (float *)need((size_t)(n * next.pairs) * sizeof(float));
+  icl_task task;
+  icl_error err = icl_task_parse(&task, text, d, NULL, 0, NULL);
+  for (i = 0; i < n && !err; i++) {
+    icl_rng rng;
+    icl_rng_init(&rng, 5, (uint64_t)next.step, (uint64_t)icl_trainer_prompt(t, i));
+    err = icl_prompt_sample(&task, NULL, &rng, next.pairs, xs + i * next.pairs * d, ys + i * next.pairs,
+                            NULL, scratch);
+  }
+  if (!err) err = icl_train_gradient(t, xs, ys, NULL);
+  if (!err) err = icl_train_update(t, info);
+  free(xs);
+  free(ys);
+  return err;
 }
 
 static void *run_rank(void *arg)
 {
   rank_run *k = (rank_run *)arg;
   int s;
-  for (s = 0; s < WORLD_STEPS; s++) {
-    icl_train_info info;
-    if (icl_train_step(k->t, &info)) break;
-    k->losses[s] = info.loss;
+  if (k->run) k->err = icl_train_run(k->t, k->run, &k->last, &k->r);
+  for (s = 0; !k->run && s < WORLD_STEPS && !k->err; s++) {
+    k->err = k->t->o.own_prompts ? own_step(k->t, &k->last) : icl_train_step(k->t, &k->last);
+    k->losses[s] = k->last.loss;
   }
+  if (!k->run && k->err) icl_train_agree(k->t, &k->r);
   return NULL;
+}
+
+/* Trainers of `world` ranks with the options o, rank r on 1 + r % 2 threads. */
+static void begin_ranks(rank_run *k, const icl_train_options *from, int world)
+{
+  int r;
+  pthread_mutex_init(&meeting.lock, NULL);
+  pthread_cond_init(&meeting.open, NULL);
+  meeting.world = world;
+  meeting.waiting = 0;
+  memset(k, 0, (size_t)world * sizeof *k);
+  for (r = 0; r < world; r++) {
+    icl_train_options o = *from;
+    o.rank = k[r].rank = r;
+    o.world = world;
+    o.reduce = world > 1 ? all_reduce : NULL;
+    o.user = &k[r];
+    o.threads = 1 + r % 2;
+    k[r].t = begin(&o);
+    k[r].sum = (float *)need((2 * k[r].t->n + 2 + ICL__RUN_TEXT) * sizeof(float));
+  }
+}
+
+static void run_ranks(rank_run *k)
+{
+  pthread_t other[MAX_WORLD];
+  int r;
+  for (r = 1; r < meeting.world; r++) if (pthread_create(&other[r], NULL, run_rank, &k[r])) exit(3);
+  run_rank(&k[0]);
+  for (r = 1; r < meeting.world; r++) pthread_join(other[r], NULL);
+}
+
+static void end_ranks(rank_run *k)
+{
+  int r;
+  for (r = 0; r < meeting.world; r++) { icl_trainer_delete(k[r].t); free(k[r].sum); }
 }
 #endif
 
 TEST(two_ranks_at_once)
 {
 #ifdef ICL_TRAIN_THREADS
+  icl_train_options o = shared_run(0, 1);
   rank_run k[2];
-  pthread_t other;
-  int r;
-  pthread_mutex_init(&meeting.lock, NULL);
-  pthread_cond_init(&meeting.open, NULL);
-  for (r = 0; r < 2; r++) {
-    icl_train_options o = shared_run(r, 2);
-    o.reduce = all_reduce;
-    o.user = &k[r];
-    o.threads = 1 + r;
-    k[r].rank = r;
-    k[r].t = begin(&o);
-    k[r].sum = (float *)need((k[r].t->n + 1) * sizeof(float));
-  }
-  if (pthread_create(&other, NULL, run_rank, &k[1])) exit(3);
-  run_rank(&k[0]);
-  pthread_join(other, NULL);
+  begin_ranks(k, &o, 2);
+  run_ranks(k);
   check_world(k[0].t, k[1].t, k[0].losses);
-  for (r = 0; r < 2; r++) { icl_trainer_delete(k[r].t); free(k[r].sum); }
+  end_ranks(k);
+#else
+  SKIP("built without threads");
+#endif
+}
+
+/* One gradient in shards is that of the whole batch, but for rounding. */
+TEST(shards_add_up)
+{
+  icl_train_options o = shared_run(0, 1);
+  icl_trainer *whole = begin(&o), *cut;
+  icl_train_info a, b;
+  size_t i;
+  double most = 0;
+  o.shards = 5;
+  cut = begin(&o);
+  CHECK_EQ(icl_train_step(whole, &a), ICL_OK);
+  CHECK_EQ(icl_train_step(cut, &b), ICL_OK);
+  CHECK_NEAR(a.loss, b.loss, 1e-6 * (double)a.loss);
+  CHECK_NEAR(a.grad_norm, b.grad_norm, 1e-6 * (double)a.grad_norm);
+  for (i = 0; i < whole->n; i++) most = fmax(most, fabs((double)whole->grad[i]));
+  for (i = 0; i < whole->n; i++) CHECK_NEAR(whole->grad[i], cut->grad[i], 2e-6 * most);
+  icl_trainer_delete(whole);
+  icl_trainer_delete(cut);
+}
+
+/* The exact sum of shards' gradients, beside sums in double; the largest, and what is 2^-30 of it. */
+TEST(shards_are_added_exactly)
+{
+  enum { S = 7 };
+  icl_train_options o = shared_run(0, 1);
+  icl_trainer *t;
+  size_t i, j, row;
+  o.shards = S;
+  t = begin(&o);
+  row = t->n + 1;
+  for (i = 0; i < row; i++)
+    for (j = 0; j < S; j++)
+      t->shards[j * row + i] = (float)ldexp(normal(), i % 3 ? -40 : -70 - (int)(i % 7));
+  t->exponent = icl__shard_exponent(t);
+  CHECK(t->exponent < -36 && t->exponent > -42);
+  {
+    float *copy = (float *)need(S * row * sizeof(float));
+    memcpy(copy, t->shards, S * row * sizeof(float));
+    CHECK_EQ(icl__sum_gradients(t), ICL_OK);
+    for (i = 0; i < row; i++) {
+      double sum = 0;
+      for (j = 0; j < S; j++) sum += (double)copy[j * row + i];
+      CHECK_NEAR(t->grad[i], sum, ldexp(1.0, t->exponent - 39) + fabs(sum) * ldexp(1.0, -24));
+    }
+    free(copy);
+  }
+  for (i = 0; i < S * row; i++) t->shards[i] = 0;
+  CHECK_EQ(t->exponent = icl__shard_exponent(t), 0);
+  t->shards[row] = INFINITY;
+  CHECK_EQ(t->exponent = icl__shard_exponent(t), ICL__MAX_EXPONENT);
+  CHECK(icl__sum_gradients(t) == ICL_OK && isnan(t->grad[0]) && isnan(t->grad[t->n]));
+  icl_trainer_delete(t);
+}
+
+/* With shards the bits are the same for 1, 2, 3, 4 ranks, whatever the order in which they add up:
+ * prompts drawn with both optimizers, and prompts of the caller's. */
+TEST(shards_of_any_world)
+{
+#ifdef ICL_TRAIN_THREADS
+  rank_run k[MAX_WORLD];
+  int kind, world, r, s;
+  for (kind = 0; kind < 3; kind++) {
+    float losses[WORLD_STEPS];
+    uint64_t state = 0;
+    for (world = 1; world <= MAX_WORLD; world++) {
+      icl_train_options o = shared_run(0, 1);
+      o.shards = 6;
+      o.batch = 13;
+      if (kind == 1) o.optimizer = ICL_MUON;
+      if (kind == 2) { o.task = NULL; o.own_prompts = 1; }
+      begin_ranks(k, &o, world);
+      run_ranks(k);
+      if (world == 1) state = state_of(k[0].t);
+      if (world == 1) memcpy(losses, k[0].losses, sizeof losses);
+      for (r = 0; r < world; r++) {
+        CHECK_EQ(k[r].err, ICL_OK);
+        CHECK(state_of(k[r].t) == state);
+        for (s = 0; s < WORLD_STEPS; s++) CHECK(k[r].losses[s] == losses[s]);
+      }
+      end_ranks(k);
+    }
+  }
+#else
+  SKIP("built without threads");
+#endif
+}
+
+/* Each prompt of a batch is one rank's. */
+TEST(prompts_of_all_ranks)
+{
+  int world, shards, r, i;
+  for (world = 1; world <= 4; world++)
+    for (shards = 0; shards <= 7; shards += 7) {
+      int seen[13] = {0};
+      for (r = 0; r < world; r++) {
+        icl_train_options o = shared_run(r, world);
+        icl_trainer *t;
+        o.reduce = no_sum;
+        o.batch = 13;
+        o.shards = shards;
+        t = begin(&o);
+        for (i = 0; i < icl_trainer_next(t, NULL); i++) {
+          int at = icl_trainer_prompt(t, i);
+          CHECK(at >= 0 && at < 13);
+          if (at >= 0 && at < 13) seen[at]++;
+        }
+        CHECK_EQ(icl_trainer_prompt(t, i), -1);
+        CHECK_EQ(icl_trainer_prompt(t, -1), -1);
+        icl_trainer_delete(t);
+      }
+      for (i = 0; i < 13; i++) CHECK_EQ(seen[i], 1);
+    }
+  CHECK_EQ(icl_trainer_prompt(NULL, 0), -1);
+}
+
+#ifdef ICL_TRAIN_THREADS
+/* Rank 2 of 3 differs from the others in one thing: all get the same error, and nothing changed. */
+static void check_odd_one(int what, const char *text)
+{
+  icl_train_options o = shared_run(0, 1);
+  rank_run k[3];
+  uint64_t before[3];
+  int r;
+  begin_ranks(k, &o, 3);
+  if (what < 4) {
+    o.rank = 2;
+    o.world = 3;
+    o.reduce = all_reduce;
+    o.user = &k[2];
+    if (what == 0) o.seed++;
+    if (what == 1) o.lr *= 2;
+    if (what == 2) o.steps++;
+    if (what == 3) o.model.n_embd *= 2;
+    icl_trainer_delete(k[2].t);
+    k[2].t = begin(&o);
+  }
+  if (what == 4) k[2].t->step++;
+  if (what == 5) k[2].t->params[k[2].t->n / 2] += 1e-6f;
+  for (r = 0; r < 3; r++) before[r] = state_of(k[r].t);
+  run_ranks(k);
+  for (r = 0; r < 3; r++) {
+    CHECK_EQ(k[r].err, ICL_ERR_STATE);
+    CHECK(strstr(k[r].r.text, "rank 2") && strstr(k[r].r.text, text));
+    if (!strstr(k[r].r.text, text)) printf("%s: %s\n", text, k[r].r.text);
+    CHECK(state_of(k[r].t) == before[r]);
+  }
+  end_ranks(k);
+}
+#endif
+
+TEST(a_rank_elsewhere)
+{
+#ifdef ICL_TRAIN_THREADS
+  check_odd_one(0, "seed");
+  check_odd_one(1, "lr");
+  check_odd_one(2, "steps");
+  check_odd_one(3, "n_embd");
+  check_odd_one(4, "step");
+  check_odd_one(5, "weights");
+#else
+  SKIP("built without threads");
+#endif
+}
+
+/* A sum that is none is found in the first step. */
+TEST(a_reduce_that_does_not_add_up)
+{
+  icl_train_options o = shared_run(1, 2);
+  icl_trainer *t;
+  icl_report r;
+  o.reduce = no_sum;
+  t = begin(&o);
+  CHECK_EQ(icl_train_step(t, NULL), ICL_ERR_IO);             /* rank 0 said nothing */
+  CHECK_EQ(icl_train_agree(t, &r), ICL_ERR_IO);
+  CHECK_EQ(r.code, ICL_ERR_IO);
+  icl_trainer_delete(t);
+  CHECK_EQ(icl_train_agree(NULL, &r), ICL_ERR_ARG);
+  o = small();
+  t = begin(&o);
+  CHECK_EQ(icl_train_agree(t, &r), ICL_OK);                  /* alone, all agree */
+  icl_trainer_delete(t);
+}
+
+#ifdef ICL_TRAIN_THREADS
+static int stop_after_three(void *user, const icl_train_info *info)
+{
+  (void)user;
+  return info->step == 3;
+}
+
+/* The folder of the files is gone in the middle of the run. */
+static int remove_folder(void *user, const icl_train_info *info)
+{
+  if (info->step == 2) {
+    char name[700];
+    snprintf(name, sizeof name, "%s/a.state.lock", (const char *)user);
+    remove(name);
+    remove((const char *)user);
+  }
+  return 0;
+}
+
+/* All ranks end at this step with this error, and text in the report. */
+static void check_ranks(const icl_train_options *o, int world, const icl_run *run, const icl_run *odd,
+                        icl_error expected, const char *text, int step)
+{
+  rank_run k[MAX_WORLD];
+  int r;
+  begin_ranks(k, o, world);
+  for (r = 0; r < world; r++) k[r].run = run;
+  if (odd) k[world - 1].run = odd;
+  run_ranks(k);
+  for (r = 0; r < world; r++) {
+    CHECK_EQ(k[r].err, expected);
+    CHECK_EQ(k[r].r.code, expected);
+    CHECK_EQ(k[r].t->step, step);
+    if (!strstr(k[r].r.text, text)) CHECK_STR(k[r].r.text, text);
+    if (!expected) CHECK(state_of(k[r].t) == state_of(k[0].t));
+  }
+  end_ranks(k);
+}
+#endif
+
+/* A rank that is told to stop stops all after the same step, with a state that any world goes on
+ * from to the same bits; a rank that cannot begin, or not save, makes all of them fail. */
+TEST(ranks_stop_fail_and_resume)
+{
+#ifdef ICL_TRAIN_THREADS
+  icl_train_options o = shared_run(0, 1);
+  icl_run run, odd;
+  icl_trainer *one;
+  bytes whole, left;
+  FILE *f;
+  memset(&run, 0, sizeof run);
+  run.state_path = at("ranks.state");
+  o.shards = 4;
+  o.steps = 9;
+  one = begin(&o);
+  CHECK_EQ(icl_train_run(one, &run, NULL, NULL), ICL_OK);
+  icl_trainer_delete(one);
+  whole = slurp(run.state_path);
+  remove(run.state_path);
+  odd = run;
+  odd.progress = stop_after_three;
+  check_ranks(&o, 2, &run, &odd, ICL_OK, "", 4);
+  left = slurp(run.state_path);
+  run.resume = odd.resume = 1;
+  odd.progress = NULL;
+  odd.state_path = at("no.state");
+  check_ranks(&o, 1, &run, NULL, ICL_OK, "", 9);             /* a state of 9 steps .. */
+  CHECK(holds(run.state_path, whole));
+  odd.state_path = at("older.state");
+  f = fopen(odd.state_path, "wb");                           /* .. and an older one */
+  fwrite(left.p, 1, left.n, f);
+  fclose(f);
+  one = begin(&o);
+  CHECK_EQ(icl_train_resume(one, odd.state_path, NULL), ICL_OK);
+  CHECK_EQ(one->step, 4);
+  icl_trainer_delete(one);
+  f = fopen(run.state_path, "wb");
+  fwrite(left.p, 1, left.n, f);
+  fclose(f);
+  check_ranks(&o, 3, &run, NULL, ICL_OK, "", 9);             /* three go on from what two left */
+  CHECK(holds(run.state_path, whole));
+  {
+    rank_run k[2];
+    begin_ranks(k, &o, 2);
+    k[0].run = &run;
+    k[1].run = &odd;
+    run_ranks(k);
+    CHECK(k[0].err == ICL_ERR_STATE && k[1].err == ICL_ERR_STATE);
+    CHECK_STR(k[0].r.text, "rank 1 is at step 4, rank 0 at 9");
+    CHECK_STR(k[1].r.text, k[0].r.text);
+    end_ranks(k);
+  }
+  f = fopen(odd.state_path, "wb");
+  fclose(f);
+  {
+    rank_run k[2];
+    begin_ranks(k, &o, 2);
+    k[0].run = &run;
+    k[1].run = &odd;
+    run_ranks(k);
+    CHECK(k[0].err == ICL_ERR_FORMAT && k[1].err == ICL_ERR_FORMAT);
+    CHECK_STR(k[0].r.text, "rank 1: not a training state");
+    CHECK_STR(k[1].r.text, "not a training state");
+    end_ranks(k);
+  }
+  remove(odd.state_path);
+  remove(run.state_path);
+  free(whole.p);
+  free(left.p);
+#else
+  SKIP("built without threads");
+#endif
+}
+
+/* Rank 0's disk fails: all of them say so. */
+TEST(rank_zero_cannot_save)
+{
+#ifdef ICL_TRAIN_THREADS
+  icl_train_options o = shared_run(0, 1);
+  icl_run run, first;
+  char path[700];
+  const char *folder = at("gone");
+  memset(&run, 0, sizeof run);
+  o.steps = 4;
+  snprintf(path, sizeof path, "%s/a.state", folder);
+  run.state_path = path;
+  check_ranks(&o, 2, &run, NULL, ICL_ERR_IO, "cannot lock", 0);
+  first = run;
+  first.progress = remove_folder;
+  first.user = (void *)(uintptr_t)folder;
+  if (mkdir(folder, 0700)) { CHECK(!"mkdir"); return; }
+  check_ranks(&o, 2, &first, &run, ICL_ERR_IO, "cannot create", 4);
 #else
   SKIP("built without threads");
 #endif
@@ -2667,6 +3056,10 @@ static const char *spoil(icl_train_options *o, int i)
     case 58: o->sampling.x_scale = NAN; return "scale";
     case 59: o->sampling.y_scale = INFINITY; return "scale";
     case 60: o->steps = ((int64_t)1 << 40) + 1; return "steps";   /* numbers of steps are 40 bits */
+    case 61: o->shards = -1; return "shards";
+    case 62: o->shards = 257; o->batch = 300; return "shards";
+    case 63: o->shards = 7; return "shards";
+    case 64: o->shards = 1; o->world = 2; o->reduce = no_sum; return "shards";
     default: return NULL;
   }
 }
@@ -3441,6 +3834,165 @@ TEST(prompts_of_ones_own)
   icl_unload(m);
   CHECK_FILES(2);
   icl_trainer_delete(t);
+}
+
+/* Lines through 0 of a slope that is drawn; every call is counted in user, if there is one. */
+static int draw_line(void *user, icl_rng *rng, int d, int n, float *xs, float *ys)
+{
+  float slope = icl_rng_normal(rng);
+  int i;
+  for (i = 0; i < n * d; i++) xs[i] = 5 + 10 * icl_rng_normal(rng);
+  for (i = 0; i < n; i++) ys[i] = slope * xs[i * d];
+  return user && *(int *)user;
+}
+
+static icl_train_options own_lines(void)
+{
+  icl_train_options o = lively();
+  o.task = NULL;
+  o.draw = draw_line;
+  o.draw_version = 1;
+  o.dims_start = 0; o.dims_every = 0;
+  o.sampling.standardize = 1;
+  return o;
+}
+
+/* A source of the caller's own: the same bits for any threads and after a stop, its version is part
+ * of the run, and surprise is measured on its prompts. */
+TEST(source_of_ones_own)
+{
+  icl_train_options o = own_lines();
+  icl_trainer *t = NULL;
+  icl_model *m = NULL;
+  icl_report r;
+  check_same_bits(&o, 3);
+  check_resumed(o);
+  t = begin(&o);
+  CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+  CHECK_EQ(icl_train_save(t, at("a.state"), NULL), ICL_OK);
+  CHECK_EQ(icl_train_export(t, at("a.safetensors"), NULL), ICL_OK);
+  icl_trainer_delete(t);
+  CHECK_EQ(icl_load(&m, at("a.safetensors"), &r), ICL_OK);
+  if (m) CHECK(!m->task[0] && m->n_typical == o.pairs);
+  if (m) CHECK_STR(m->sampling, "standardize=1");
+  icl_unload(m);
+  o.draw_version = 2;
+  t = begin(&o);
+  CHECK_EQ(icl_train_resume(t, at("a.state"), &r), ICL_ERR_STATE);
+  CHECK_STR(r.text, "data was 1, is 2");
+  icl_trainer_delete(t);
+  CHECK_FILES(2);
+}
+
+/* One that fails makes its step a skipped one. */
+TEST(source_that_fails)
+{
+  icl_train_options o = own_lines();
+  icl_train_info info;
+  int broken = 0;
+  icl_trainer *t;
+  uint64_t h;
+  o.draw_user = &broken;
+  t = begin(&o);
+  CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+  h = state_of(t);
+  broken = 1;
+  CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+  CHECK(info.skipped == 1 && info.step == 2 && isnan(info.loss));
+  broken = 0;
+  CHECK_EQ(icl_train_step(t, &info), ICL_OK);
+  CHECK(info.skipped == 1 && state_of(t) != h);
+  icl_trainer_delete(t);
+}
+
+TEST(source_beside_others)
+{
+  icl_trainer *t;
+  icl_report r;
+  int i;
+  for (i = 0; i < 5; i++) {
+    icl_train_options o = own_lines();
+    if (i == 0) o.task = "dense";
+    if (i == 1) o.own_prompts = 1;
+    if (i == 2) o.sampling.inputs = ICL_INPUTS_DATA;
+    if (i == 3) o.sampling.order = 1;
+    if (i == 4) { o.dims_start = 1; o.dims_every = 1; }
+    CHECK_EQ(icl_trainer_new(&t, &o, &r), ICL_ERR_CONFIG);
+  }
+}
+
+/* Scales of prompts that are brought: the first k have mean 0 and deviation 1. */
+TEST(own_prompts_are_scaled)
+{
+  icl_sampling s;
+  float xs[24], ys[12], raw_x[24], raw_y[12];
+  icl_rng a, b;
+  int i, broken = 1;
+  memset(&s, 0, sizeof s);
+  icl_rng_init(&a, 3, 0, 0);
+  icl_rng_init(&b, 3, 0, 0);
+  CHECK_EQ(icl_prompt_own(draw_line, NULL, NULL, &a, 2, 12, raw_x, raw_y), ICL_OK);
+  s.x_scale = 2;
+  s.y_scale = 3;
+  CHECK_EQ(icl_prompt_own(draw_line, NULL, &s, &b, 2, 12, xs, ys), ICL_OK);
+  for (i = 0; i < 24; i++) CHECK_NEAR(xs[i], 2 * raw_x[i], 0);
+  for (i = 0; i < 12; i++) CHECK_NEAR(ys[i], 3 * raw_y[i], 0);
+  s.standardize = 1;
+  icl_rng_init(&b, 3, 0, 0);
+  CHECK_EQ(icl_prompt_own(draw_line, NULL, &s, &b, 2, 12, xs, ys), ICL_OK);
+  for (i = 1; i < 11; i++)           /* an affine map of y */
+    CHECK_NEAR((ys[i] - ys[0]) * (raw_y[11] - raw_y[0]), (ys[11] - ys[0]) * (raw_y[i] - raw_y[0]),
+               1e-3 * fabs((double)(raw_y[11] - raw_y[0])));
+  CHECK(fabs((double)ys[0]) < 6.001 && fabs((double)raw_x[0] - (double)xs[0]) > 1e-3);
+  CHECK_EQ(icl_prompt_own(draw_line, &broken, &s, &b, 2, 12, xs, ys), ICL_ERR_NONFINITE);
+  CHECK_EQ(icl_prompt_own(NULL, NULL, &s, &b, 2, 12, xs, ys), ICL_ERR_ARG);
+  s.order = 1;
+  CHECK_EQ(icl_prompt_own(draw_line, NULL, &s, &b, 2, 12, xs, ys), ICL_ERR_ARG);
+}
+
+/* The average follows the weights as its formula says, is what is exported and comes back with the
+ * state. */
+TEST(average_of_the_weights)
+{
+  icl_train_options o = lively();
+  icl_trainer *t, *bare;
+  icl_model *m = NULL;
+  float *mine;
+  size_t i, n;
+  int s;
+  o.ema = 0.6f;
+  check_same_bits(&o, 3);
+  check_resumed(o);
+  t = begin(&o);
+  o.ema = 0;
+  bare = begin(&o);
+  n = icl_param_count(&icl_trainer_options(t)->model);
+  mine = (float *)calloc(n, sizeof *mine);
+  memcpy(mine, icl_trainer_params(t), n * sizeof *mine);
+  for (s = 0; s < 8; s++) {
+    const double u = s + 1, early = (1 + u) / (10 + u), keep = early < 0.6 ? early : 0.6;
+    CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+    CHECK_EQ(icl_train_step(bare, NULL), ICL_OK);
+    for (i = 0; i < n; i++)
+      mine[i] = (float)(keep * (double)mine[i] + (1 - keep) * (double)icl_trainer_params(t)[i]);
+    for (i = 0; i < n; i += 7) CHECK_NEAR(t->ema[i], mine[i], 1e-5);
+  }
+  CHECK(!memcmp(icl_trainer_params(t), icl_trainer_params(bare), n * sizeof(float)));
+  CHECK_EQ(icl_train_export(t, at("e.safetensors"), NULL), ICL_OK);
+  CHECK_EQ(icl_load(&m, at("e.safetensors"), NULL), ICL_OK);
+  if (m) {
+    CHECK_EQ(icl_model_params(m, mine), ICL_OK);
+    CHECK(!memcmp(mine, t->ema, n * sizeof(float)));
+    CHECK(strstr(m->recipe, " ema=0.6") != NULL && m->n_typical == o.pairs);
+  }
+  CHECK(icl_trainer_result(t) != NULL && icl_trainer_result(NULL) == NULL);
+  CHECK_EQ(icl_model_params(icl_trainer_result(t), mine), ICL_OK);
+  CHECK(!memcmp(mine, t->ema, n * sizeof(float)));
+  icl_unload(m);
+  free(mine);
+  icl_trainer_delete(t);
+  icl_trainer_delete(bare);
+  CHECK_FILES(1);
 }
 
 /* Shapes that icl_train_gradient wants, before any step. */
@@ -4230,7 +4782,9 @@ int main(void)
   RUN(muon_in_double_precision); RUN(muon_without_a_gradient);
   RUN(skipped_steps_are_no_updates); RUN(first_weights); RUN(first_weights_are_independent);
   RUN(curriculum); RUN(prompts_are_those_of_the_sampler); RUN(two_ranks_in_turn);
-  RUN(two_ranks_at_once); RUN(sum_over_processes_fails); RUN(exported_model);
+  RUN(two_ranks_at_once); RUN(shards_add_up); RUN(shards_are_added_exactly); RUN(shards_of_any_world);
+  RUN(prompts_of_all_ranks); RUN(a_rank_elsewhere); RUN(a_reduce_that_does_not_add_up); RUN(ranks_stop_fail_and_resume);
+  RUN(rank_zero_cannot_save); RUN(sum_over_processes_fails); RUN(exported_model);
   RUN(long_task_survives); RUN(how_it_was_trained_survives); RUN(run_stops_and_goes_on); RUN(save_every);
   RUN(run_keeps_a_state_it_cannot_use); RUN(options_out_of_range); RUN(null_arguments);
   RUN(each_allocation_fails); RUN(subnormal_numbers_in_tasks); RUN(each_task_is_done_once); RUN(many_small_runs);
@@ -4240,6 +4794,8 @@ int main(void)
   RUN(threads_that_are_not_compiled_in);
   RUN(state_says_what_differs); RUN(version_of_a_class); RUN(class_without_a_limit);
   RUN(update_that_is_not_finite); RUN(large_but_finite_updates); RUN(prompts_of_ones_own);
+  RUN(source_of_ones_own); RUN(source_that_fails); RUN(source_beside_others);
+  RUN(own_prompts_are_scaled); RUN(average_of_the_weights);
   RUN(shapes_of_the_next_step); RUN(paths_that_do_not_work); RUN(odd_names);
 #ifdef ICL__POSIX
   RUN(target_is_a_folder); RUN(each_system_call_fails); RUN(flushed_in_the_right_order);

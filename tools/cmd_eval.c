@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "evaluate.h"
+#include "functions.h"
 #include "plot.h"
 
 #include <limits.h>
@@ -116,6 +117,7 @@ static int has_class(const icl_task *t, const char *name)
 static void refuse_bayes(const evaluation *v)
 {
   const icl_sampling *s = &v->sampling;
+  if (v->draw) usage_error(&cmd_eval, "--baselines: bayes wants a --task, not --data");
   if (!icl_bayes_supported(&v->task))
     usage_error(&cmd_eval, "--baselines: bayes is not known for this task");
   if (s->standardize)
@@ -154,32 +156,27 @@ static void load_others(evaluation *v, char *list, icl_model **models)
   }
 }
 
-/* As many as the model has positions for, where the option does not say. */
-static int count_pairs(const icl_config *c, int wanted)
-{
-  const int limit = (c->n_positions - 1) / 2;
-  if (c->position_embedding_type == ICL_POSITION_LEARNED && wanted > limit)
-    usage_error(&cmd_eval, "--pairs %d: this model takes %d at most", wanted, limit);
-  if (!wanted && !limit)
-    usage_error(&cmd_eval, "--pairs is required: the model does not say how many");
-  return wanted ? wanted : limit;
-}
-
 /* What the options say beside the evaluation itself; NULL where they say nothing. */
 typedef struct request {
-  const char *model, *task, *baselines, *others, *picture, *paired;
+  const char *model, *task, *data, *baselines, *others, *picture, *paired;
+  float holdout;
+  int given;                       /* 1: --task is                                            */
   int medians, errors, band, log_y, xs, force, inputs;   /* inputs: -1 where not given */
 } request;
 
 static request parse_request(evaluation *v, int argc, char **argv)
 {
-  request q = {NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, -1};
+  request q = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0.1f, 0, 0, 0, 0, 0, 0, 0, -1};
   const option table[] = {
     OPT_TEXT("--task", "SPEC", &q.task,
              "what to draw functions from; otherwise what it was trained on"),
+    OPT_TEXT("--data", "F.csv", &q.data,
+             "ask for these functions instead: rows function_id,x1,...,xd,y"),
+    OPT_REAL("--holdout", "SHARE", &q.holdout, TINY_REAL, 1,
+             "only those of them that icl train --holdout SHARE left out;\n1: all"),
     OPT_INT("--pairs", "P", &v->pairs, 1, 16384,
-            "most pairs in context; otherwise as many as the model has\npositions for"),
-    OPT_FLAG("--last", &v->at, "only k = P, which is quicker"),
+            "pairs of a prompt, as in training; otherwise as many as there"),
+    OPT_FLAG("--last", &v->at, "only k = P - 1, which is quicker"),
     OPT_INT("--prompts", "M", &v->prompts, 1, INT_MAX / 2, "prompts to average over"),
     OPT_SEED("--seed", "S", &v->seed, "of the prompts"),
     OPT_TEXT("--with", "LIST", &q.others, "other models beside MODEL, with commas between"),
@@ -210,6 +207,9 @@ static request parse_request(evaluation *v, int argc, char **argv)
   if (!parse_options(&cmd_eval, table, argc, argv, &q.model, 1)) usage_error(&cmd_eval, "no MODEL");
   if (q.picture && !plot_path_ok(q.picture))
     usage_error(&cmd_eval, "--plot wants FILE.svg or, in builds with libstb-dev, FILE.png");
+  if (q.data && q.task) usage_error(&cmd_eval, "--task and --data contradict each other");
+  if (q.data && (q.xs || q.inputs >= 0 || v->sampling.order))
+    usage_error(&cmd_eval, "--data has its own inputs: not --distribution, --x or --order");
   if (q.picture && v->at) usage_error(&cmd_eval, "--plot wants all k, --last only one");
   v->xs = (x_distribution)q.xs;
   if (q.inputs >= 0) v->sampling.inputs = (icl_input_kind)q.inputs;
@@ -228,16 +228,30 @@ static void set_task(evaluation *v, const char *spec)
 
 /* Draws prompts as the model was trained on, where the task is the model's and no option says
  * otherwise. */
-static void sample_as_trained(evaluation *v, const request *q)
+static void choose_sampling(evaluation *v, const request *q)
 {
-  const char *text = v->p[0].model->sampling;
   const icl_sampling *s = &v->sampling;
-  if (q->task || q->inputs >= 0 || s->order || s->standardize || v->xs != X_STANDARD || !*text)
-    return;
+  if (q->given || q->inputs >= 0 || s->order || s->standardize || v->xs != X_STANDARD) return;
   if (s->x_scale < 1 || s->x_scale > 1 || s->y_scale < 1 || s->y_scale > 1) return;
-  if (icl_sampling_parse(&v->sampling, text))
-    fail(q->model, "icl.sampling is not one that this version knows: '%s'", text);
-  fprintf(stderr, "icl eval: prompts drawn as in training: %s\n", text);
+  sample_as_trained(&cmd_eval, &v->sampling, v->p[0].model, q->model);
+  if (!q->data) return;
+  v->sampling.inputs = ICL_INPUTS_NORMAL;    /* of data that were drawn */
+  v->sampling.order = 0;
+}
+
+/* The functions of --data; without --pairs as many pairs as they have, and the model takes. */
+static void set_data(evaluation *v, const request *q, function_table *table)
+{
+  functions *f = &table->held_out;
+  const int d = v->p[0].model->config.n_dims, most = prompt_pairs(&cmd_eval, v->p[0].model, 0);
+  *table = read_functions(q->data, (double)q->holdout);
+  if (f->d != d) fail(q->data, "has %d input%s, the model %d", f->d, f->d == 1 ? "" : "s", d);
+  if (!v->pairs) v->pairs = f->least < most ? f->least : most;
+  check_rows(q->data, f, v->pairs);
+  v->draw = draw_rows;
+  v->draw_user = f;
+  v->task.n_dims = d;
+  fprintf(stderr, "icl eval: %d of %d functions\n", f->n, f->n + table->training.n);
 }
 
 /* The column that --paired names, -1 where it is not given. */
@@ -266,9 +280,11 @@ static int run(int argc, char **argv)
   evaluation v;
   request q;
   icl_model *models[MAX_PREDICTORS + 1] = {NULL};
+  function_table table;
   char *list, *others;
   int i;
   memset(&v, 0, sizeof v);
+  memset(&table, 0, sizeof table);
   v.unit = 1;
   v.prompts = 1280;                /* as in Garg et al. */
   v.sampling.x_scale = v.sampling.y_scale = 1;
@@ -277,11 +293,15 @@ static int run(int argc, char **argv)
   if (q.picture) protect_output(&cmd_eval, q.picture, q.model, q.force);
   models[0] = load_model(q.model);
   add_model(&v, "model", models[0]);
-  sample_as_trained(&v, &q);
-  if (!q.task) q.task = models[0]->task;
+  q.given = q.task != NULL;
+  if (!q.task) q.task = q.data ? q.data : models[0]->task;
   if (q.log_y && !q.picture) usage_error(&cmd_eval, "--log-y is for --plot");
-  set_task(&v, q.task);
-  v.pairs = count_pairs(&models[0]->config, v.pairs);
+  if (q.data) set_data(&v, &q, &table);
+  else set_task(&v, q.task);
+  choose_sampling(&v, &q);
+  v.pairs = prompt_pairs(&cmd_eval, models[0], v.pairs) - 1;
+  if (!v.pairs && v.xs != X_STANDARD)
+    usage_error(&cmd_eval, "--distribution wants prompts of 2 pairs or more");
   others = q.others ? join(q.others, "") : NULL;
   load_others(&v, others, models + 1);
   list = q.baselines ? join(q.baselines, "") : NULL;
@@ -290,6 +310,7 @@ static int run(int argc, char **argv)
   evaluate(&v);
   report(&v, &q);
   free_evaluation(&v);
+  free_functions(&table);
   free(list);
   free(others);
   for (i = 0; models[i]; i++) icl_unload(models[i]);
@@ -299,6 +320,6 @@ static int run(int argc, char **argv)
 const command cmd_eval = {
   "eval", "the error of a model by the number of pairs, beside baselines", "MODEL [options]",
   "Prints k,model,...: the mean squared error of the model, and of baselines that see the same\n"
-  "pairs, with k = 0 to P pairs in context.  Every prompt has P + 1 pairs of a new function.",
+  "pairs, with k = 0 to P - 1 pairs in context.  Every prompt has P pairs of a new function.",
   run
 };

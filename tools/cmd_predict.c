@@ -20,7 +20,7 @@ typedef struct request {
   int stream, raw, keep_order, kv, unrefined;
   int max_context, pairs;          /* 0: not said                                             */
   const char *at, *plot;
-  int grid, digits, surprise;
+  int grid, digits, surprise, force;
   float level;                     /* of intervals; 0: none                                   */
 } request;
 
@@ -434,6 +434,8 @@ static void check_request(const request *want)
   if (want->plot && strcmp(want->plot, "-") && !plot_path_ok(want->plot))
     usage_error(&cmd_predict, "--plot takes a name that ends in .svg, or in .png where the build "
                 "can (with libstb-dev), or - for the terminal; not '%s'", want->plot);
+  if (want->plot && strcmp(want->plot, "-"))
+    protect_output(&cmd_predict, want->plot, want->data, want->force);
   if ((!want->data || !strcmp(want->data, "-")) && isatty(STDIN_FILENO))
     fprintf(stderr, "icl predict: reading rows x,y from the terminal; end with Ctrl-D\n");
 }
@@ -478,6 +480,7 @@ static int run(int argc, char **argv)
     OPT_TEXT("--plot", "FILE", &want.plot,
              "draw points, curve and answers: FILE.svg, FILE.png, or - for\n"
              "characters on standard output; for one input"),
+    OPT_FLAG("--force", &want.force, FORCE_HELP),
     ROW_OPTIONS(want.rows),
     OPT_INT("--digits", "N", &want.digits, 1, 17,
             "significant digits of answers; without it six, or as many as\n"

@@ -55,18 +55,24 @@ static void store(stored_model *s, const icl_model *m, int storage)
 
 typedef struct report {
   icl_task task;
+  icl_sampling sampling;
   uint64_t seed;
-  int pairs, prompts;
+  int pairs, prompts;              /* P of a prompt; how many                                 */
 } report;
 
 /* What one model makes of the prompts. */
-typedef struct column { icl_ctx *ctx; double *sums; } column;    /* [pairs + 1] squared errors  */
+typedef struct column { icl_ctx *ctx; double *sums; } column;    /* [pairs] squared errors      */
 
 static column new_column(const report *r, const icl_model *m, int kv)
 {
   column c;
-  check(icl_ctx_new_kv(&c.ctx, m, r->pairs, 2 * r->pairs + 1, (icl_storage)kv), "context");
-  c.sums = allocate((size_t)r->pairs + 1, sizeof *c.sums);
+  icl_ctx_options o;
+  memset(&o, 0, sizeof o);
+  o.max_pairs = r->pairs - 1;
+  o.queries_at_once = 2 * r->pairs - 1;
+  o.kv = (icl_storage)kv;
+  check(icl_ctx_new_with(&c.ctx, m, &o, NULL), "context");
+  c.sums = allocate((size_t)r->pairs, sizeof *c.sums);
   return c;
 }
 
@@ -79,12 +85,12 @@ static void free_column(column *c)
 /* The predictions of a prompt's y from the pairs before each, and of the last from all others. */
 static void add_errors(column *c, const report *r, const float *xs, const float *ys)
 {
-  const size_t last = (size_t)r->pairs;
+  const int last = r->pairs - 1;
   float y;
   int k;
   check(icl_rewind(c->ctx, 0), "context");
-  check(icl_ask(c->ctx, r->pairs, xs, ys, 1, xs + last * (size_t)r->task.n_dims, &y), "model");
-  for (k = 0; k < r->pairs; k++) {
+  check(icl_ask(c->ctx, last, xs, ys, 1, xs + last * r->task.n_dims, &y), "model");
+  for (k = 0; k < last; k++) {
     const double e = (double)icl_residuals(c->ctx)[k];
     c->sums[k] += e * e;
   }
@@ -94,8 +100,7 @@ static void add_errors(column *c, const report *r, const float *xs, const float 
 /* Prints k,model,quantized: the mean squared errors on the same prompts. */
 static void print_curves(const report *r, const icl_model *before, const icl_model *after, int kv)
 {
-  const size_t width = (size_t)r->pairs + 1;
-  const icl_sampling sampling = {.x_scale = 1, .y_scale = 1};
+  const size_t width = (size_t)r->pairs;
   column a = new_column(r, before, ICL_STORE_F32), b = new_column(r, after, kv);
   float *xs = allocate(width * (size_t)r->task.n_dims, sizeof *xs);
   float *ys = allocate(width, sizeof *ys);
@@ -104,13 +109,13 @@ static void print_curves(const report *r, const icl_model *before, const icl_mod
   for (i = 0; i < r->prompts; i++) {
     icl_rng rng;
     icl_rng_init(&rng, r->seed, EVAL_STREAM, (uint64_t)i);
-    check(icl_prompt_sample(&r->task, &sampling, &rng, r->pairs + 1, xs, ys, NULL, function),
+    check(icl_prompt_sample(&r->task, &r->sampling, &rng, r->pairs, xs, ys, NULL, function),
           "drawing a prompt");
     add_errors(&a, r, xs, ys);
     add_errors(&b, r, xs, ys);
   }
   puts("k,model,quantized");
-  for (k = 0; k <= r->pairs; k++)
+  for (k = 0; k < r->pairs; k++)
     printf("%d,%.9g,%.9g\n", k, a.sums[k] / r->prompts, b.sums[k] / r->prompts);
   flush_output();
   free_column(&a);
@@ -140,9 +145,9 @@ static request parse_request(report *r, int argc, char **argv)
     OPT_CHOICE("--kv", STORAGE_CHOICES, &q.kv,
                "... the latter with such keys and values in the context"),
     OPT_TEXT("--task", "SPEC", &q.task,
-             "... on these functions; otherwise what it was trained on"),
-    OPT_INT("--pairs", "P", &r->pairs, 1, 16384,
-            "... up to P pairs; otherwise as many as it has positions for"),
+             "... on these functions, inputs N(0, 1); otherwise prompts as it\nwas trained on"),
+    OPT_INT("--pairs", "P", &r->pairs, 2, 16384,
+            "... of P pairs, as in training; otherwise as many as there"),
     OPT_SEED("--seed", "S", &r->seed, "... of the prompts"),
     OPT_END
   };
@@ -153,21 +158,17 @@ static request parse_request(report *r, int argc, char **argv)
   return q;
 }
 
-static void prepare_report(report *r, const icl_model *m, const char *spec)
+static void prepare_report(report *r, const icl_model *m, const request *q)
 {
-  const icl_config *c = &m->config;
-  const int limit = (c->n_positions - 1) / 2;
+  const char *spec = q->task ? q->task : m->task;
   icl_report why = {ICL_OK, 0, ""};
-  if (!spec) spec = m->task;
   if (!*spec)
     usage_error(&cmd_quantize, "--task is required: the model does not say what it learned");
-  if (icl_task_parse(&r->task, spec, c->n_dims, NULL, 0, &why))
+  if (icl_task_parse(&r->task, spec, m->config.n_dims, NULL, 0, &why))
     usage_error(&cmd_quantize, "task '%s', character %zu: %s", spec, why.offset + 1, why.text);
-  if (c->position_embedding_type == ICL_POSITION_LEARNED && r->pairs > limit)
-    usage_error(&cmd_quantize, "--pairs %d: this model takes %d at most", r->pairs, limit);
-  if (!r->pairs && !limit)
-    usage_error(&cmd_quantize, "--pairs is required: the model does not say how many");
-  if (!r->pairs) r->pairs = limit;
+  r->pairs = prompt_pairs(&cmd_quantize, m, r->pairs);
+  if (r->pairs < 2) usage_error(&cmd_quantize, "--prompts: this model's prompts have one pair only");
+  if (!q->task) sample_as_trained(&cmd_quantize, &r->sampling, m, q->model);
 }
 
 static int run(int argc, char **argv)
@@ -181,7 +182,7 @@ static int run(int argc, char **argv)
   q = parse_request(&r, argc, argv);
   if (q.out) protect_output(&cmd_quantize, q.out, q.model, q.force);
   m = load_model(q.model);
-  if (r.prompts) prepare_report(&r, m, q.task);
+  if (r.prompts) prepare_report(&r, m, &q);
   if (q.dtype != ICL_STORE_F32) store(&s, m, q.dtype);
   if (q.out) {
     write_output(q.out, s.file, s.size);

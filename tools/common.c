@@ -85,6 +85,15 @@ icl_model *load_model(const char *path)
   return model;
 }
 
+int prompt_pairs(const command *cmd, const icl_model *m, int wanted)
+{
+  const icl_config *c = &m->config;
+  const int limit = c->n_positions / 2 + c->n_positions % 2;
+  if (c->position_embedding_type == ICL_POSITION_LEARNED && wanted > limit)
+    usage_error(cmd, "--pairs %d: this model takes prompts of %d at most", wanted, limit);
+  return wanted ? wanted : limit;
+}
+
 void *allocate(size_t count, size_t size)
 {
   void *p = calloc(count ? count : 1, size);
@@ -366,8 +375,8 @@ static void print_default(const option *o)
   const char *choice;
   int width;
   switch (o->kind) {
-  case OPTION_INT: if (*o->value.integer) printf(" [%d]", *o->value.integer); break;
-  case OPTION_COUNT: if (*o->value.count) printf(" [%" PRId64 "]", *o->value.count); break;
+  case OPTION_INT: if (*o->value.integer > 0) printf(" [%d]", *o->value.integer); break;
+  case OPTION_COUNT: if (*o->value.count > 0) printf(" [%" PRId64 "]", *o->value.count); break;
   case OPTION_SEED: printf(" [%" PRIu64 "]", *o->value.seed); break;
   case OPTION_REAL:
     if ((double)*o->value.real >= o->min) printf(" [%g]", (double)*o->value.real);
@@ -424,11 +433,11 @@ static const option *find_option(const option *table, const char *arg) {
 /* Names the option that a mistyped one, with or without a value, is meant to be. */
 NORETURN static void fail_unknown(const command *cmd, const option *table, const char *typed)
 {
-  const char *names[80], *meant;
+  const char *names[120], *meant;
   char name[40];
   int n;
   snprintf(name, sizeof name, "%.*s", (int)strcspn(typed, "="), typed);
-  for (n = 0; table[n].kind && n < 80; n++) names[n] = table[n].name;
+  for (n = 0; table[n].kind && n < 120; n++) names[n] = table[n].name;
   meant = nearest_name(name, names, n);
   if (meant) usage_error(cmd, "unknown option '%s': perhaps %s", typed, meant);
   usage_error(cmd, "unknown option '%s'", typed);
@@ -452,6 +461,123 @@ static int take_option(const command *cmd, const option *table, int argc, char *
   return i;
 }
 
+/* ----- options in a file --------------------------------------------------------------------- */
+
+/* The row that a line's first word names, with its dashes or without. */
+static const option *find_named(const option *table, const char *name)
+{
+  for (; table->kind; table++) {
+    const char *bare = table->name + strspn(table->name, "-");
+    if (!strcmp(name, table->name) || !strcmp(name, bare)) return table;
+  }
+  return NULL;
+}
+
+/* Takes the options of a file.  Texts stay allocated: the values point into them. */
+static void take_config(const command *cmd, const option *table, const char *path)
+{
+  line_reader r = open_lines(path);
+  while (next_line(&r)) {
+    char *name = join(r.text + strspn(r.text, " \t"), ""), *value, *end;
+    const option *o;
+    value = name + strcspn(name, " \t=");
+    if (*value) *value++ = '\0';
+    value += strspn(value, " \t=");
+    for (end = value + strlen(value); end > value && strchr(" \t", end[-1]); end--) {}
+    *end = '\0';
+    o = find_named(table, name);
+    if (!o || !strcmp(o->name, "--config"))
+      fail(path, "line %ld: no option '%s' of icl %s", r.number, printable(name), cmd->name);
+    if (!*value != (o->kind == OPTION_FLAG))
+      fail(path, "line %ld: %s wants %s value", r.number, o->name, *value ? "no" : "a");
+    set_option(cmd, o, value);
+  }
+  close_lines(&r);
+}
+
+/* The file that argument i names, "@FILE" or "--config FILE", whose last argument is *last; or
+ * NULL. */
+static const char *config_path(const option *table, int argc, char **argv, int i, int *last)
+{
+  static const char name[] = "--config";
+  *last = i;
+  if (!find_named(table, name)) return NULL;
+  if (argv[i][0] == '@' && argv[i][1]) return argv[i] + 1;
+  if (!strncmp(argv[i], name, sizeof name - 1) && argv[i][sizeof name - 1] == '=')
+    return argv[i] + sizeof name;
+  if (strcmp(argv[i], name) || i + 1 == argc) return NULL;
+  *last = i + 1;
+  return argv[i + 1];
+}
+
+static void take_configs(const command *cmd, const option *table, int argc, char **argv)
+{
+  int i;
+  for (i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+    const char *path = config_path(table, argc, argv, i, &i);
+    if (path) take_config(cmd, table, path);
+  }
+}
+
+/* 1 if the option has a value that differs from "not given". */
+static int has_value(const option *o)
+{
+  switch (o->kind) {
+  case OPTION_FLAG: return *o->value.integer != 0;
+  case OPTION_INT: return *o->value.integer >= o->min;
+  case OPTION_COUNT: return (double)*o->value.count >= o->min;
+  case OPTION_REAL: return (double)*o->value.real >= o->min;
+  case OPTION_TEXT: return *o->value.text != NULL;
+  case OPTION_CHOICE: return *o->value.integer >= 0;
+  default: return 1;
+  }
+}
+
+/* The fewest digits that read back as the same float. */
+static void print_float(FILE *out, float v)
+{
+  char text[32];
+  int digits = 5;
+  do snprintf(text, sizeof text, "%.*g", ++digits, (double)v);
+  while (digits < 9 && (strtof(text, NULL) < v || strtof(text, NULL) > v));
+  fprintf(out, " %s", text);
+}
+
+static void print_value(FILE *out, const option *o)
+{
+  const char *text;
+  int width;
+  switch (o->kind) {
+  case OPTION_INT: fprintf(out, " %d", *o->value.integer); break;
+  case OPTION_COUNT: fprintf(out, " %" PRId64, *o->value.count); break;
+  case OPTION_SEED: fprintf(out, " %" PRIu64, *o->value.seed); break;
+  case OPTION_REAL: print_float(out, *o->value.real); break;
+  case OPTION_TEXT:
+    putc(' ', out);
+    for (text = *o->value.text; *text; text++) putc(*text == '\n' ? ' ' : *text, out);
+    break;
+  case OPTION_CHOICE:
+    text = choice_name(o->arg, *o->value.integer, &width);
+    fprintf(out, " %.*s", width, text);
+    break;
+  default: break;
+  }
+}
+
+void print_options(FILE *out, const option *table, const char *const *skip, int n_skip)
+{
+  int i;
+  for (; table->kind; table++) {
+    for (i = 0; i < n_skip && strcmp(skip[i], table->name); i++) {}
+    if (i < n_skip || !has_value(table)) continue;
+    fputs(table->name + strspn(table->name, "-"), out);
+    print_value(out, table);
+    putc('\n', out);
+  }
+}
+
+/* ----- the line ------------------------------------------------------------------------------ */
+
 /* Wherever --help stands, it wins over what else may be wrong with the line. */
 static int wants_help(int argc, char **argv)
 {
@@ -469,7 +595,9 @@ int parse_options(const command *cmd, const option *table, int argc, char **argv
     print_help(cmd, table);
     exit(EXIT_SUCCESS);
   }
+  take_configs(cmd, table, argc, argv);
   for (i = 1; i < argc; i++) {
+    if (!only_operands && config_path(table, argc, argv, i, &i)) continue;
     if (!only_operands && !strcmp(argv[i], "--")) {
       only_operands = 1;
     } else if (!only_operands && argv[i][0] == '-' && argv[i][1]) {

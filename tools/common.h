@@ -80,9 +80,17 @@ typedef struct option {
 #define TINY_REAL 1e-30            /* the least that an option takes which must be positive   */
 
 /* Reads argv[1..] by the table, prints the help and exits for --help, and exits for bad usage.
- * operands[max] gets what is no option; returns how many.  "--" ends the options. */
+ * operands[max] gets what is no option; returns how many.  "--" ends the options.
+ *
+ * Where the table has --config FILE, that and @FILE read options from a file, a line each: the name,
+ * with or without its dashes, then the value; # comments.  They come before all others of the
+ * line, which win. */
 int parse_options(const command *cmd, const option *table, int argc, char **argv,
                   const char **operands, int max);
+
+/* Writes the options of the table that have a value as such a file has them, but those in
+ * skip[n_skip]. */
+void print_options(FILE *out, const option *table, const char *const *skip, int n_skip);
 
 /* Which of names[n] a mistyped one is meant to be, or NULL. */
 const char *nearest_name(const char *typed, const char *const *names, int n);
@@ -146,6 +154,10 @@ int same_file(const char *a, const char *b);
 
 /* The model in a checkpoint file, or exit 1. */
 icl_model *load_model(const char *path);
+
+/* Pairs of the prompts to hold a model against: `wanted`, or for 0 as many as its positions are for,
+ * those of its training.  Bad usage where it has no positions for that many. */
+int prompt_pairs(const command *cmd, const icl_model *m, int wanted);
 
 /* The bytes of a regular file, which the caller frees.  NULL for what is none, such as a pipe: it
  * cannot be read a second time. */

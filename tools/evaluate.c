@@ -29,6 +29,14 @@ void add_baseline(evaluation *v, const char *name, const char *text, const icl_t
   if (icl_baseline_parse(&v->p[v->n - 1].baseline, text, &r)) fail(text, "%s", r.text);
 }
 
+void sample_as_trained(const command *cmd, icl_sampling *s, const icl_model *m, const char *path)
+{
+  if (!*m->sampling) return;
+  if (icl_sampling_parse(s, m->sampling))
+    fail(path, "icl.sampling is not one that this version knows: '%s'", m->sampling);
+  fprintf(stderr, "icl %s: prompts drawn as in training: %s\n", cmd->name, m->sampling);
+}
+
 const float *predictions(const evaluation *v, int i)
 {
   return v->preds + (size_t)i * (size_t)v->prompts * (size_t)v->n_k;
@@ -176,6 +184,8 @@ static void draw_prompt(const evaluation *v, block *b, worker *w, int i, int num
     memcpy(b->qs + at * (size_t)d, qs, ((size_t)P + 1) * (size_t)d * sizeof *qs);
     memcpy(b->labels + at, w->values + P, ((size_t)P + 1) * sizeof *ys);
     for (k = d; k <= P && v->xs == X_ORTHOGONAL; k++) b->labels[at + (size_t)k] = NAN;
+  } else if (v->draw) {
+    e = icl_prompt_own(v->draw, v->draw_user, &v->sampling, &rng, d, P + 1, xs, ys);
   } else if (v->xs == X_STANDARD) {
     e = icl_prompt_sample(&v->task, &v->sampling, &rng, P + 1, xs, ys, NULL, w->function);
   } else {
@@ -344,10 +354,12 @@ static void check_models(const evaluation *v)
   for (i = 0; i < v->n; i++) {
     const icl_model *m = v->p[i].model;
     if (m && m->config.n_dims != v->task.n_dims)
-      fail(v->p[i].name, "has %d inputs, not %d", m->config.n_dims, v->task.n_dims);
+      fail(v->p[i].name, "has %d input%s, not %d", m->config.n_dims, m->config.n_dims == 1 ? "" : "s",
+           v->task.n_dims);
     if (m && m->config.position_embedding_type == ICL_POSITION_LEARNED
         && m->config.n_positions < 2 * v->pairs + 1)
-      fail(v->p[i].name, "takes %d pairs, not %d", (m->config.n_positions - 1) / 2, v->pairs);
+      fail(v->p[i].name, "takes prompts of %d pairs, not %d", (m->config.n_positions + 1) / 2,
+           v->pairs + 1);
   }
 }
 

@@ -4,7 +4,7 @@
 #define ICL_TOOLS_EVALUATE_H
 
 #include "common.h"
-#include "icl_train.h"
+#include "icl_bayes.h"
 
 /* Prompts for evaluation come from streams that no training step reads: this one and later ones. */
 #define EVAL_STREAM ((uint64_t)1 << 47)
@@ -34,8 +34,10 @@ typedef struct predictor {
 
 /* What to evaluate on what; the results are filled in by evaluate(). */
 typedef struct evaluation {
-  icl_task task;
+  icl_task task;                   /* of functions of one's own it has n_dims alone           */
   icl_sampling sampling;
+  icl_draw draw;                   /* where the prompts come from instead of a task, or NULL  */
+  void *draw_user;
   x_distribution xs;
   uint64_t seed;
   double unit;                     /* errors are divided by it                                */
@@ -53,6 +55,10 @@ typedef struct evaluation {
 /* Adds one more.  The names are kept as pointers. */
 void add_model(evaluation *v, const char *name, const icl_model *m);
 void add_baseline(evaluation *v, const char *name, const char *text, const icl_task *prior);
+
+/* Makes *s how the prompts of m's training were drawn, and says so where that is not the default.
+ * Exit 1 where this version does not know it; path is the model's, for that. */
+void sample_as_trained(const command *cmd, icl_sampling *s, const icl_model *m, const char *path);
 
 /* Draws the prompts and lets everyone predict.  Prompt i depends on the seed, the distribution and i
  * alone.  A progress line on a terminal.  Exit 1 where a model does not fit. */

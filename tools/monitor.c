@@ -13,56 +13,144 @@
 static const char header[] =
   "step,loss,grad_norm,lr,dims,pairs,skipped,tokens_per_s,seconds,eval,eval_last";
 
-/* ----- the evaluation ------------------------------------------------------------------------ */
+/* ----- prompts that training does not see ---------------------------------------------------- */
 
-/* Prompts of the run's own mixture at its full size, which training does not see. */
-static void draw_prompts(monitor *m, const icl_train_options *o)
+prompts draw_prompts(const icl_train_options *o, icl_draw draw, void *user, int n, uint64_t seed)
 {
   const size_t P = (size_t)o->pairs, d = (size_t)o->model.n_dims;
+  prompts p = {n, o->pairs, o->model.n_dims, NULL, NULL};
   icl_sampling sampling = o->sampling;
-  icl_task task;
   float *function;
+  icl_task task;
   size_t i;
+  memset(&task, 0, sizeof task);
   sampling.dims_active = 0;
-  check(icl_task_parse(&task, o->task, o->model.n_dims, o->own, o->n_own, NULL), "task");
+  if (!draw)
+    check(icl_task_parse(&task, o->task, o->model.n_dims, o->own, o->n_own, NULL), "task");
   function = allocate(icl_prompt_scratch(&task), sizeof *function);
-  m->xs = allocate((size_t)m->prompts * P * d, sizeof *m->xs);
-  m->ys = allocate((size_t)m->prompts * P, sizeof *m->ys);
-  m->preds = allocate((size_t)m->prompts * P, sizeof *m->preds);
-  for (i = 0; i < (size_t)m->prompts; i++) {
+  p.xs = allocate((size_t)n * P * d, sizeof *p.xs);
+  p.ys = allocate((size_t)n * P, sizeof *p.ys);
+  for (i = 0; i < (size_t)n; i++) {
+    float *xs = p.xs + i * P * d, *ys = p.ys + i * P;
     icl_rng rng;
-    icl_rng_init(&rng, o->seed, EVAL_STREAM, i);
-    check(icl_prompt_sample(&task, &sampling, &rng, o->pairs, m->xs + i * P * d, m->ys + i * P,
-                            NULL, function), "drawing a prompt");
+    icl_rng_init(&rng, seed, EVAL_STREAM, i);
+    check(draw ? icl_prompt_own(draw, user, &sampling, &rng, p.dims, p.pairs, xs, ys)
+               : icl_prompt_sample(&task, &sampling, &rng, p.pairs, xs, ys, NULL, function),
+          "drawing a prompt");
   }
   free(function);
+  return p;
 }
 
-void monitor_open(monitor *m, const icl_trainer *t)
+void free_prompts(prompts *p)
+{
+  free(p->xs);
+  free(p->ys);
+}
+
+void measure_curve(double *curve, icl_batch *b, const prompts *p)
+{
+  const size_t P = (size_t)p->pairs;
+  float *preds = allocate((size_t)p->n * P, sizeof *preds);
+  const int bad = icl_batch_predict(b, p->n, p->xs, p->ys, preds) != ICL_OK;
+  size_t i, k;
+  for (k = 0; k < P; k++) {
+    curve[k] = bad ? (double)NAN : 0;
+    for (i = 0; i < (size_t)p->n; i++) {
+      const double e = (double)preds[i * P + k] - (double)p->ys[i * P + k];
+      curve[k] += e * e / p->n;
+    }
+  }
+  free(preds);
+}
+
+/* ----- the history --------------------------------------------------------------------------- */
+
+static void add_mark(monitor *m, int64_t step, double all, double last)
+{
+  struct mark *more = realloc(m->marks, ((size_t)m->n_marks + 1) * sizeof *more);
+  if (!more) fail("memory", "cannot have more evaluations");
+  m->marks = more;
+  more[m->n_marks].step = step;
+  more[m->n_marks].eval[0] = all;
+  more[m->n_marks++].eval[1] = last;
+}
+
+static void read_history(monitor *m)
+{
+  line_reader r = open_lines(m->history);
+  while (next_line(&r)) {
+    char *rest = r.text, *step = next_field(&rest, ','), *all = next_field(&rest, ',');
+    char *last = next_field(&rest, ',');
+    if (r.number > 1 && last) add_mark(m, strtoll(step, NULL, 10), strtod(all, NULL),
+                                       strtod(last, NULL));
+  }
+  close_lines(&r);
+}
+
+/* One that fails is told, and the next one writes all of it. */
+static void write_history(const monitor *m)
+{
+  enum { LONGEST = 80 };
+  const size_t size = ((size_t)m->n_marks + 1) * LONGEST;
+  char *text = allocate(size, 1);
+  size_t n = (size_t)snprintf(text, size, "step,eval,eval_last\n");
+  icl_report r;
+  int i;
+  for (i = 0; i < m->n_marks; i++)
+    n += (size_t)snprintf(text + n, size - n, "%" PRId64 ",%.17g,%.17g\n", m->marks[i].step,
+                          m->marks[i].eval[0], m->marks[i].eval[1]);
+  if (icl_replace_file(m->history, text, n, &r))
+    fprintf(stderr, "icl: %s; training goes on\n", r.text);
+  free(text);
+}
+
+/* The mark of the least error so far; 0 where there is none. */
+static int best_mark(const monitor *m)
+{
+  int i, best = 0;
+  for (i = 1; i < m->n_marks; i++)
+    if (m->marks[i].eval[0] < m->marks[best].eval[0]
+        || (isnan(m->marks[best].eval[0]) && !isnan(m->marks[i].eval[0]))) best = i;
+  return best;
+}
+
+const char *monitor_verdict(const monitor *m)
+{
+  if (!m->n_marks) return NULL;
+  if (m->target > 0 && m->marks[m->n_marks - 1].eval[0] <= m->target) return "--target";
+  return m->patience && m->n_marks - 1 - best_mark(m) >= m->patience ? "--patience" : NULL;
+}
+
+/* ----- the evaluation ------------------------------------------------------------------------ */
+
+void monitor_open(monitor *m, const icl_trainer *t, int resume)
 {
   const icl_train_options *o = icl_trainer_options(t);
   m->trainer = t;
   m->since = m->last = seconds();
   if (!m->eval_every) return;
-  draw_prompts(m, o);
-  check(icl_batch_new(&m->batch, icl_trainer_model(t), o->pairs, o->threads), "evaluation");
+  if (resume && m->history && file_exists(m->history)) read_history(m);
+  m->prompts = draw_prompts(o, m->draw, m->draw_user, m->n_prompts, m->seed);
+  m->curve = allocate((size_t)o->pairs, sizeof *m->curve);
+  check(icl_batch_new(&m->batch, icl_trainer_result(t), o->pairs, o->threads), "evaluation");
 }
 
-/* NaN where a prediction is not finite. */
-static void evaluate_now(const monitor *m, double eval[2])
+/* Measures.  On a step that an undisturbed run measures too it is entered into the history; then 1
+ * if it never was better. */
+static int evaluate_now(monitor *m, int64_t step, double eval[2])
 {
-  const int P = icl_trainer_options(m->trainer)->pairs;
-  double all = 0, last = 0;
-  int i, k;
-  if (icl_batch_predict(m->batch, m->prompts, m->xs, m->ys, m->preds)) all = last = NAN;
-  for (i = 0; i < m->prompts; i++)
-    for (k = 0; k < P; k++) {
-      const double e = (double)m->preds[i * P + k] - (double)m->ys[i * P + k];
-      all += e * e;
-      if (k == P - 1) last += e * e;
-    }
-  eval[0] = all / ((double)m->prompts * P);
-  eval[1] = last / m->prompts;
+  const int P = m->prompts.pairs;
+  const int64_t steps = icl_trainer_options(m->trainer)->steps;
+  int k;
+  measure_curve(m->curve, m->batch, &m->prompts);
+  for (eval[0] = 0, k = 0; k < P; k++) eval[0] += m->curve[k] / P;
+  eval[1] = m->curve[P - 1];
+  if (step % m->eval_every && step != steps) return 0;
+  while (m->n_marks && m->marks[m->n_marks - 1].step >= step) m->n_marks--;
+  add_mark(m, step, eval[0], eval[1]);
+  if (m->history) write_history(m);
+  return !isnan(eval[0]) && best_mark(m) == m->n_marks - 1;
 }
 
 /* ----- the log ------------------------------------------------------------------------------- */
@@ -122,8 +210,9 @@ int monitor_step(monitor *m, const icl_train_info *info, int last, double eval[2
   const double now = seconds(), step_seconds = now - m->last;
   const int due = m->eval_every && (last || info->step % m->eval_every == 0);
   const int row = last || due || info->step % (m->log_every ? m->log_every : 1) == 0;
+  int flags = 0;
   if (!m->begun) begin_log(m, info->step - 1);
-  if (due) evaluate_now(m, eval);
+  if (due) flags = STEP_EVALUATED | (evaluate_now(m, info->step, eval) ? STEP_IS_BEST : 0);
   if (m->file && !m->lost) {
     const int flush = last || due || now - m->last > 1 || info->step % m->save_every == 0;
     errno = 0;
@@ -132,7 +221,7 @@ int monitor_step(monitor *m, const icl_train_info *info, int last, double eval[2
     if (ferror(m->file) || (flush && fflush(m->file))) lose(m);
   }
   m->last = seconds();
-  return due;
+  return flags;
 }
 
 void monitor_close(monitor *m)
@@ -140,8 +229,8 @@ void monitor_close(monitor *m)
   errno = 0;
   if (m->file && fclose(m->file)) lose(m);
   icl_batch_delete(m->batch);
-  free(m->xs);
-  free(m->ys);
-  free(m->preds);
+  free_prompts(&m->prompts);
+  free(m->curve);
+  free(m->marks);
   if (m->lost) fail(m->path, "rows were lost: %s", strerror(m->lost));
 }

@@ -78,8 +78,12 @@ void take_inputs(predictor *p, int n_inputs, const char *data, long line)
 
 void free_predictor(predictor *p)
 {
+  int i;
+  for (i = 0; i < 4; i++) {
+    if (i) icl_ctx_delete(p->images[i]);
+    icl_ctx_delete(p->rests[i]);
+  }
   icl_ctx_delete(p->ctx);
-  icl_ctx_delete(p->rest);
   if (p->memory) free(p->model);
   else icl_unload(p->model);
   free(p->memory);
@@ -177,6 +181,19 @@ static void scale_inputs(const predictor *p, int n, const double *x, float *out)
 
 /* ----- the work ------------------------------------------------------------------------------ */
 
+/* A context of `room` pairs. */
+static icl_ctx *new_context(const predictor *p, int room)
+{
+  icl_ctx_options o;
+  icl_ctx *c;
+  memset(&o, 0, sizeof o);
+  o.max_pairs = room;
+  o.queries_at_once = QUERIES_AT_ONCE;
+  o.kv = (icl_storage)p->kv;
+  check(icl_ctx_new_with(&c, p->model, &o, NULL), p->name);
+  return c;
+}
+
 /* A context with room for n pairs that has the first `kept` of those it had.  Returns how many. */
 static int make_context(predictor *p, int n, int kept)
 {
@@ -188,21 +205,45 @@ static int make_context(predictor *p, int n, int kept)
   while (room < n) room *= 2;
   if (room > most_pairs(p)) room = most_pairs(p);
   icl_ctx_delete(p->ctx);
-  check(icl_ctx_new_kv(&p->ctx, p->model, room, QUERIES_AT_ONCE, (icl_storage)p->kv), p->name);
+  p->ctx = new_context(p, room);
   return 0;
 }
 
-/* The context of residuals, which has as much room as the first one. */
+/* Makes *c a context with as much room as the first one. */
+static void match_room(const predictor *p, icl_ctx **c)
+{
+  if (*c && (*c)->max_pairs >= p->ctx->max_pairs) return;
+  icl_ctx_delete(*c);
+  *c = new_context(p, p->ctx->max_pairs);
+}
+
+/* 1 if the model finds an image no odder than is usual, or no odder than the data themselves. */
+static int familiar(const icl_ctx *image, const icl_ctx *data)
+{
+  float s, of_data;
+  return !icl_surprise(image, &s) && !icl_surprise(data, &of_data) && (s <= 1 || s <= of_data);
+}
+
+/* The mirror images of a context of one input that are familiar to the model. */
+static void mirror(predictor *p)
+{
+  int image;
+  for (image = 1; image < 4; image++) {
+    match_room(p, &p->images[p->n_images]);
+    if (icl_mirror(p->images[p->n_images], p->ctx, image)) return;
+    p->n_images += familiar(p->images[p->n_images], p->ctx);
+  }
+}
+
+/* A second look at each image: contexts of residuals. */
 static void refine(predictor *p)
 {
-  if (p->rest && p->rest->max_pairs < p->ctx->max_pairs) {
-    icl_ctx_delete(p->rest);
-    p->rest = NULL;
+  int i;
+  if (p->d == 1 && !p->raw) mirror(p);
+  for (i = 0; i < p->n_images; i++) {
+    match_room(p, &p->rests[i]);
+    check(icl_refine(p->rests[i], p->images[i]), p->name);
   }
-  if (!p->rest)
-    check(icl_ctx_new_kv(&p->rest, p->model, p->ctx->max_pairs, QUERIES_AT_ONCE,
-                         (icl_storage)p->kv), p->name);
-  check(icl_refine(p->rest, p->ctx), p->name);
 }
 
 void set_context(predictor *p, int n, const double *x, const double *y, int kept)
@@ -219,7 +260,10 @@ void set_context(predictor *p, int n, const double *x, const double *y, int kept
   if (n > kept) e = icl_add_batch(p->ctx, n - kept, xs + (size_t)kept * wide, ys + kept);
   if (e == ICL_ERR_NONFINITE) fail(p->name, "a row with a y has too large numbers for --raw");
   check(e, p->name);
-  if (p->refine && n) refine(p);
+  p->images[0] = p->ctx;
+  p->n_images = 1;
+  p->refined = p->refine && n > 0;
+  if (p->refined) refine(p);
   free(xs);
   free(ys);
 }
@@ -247,11 +291,8 @@ icl_error ask(predictor *p, int n, const double *x, double level, double *y, dou
   float *ys = allocate(3 * (size_t)n, sizeof *ys);
   icl_error e;
   scale_inputs(p, n, x, xs);
-  if (p->rest)
-    e = icl_predict_refined(p->ctx, p->rest, n, xs, (float)level, ys, level > 0 ? ys + n : NULL,
-                            level > 0 ? ys + 2 * n : NULL);
-  else if (level > 0) e = icl_predict_interval(p->ctx, n, xs, (float)level, ys, ys + n, ys + 2 * n);
-  else e = icl_predict_batch(p->ctx, n, xs, ys);
+  e = icl_predict_mean(p->n_images, p->images, p->refined ? p->rests : NULL, n, xs,
+                       (float)level, ys, level > 0 ? ys + n : NULL, level > 0 ? ys + 2 * n : NULL);
   if (e == ICL_ERR_NONFINITE) *bad = first_nonfinite(xs, n, wide);
   if (!e) unscale(p, n, ys, y);
   if (!e && level > 0) unscale(p, n, ys + n, low);

@@ -11,10 +11,12 @@ typedef struct predictor {
   icl_model *model;
   void *memory;                    /* of a bundled model; NULL for a file                     */
   icl_ctx *ctx;
-  icl_ctx *rest;                   /* of the residuals; NULL without refinement               */
+  icl_ctx *images[4], *rests[4];   /* ctx and its mirror images; residuals of each, or NULL   */
+  int n_images;                    /* that answer; 0 before a context is set                  */
+  int refined;                     /* 1: rests are of the present context                     */
   int d;                           /* inputs of the data, at most the model's                 */
   int raw;                         /* 1: nothing is scaled                                    */
-  int refine;                      /* 1: answers are refined, see icl_refine                  */
+  int refine;                      /* 1: answers are refined; with one input mirrored as well */
   int kv;                          /* an icl_storage                                          */
   double *mean, *scale;            /* [d] the model sees (x - mean) / scale; scale 0: only 0  */
   double y_mean, y_scale;          /* y_scale 0: all y are y_mean                             */

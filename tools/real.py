@@ -44,7 +44,7 @@ RIVALS = ["mean", "ridge", "poly2", "knn3", "rf", "gp_rbf", "gp_matern", "pchip"
           "bayes_ridge"]
 GP_INTERVAL = ("gp_cover90", "gp_width90")
 KEY = ["task", "setting", "k", "split"]
-OURS = ["icl", "cover", "width", "surprise", "interval", "loo", "sorted"]
+OURS = ["icl", "cover", "width", "surprise", "interval", "loo", "doubt", "sorted"]
 
 
 # ----- tasks and contexts -------------------------------------------------------------------------
@@ -105,20 +105,28 @@ def address(a):
     return ctypes.c_void_p(a.ctypes.data)
 
 
+def handle(context):
+    return ctypes.c_void_p(context)
+
+
 class Library:
     """A model by way of the C interface."""
 
     def __init__(self, path, library, refine, pairs=64):
         self.lib, self.path, self.refine = ctypes.CDLL(library), path, refine
         self.lib.icl_error_string.restype = ctypes.c_char_p
-        model, self.c, self.r = (ctypes.c_void_p() for _ in range(3))
+        model, self.images, self.rests = ctypes.c_void_p(), (ctypes.c_void_p * 4)(), (ctypes.c_void_p * 4)()
         self.call("icl_load", ctypes.byref(model), os.fsencode(path), None)
         self.d, self.most = self.lib.real_dims(model), self.lib.icl_max_pairs(model)
-        for c in (self.c, self.r):
-            self.call("icl_ctx_new", ctypes.byref(c), model, min(self.most, pairs), 64)
+        for contexts_of in (self.images, self.rests):
+            for i in range(4):
+                c = ctypes.c_void_p()
+                self.call("icl_ctx_new", ctypes.byref(c), model, min(self.most, pairs), 64)
+                contexts_of[i] = c
+        self.c = self.images[0]
         x, y = np.zeros(self.d, np.float32), np.zeros((3, 1), np.float32)
         self.quantiles = self.lib.icl_predict_interval(
-            self.c, 1, address(x), ctypes.c_float(LEVEL), *map(address, y)) == 0
+            handle(self.c), 1, address(x), ctypes.c_float(LEVEL), *map(address, y)) == 0
 
     def call(self, name, *args):
         error = getattr(self.lib, name)(*args)
@@ -132,24 +140,38 @@ class Library:
         """Answers [3][n] (y, lo, hi; NaN without quantiles), surprise."""
         x, y, queries = self.padded(x), y.astype(np.float32), self.padded(queries)
         out, n = np.full((3, len(queries)), np.nan, np.float32), len(queries)
-        self.call("icl_rewind", self.c, 0)
+        self.call("icl_rewind", handle(self.c), 0)
         for name in ("icl_standardize", "icl_add_batch"):
-            self.call(name, self.c, len(y), address(x), address(y))
+            self.call(name, handle(self.c), len(y), address(x), address(y))
         level, answers = ctypes.c_float(LEVEL), [address(a) for a in out]
         if self.refine:
-            self.call("icl_refine", self.r, self.c)
-            self.call("icl_predict_refined", self.c, self.r, n, address(queries), level, answers[0],
-                      *(answers[1:] if self.quantiles else (None, None)))
+            kept = self.look_again(x.shape[1] if self.d == 1 else 0)
+            self.call("icl_predict_mean", kept, self.images, self.rests, n, address(queries), level,
+                      answers[0], *(answers[1:] if self.quantiles else (None, None)))
         elif self.quantiles:
-            self.call("icl_predict_interval", self.c, n, address(queries), level, *answers)
+            self.call("icl_predict_interval", handle(self.c), n, address(queries), level, *answers)
         else:
-            self.call("icl_predict_batch", self.c, n, address(queries), answers[0])
+            self.call("icl_predict_batch", handle(self.c), n, address(queries), answers[0])
         return out.astype(float), self.figure("icl_surprise")
 
-    def figure(self, name):
+    def look_again(self, mirrored):
+        """Mirror images that are familiar, and the residuals of each, as `icl predict` has them.
+        Returns the number of images."""
+        kept, own = 1, self.figure("icl_surprise")
+        for image in (1, 2, 3) if mirrored else ():
+            if self.lib.icl_mirror(handle(self.images[kept]), handle(self.c), image):
+                break
+            odd = self.figure("icl_surprise", self.images[kept])
+            kept += odd <= max(1, own)
+        for i in range(kept):
+            self.call("icl_refine", handle(self.rests[i]), handle(self.images[i]))
+        return kept
+
+    def figure(self, name, context=None):
         """icl_surprise or icl_check of the context; NaN where the model does not say."""
         value = ctypes.c_float()
-        return value.value if not getattr(self.lib, name)(self.c, ctypes.byref(value)) else np.nan
+        return (np.nan if getattr(self.lib, name)(handle(context or self.c), ctypes.byref(value))
+                else value.value)
 
     def check(self):
         return self.figure("icl_check")
@@ -190,6 +212,18 @@ def engine(path, command, library, refine):
     return Command(path, command) if command else Library(path, library, refine)
 
 
+def ridge_left_out(x, y):
+    """The least leave-one-out error of ridge over its penalties, in units of y."""
+    x_std, least = x.std(0), np.inf
+    x = (x - x.mean(0)) / np.where(x_std > 0, x_std, 1)
+    values, vectors = np.linalg.eigh(x @ x.T)
+    for penalty in 10.0 ** np.linspace(-3, 3, 13):
+        hat = vectors * (values / (values + penalty)) @ vectors.T
+        missed = (y - y.mean() - hat @ (y - y.mean())) / (1 - np.minimum(np.diag(hat) + 1 / len(y), 0.999))
+        least = min(least, np.sqrt(np.mean(missed ** 2)))
+    return least
+
+
 def measure(job):
     """The rows of one task: KEY and OURS."""
     task, a = job
@@ -216,6 +250,7 @@ def measure(job):
             row["width"] = np.mean(hi - lo) / y.std()
             row["interval"] = np.mean(hi - lo) / spread
         row["loo"] = icl.check() / spread
+        row["doubt"] = row["loo"] / max(ridge_left_out(x[context], y[context]) / spread, 1e-3)
         row["mean"] = np.sqrt(np.mean((y[context].mean() - y[asked]) ** 2)) / y.std()
         if task["kind"] == "1d" and k == 32 and a.order != "sorted":
             row["sorted"] = score(by_x, asked)[0]
@@ -377,7 +412,8 @@ def report_doubt(rows, cells, a):
               for text, mine in ((a.order, "icl"), ("sorted by x", "sorted"))], a.markdown)
     table = []
     for name, text in (("surprise", "surprise"), ("interval", "width of the interval"),
-                       ("loo", "leave-one-out error")):
+                       ("loo", "leave-one-out error"),
+                       ("doubt", "leave-one-out error over ridge's")):
         known = [r for r in rows if name in r]
         if known:
             bad = np.array([r["icl"] > r["ridge"] for r in known])
@@ -397,7 +433,7 @@ def arguments():
     p.add_argument("--curves", metavar="MODEL", help="for one input [examples/models]")
     p.add_argument("--table", metavar="MODEL", help="for several inputs [examples/models]")
     p.add_argument("--command", metavar="ICL", help="ask `ICL predict` instead of the library")
-    p.add_argument("--refine", action="store_true", help="icl_refine after the first look")
+    p.add_argument("--refine", action="store_true", help="icl_refine after the first look; with one input mirror images too")
     p.add_argument("--order", choices=("drawn", "sorted", "random"), default="drawn",
                    help="of a context's rows: as drawn, by the first input, drawn once more")
     p.add_argument("--tasks", metavar="A,B,..", help="these only")

@@ -57,6 +57,12 @@ static void catch_signals(void)
 /* ----- progress ------------------------------------------------------------------------------ */
 
 typedef struct progress {
+  const training *s;
+  const char *state;
+  icl_trainer *trainer;
+  const char *ended;               /* the option that ended the run, or NULL                  */
+  int kept;                        /* 1: out has the weights of an evaluation                 */
+  double saved;                    /* seconds() at the last save by the clock                 */
   int64_t steps, log_every;
   int64_t first;                   /* steps done when this process began                      */
   double started, shown;           /* seconds()                                               */
@@ -105,12 +111,38 @@ static void show(const progress *p, const icl_train_info *info)
   fflush(stderr);
 }
 
-static void show_evaluation(const progress *p, const icl_train_info *info, const double eval[2])
+static void show_evaluation(const progress *p, const icl_train_info *info, const double eval[2],
+                            int best)
 {
   const int most = icl_trainer_options(p->monitor.trainer)->pairs - 1;
-  fprintf(stderr, "%sstep %" PRId64 "  error on new prompts %.4g, %.4g with %d pairs%s\n",
-          p->terminal ? "\r" : "", info->step, eval[0], eval[1], most,
+  fprintf(stderr, "%sstep %" PRId64 "  error on %s %.4g, %.4g with %d pairs%s%s\n",
+          p->terminal ? "\r" : "", info->step, p->s->held_out ? "functions held out" : "new prompts",
+          eval[0], eval[1], most, best && p->s->keep_best ? ", kept" : "",
           p->terminal ? "\033[K" : "");
+}
+
+/* A save on the way that failed; the bar, if there is one, begins on a new line. */
+static void on_save_failed(void *user, const icl_report *r)
+{
+  const progress *p = user;
+  fprintf(stderr, "%sicl: %s; training goes on, and the next save tries again\n",
+          p->terminal ? "\n" : "", r->text);
+}
+
+/* The weights of the best evaluation so far. */
+static void keep_best(progress *p)
+{
+  icl_report r;
+  if (icl_train_export(p->trainer, p->s->out, &r)) on_save_failed(p, &r);
+  else p->kept = 1;
+}
+
+static void save_by_the_clock(progress *p, double now)
+{
+  icl_report r;
+  if (!(p->s->save_minutes > 0) || now - p->saved < 60 * (double)p->s->save_minutes) return;
+  if (icl_train_save(p->trainer, p->state, &r)) on_save_failed(p, &r);
+  p->saved = seconds();
 }
 
 /* After each step: a bar ten times a second on a terminal; elsewhere a line every five seconds, or
@@ -120,7 +152,7 @@ static int on_step(void *user, const icl_train_info *info)
   progress *p = user;
   const double now = seconds();
   double eval[2];
-  int due = now - p->shown >= (p->terminal ? 0.1 : 5);
+  int due = now - p->shown >= (p->terminal ? 0.1 : 5), flags;
   if (p->log_every && !p->terminal) due = info->step % p->log_every == 0;
   if (p->first < 0) p->first = info->step - 1;
   smooth_loss(p, (double)info->loss);
@@ -128,17 +160,14 @@ static int on_step(void *user, const icl_train_info *info)
     show(p, info);
     p->shown = now;
   }
-  if (monitor_step(&p->monitor, info, stop || info->step == p->steps, eval))
-    show_evaluation(p, info, eval);
+  if (p->s->minutes > 0 && now - p->started >= 60 * (double)p->s->minutes) p->ended = "--minutes";
+  flags = monitor_step(&p->monitor, info, stop || p->ended || info->step == p->steps, eval);
+  if (flags) show_evaluation(p, info, eval, flags & STEP_IS_BEST);
+  if (flags & STEP_IS_BEST && p->s->keep_best) keep_best(p);
+  if (flags && monitor_verdict(&p->monitor)) p->ended = monitor_verdict(&p->monitor);
+  if (p->ended) return 1;
+  save_by_the_clock(p, now);
   return 0;
-}
-
-/* A save on the way that failed; the bar, if there is one, begins on a new line. */
-static void on_save_failed(void *user, const icl_report *r)
-{
-  const progress *p = user;
-  fprintf(stderr, "%sicl: %s; training goes on, and the next save tries again\n",
-          p->terminal ? "\n" : "", r->text);
 }
 
 /* ----- files --------------------------------------------------------------------------------- */
@@ -181,10 +210,21 @@ static icl_trainer *new_trainer(const command *cmd, const icl_train_options *o)
   return t;
 }
 
-static progress new_progress(const training *s)
+/* OUT.evals.csv, what the run's evaluations found; NULL where nothing hangs on them. */
+static char *history_path(const training *s)
+{
+  if (!s->keep_best && !s->patience && !(s->target > 0)) return NULL;
+  return join(s->out, ".evals.csv");
+}
+
+static progress new_progress(const training *s, icl_trainer *trainer, const char *state)
 {
   progress p;
   memset(&p, 0, sizeof p);
+  p.s = s;
+  p.trainer = trainer;
+  p.state = state;
+  p.saved = seconds();
   p.steps = s->o.steps;
   p.log_every = s->log_every;
   p.first = -1;
@@ -194,24 +234,44 @@ static progress new_progress(const training *s)
   p.monitor.log_every = s->log_every;
   p.monitor.save_every = s->save_every;
   p.monitor.eval_every = s->eval_every;
-  p.monitor.prompts = s->eval_prompts;
+  p.monitor.n_prompts = s->eval_prompts;
+  p.monitor.draw = s->held_out ? draw_rows : NULL;
+  p.monitor.draw_user = (void *)s->held_out;
+  p.monitor.seed = s->eval_seed;
+  p.monitor.history = history_path(s);
+  p.monitor.patience = s->patience;
+  p.monitor.target = (double)s->target;
   return p;
 }
 
-/* Trains to the end or to a signal; returns the steps done.  *began: those done before, -1 if none
- * was done now. */
-static int64_t train_to(icl_trainer *trainer, const training *s, const char *state,
-                        int64_t *began)
+/* The model of a run without a best evaluation: the last one. */
+static void export_last(const progress *p)
 {
-  progress p = new_progress(s);
+  icl_report r;
+  if (p->kept || (p->monitor.n_marks && file_exists(p->s->out))) return;
+  if (icl_train_export(p->trainer, p->s->out, &r)) fail_report(p->s->out, &r);
+}
+
+/* Trains to the end, to a signal or to what options say; returns the steps done.  *began: those done
+ * before, -1 if none was done now; *ended: the option that ended the run, or NULL. */
+static int64_t train_to(icl_trainer *trainer, const training *s, const char *state,
+                        int64_t *began, const char **ended)
+{
+  progress p = new_progress(s, trainer, state);
   icl_report r = {ICL_OK, 0, ""};
   icl_train_info last;
   icl_run plan;
   icl_error e;
   memset(&last, 0, sizeof last);
   memset(&plan, 0, sizeof plan);
-  monitor_open(&p.monitor, trainer);
-  plan.model_path = s->out;
+  monitor_open(&p.monitor, trainer, s->resume && file_exists(state));
+  *began = -1;
+  if ((*ended = monitor_verdict(&p.monitor)) != NULL && file_exists(s->out)) {
+    last.step = p.monitor.marks[p.monitor.n_marks - 1].step;
+    monitor_close(&p.monitor);
+    return last.step;
+  }
+  plan.model_path = s->keep_best ? NULL : s->out;
   plan.state_path = state;
   plan.resume = s->resume;
   plan.save_every = s->save_every;
@@ -225,14 +285,25 @@ static int64_t train_to(icl_trainer *trainer, const training *s, const char *sta
   if (e)
     fail_report(e == ICL_ERR_STATE || e == ICL_ERR_FORMAT || e == ICL_ERR_DIGEST
                 || strstr(r.text, ".state'") ? state : s->out, &r);
+  if (s->keep_best) export_last(&p);
   monitor_close(&p.monitor);
+  free((char *)p.monitor.history);
   *began = p.first;
+  *ended = p.ended;
   return last.step;
 }
 
 /* What came of it, after `done` steps. */
-static void say_end(const training *s, int64_t began, int64_t done, int stopped)
+static void say_end(const training *s, int64_t began, int64_t done, int stopped, const char *ended)
 {
+  if (ended && began >= 0)
+    fprintf(stderr, "%s ended it after step %" PRId64 "\n", ended, done);
+  if (ended && began < 0)
+    fprintf(stderr, "%s ended it before: nothing was trained\n", ended);
+  if (ended) {
+    if (began >= 0) fprintf(stderr, "wrote %s\n", s->out);
+    return;
+  }
   if (stopped)
     fprintf(stderr, "stopped after step %" PRId64 "; %s goes on from there\n", done,
             s->resume ? "the same command" : "--resume");
@@ -247,6 +318,7 @@ int train(const command *cmd, const training *s)
 {
   char *state = join(s->out, ".state");
   icl_trainer *trainer;
+  const char *ended;
   int64_t began, done;
   int stopped;
   icl_report r;
@@ -259,11 +331,12 @@ int train(const command *cmd, const training *s)
   /* fail now rather than after hours if the state cannot be written */
   if ((s->force || !file_exists(state)) && icl_train_save(trainer, state, &r))
     fail_report(state, &r);
+  if (s->begun) s->begun(s->user);
   fprintf(stderr, "%zu parameters, %d thread%s\n", icl_trainer_model(trainer)->n_params,
           s->o.threads, s->o.threads == 1 ? "" : "s");
-  done = train_to(trainer, s, state, &began);
-  stopped = stop && done < s->o.steps;
-  say_end(s, began, done, stopped);
+  done = train_to(trainer, s, state, &began, &ended);
+  stopped = stop && done < s->o.steps && !ended;
+  say_end(s, began, done, stopped, ended);
   drop_lock();
   icl_trainer_delete(trainer);
   free(state);

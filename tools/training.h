@@ -4,6 +4,7 @@
 #define ICL_TOOLS_TRAINING_H
 
 #include "common.h"
+#include "functions.h"
 #include "icl_train.h"
 
 typedef struct training {
@@ -15,9 +16,18 @@ typedef struct training {
   const char *log;                 /* CSV of the run; NULL: none                              */
   int64_t eval_every;              /* steps between evaluations on the same prompts; 0: none  */
   int eval_prompts;
+  uint64_t eval_seed;              /* of its prompts                                          */
+  const functions *held_out;       /* where these come from, with own data; NULL: the task    */
+  int keep_best;                   /* 1: out gets the weights of the best evaluation          */
+  int64_t patience;                /* evaluations without a better one until the end; 0: none */
+  float target, minutes;           /* of the evaluation's error; of this process: to stop at; 0 */
+  float save_minutes;              /* between saves, beside save_every; 0: none               */
+  void (*begun)(void *user);       /* the files are this run's now; NULL: nothing             */
+  void *user;
 } training;
 
-/* Trains to the end: 1; or to SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2, and saves: 0.  What the
+/* Trains to the end, or to where target, patience or minutes end it: 1; or to SIGINT, SIGTERM,
+ * SIGHUP, SIGUSR1 or SIGUSR2, and saves: 0.  What the
  * options lack is cmd's bad usage; whatever else fails is exit 1. */
 int train(const command *cmd, const training *t);
 

@@ -80,7 +80,8 @@ static void check(const char *what, int good)
 static int begin(icl_storage kv)
 {
   const float middle = 1850.0f, spread = 800.0f;
-  return icl_ctx_init_kv(&ctx, &model, PAIRS, 1, kv, ctx_memory, sizeof ctx_memory)
+  icl_ctx_options o = {PAIRS, 1, 1, kv, NULL, NULL};
+  return icl_ctx_init_with(&ctx, &model, &o, ctx_memory, sizeof ctx_memory, NULL)
       || icl_ctx_scale(&ctx, &middle, &spread, 40.0f, 25.0f);
 }
 
@@ -194,7 +195,7 @@ int main(void)
   check("the pressure sensor is refused", surprise > 1.0f);
 
   memset(ctx_memory, 0xff, sizeof ctx_memory);                          /* the power is cut     */
-  check("restored", !begin(ICL_STORE_F32) && !icl_ctx_restore(&ctx, board_nvm, saved));
+  check("restored", !begin(ICL_STORE_F32) && !icl_ctx_restore(&ctx, board_nvm, saved, NULL));
   convert(again);
   check("the same bits as before", !memcmp(celsius, again, sizeof again));
 

@@ -11,7 +11,7 @@ mkdir -p "$out"
 d8=$out/d8.safetensors
 [ -f "$d8" ] || build/icl train -o "$d8" --threads "${THREADS:-2}" --seed 1 \
   --task '0.5*dense + 0.5*sparse(nnz=2)' --dims 8 --pairs 17 --layers 3 --heads 4 --width 64 \
-  --batch 64 --steps 5000 --lr 0.004 --schedule cosine --warmup 300 --clip 1 --init-sd 0.125 \
+  --batch 64 --steps 5000 --optimizer adam --tokens apart --lr 0.004 --schedule cosine --warmup 300 --clip 1 --init-sd 0.125 \
   --dims-start 2 --dims-every 250 --pairs-start 5 --pairs-add 2 --pairs-every 250 || exit 1
 
 # curves NAME MODEL "K K .." [--task SPEC]: all columns, then rows K and the largest excess

@@ -15,10 +15,11 @@ trap 'rm -rf "$dir"' EXIT
 steps=${STEPS:-2000}
 
 run() {   # run LAYERS OPTIMIZER LR BATCH STEPS
-  build/icl train --task 'sparse(nnz=1)' --dims 5 --pairs 7 --layers "$1" --heads 4 --width 64 --optimizer "$2" --lr "$3" \
+  build/icl train --task 'sparse(nnz=1)' --dims 5 --pairs 7 --layers "$1" --heads 4 --width 64 --tokens apart \
+    --optimizer "$2" --lr "$3" \
     --batch "$4" --steps "$5" --schedule cosine --warmup 200 --clip 1 --init-sd 0.125 --seed 1 --threads "${THREADS:-2}" \
     --force -o "$dir/m.safetensors" 2> /dev/null
-  error=$(build/icl eval "$dir/m.safetensors" --task 'sparse(nnz=1)' --pairs 6 --prompts 4096 --seed 7 --threads "${THREADS:-2}" |
+  error=$(build/icl eval "$dir/m.safetensors" --task 'sparse(nnz=1)' --pairs 7 --prompts 4096 --seed 7 --threads "${THREADS:-2}" |
           awk -F, '$1 == 3 { print $2 }')
   echo "$1,$2,$3,$4,$5,$error" | tee -a "$out"
 }

@@ -9,10 +9,10 @@
 
 enum { MODELS = 2, POINTS = 64, QUERIES = 512, CHECKED = 32 };
 
-static unsigned char arena[16 << 20];
+static unsigned char arena[24 << 20];
 static size_t used;
 static icl_model models[MODELS];
-static icl_ctx contexts[MODELS];
+static icl_ctx contexts[MODELS], rests[MODELS];          /* rests: what refines the answers */
 static icl_report report;
 static float xs[POINTS], ys[POINTS], queries[QUERIES], answers[QUERIES], low[QUERIES], high[QUERIES];
 
@@ -52,7 +52,9 @@ int EXPORT(load)(int i, const unsigned char *file, size_t size)
   if (m->config.n_dims != 1) return ICL_ERR_CONFIG;
   pairs = (int)icl__min(POINTS, (size_t)(m->config.n_positions - 1) / 2);
   bytes = icl_ctx_bytes(m, pairs, QUERIES);
-  return icl_ctx_init(&contexts[i], m, pairs, QUERIES, room(bytes), bytes);
+  err = icl_ctx_init(&contexts[i], m, pairs, QUERIES, room(bytes), bytes);
+  if (!err && has_interval(i)) err = icl_ctx_init(&rests[i], m, pairs, QUERIES, room(bytes), bytes);
+  return err;
 }
 
 /* The scale of model i: that of the n points, or none. */
@@ -77,7 +79,8 @@ static void answer_flat(int n_query)
   for (k = 0; k < n_query; k++) answers[k] = low[k] = high[k] = ys[0];
 }
 
-/* answers[n_query] of model i at queries[n_query], given the n points; low and high where it has intervals. */
+/* answers[n_query] of model i at queries[n_query], given the n points; low and high where it has intervals, and
+ * then refined, as in icl predict. */
 int EXPORT(ask)(int i, int n, int n_query)
 {
   icl_ctx *c = &contexts[i];
@@ -87,7 +90,9 @@ int EXPORT(ask)(int i, int n, int n_query)
   if (!err) err = set_scale(i, n);
   if (err || !has_interval(i)) return err ? err : icl_ask(c, n, xs, ys, n_query, queries, answers);
   err = icl_add_batch(c, n, xs, ys);
-  if (!err) err = icl_predict_interval(c, n_query, queries, 0.9f, answers, low, high);
+  if (!err && n) err = icl_refine(&rests[i], c);
+  if (!err && n) err = icl_predict_refined(c, &rests[i], n_query, queries, 0.9f, answers, low, high);
+  if (!err && !n) err = icl_predict_interval(c, n_query, queries, 0.9f, answers, low, high);
   if (!err && is_flat(i, n)) answer_flat(n_query);
   return err;
 }

@@ -1,6 +1,6 @@
 /* Prints the layout of every public struct, which no macro may change: two files of a program may
  * have been compiled with different ones. */
-#include "../../icl_train.h"
+#include "tools/icl_bayes.h"
 #include <stdio.h>
 
 #define SIZE(type) printf(#type " %u\n", (unsigned)sizeof(type));

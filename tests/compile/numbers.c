@@ -84,7 +84,9 @@ static icl_ctx *tiny(icl_model *m, void *table, size_t size, int plain, icl_stor
 {
   static const char *const ones[] = {"ln_1.weight", "ln_2.weight", "ln_f.weight", "_read_out.weight"};
   icl_ctx *c = NULL;
+  icl_ctx_options o;
   size_t i;
+  memset(&o, 0, sizeof o);
   memset(params, 0, sizeof params);
   if (icl_model_bind(m, &cfg, params, table, size)) bad++;
   if (plain) icl_force_plain(m);
@@ -92,7 +94,9 @@ static icl_ctx *tiny(icl_model *m, void *table, size_t size, int plain, icl_stor
   for (i = 0; i < 3; i++) tensor(ones[i])[1] = 1;
   tensor("_read_in.weight")[0] = 1;
   tensor("_read_in.weight")[1] = -1;
-  if (icl_ctx_new_kv(&c, m, 40, 1, kv)) bad++;
+  o.max_pairs = 40;
+  o.kv = kv;
+  if (icl_ctx_new_with(&c, m, &o, NULL)) bad++;
   return c;
 }
 

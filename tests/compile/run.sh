@@ -71,7 +71,7 @@ frames() {
 macros() {
   printf '#include <stddef.h>\n#include <stdint.h>\n#include <signal.h>\n' | $1 -dM -E - |
     sort > "$2.std"
-  printf '#include "icl_train.h"\n' | $1 -I. -dM -E - | sort > "$2.ours"
+  printf '#include "tools/icl_bayes.h"\n' | $1 -I. -dM -E - | sort > "$2.ours"
   bad=$(comm -13 "$2.std" "$2.ours" | grep -v '^#define ICL_'; grep '^#define ICL_X\b' "$2.ours")
   [ -z "$bad" ] || { echo "$bad"; return 1; }
 }
@@ -92,13 +92,13 @@ compiles() {
 # rule PROGRAM: the awk program prints nothing; it sees the code in $2, and where (file:line) and
 # section are set.  raw_rule: the same over the lines as they are.
 rule() {
-  bad=$(awk -f tests/compile/strip.awk icl.h icl_train.h | awk -F '\t' "
+  bad=$(awk -f tests/compile/strip.awk icl.h icl_train.h tools/icl_bayes.h | awk -F '\t' "
     { where = \$1; section = \$1; sub(/>>.*/, \"\", where); sub(/.*>>/, \"\", section) }
     $1")
   [ -z "$bad" ] || { echo "$bad"; return 1; }
 }
 raw_rule() {
-  bad=$(awk "$1" icl.h icl_train.h)
+  bad=$(awk "$1" icl.h icl_train.h tools/icl_bayes.h)
   [ -z "$bad" ] || { echo "$bad"; return 1; }
 }
 
@@ -111,7 +111,7 @@ manual() {
        on { sub(/^ \* ?/, ""); print }
        on && /^    }$/ { exit }' "$1" > "$2.c"
   grep -q 'int main' "$2.c" &&
-    silent gcc -Wall -Wextra -Wpedantic -I. "$2.c" -o "$2" -lm -lpthread
+    silent gcc -Wall -Wextra -Wpedantic -I. -Itools "$2.c" -o "$2" -lm -lpthread
 }
 
 # "run.sh job FOLDER N" runs line N of FOLDER/jobs, "NAME<TAB>COMMAND"
@@ -133,11 +133,12 @@ fi
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir -p "$tmp/root/tests/compile" "$tmp/root/tools"   # a copy, so that nobody edits between two jobs
+mkdir -p "$tmp/root/tests/compile" "$tmp/root/tools/paper"   # a copy, so that nobody edits between two jobs
 top=$(cd "$here/../.." && pwd)
 cp "$top"/*.h "$top/examples/models/curves.safetensors" "$tmp/root" &&
-  cp "$top"/tools/*.[ch] "$tmp/root/tools" && cp "$top"/tests/*.[ch] "$tmp/root/tests" &&
-  cp -R "$here"/*.c "$here"/*.awk "$here/msvc" "$tmp/root/tests/compile" || exit 1
+  cp "$top"/tools/*.[ch] "$tmp/root/tools" && cp "$top"/tools/paper/*.[ch] "$tmp/root/tools/paper" &&
+  cp "$top"/tests/*.[ch] "$tmp/root/tests" &&
+  cp -R "$here"/*.[ch] "$here"/*.awk "$here/msvc" "$tmp/root/tests/compile" || exit 1
 : > "$tmp/jobs"
 skipped=0
 # job NAME COMMAND: a command of several lines becomes one
@@ -185,6 +186,9 @@ while read -r cc; do
   check="silent $cc $warn -fsyntax-only"
   [ $n -le 4 ] || job "$cc: icl.h alone" "$check $src/alone.c"
   job "$cc: twice" "$check $src/twice.c"
+  job "$cc: predictors" "$check -I. $src/bayes.c"
+  job "$cc: names that others have as macros" "$check -DNAMES_LATE $src/names.c &&
+    $check -DNAMES_LATE -DNAMES_IMPLEMENT -DICL_TRAIN_THREADS $src/names.c"
   if [ $n -le 4 ]; then
     job "$cc: memory of the caller's" "$check $src/custom.c"
     job "$cc: trainer without threads" "$check $src/train.c"
@@ -215,7 +219,7 @@ if has $c; then
     silent $c -c $src/user.c -o $o-2.o && silent $c $o-1.o $o-2.o -o $o.exe -lpthread && [ -s $o.exe ]"
 else skip "$c: not installed"; fi
 if has $c; then
-  job "$c: the command" "silent $c -std=c99 -O1 -Wall -Wextra -DICL_TRAIN_THREADS -I. $(ls tools/*.c | grep -v embed_file | tr '\n' ' ')
+  job "$c: the command" "silent $c -std=c99 -O1 -Wall -Wextra -DICL_TRAIN_THREADS -I. $(ls tools/*.c tools/paper/*.c | grep -v embed_file | tr '\n' ' ')
     -o $o-icl.exe -lm -lpthread && [ -s $o-icl.exe ]"
 else skip "$c: the command"; fi
 if [ -n "$clang" ]; then
@@ -238,7 +242,7 @@ for system in x86_64-macos aarch64-macos x86_64-freebsd x86_64-netbsd x86_64-lin
   if [ -z "$zig" ]; then skip "$system: no zig"; continue; fi
   job "$system: headers" "compiles $system -std=c99 $src/train.c $src/alone.c $src/header.c &&
     compiles $system -std=gnu17 $src/train.c"
-  job "$system: the command" "compiles $system -std=c99 tools/*.c"
+  job "$system: the command" "compiles $system -std=c99 tools/*.c tools/paper/*.c"
   job "$system: tests" "compiles $system '' tests/test_[agkl]*.c &&
     compiles $system '' tests/test_[bst]*.c"
 done
@@ -311,8 +315,8 @@ job "two static implementations in one program" "
   silent gcc -r $tmp/s1.o $tmp/s2.o -o $tmp/s.o && [ -z \"\$(nm -g --defined-only $tmp/s.o)\" ]"
 
 # Objects.
-job "every name is ours" "gcc -O0 -c $src/train.c -o $tmp/o0.o && prefixed $tmp/o0.o"
-has g++ && job "every name is ours, in C++" "g++ -x c++ -O0 -c $src/train.c -o $tmp/o0cpp.o &&
+job "every name is ours" "gcc -O0 -I. -c $src/bayes.c -o $tmp/o0.o && exports $tmp/o0.o && prefixed $tmp/o0.o"
+has g++ && job "every name is ours, in C++" "g++ -x c++ -O0 -I. -c $src/bayes.c -o $tmp/o0cpp.o &&
   prefixed $tmp/o0cpp.o"
 job "without malloc and files: libm, mem*, str*" "
   gcc -std=c99 -O2 -DICL_NO_MALLOC -DICL_NO_STDIO -c $src/alone.c -o $tmp/bare.o &&
@@ -322,7 +326,7 @@ job "the same at -O0 without SIMD" "
     -o $tmp/bare0.o && needs_nothing $tmp/bare0.o"
 job "the caller's memory functions, nobody else's" "gcc -O0 -c $src/custom.c -o $tmp/custom.o &&
   ! nm -u $tmp/custom.o | grep -wE 'malloc|calloc|realloc|free|strdup'"
-job "no data that can be written" "gcc -O1 -fno-pic -fno-pie -c $src/train.c -o $tmp/data.o &&
+job "no data that can be written" "gcc -O1 -fno-pic -fno-pie -I. -c $src/bayes.c -o $tmp/data.o &&
   ! nm $tmp/data.o | grep -E ' [DdBbC] '"
 for m in -O2 "-O2 -DICL_NO_SIMD" "-O0 -DICL_NO_SIMD"; do
   o=$tmp/stack$(echo "$m" | tr -dc 'A-Z0-9')
@@ -334,11 +338,12 @@ for m in -DICL_NO_SIMD -DICL_NO_MALLOC -DICL_NO_STDIO -DICL_TRAIN_THREADS -DICL_
          -funsigned-char "-x c++"; do
   has g++ || [ "$m" != "-x c++" ] || continue
   o=$tmp/layout$(echo "$m" | tr -dc 'A-Za-z0-9')
-  job "layout with $m" "gcc $src/layout.c -o $o && $o > $o.txt && gcc $m $src/layout.c -o $o &&
+  job "layout with $m" "gcc -I. $src/layout.c -o $o && $o > $o.txt && gcc -I. $m $src/layout.c -o $o &&
     $o | diff $o.txt -"
 done
 job "program on top of icl.h" "manual icl.h $tmp/manual"
 job "program on top of icl_train.h" "manual icl_train.h $tmp/manual-train"
+job "program on top of icl_bayes.h" "manual tools/icl_bayes.h $tmp/manual-bayes"
 
 # Source.
 job "GNU constructs only where they belong" 'rule '\''

@@ -30,7 +30,9 @@ make -s build/icl && python3 examples/web/build.py > build/web/build.log 2>&1
 built=$?
 grep -v '^+' build/web/build.log
 if [ $built -ne 0 ]; then echo "web: 0 passed, 1 failed, 0 skipped"; exit 1; fi
+python3 examples/web/build.py --same || { echo "FAILED   docs/icl.html"; stale=1; }
 node tests/web/test.mjs "$npm" "$chromium"
 rc=$?
+if [ -n "$stale" ]; then echo "web: 0 passed, 1 failed, 0 skipped (docs/icl.html)"; exit 1; fi
 [ $rc -le 1 ] || echo "web: 0 passed, 1 failed, 0 skipped"
 exit $rc

@@ -2,6 +2,7 @@
 // Closing line "web: N passed, N failed, N skipped"; screenshots go to build/web.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 
@@ -17,13 +18,13 @@ function check(holds, what) {
   if (!holds) throw new Error(what);
 }
 
-async function open(options) {
+async function open({ from = url, ...options }) {
   const context = await browser.newContext({ viewport: { width: 1100, height: 800 }, ...options });
   page = await context.newPage();
   page.on('console', m => { if (['error', 'warning'].includes(m.type())) complaints.push(m.text()); });
   page.on('pageerror', e => complaints.push(String(e)));
-  page.on('request', r => { if (r.url() !== url) complaints.push('request: ' + r.url()); });
-  await page.goto(url);
+  page.on('request', r => { if (r.url() !== from) complaints.push('request: ' + r.url()); });
+  await page.goto(from);
   await page.waitForFunction(() => window.page && window.page.state.curve, null, { timeout: 15000 })
     .catch(async () => { throw new Error('it does not start: ' + await page.textContent('#notice')); });
 }
@@ -58,7 +59,7 @@ function native(now, file = `build/web/${now.model}.safetensors`) {
   const curves = now.model === 'curves', rows = now.points.slice(0, curves ? 64 : 16).map(p => `${p.x},${p.y}`);
   const asked = now.xs.map(x => `${now.units.x + now.units.dx * x},?`);
   const how = curves ? ['--interval', '0.9'] : ['--raw', '--keep-order'];
-  const r = spawnSync('build/icl', ['predict', file, '--surprise', '--no-refine', '--digits', '9', ...how], { input: [...rows, ...asked].join('\n') + '\n' });
+  const r = spawnSync('build/icl', ['predict', file, '--surprise', curves ? '--refine' : '--no-refine', '--digits', '9', ...how], { input: [...rows, ...asked].join('\n') + '\n' });
   check(r.status === 0, 'icl predict: ' + r.stderr);
   const out = r.stdout.toString().trim().split('\n').map(line => line.split(',').map(Number));
   check(out.length === now.xs.length, `${out.length} answers of icl predict`);
@@ -154,6 +155,15 @@ await test('it opens on a success', mouse, async () => {
   const error = await page.evaluate(() => window.page.state.rmse);
   check(error > 0.02 && error < 0.8, `leave-one-out error ${error}`);
 });
+
+const host = createServer((request, answer) => {
+  answer.writeHead(request.url === '/icl.html' ? 200 : 404, { 'Content-Type': 'text/html' });
+  answer.end(request.url === '/icl.html' ? readFileSync('docs/icl.html') : '');
+});
+await new Promise(done => host.listen(0, '127.0.0.1', done));
+await test('the committed copy, from a static host', { ...mouse, from: `http://127.0.0.1:${host.address().port}/icl.html` },
+  async () => { check((await same()).points.length === 12, 'not 12 points'); });
+host.close();
 
 await test('the band is drawn', mouse, async () => {
   const now = await look(), places = [];

@@ -4,8 +4,8 @@
 #ifndef ICL_TOOLS_REPRO_H
 #define ICL_TOOLS_REPRO_H
 
-#include "evaluate.h"
-#include "plot.h"
+#include "../evaluate.h"
+#include "../plot.h"
 #include "recipes.h"
 
 enum { MAX_MODELS = 40, MAX_PANELS = 16, MAX_SERIES = 12 };

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "repro.h"
-#include "canvas.h"
-#include "training.h"
+#include "../canvas.h"
+#include "../training.h"
 
 #include <errno.h>
 #include <math.h>
