@@ -73,29 +73,49 @@ static long allocations;               /* since they were last set to 0         
 static long fail_at = -1;              /* this one fails; -1: none                                */
 static int fail_on;                    /* 1: those after it too                                   */
 
+/* Ranks that are threads count together. */
+#ifdef ICL_TRAIN_THREADS
+static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
+static void hold(void) { pthread_mutex_lock(&counting); }
+static void let_go(void) { pthread_mutex_unlock(&counting); }
+#else
+static void hold(void) { }
+static void let_go(void) { }
+#endif
+
+static void count_block(long more)
+{
+  hold();
+  live_blocks += more;
+  let_go();
+}
+
 static int allocation_fails(void)
 {
-  long i = allocations++;
+  long i;
+  hold();
+  i = allocations++;
+  let_go();
   return fail_at >= 0 && (fail_on ? i >= fail_at : i == fail_at);
 }
 
 static void *test_malloc(size_t size)
 {
   void *p = allocation_fails() ? NULL : malloc(size ? size : 1);
-  if (p) { live_blocks++; memset(p, 0xA5, size); }
+  if (p) { count_block(1); memset(p, 0xA5, size); }
   return p;
 }
 
 static void *test_realloc(void *p, size_t size)
 {
   void *q = allocation_fails() ? NULL : realloc(p, size ? size : 1);
-  if (q && !p) live_blocks++;
+  if (q && !p) count_block(1);
   return q;
 }
 
 static void test_free(void *p)
 {
-  if (p) live_blocks--;
+  if (p) count_block(-1);
   free(p);
 }
 
@@ -118,9 +138,12 @@ static int fchmod_error, fchmod_calls;  /* fchmod fails with it; 0: it works    
 
 static int call(char what)
 {
-  int fails = n_calls == call_fails;
+  int fails;
+  hold();
+  fails = n_calls == call_fails;
   if (n_calls + 1 < (int)sizeof calls) { calls[n_calls] = what; calls[n_calls + 1] = 0; }
   n_calls++;
+  let_go();
   if (fails) errno = call_errno;
   return fails;
 }

@@ -27,7 +27,7 @@ except ImportError:
 OURS = {
     r'escape in': 'names, keys and values are compared byte by byte',
     'repeated key': 'json takes the last of two, other readers the first',
-    r'the header does not start with \{|bytes behind the header|header length below 2': 'the text of the format',
+    r'the header does not start with \{|bytes after the header|header length below 2': 'the text of the format',
     r'expected a string|not a string': 'metadata are strings',
     r'expected a whole number|expected \[|expected \]|too many numbers': 'sizes are whole numbers, rank is 4 at most',
     r'unknown tensor|unknown prefix|missing tensor|wrong shape|there twice|no I8 tensor': 'not this model',
