@@ -2534,6 +2534,7 @@ static int stop_after_three(void *user, const icl_train_info *info)
   return info->step == 3;
 }
 
+#ifdef ICL__POSIX
 /* The folder of the files is gone in the middle of the run. */
 static int remove_folder(void *user, const icl_train_info *info)
 {
@@ -2545,6 +2546,7 @@ static int remove_folder(void *user, const icl_train_info *info)
   }
   return 0;
 }
+#endif
 
 /* All ranks end at this step with this error, and text in the report. */
 static void check_ranks(const icl_train_options *o, int world, const icl_run *run, const icl_run *odd,
