@@ -218,10 +218,11 @@ static void draw_refine(const icl_model *m, const char *path)
     p.more[1][i] -= wave(p.x[i]);
   }
   for (i = 0; i < 24; i++) p.py[i] = 0;
-  p.series[0] = curve("error, refined", &p, p.more[0]);
+  p.series[0] = curve("refined", &p, p.more[0]);
   p.series[1] = dots("pairs", &p, 24);
-  p.series[2] = curve("error of the first answer", &p, p.more[1]);
-  one = show(&p, 3, -0.1, 0.1);
+  p.series[2] = curve("first answer", &p, p.more[1]);
+  one = show(&p, 3, -0.04, 0.04);
+  one.y_label = "error";
   plot_write(NULL, &one, 1, 1, path);
 }
 

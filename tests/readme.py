@@ -1,5 +1,5 @@
 """README.md and docs/*.md as a reader follows them: every C program is compiled and every command line run, and what
-they print is what the page says, numbers within 2 % or 0.02; links lead somewhere.
+they print is what the page says, numbers within 2 %, or 1.5 of their last digit but 0.02 at most; links lead somewhere.
 
     python3 tests/readme.py [--update] [FILE.md...]         --update: the output on the page becomes what was printed
 
@@ -46,7 +46,8 @@ def same_word(a, b):
         x, y = float(a), float(b)
     except ValueError:
         return False
-    return abs(x - y) <= max(0.02, 0.02 * abs(x))
+    last = len(a.partition('.')[2]) if 'e' not in a.lower() else 6
+    return abs(x - y) <= max(min(0.02, 1.5 * 10.0 ** -last), 0.02 * abs(x))
 
 
 def same(expected, found):

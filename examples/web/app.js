@@ -8,7 +8,7 @@ const NAMES = ['curves', 'both'];
 const SHARES = { both: [0.5, 0.5] };       // of lines and cosines in the pretraining
 const ABOUT = {
   curves: 'Trained on curves of many kinds, most of them noisy. It scales the points itself, takes up to 64 of them in any '
-    + 'order, and looks twice, as <code>icl predict</code> does.',
+    + 'order, and looks twice, as <code>icl predict --no-mirror</code> does.',
   both: 'Trained on lines and on cosines, never on a sum of the two: <i>Combination</i> shows that it does not learn one '
     + 'from its points (Yadlowsky et al. 2023).',
 };
