@@ -2,8 +2,9 @@
 # The test programs again: under ASan + UBSan, with the plain C kernels, and some of them under TSan
 # (what has threads), MSan and valgrind, these two at -O0, where no optimizer removes the reading of
 # values that nobody has set.  What goes over every byte or bit of something runs in full under make test;
-# here it takes steps (ICL_TEST_QUICK), and tests/fuzz goes over the same code under ASan + UBSan with
-# millions of damaged inputs.  The longest come first, so that the last ones end together.  Closing line "sanitize: N passed, N failed, N skipped".
+# here it takes steps (ICL_TEST_QUICK), but for the loader's tests under ASan and in plain C, and tests/fuzz
+# goes over the same code under ASan + UBSan with damaged inputs.  The longest come first, so that the last
+# ones end together.  Closing line "sanitize: N passed, N failed, N skipped".
 #
 #     tests/sanitize.sh               all, as many at once as there are processors
 #     tests/sanitize.sh asan loader   one
@@ -14,10 +15,10 @@ mkdir -p build/sanitize
 check() {
   name=$1-$2 exe=build/sanitize/$1-$2 log=build/sanitize/$1-$2.log runner=
   case $1 in
-    asan) flags='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-               -DICL_TEST_QUICK' ;;
-    plain) flags='-O2 -DICL_NO_SIMD -DICL_TEST_QUICK'
-           case $2 in kernels | golden) flags='-O2 -DICL_NO_SIMD' ;; esac ;;       # what it is about
+    asan) flags='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+          [ "$2" = loader ] || flags="$flags -DICL_TEST_QUICK" ;;        # hostile files, whole
+    plain) flags='-O2 -DICL_NO_SIMD'
+           case $2 in kernels | golden | loader) ;; *) flags="$flags -DICL_TEST_QUICK" ;; esac ;;
     tsan) flags='-O1 -fsanitize=thread -DICL_TEST_QUICK' ;;
     valgrind) flags='-O1 -DICL_TEST_QUICK' runner='valgrind -q --error-exitcode=99 --leak-check=full' ;;
     valgrind0) flags='-O0 -DICL_TEST_QUICK' runner='valgrind -q --error-exitcode=99' ;;
