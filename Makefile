@@ -7,7 +7,8 @@ WARN     = -Wall -Wextra
 LDLIBS   = -lm -lpthread
 HEADERS  = icl.h icl_train.h tools/icl_bayes.h
 TOOLS    = $(filter-out tools/bundled.c tools/embed_file.c,$(wildcard tools/*.c tools/paper/*.c))
-UNITS    = golden kernels loader api train sampler baselines tools features fuzz
+UNITS    = golden kernels bits loader parts paths api train sampler baselines tools csv blend features fuzz \
+           misuse sequences memory numbers threads soak
 UNITS   := $(foreach t,$(UNITS),$(if $(wildcard tests/test_$(t).c),$(t)))
 
 # PNG output where Debian's libstb-dev is installed.
@@ -36,12 +37,15 @@ build/embed_file: tools/embed_file.c | build
 .DELETE_ON_ERROR:
 
 build/%: examples/%.c $(HEADERS) | build
-	$(CC) -std=c99 $(CFLAGS) $(WARN) -I. -o $@ $< $(LDLIBS)
+	$(CC) -std=c99 $(CFLAGS) $(WARN) -I. -o $@ $(filter %.c,$^) $(LDLIBS)
+build/demo: $(addprefix tools/,blend.c ridge.c solve.c blend.h ridge.h solve.h)
 
 build/test_%: tests/test_%.c tests/test.h $(HEADERS) | build
 	$(CC) $(CFLAGS) $(WARN) -DICL_TRAIN_THREADS $(TESTFLAGS) -I. -o $@ $< $(LDLIBS)
 
-build/test_tools: $(wildcard tools/*.c tools/*.h)
+build/test_misuse build/test_sequences build/test_memory build/test_soak: tests/held.h
+build/test_misuse: tests/proof/calls.h
+build/test_tools build/test_csv build/test_blend: tests/common_stub.h $(wildcard tools/*.c tools/*.h)
 build/test_fuzz: $(wildcard tests/fuzz/*.c tests/fuzz/*.h tools/*.c tools/*.h)
 
 # All headers as a library: the PyTorch tools draw their prompts with it.
@@ -56,7 +60,8 @@ demo: build/icl build/demo
 	@build/demo
 
 # Every test program prints "name: N passed, N failed, N skipped"; the last line is their sum.
-test: build/icl $(UNITS:%=build/test_%)
+programs: build/icl $(UNITS:%=build/test_%)
+test: programs
 	@sh tests/run.sh build $(UNITS)
 
 # The headers, the command and pkg-config's file: make install PREFIX=~/.local
@@ -97,7 +102,20 @@ fuzz:        ; @sh tests/fuzz/run.sh
 differential: build/verdict ; @python3 tests/proof/differential.py 2000
 build/verdict: tests/proof/verdict.c icl.h | build
 	$(CC) -std=c99 $(CFLAGS) $(WARN) -I. -o $@ $< $(LDLIBS)
+# Lines, branches and MC/DC of icl.h, with clang 19; a gate.
+coverage:    ; @python3 tests/proof/coverage.py $(COVERAGE)
+# The long forms of tests that make test runs in short: LONG='sequences numbers threads soak', some minutes.
+LONG = sequences numbers threads soak
+proof: $(LONG:%=build/test_%) build/test_misuse build/test_memory
+	@python3 tests/proof/calls.py --check && build/test_misuse && build/test_memory
+	@for t in $(LONG); do build/test_$$t long || exit 1; done
 mutants:     ; @python3 tests/proof/mutants.py $(MUTANTS)
+# Faults of the system, power loss, kill -9, and what analysers say; the short forms are what CI runs.
+# They need python3, and Linux on x86-64 for the system calls (tests/proof/shim.c).
+faults: build/icl ; @python3 tests/proof/faults.py build/icl $(if $(SHORT),--short)
+crash: build/icl ; @python3 tests/proof/crash.py build/icl $(if $(SHORT),--short)
+kill: build/icl ; @python3 tests/proof/kill.py build/icl $(if $(SHORT),100,$(KILLS))
+lint:        ; @python3 tests/proof/lint.py $(if $(SHORT),,--full)
 afl:         ; @FUZZ_ENGINE=afl sh tests/fuzz/run.sh
 mcu:         ; sh examples/mcu/mcu.sh
 mpi:         ; sh tests/test_mpi.sh
@@ -124,6 +142,8 @@ bench: build/icl ; @python3 tools/bench.py
 real:
 	@if command -v python3 > /dev/null; then CC='$(CC)' python3 tools/real.py $(REAL); \
 	 else echo 'real: skipped: needs python3 and numpy'; fi
+# What the defaults of icl predict rest on: the bundled models on fresh prompts; VALIDATE='--parts looks'.
+validate: build/icl ; @CC='$(CC)' python3 tools/validate.py $(VALIDATE)
 
 help:
 	@echo 'make            build/icl'
@@ -132,9 +152,14 @@ help:
 	@echo 'make compile    the compile matrix: standards, compilers, macros, flags, systems (zig)'
 	@echo 'make sanitize   the tests under ASan, UBSan, TSan, MSan, valgrind and without SIMD'
 	@echo 'make platforms  the tests on AArch64, armv7, riscv64, s390x and i686, under qemu, and as WebAssembly'
-	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (20), libFuzzer; afl: the same with AFL++'
+	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS (20), libFuzzer; afl: header with AFL++, which goes on where it was'
 	@echo 'make differential  2000 generated headers: the loader against Python, tests/proof/differential.py'
-	@echo 'make mutants    mutants of loader, digest, snapshot and CSV reader (MUTANTS=60: so many)'
+	@echo 'make coverage   lines, branches and MC/DC of icl.h by section, and the bars (COVERAGE=-v: what is missing)'
+	@echo 'make mutants    all 4000 mutants of loader, digest, snapshot and CSV reader (MUTANTS=60: so many)'
+	@echo 'make proof      all call sequences to length 5, 10^7 prompts, 10^8 appends (half an hour)'
+	@echo 'make faults     every system call of a run fails with each errno; full disks, limits, closed descriptors'
+	@echo 'make crash      power loss: every state of the disk during a save; kill: 10000 kill -9 (KILLS=60: so many)'
+	@echo 'make lint       clang-tidy, cppcheck, gcc -fanalyzer, UBSan with integers, numerical sanitizer (SHORT=1: CI)'
 	@echo 'make mcu        a calibration on Cortex-M4F, M7, M55 and M3, under qemu, and its budgets'
 	@echo 'make mpi        training on several processes, under mpirun: stopped, killed, resumed'
 	@echo 'make install    headers, command and pkg-config file to PREFIX (/usr/local); make uninstall'
@@ -147,8 +172,9 @@ help:
 	@echo 'make page       docs/icl.html anew, the committed copy of that page'
 	@echo 'make readme     the programs and command lines of README and docs'
 	@echo 'make pictures   the pictures of docs anew'
+	@echo 'make validate   the bundled models on fresh prompts of their own mixtures'
 	@echo 'make models     examples/models from scratch (some 40 minutes)'
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
-.PHONY: all demo test clean install uninstall arduino packages python golden torch data compile sanitize platforms mcu mpi models web page pictures readme web-test bench real help
+.PHONY: all demo programs test coverage clean install uninstall arduino packages python golden torch data compile sanitize fuzz afl proof faults crash kill lint platforms mcu mpi models web page pictures readme web-test bench real validate help

@@ -37,14 +37,18 @@
  * Inputs and outputs of mean 0 and standard deviation 1 are assumed; icl_standardize maps others.
  *
  * MACROS, to be defined before the include:
- *     ICL_IMPLEMENTATION   compile the functions here; the others go beside it
+ *     ICL_IMPLEMENTATION   compile the functions in this file; the other macros go beside it
  *     ICL_API              their linkage (extern)
  *     ICL_STATIC           static instead, without warnings about those that are not called
- *     ICL_NO_SIMD          plain C only; otherwise AVX2 + FMA where the processor has them, found
- *                          at run time and independent of compiler flags, NEON on AArch64,
- *                          and on 32-bit ARM where the compiler is told of it with FMA (gcc
- *                          -mfpu=neon-vfpv4), SIMD128 in WebAssembly that is compiled with
- *                          -msimd128, Helium (MVE) where the compiler is told of it
+ *     ICL_NO_SIMD          plain C only; otherwise AVX-512 (F, DQ, BW, VL) or AVX2 + FMA where the
+ *                          processor has them, found at run time and independent of compiler
+ *                          flags (icl_model_isa chooses), NEON on AArch64, and on 32-bit ARM where
+ *                          the compiler is told of it with FMA (gcc -mfpu=neon-vfpv4), SIMD128 in
+ *                          WebAssembly that is compiled with -msimd128, Helium (MVE) where the
+ *                          compiler is told of it
+ *     ICL_NO_AVX512        no more than AVX2: smaller programs
+ *     ICL_FILE             the name of this file where it is not "icl.h", as #include takes it: the
+ *                          implementation includes itself once for each instruction set
  *     ICL_NO_MALLOC        without icl_ctx_new, icl_threads and files: no allocation anywhere
  *     ICL_NO_STDIO         without icl_load and icl_save: no files
  *     ICL_THREADS          icl_threads runs pthreads (link with -lpthread); without it everything
@@ -52,19 +56,20 @@
  *     ICL_MAX_THREADS      the most of them (64)
  *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none; p may be NULL
  *     ICL_FOPEN(path, mode)  instead of fopen for files; on Windows, where fopen takes no UTF-8,
- *                          a function that widens both and calls _wfopen
+ *                          a function that widens both and calls _wfopen (icl_save also calls
+ *                          remove and rename, which there take no UTF-8 either)
  *     ICL_ASSERT(condition)  checks of the library's own assumptions (none)
  *
  * MEMORY.  Functions that need memory come with one that says how much, to the byte: that much
  * works, one byte less is refused.  Any alignment will do.  Nothing is allocated after init.
- * Calls take less than 4 KB of stack where the compiler optimizes (at -O0 on x86, icl_add takes
- * 27 KB with gcc and 90 KB with clang), and nothing recurses.  Weights are read in place, F32 as
- * well as F16, BF16 and I8 in the matrices of blocks: a model in flash, or in a file that the
- * program maps (mmap, MapViewOfFile: pass address and length to icl_model_init), costs RAM only for
- * a table of pointers, and processes that map one file share its pages (on little-endian machines;
- * elsewhere, and where data are not aligned, weights are copied).  A context may keep its keys and
- * values in F16, BF16 or I8 (icl_ctx_options).  Whatever a model or a context was made from must
- * stay in place as long as it is used: data, mem, and for a context its icl_model.
+ * Calls take less than 4 KB of stack where the compiler optimizes, and nothing recurses; at -O0 on
+ * x86 icl_add takes 53 KB with gcc and 161 KB with clang, half of that with ICL_NO_AVX512.  Weights
+ * are read in place, F32 as well as F16, BF16 and I8 in the matrices of blocks: a model in flash,
+ * or in a file that the program maps (mmap, MapViewOfFile: pass address and length to
+ * icl_model_init), costs RAM only for a table of pointers, and processes that map one file share
+ * its pages (on little-endian machines; elsewhere, and where data are not aligned, weights are
+ * copied).  A context may keep its keys and values in F16, BF16 or I8 (icl_ctx_options).  Data, mem
+ * and icl_model must stay in place as long as what was made of them is used.
  *
  * SHARED LIBRARY.  icl_model and icl_ctx are complete types, so that they can stand anywhere; their
  * private fields, and icl_ctx_options, change between versions.  Programs should compile the
@@ -74,12 +79,14 @@
  *
  * ERRORS.  Functions return icl_error.  On any error the context and the outputs are unchanged,
  * except that a batch may have written some of its predictions, and that functions that add the
- * pairs anew (icl_ctx_scale, icl_forget, icl_standardize, icl_check, icl_ctx_restore) say what they
- * leave.  Where a reason has an argument an icl_report tells it.  ARG means NULL or a number out of
- * range and is not repeated below.  Nothing aborts, prints, or sets globals.  NaN and infinity, and
- * numbers so large that they overflow on the way through the network, are NONFINITE and never come
- * out with ICL_OK: these are tests of bits, which hold under any compiler flag that the header does
- * not refuse.
+ * pairs anew (icl_ctx_scale, icl_forget, icl_standardize, icl_check, icl_ctx_restore, icl_refine,
+ * icl_mirror) say what they leave.  Where a reason has an argument an icl_report tells it.  ARG
+ * means NULL or a number out of range and is not repeated below.  NULL is fine for icl_report,
+ * user, icl_metadata, the options of a prompt, arrays of no elements, in deletes, and where a
+ * function says so; functions without a code return 0 or NULL for it.  No pointer that is NULL
+ * crashes.  Nothing aborts, prints, or sets globals.  NaN and infinity, and numbers so large that
+ * they overflow on the way through the network, are NONFINITE and never come out with ICL_OK: these
+ * are tests of bits, which hold under any compiler flag that the header does not refuse.
  *
  * FILES.  Untrusted checkpoints are in scope: any bytes give a model that was checked or an error
  * with the byte and the name of the tensor.
@@ -92,9 +99,11 @@
  * NUMERICS.  F32 throughout; what is stored in fewer bytes is unpacked as it is read.  The answer
  * to a query is the same bits whether it comes alone or in a batch, and whether the pairs came one
  * by one or all at once: every element of every product is one chain of multiply-adds in a fixed
- * order.  Between instruction sets answers differ by rounding.  Compilers that reorder sums
- * (-funsafe-math-optimizations) or compute in more bits than the type has (x87 without -std=c99)
- * change the last bits, and then batches differ from single queries by rounding too.
+ * order.  It is the same bits under AVX2, AVX-512, NEON and Helium, with every compiler, libm and
+ * level of optimization (tests/test_bits.c compares digests, but for Helium).  Plain C and SIMD128
+ * round a b + c twice and differ in the last digits.  Flags that may reorder sums
+ * (-funsafe-math-optimizations) and x87 without -std=c99 change the last bits, and then batches
+ * differ from single queries by rounding too.
  *
  * CHECKPOINT.  safetensors, as PyTorch's save_file(model.state_dict(), path, metadata) writes it:
  *     bytes 0 .. 7     n, length of the header, little-endian; at most 2^20
@@ -118,7 +127,7 @@
  *                      icl.digest, 16 hex digits, see >>digest
  *
  * CONTENTS (search for >>name): config types api | platform errors arena numbers tensors checkpoint
- * digest interface model attention forward context surprise snapshot writer sugar | f8 gemm ops
+ * digest interface model attention forward context surprise snapshot writer sugar | kernels
  * dispatch */
 #ifndef ICL_H
 #define ICL_H
@@ -337,22 +346,28 @@ ICL_API icl_error icl_model_init(icl_model *m, const void *data, size_t size,
  * hosts turn F16 and BF16 into F32. */
 ICL_API icl_storage icl_model_storage(const icl_model *m);
 
-/* The kernels in use: "avx2", "neon", "wasm128", "mve" or "c"; "none" where m is NULL. */
+/* The kernels in use: "avx512", "avx2", "neon", "wasm128", "mve" or "c"; "none" where m is NULL. */
 ICL_API const char *icl_isa_name(const icl_model *m);
 
-/* Makes m run the plain C kernels.  Call it before the model is shared. */
+/* Chooses the kernels by name, NULL the best of this processor.  Call it before the model is shared
+ * and before contexts are made.  ARG: the build has none of that name; LIMIT: it has, but this
+ * processor cannot run them; m stays as it was. */
+ICL_API icl_error icl_model_isa(icl_model *m, const char *name);
+
+/* icl_model_isa(m, "c"), the plain C kernels; a build with Helium has none and keeps its own. */
 ICL_API void icl_force_plain(icl_model *m);
 
 /* ----- a context ----------------------------------------------------------------------------- */
 
 /* The most pairs that a context of m can hold: (n_positions - 1) / 2 with learned positions, no
- * more than 2^22; 2^22 with others; 0 for NULL. */
+ * more than 2^22; 49,999 with sinusoidal ones; 2^22 with others; 0 for NULL. */
 ICL_API int icl_max_pairs(const icl_model *m);
 
 /* Bytes for a context of max_pairs pairs that sends up to max_batch token rows through the network
  * at once: that many queries, or half as many pairs (never less than one pair); longer batches go
- * through in several passes.  Exact: icl_ctx_init takes this many and refuses one less.  0 where an
- * argument is out of range: max_pairs from 1 to icl_max_pairs, max_batch from 1 to 2^22. */
+ * through in several passes.  Exact: icl_ctx_init takes this many and refuses one less.  It depends
+ * on the kernels in use.  0 where an argument is out of range: max_pairs from 1 to icl_max_pairs,
+ * max_batch from 1 to 2^22. */
 ICL_API size_t icl_ctx_bytes(const icl_model *m, int max_pairs, int max_batch);
 
 /* An empty context in mem[bytes], any alignment.  ARG, MEMORY. */
@@ -364,9 +379,9 @@ ICL_API icl_error icl_ctx_init(icl_ctx *c, const icl_model *m, int max_pairs, in
  * Keys and values are most of a context of many pairs: F16 and BF16 take half of F32's bytes, I8
  * about a quarter (a byte each, and an F32 for every token and head).  They are rounded to nearest
  * as pairs are added and unpacked where they are used; the arithmetic stays F32.  Never the
- * default: predictions change, see docs/models.md.  A number that is too large for F16 is
- * NONFINITE.  A pair sees its own rounded key, a query its own exact one: residuals are not those
- * of icl_predict to the bit. */
+ * default: predictions change; examples/models/quantize.sh measures how much.  A number that is too
+ * large for F16 is NONFINITE.  A pair sees its own rounded key, a query its own exact one:
+ * residuals are not those of icl_predict to the bit. */
 ICL_API size_t icl_ctx_bytes_with(const icl_model *m, const icl_ctx_options *o, icl_report *r);
 ICL_API icl_error icl_ctx_init_with(icl_ctx *c, const icl_model *m, const icl_ctx_options *o,
                                     void *mem, size_t bytes, icl_report *r);
@@ -419,13 +434,13 @@ ICL_API icl_error icl_predict_batch(icl_ctx *c, int n, const float *xs, float *y
 ICL_API icl_error icl_ask(icl_ctx *c, int n, const float *xs, const float *ys, int n_query,
                           const float *queries, float *answers);
 
-/* ys[i] = what contexts[i] predicts at xs[i][d], for n contexts of one model: what icl_predict
- * tells, to the bit, in passes of work's queries_at_once over the network, which share its weights:
- * for many players, sensors or channels with one query each, faster than one after the other.  work
- * is a context of the same model, one of them or another; its scratch and threads are used, its
- * pairs are not.  The contexts may differ in pairs, scale, size and kv; one may be there twice.
- * All of them belong to the calling thread meanwhile.  ARG where the models differ; on an error ys
- * may be partly written. */
+/* ys[i] = what contexts[i] predicts at xs[i][d], for n contexts of one model: the bits of
+ * icl_predict, in passes of work's queries_at_once over the network, which share its weights: for
+ * many players, sensors or channels with one query each, 1.3 to 1.5 times as fast as one after the
+ * other with the bundled models.  work is a context of the same model, one of them or another; its
+ * scratch and threads are used, its pairs are not.  The contexts may differ in pairs, scale, size
+ * and kv; one may be there twice.  All of them belong to the calling thread meanwhile.  ARG where
+ * the models differ; on an error ys may be partly written. */
 ICL_API icl_error icl_predict_many(icl_ctx *work, int n, icl_ctx *const *contexts, const float *xs,
                                    float *ys);
 
@@ -449,10 +464,8 @@ ICL_API int icl_count(const icl_ctx *c);
 
 /* ----- how sure is the model? ----------------------------------------------------------------- */
 
-/* Levels of the quantiles that m tells of each query, m->config.n_quantiles of them: only models
- * with icl.quantiles have any. */
-
-/* qs[n][Q] = quantiles of y at xs[n][d] given the pairs so far, rising.  CONFIG where Q is 0;
+/* qs[n][Q] = quantiles of y at xs[n][d] given the pairs so far, rising, for the Q levels of the
+ * model's config.  CONFIG where Q is 0 (models without icl.quantiles);
  * NONFINITE: untouched where a query is not finite, partly written where an answer is not. */
 ICL_API icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs);
 
@@ -473,10 +486,11 @@ ICL_API icl_error icl_check(icl_ctx *c, float *rmse);
 /* Refinement: a second look.  r, another context of the same model with room for as many pairs,
  * becomes a context of residuals: c is asked at its own inputs, and its errors there, in r's own
  * scale, are the pairs of r.  icl_predict_refined adds both answers: ys[n] = c's + r's, and with
- * lo and hi (NULL: not wanted) c's interval moved along.  A smooth rest is learned once more, noise
- * is answered with about 0.  Costs as much again as c did; see docs/models.md for the
- * gain.  Refine anew when c has changed.  ARG, STATE where c is empty, FULL where r is too small,
- * NONFINITE; CONFIG as icl_predict_interval. */
+ * lo and hi (NULL: not wanted) c's interval moved along.  What one look corrects is not certain:
+ * above level 0.5 the interval is wider on both sides by (level - 0.5) / 0.4 of |r's answer|.  A
+ * smooth rest is learned once more, noise is answered with about 0.  Costs as much again as c did;
+ * see docs/models.md for the gain.  Refine anew when c has changed.  ARG, STATE where c is empty,
+ * FULL where r is too small, NONFINITE, and then r is empty; CONFIG as icl_predict_interval. */
 ICL_API icl_error icl_refine(icl_ctx *r, icl_ctx *c);
 ICL_API icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
                                       float *ys, float *lo, float *hi);
@@ -488,12 +502,20 @@ ICL_API icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float
  * with its rs[i] of icl_refine (rs or rs[i] NULL: none), and with lo and hi (NULL: not wanted) the
  * ends of their intervals.  With one input all four images gain most where x lies outside of the
  * pairs; see docs/models.md.  k times the cost.  Save the context itself: the snapshot of an image
- * is not restored.  ARG, FULL, NONFINITE; CONFIG for ICL_MIRROR_Y with quantiles that are not
- * symmetric about 0.5. */
+ * is not restored.  ARG, FULL, NONFINITE, and then m is empty; CONFIG for ICL_MIRROR_Y with
+ * quantiles that are not symmetric about 0.5. */
 enum { ICL_MIRROR_X = 1, ICL_MIRROR_Y = 2 };
 ICL_API icl_error icl_mirror(icl_ctx *m, const icl_ctx *c, int image);
 ICL_API icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
                                    const float *xs, float level, float *ys, float *lo, float *hi);
+
+/* The images that count.  cs[0] has the pairs, cs[1] to cs[3] are other contexts of the same model
+ * with room for as many.  *k = 1 to 4 contexts, the first of cs, are then cs[0] and those images of
+ * it that the model finds familiar: whose surprise is at most 1, or at most that of cs[0].  So a
+ * model of one kind of curve is not asked about another.  *k = 1 where more than one input varies,
+ * where icl_surprise of cs[0] has an error, and where images are not possible.  Costs three times
+ * icl_add_batch.  ARG, FULL. */
+ICL_API icl_error icl_mirror_images(icl_ctx *const *cs, int *k);
 
 /* ----- is the model out of its depth? --------------------------------------------------------- */
 
@@ -508,7 +530,7 @@ ICL_API icl_error icl_surprise(const icl_ctx *c, float *s);
 
 /* ----- save and restore a context ------------------------------------------------------------- */
 
-/* Bytes that icl_ctx_save writes now: 36 + 8 d + 4 (d + 1) a pair; 0 for NULL. */
+/* Bytes that icl_ctx_save writes now: 32 + 8 d + 4 (d + 1) a pair; 0 for NULL. */
 ICL_API size_t icl_ctx_save_bytes(const icl_ctx *c);
 
 /* Writes the scale and the pairs of c to buf[size], the same bytes on every host.  They are the
@@ -569,7 +591,7 @@ typedef struct icl_threads icl_threads;
 ICL_API icl_error icl_threads_new(icl_threads **t, int n);
 ICL_API void icl_threads_delete(icl_threads *t);
 
-/* An icl_parallel; user is an icl_threads. */
+/* An icl_parallel; user is an icl_threads, or NULL for the caller's thread alone. */
 ICL_API void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg);
 #ifndef ICL_NO_STDIO
 /* Reads a checkpoint file; IO where it cannot be read.  On a pipe it takes what the header promises
@@ -600,8 +622,31 @@ ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float 
 
 /* ---------------------------------------------------------------------------------------------
  * >>platform
- * The only place, with >>f8 and >>dispatch, that knows compilers and processors.
+ * The only place, with >>kernels and >>dispatch, that knows compilers and processors.
  * ------------------------------------------------------------------------------------------- */
+/* Macros that others have: dimensions go by single letters here, and math.h and stdlib.h declare
+ * abs, log2 and round.  They come back at the end. */
+#pragma push_macro("abs")
+#undef abs
+#pragma push_macro("log2")
+#undef log2
+#pragma push_macro("max")
+#undef max
+#pragma push_macro("min")
+#undef min
+#pragma push_macro("round")
+#undef round
+#pragma push_macro("C")
+#undef C
+#pragma push_macro("D")
+#undef D
+#pragma push_macro("H")
+#undef H
+#pragma push_macro("L")
+#undef L
+#pragma push_macro("T")
+#undef T
+
 #include <math.h>
 #include <string.h>
 #ifndef ICL_NO_MALLOC
@@ -610,6 +655,11 @@ ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float 
 #include <errno.h>
 #include <stdio.h>
 #endif
+#endif
+
+#if !defined __cplusplus && defined __STRICT_ANSI__                                               \
+    && (!defined __STDC_VERSION__ || __STDC_VERSION__ < 199901L)
+#error "icl.h needs C99 or C++11: no -std=c89, no -ansi"
 #endif
 
 #if defined __FAST_MATH__ || (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__ > 0)           \
@@ -628,54 +678,62 @@ ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float 
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #endif
 
-/* ICL__STILL: 1 while *p is `old`, after a short pause: to wait awake.  ICL__SET: *p = v, for
- * threads that wait like that. */
-#if ICL__GNU && (defined __x86_64__ || defined __i386__)
+/* ICL__IN_MEMORY: what p points at is in memory from here on, rounded to its type and of unknown
+ * value.  ICL__SET: *p = v, for threads that wait awake; ICL__STILL: 1 while *p is `old`, after a
+ * short pause. */
+#if ICL__GNU
+#define ICL__UNUSED static __attribute__((unused))
+#define ICL__IN_MEMORY(p) __asm__ volatile("" : : "r"(p) : "memory")
+#define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#if defined __x86_64__ || defined __i386__
 #define ICL__STILL(p, old) (__builtin_ia32_pause(), __atomic_load_n(p, __ATOMIC_RELAXED) == (old))
-#elif ICL__GNU
-#define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
 #else
+#define ICL__STILL(p, old) (__atomic_load_n(p, __ATOMIC_RELAXED) == (old))
+#endif
+#else
+#define ICL__UNUSED static
+#define ICL__IN_MEMORY(p) (void)(p)
+#define ICL__SET(p, v) (*(p) = (v))
 #define ICL__STILL(p, old) 0
 #endif
-#if ICL__GNU
-#define ICL__SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
-#else
-#define ICL__SET(p, v) (*(p) = (v))
-#endif
 
-#define ICL__X86 0
-#define ICL__NEON 0
-#define ICL__NEON32 0
-#define ICL__WASM 0
-#define ICL__MVE 0
-#ifndef ICL_NO_SIMD
-#if defined __x86_64__ || defined _M_X64
-#undef ICL__X86
-#define ICL__X86 1
+/* The vector unit; 0: none. */
+#if defined ICL_NO_SIMD
+#define ICL__VECTORS 0
+#elif defined __x86_64__ || defined _M_X64
+#define ICL__VECTORS 1
 #elif (defined __aarch64__ && defined __ARM_NEON) || defined _M_ARM64
-#undef ICL__NEON
-#define ICL__NEON 1
+#define ICL__VECTORS 2
 #elif defined __ARM_NEON && defined __ARM_FEATURE_FMA && ICL__GNU
-#undef ICL__NEON
-#define ICL__NEON 1
-#undef ICL__NEON32                                       /* 32-bit ARM                            */
-#define ICL__NEON32 1
+#define ICL__VECTORS 3
 #elif defined __wasm_simd128__
-#undef ICL__WASM
-#define ICL__WASM 1
-#elif defined __ARM_FEATURE_MVE && ICL__GNU
-#if __ARM_FEATURE_MVE & 2                                /* with floats */
-#undef ICL__MVE
-#define ICL__MVE 1
+#define ICL__VECTORS 4
+#elif defined __ARM_FEATURE_MVE && ICL__GNU && (__ARM_FEATURE_MVE & 2)   /* with floats */
+#define ICL__VECTORS 5
+#else
+#define ICL__VECTORS 0
 #endif
+#define ICL__X86 (ICL__VECTORS == 1)
+#define ICL__NEON (ICL__VECTORS == 2 || ICL__VECTORS == 3)
+#define ICL__NEON32 (ICL__VECTORS == 3)                     /* 32-bit ARM */
+#define ICL__WASM (ICL__VECTORS == 4)
+#define ICL__MVE (ICL__VECTORS == 5)                        /* Helium */
+#define ICL__SIMD (ICL__VECTORS > 0)
+#ifdef ICL_NO_AVX512
+#define ICL__AVX512 0
+#else
+#define ICL__AVX512 ICL__X86
 #endif
-#endif
-#define ICL__SIMD (ICL__X86 || ICL__NEON || ICL__WASM || ICL__MVE)
 
-/* ICL__F8: a helper over vectors, always inlined.  ICL__KERNEL: a function made of such helpers,
- * compiled for the vector unit whatever the flags of the file, called through icl__ops only. */
+/* ICL__INLINE: a helper over vectors of ICL__W floats, always inlined (with several sets of kernels
+ * gcc stops inlining others).  ICL__KERNEL: a function made of such helpers, compiled for
+ * ICL__TARGET whatever the flags of the file, and called through icl__ops only. */
+#define ICL__JOIN_(a, b) a##_##b
+#define ICL__JOIN(a, b) ICL__JOIN_(a, b)
 #if ICL__X86 && ICL__GNU
-#include <cpuid.h>
+#define ICL__TARGET_OF_8 "avx2,fma,f16c"
+#define ICL__TARGET_OF_16 "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,f16c"
+#define ICL__TARGET ICL__JOIN(ICL__TARGET_OF, ICL__W)
 #include <immintrin.h>
 #ifdef _MSC_VER                          /* clang-cl would leave these to /arch:AVX2 */
 #include <smmintrin.h>
@@ -683,24 +741,30 @@ ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float 
 #include <avx2intrin.h>
 #include <f16cintrin.h>
 #include <fmaintrin.h>
+#if ICL__AVX512
+#include <avx512fintrin.h>
+#include <avx512vlintrin.h>
+#include <avx512bwintrin.h>
+#include <avx512dqintrin.h>
+#include <avx512vlbwintrin.h>
+#include <avx512vldqintrin.h>
 #endif
-#define ICL__F8 static inline __attribute__((always_inline, unused, target("avx2,fma,f16c")))
-#define ICL__KERNEL static __attribute__((unused, target("avx2,fma,f16c")))
-#elif (ICL__NEON || ICL__WASM) && ICL__GNU
+#endif
+#define ICL__INLINE static inline __attribute__((always_inline, unused, target(ICL__TARGET)))
+#define ICL__KERNEL static __attribute__((unused, target(ICL__TARGET)))
+#elif ICL__SIMD && ICL__GNU
 #if ICL__NEON
 #include <arm_neon.h>
-#else
+#elif ICL__WASM
 #include <wasm_simd128.h>
-#endif
-#define ICL__F8 static inline __attribute__((always_inline, unused))
-#define ICL__KERNEL static __attribute__((unused))
-#elif ICL__MVE
+#else
 #include <arm_mve.h>
-#define ICL__F8 static inline __attribute__((always_inline, unused))
-#ifdef __clang__
+#endif
+#define ICL__INLINE static inline __attribute__((always_inline, unused))
+#if ICL__MVE && !defined __clang__       /* small elsewhere (-Os), but fast where it counts */
+#define ICL__KERNEL static __attribute__((unused, optimize("O2", "fp-contract=off")))
+#else
 #define ICL__KERNEL static __attribute__((unused))
-#else                                    /* small elsewhere (-Os), but fast where it counts */
-#define ICL__KERNEL static __attribute__((unused, optimize("O2")))
 #endif
 #elif ICL__SIMD
 #include <intrin.h>
@@ -709,22 +773,52 @@ ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float 
 #else
 #include <arm_neon.h>
 #endif
-#define ICL__F8 static __forceinline
+#define ICL__INLINE static __forceinline
 #define ICL__KERNEL static
 #endif
 
-#if ICL__GNU
-#define ICL__UNUSED static __attribute__((unused))
-#else
-#define ICL__UNUSED static
+/* a b + c is rounded twice, unless fmaf is written: compilers must not fuse it where the processor
+ * has such an instruction.  (clang's -ffp-contract=fast does in spite of this.) */
+#if defined __clang__
+#pragma STDC FP_CONTRACT OFF
+#elif defined __GNUC__
+#ifdef __CUDACC__                        /* nvcc hands it to gcc, but does not know it */
+#pragma nv_diag_suppress 1675
+#endif
+#pragma GCC push_options
+#pragma GCC optimize ("fp-contract=off")
+#ifdef __CUDACC__
+#pragma nv_diag_default 1675
+#endif
+#elif defined _MSC_VER
+#pragma fp_contract (off)
 #endif
 
-/* What p points at is in memory from here on, rounded to its type and of unknown value. */
-#if ICL__GNU
-#define ICL__IN_MEMORY(p) __asm__ volatile("" : : "r"(p) : "memory")
-#else
-#define ICL__IN_MEMORY(p) (void)(p)
+/* Between these two calls a thread has zeros for subnormal numbers, on x86 and AArch64, so that
+ * both get the same bits.  In training, slopes in the far tails of softmax and gelu are subnormal:
+ * nothing beside the sums that they go into, and a hundred cycles each on x86. */
+ICL__UNUSED uint64_t icl__flush_begin(void)
+{
+  uint64_t before = 0;
+#if ICL__X86
+  before = _mm_getcsr();
+  _mm_setcsr((unsigned)before | 0x8040u);                /* FTZ, DAZ */
+#elif defined __aarch64__ && ICL__GNU
+  __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+  __asm__ volatile("msr fpcr, %0" : : "r"(before | 1u << 24));                           /* FZ */
 #endif
+  return before;
+}
+ICL__UNUSED void icl__flush_end(uint64_t before)
+{
+#if ICL__X86
+  _mm_setcsr((unsigned)before);
+#elif defined __aarch64__ && ICL__GNU
+  __asm__ volatile("msr fpcr, %0" : : "r"(before));
+#else
+  (void)before;
+#endif
+}
 
 #ifndef ICL_NO_MALLOC
 #if defined ICL_MALLOC || defined ICL_REALLOC || defined ICL_FREE
@@ -744,6 +838,16 @@ ICL_API icl_error icl_save(const char *path, const icl_config *cfg, const float 
 
 #ifndef ICL_ASSERT
 #define ICL_ASSERT(condition) (void)0
+#endif
+
+/* Conditions that hold always, or never, as the comment beside them says why, and are tested all
+ * the same.  For measuring coverage they are constants, as in SQLite; x has no side effects. */
+#ifdef ICL_COVERAGE
+#define ICL__ALWAYS(x) 1
+#define ICL__NEVER(x) 0
+#else
+#define ICL__ALWAYS(x) (x)
+#define ICL__NEVER(x) (x)
 #endif
 
 /* ---------------------------------------------------------------------------------------------
@@ -886,7 +990,7 @@ static int icl__finite(const float *x, size_t n)
   ICL__IN_MEMORY(x);
   if (n) do {
     memcpy(&u, x++, 4);
-    if ((u & 0x7f800000u) == 0x7f800000u) return 0;
+    if (u << 1 >= 0xff000000u) return 0;       /* all bits of the exponent are 1 */
   } while (--n);
   return 1;
 }
@@ -1142,7 +1246,7 @@ static size_t icl__slot_of_row(const icl_config *cfg, int i)
 {
   int at = i + (i >= ICL__WPE && !icl__has_wpe(cfg)) - ICL__BLOCKS, l = at / ICL__BLOCK_ROWS;
   if (at < 0) return (size_t)(at + ICL__BLOCKS);
-  if (l > cfg->n_layer) l = cfg->n_layer;
+  if (ICL__NEVER(l > cfg->n_layer)) l = cfg->n_layer;    /* a block has more rows than the end */
   return icl__slot((size_t)l, (size_t)(at - l * ICL__BLOCK_ROWS));
 }
 
@@ -1259,7 +1363,7 @@ size_t icl_param_count(const icl_config *cfg)
     icl__tensor_at_slot(cfg, icl__slot_of_row(cfg, i), &t);
     sum += (uint64_t)t.rows * (uint64_t)t.cols;
   }
-  return sum > SIZE_MAX / 8 ? 0 : (size_t)sum;
+  return ICL__NEVER(sum > SIZE_MAX / 8) ? 0 : (size_t)sum;              /* but in 32 bits */
 }
 
 /* A tensor that is F32: all but the four weights of a block. */
@@ -1317,8 +1421,7 @@ typedef struct icl__file {
   const char *header; size_t header_size;
   uint64_t data_size;                        /* what the tensors tile                           */
   icl_config cfg;
-  int has_n_head, has_wpe, n_positions, has_digest;
-  int has_position_type;
+  int has_wpe, n_positions;
   unsigned seen;                             /* bits: metadata keys                             */
   uint64_t digest;
   icl__string texts[ICL__TEXTS];
@@ -1570,19 +1673,17 @@ static int icl__lookup(icl__string s, icl__place *p)
   return !p->row || icl__is(s, "attn.masked_bias");
 }
 
-/* Starts a walk.  The first one stops at the metadata, the others pass over them. */
-static icl_error icl__open_header(icl__json *j, const icl__file *f, icl_report *r)
+/* Starts a walk after the header's {.  The first one stops at the metadata, the others pass over
+ * them; only the first one can find an error in the text. */
+static void icl__start_walk(icl__json *j, const icl__file *f, icl_report *r)
 {
   memset(j, 0, sizeof *j);
   j->text = f->header;
+  j->at = 1;
   j->end = f->header_size;
   j->metadata_end = f->metadata_end;
   j->r = r;
   ICL__WALK();
-  if (f->header_size < 2 || f->header[0] != '{')
-    return icl__bad_json(j, "the header does not start with {");
-  j->at = 1;
-  return ICL_OK;
 }
 
 /* Reads the next member of the header.  *more = 0 at its end, after which only spaces may come. */
@@ -1739,6 +1840,9 @@ static const char *const icl__gelu_names[] = {"gelu_pytorch_tanh", "gelu_fast"};
 static const char *const icl__position_types[] = {"absolute", "sinusoidal", "none", "alternating"};
 static const char *const icl__token_types[] = {"apart", "joint"};
 
+/* 1 if the metadata have a key. */
+static int icl__has_key(const icl__file *f, int key) { return (int)(f->seen >> key & 1); }
+
 /* Index of s in names[n], or n. */
 static int icl__index(icl__string s, const char *const *names, int n)
 {
@@ -1754,7 +1858,6 @@ static int icl__take_metadata(icl__file *f, int key, icl__string v)
   int i;
   switch (key) {
     case ICL__KEY_HEAD:
-      f->has_n_head = 1;
       return icl__parse_int(v, ICL__MAX_WIDTH, &cfg->n_head) && cfg->n_head > 0;
     case ICL__KEY_ACTIVATION:
       i = icl__index(v, icl__gelu_names, 2) < 2 ? 0 : icl__index(v, icl__activations, 3);
@@ -1763,7 +1866,6 @@ static int icl__take_metadata(icl__file *f, int key, icl__string v)
     case ICL__KEY_EPSILON:
       return icl__parse_float(v, &cfg->layer_norm_epsilon);
     case ICL__KEY_POSITION:
-      f->has_position_type = 1;
       cfg->position_embedding_type = (icl_position)(i = icl__index(v, icl__position_types, 4));
       return i < 4;
     case ICL__KEY_POSITIONS:
@@ -1775,7 +1877,7 @@ static int icl__take_metadata(icl__file *f, int key, icl__string v)
     case ICL__KEY_SAMPLING: f->texts[ICL__SAMPLING] = v; return 1;
     case ICL__KEY_RECIPE: f->texts[ICL__RECIPE] = v; return 1;
     case ICL__KEY_TASK: f->texts[ICL__TASK] = v; return 1;
-    case ICL__KEY_DIGEST: f->has_digest = 1; return icl__parse_hex64(v, &f->digest);
+    case ICL__KEY_DIGEST: return icl__parse_hex64(v, &f->digest);
     case ICL__KEY_TYPICAL:
       f->texts[ICL__TYPICAL] = v;
       return icl__parse_typical(v, NULL, &f->n_typical);
@@ -1814,7 +1916,7 @@ static icl_error icl__read_metadata(icl__json *j, icl__file *f)
     if (key.escaped) return icl__fail_at(j, ICL_ERR_FORMAT, "escape in the key", key);
     k = icl__index(key, icl__keys, ICL__KEYS);
     if (k == ICL__KEYS) continue;
-    if (f->seen & 1u << k) return icl__fail_at(j, ICL_ERR_FORMAT, "repeated key", key);
+    if (icl__has_key(f, k)) return icl__fail_at(j, ICL_ERR_FORMAT, "repeated key", key);
     f->seen |= 1u << k;
     if (value.escaped) return icl__fail_at(j, ICL_ERR_CONFIG, "escape in the value of", key);
     if (!icl__take_metadata(f, k, value)) return icl__bad_value(j, key, value);
@@ -1863,7 +1965,10 @@ static icl_error icl__read_config(icl__file *f, icl_report *r)
   icl__json j;
   icl__entry e;
   int more;
-  icl_error err = icl__open_header(&j, f, r);
+  icl_error err = ICL_OK;
+  if (f->header[0] != '{')
+    return icl__fail(r, ICL_ERR_FORMAT, 8, "the header does not start with {", NULL);
+  icl__start_walk(&j, f, r);
   while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
     if (!e.is_metadata) {
       if (!e.known) return icl__fail_at(&j, ICL_ERR_TENSOR, icl__unknown(e.name), e.name);
@@ -1883,13 +1988,14 @@ static icl_error icl__check_config(icl__file *f, icl_report *r)
 {
   icl_config *cfg = &f->cfg;
   cfg->n_dims -= cfg->tokens == ICL_TOKENS_JOINT;
-  if (!f->has_n_head) return icl__fail(r, ICL_ERR_CONFIG, 8, "metadata lack", "n_head");
+  if (!icl__has_key(f, ICL__KEY_HEAD))
+    return icl__fail(r, ICL_ERR_CONFIG, 8, "metadata lack", "n_head");
   if (!cfg->n_embd) return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_read_in.weight");
   if (!cfg->n_layer)
     return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_backbone.h.0.ln_1.weight");
   if (!cfg->n_out) return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", "_read_out.weight");
   if (!f->has_wpe) {
-    if (!f->has_position_type)
+    if (!icl__has_key(f, ICL__KEY_POSITION))
       return icl__fail(r, ICL_ERR_CONFIG, 8, "no wpe tensor, and metadata lack",
                        "position_embedding_type");
     if (icl__has_wpe(cfg))
@@ -1915,33 +2021,35 @@ static size_t icl__slot_of_place(const icl_config *cfg, const icl__place *p)
   return icl__slot((size_t)(p->part == ICL__AT_END ? cfg->n_layer : p->layer), (size_t)p->row);
 }
 
-/* Bits of what is known of the tensors, so many a block, and as many for what is outside of the
- * blocks: rows that are there, then buffers, then weights that are I8, in the order of their
- * scales. */
-enum { ICL__SEEN_BITS = 24, ICL__I8_BIT = ICL__PER_BLOCK + 2 };
+/* Bits of what is known of the tensors: slots that are filled; after these, so many a block, the
+ * buffers that are there and the weights that are I8, in the order of their scales. */
+enum { ICL__MORE_BITS = 6, ICL__I8_BIT = 2 };
+enum { ICL__MAX_SLOTS = (int)ICL__BLOCKS + (int)ICL__MAX_LAYERS * ICL__PER_BLOCK + ICL__AFTER };
 
-static int icl__is_seen(const unsigned char *seen, size_t l, int bit)
+/* Bit `more` of block l; l = n_layer: of what is outside of the blocks. */
+static size_t icl__more_bit(const icl_config *cfg, int l, int more)
 {
-  size_t at = l * ICL__SEEN_BITS + (size_t)bit;
-  return seen[at / 8] >> at % 8 & 1;
+  return icl__slot_count(cfg) + (size_t)(l * ICL__MORE_BITS + more);
+}
+
+static int icl__is_seen(const unsigned char *seen, size_t bit)
+{
+  return seen[bit / 8] >> bit % 8 & 1;
 }
 
 /* Sets a bit.  0 if it was set already. */
-static int icl__see(unsigned char *seen, size_t l, int bit)
+static int icl__see(unsigned char *seen, size_t bit)
 {
-  size_t at = l * ICL__SEEN_BITS + (size_t)bit;
-  if (icl__is_seen(seen, l, bit)) return 0;
-  seen[at / 8] = (unsigned char)(seen[at / 8] | 1u << at % 8);
-  return 1;
+  int before = icl__is_seen(seen, bit);
+  seen[bit / 8] = (unsigned char)(seen[bit / 8] | 1u << bit % 8);
+  return !before;
 }
 
 /* Sets the bit of a place.  0 if it was set already. */
-static int icl__see_place(unsigned char *seen, size_t outside, const icl__place *p)
+static int icl__see_place(unsigned char *seen, const icl_config *cfg, const icl__place *p)
 {
-  int bit = p->part == ICL__AT_END ? ICL__BLOCKS + p->row
-          : p->part != ICL__BUFFER ? p->row
-          : p->layer >= 0 ? ICL__PER_BLOCK + p->row : ICL__BLOCKS + ICL__AFTER;
-  return icl__see(seen, p->layer >= 0 ? (size_t)p->layer : outside, bit);
+  return icl__see(seen, p->part != ICL__BUFFER ? icl__slot_of_place(cfg, p)
+                      : icl__more_bit(cfg, p->layer < 0 ? cfg->n_layer : p->layer, p->row));
 }
 
 /* Every I8 weight has its scales, and there are no others. */
@@ -1950,10 +2058,11 @@ static icl_error icl__check_scales(const unsigned char *seen, const icl_config *
   int l, row;
   for (l = 0; l < cfg->n_layer; l++)
     for (row = ICL__BLOCK_ROWS; row < ICL__PER_BLOCK; row++) {
-      int is_i8 = icl__is_seen(seen, (size_t)l, ICL__I8_BIT + row - ICL__BLOCK_ROWS);
+      size_t slot = icl__slot((size_t)l, (size_t)row);
+      int is_i8 = icl__is_seen(seen, icl__more_bit(cfg, l, ICL__I8_BIT + row - ICL__BLOCK_ROWS));
       icl_tensor t;
-      if (is_i8 == icl__is_seen(seen, (size_t)l, row)) continue;
-      icl__tensor_at_slot(cfg, icl__slot((size_t)l, (size_t)row), &t);
+      if (is_i8 == icl__is_seen(seen, slot)) continue;
+      icl__tensor_at_slot(cfg, slot, &t);
       return icl__fail(r, ICL_ERR_TENSOR, 8, is_i8 ? "missing tensor" : "no I8 tensor goes with",
                        t.name);
     }
@@ -1964,14 +2073,11 @@ static icl_error icl__check_scales(const unsigned char *seen, const icl_config *
 static icl_error icl__check_missing(const unsigned char *seen, const icl_config *cfg, icl_report *r)
 {
   int i, n = icl_tensor_count(cfg);
+  icl_tensor t;
   for (i = 0; i < n; i++) {
-    size_t slot = icl__slot_of_row(cfg, i), l, bit;
-    icl_tensor t;
+    size_t slot = icl__slot_of_row(cfg, i);
+    if (icl__is_seen(seen, slot)) continue;
     icl__tensor_at_slot(cfg, slot, &t);
-    l = (size_t)(t.layer < 0 ? cfg->n_layer : t.layer);
-    bit = t.layer >= 0 || slot >= ICL__BLOCKS ? slot - l * ICL__PER_BLOCK : slot;
-    if (t.layer >= 0) bit -= ICL__BLOCKS;
-    if (icl__is_seen(seen, l, (int)bit)) continue;
     return icl__fail(r, ICL_ERR_TENSOR, 8, "missing tensor", t.name);
   }
   return ICL_OK;
@@ -1997,27 +2103,30 @@ static icl_error icl__check_dtype(const icl__json *j, const icl__entry *e)
 /* Second walk: every tensor has the table's shape, none is there twice, none is missing. */
 static icl_error icl__check_tensors(icl__file *f, icl_report *r)
 {
-  unsigned char seen[(ICL__MAX_LAYERS + 1) * ICL__SEEN_BITS / 8];
+  unsigned char seen[(ICL__MAX_SLOTS + (ICL__MAX_LAYERS + 1) * ICL__MORE_BITS + 7) / 8];
   icl__json j;
   icl__entry e;
   icl_tensor t;
   int more;
-  icl_error err = icl__open_header(&j, f, r);
+  icl_error err;
   memset(seen, 0, sizeof seen);
-  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more) {
-    if (!icl__see_place(seen, (size_t)f->cfg.n_layer, &e.place))
+  for (icl__start_walk(&j, f, r);;) {
+    err = icl__next_entry(&j, &e, &more);
+    if (ICL__NEVER(err)) return err;                     /* the first walk would have found it */
+    if (!more) break;
+    if (!icl__see_place(seen, &f->cfg, &e.place))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "there twice:", e.name);
     if (e.place.part == ICL__BUFFER) continue;
     icl__tensor_at_slot(&f->cfg, icl__slot_of_place(&f->cfg, &e.place), &t);
     if ((err = icl__check_dtype(&j, &e))) return err;
     if (e.dtype == ICL__I8)
-      icl__see(seen, (size_t)e.place.layer,
-               ICL__I8_BIT + icl__scale_row(e.place.row) - ICL__BLOCK_ROWS);
+      icl__see(seen, icl__more_bit(&f->cfg, e.place.layer,
+                                   ICL__I8_BIT + icl__scale_row(e.place.row) - ICL__BLOCK_ROWS));
     if (e.rank != t.rank || e.shape[e.rank - 1] != (uint64_t)t.cols
         || (e.rank == 2 && e.shape[0] != (uint64_t)t.rows))
       return icl__fail_at(&j, ICL_ERR_TENSOR, "wrong shape:", e.name);
   }
-  if (!err) err = icl__check_missing(seen, &f->cfg, r);
+  err = icl__check_missing(seen, &f->cfg, r);
   return err ? err : icl__check_scales(seen, &f->cfg, r);
 }
 
@@ -2047,19 +2156,20 @@ static int icl__next_range(const icl__file *f, size_t *at, icl__range *x)
   return icl__digits(s, n, at, &x->end);
 }
 
-/* Adds x to n <= room ranges, sorted and apart.  0 where it overlaps with one of them.  Where there
- * is no room the last range gives way, and *limit becomes where it began. */
+/* Adds x to n <= room ranges, sorted and apart, the first of which begins at 0.  0 where it
+ * overlaps with one of them.  Where there is no room the last range gives way, and *limit becomes
+ * where it began. */
 static int icl__add_range(icl__range *ranges, size_t room, size_t *n, icl__range x, uint64_t *limit)
 {
   size_t i = *n, low = 0, after, left, right;
-  ICL_ASSERT(*n <= room && x.begin < x.end);
+  ICL_ASSERT(*n >= 1 && *n <= room && ranges[0].begin == 0 && x.begin < x.end);
   while (low < i) {                          /* i: the first that begins after x                 */
     size_t mid = (low + i) / 2;
     if (ranges[mid].begin > x.begin) i = mid;
     else low = mid + 1;
   }
-  if ((i && ranges[i - 1].end > x.begin) || (i < *n && ranges[i].begin < x.end)) return 0;
-  left = i && ranges[i - 1].end == x.begin;
+  if (ranges[i - 1].end > x.begin || (i < *n && ranges[i].begin < x.end)) return 0;
+  left = ranges[i - 1].end == x.begin;
   right = i < *n && ranges[i].begin == x.end;
   if (left) x.begin = ranges[i - 1].begin;
   if (right) x.end = ranges[i].end;
@@ -2087,7 +2197,7 @@ static icl_error icl__misplaced(const icl__file *f, icl_report *r)
   int more;
   size_t n, i, len = 0;
   do {
-    for (n = 0, icl__open_header(&j, f, r); !icl__next_entry(&j, &e, &more) && more;) {
+    for (n = 0, icl__start_walk(&j, f, r); (void)icl__next_entry(&j, &e, &more), more;) {
       if (e.begin < last.begin || (e.begin == last.begin && e.name.at <= last.name_at)) continue;
       for (i = n; i > 0 && ahead[i - 1].begin > e.begin; i--) ahead[i] = ahead[i - 1];
       ahead[i].begin = e.begin; ahead[i].end = e.end; ahead[i].name_at = e.name.at;
@@ -2095,7 +2205,8 @@ static icl_error icl__misplaced(const icl__file *f, icl_report *r)
     }
     for (i = 0; i < n && ahead[i].begin == last.end; i++) last = ahead[i];
   } while (n == AHEAD && i == n);
-  if (i == n) return icl__fail(r, ICL_ERR_FORMAT, 8, "overlapping tensors", NULL);
+  /* what does not tile has such a tensor */
+  if (ICL__NEVER(i == n)) return icl__bad_json(&j, "overlapping tensors");
   while (f->header[ahead[i].name_at + len] != '"') len++;
   return icl__fail_n(r, ICL_ERR_FORMAT, 8 + ahead[i].name_at, ahead[i].begin > last.end
                      ? "hole before tensor" : "overlapping tensor", f->header + ahead[i].name_at,
@@ -2230,9 +2341,9 @@ static uint64_t icl__digest_config(const icl_config *c)
 }
 
 /* The digest goes on over the texts; icl.sampling and icl.recipe, where they are there, come after
- * their lengths.  The first two have none, for the sake of files that are there already: text that
- * moves from the end of icl.task to the start of icl.typical goes unnoticed, which is no accident
- * that happens to files. */
+ * their lengths.  The first two have none, for the sake of files that exist: text that moves from
+ * the end of icl.task to the start of icl.typical goes unnoticed, as does icl.recipe that becomes
+ * icl.sampling where there is none, which are no accidents that happen to files. */
 static uint64_t icl__digest_texts(uint64_t h, const icl__string *texts)
 {
   unsigned char b[8];
@@ -2247,35 +2358,38 @@ static uint64_t icl__digest_texts(uint64_t h, const icl__string *texts)
 
 /* ---------------------------------------------------------------------------------------------
  * >>interface
- * What the product and the other kernels take, and the table of kernels that a model holds.  The
- * kernels themselves stand at the end: >>f8, >>gemm, >>ops, >>dispatch.
+ * The arguments of the product, the table of kernels that a model holds, and functions that stand
+ * in for the math library's, whose last digits differ from one system to the next.
  * ------------------------------------------------------------------------------------------- */
-enum { ICL__MR = 6, ICL__NR = 16, ICL__KC = 256, ICL__NC = 256, ICL__MC = 96 };
+/* A tile has ICL__MR rows; rows of keys and room to pack are multiples of ICL__NR, which is twice
+ * the widest vector. */
+enum { ICL__MR = 6, ICL__NR = ICL__AVX512 ? 32 : 16, ICL__KC = 256, ICL__NC = 256, ICL__MC = 96 };
 
 /* out[n] = f(in[n]), f of a kind; some change in[n] too */
 typedef void icl__elementwise(float *out, float *in, size_t n, icl_activation kind);
 
+/* C[m][n] = init + bias + A[m][k] B[k][n] */
 typedef struct icl__mm {
   size_t m, n, k;
   const float *a; size_t a_row, a_col;      /* A[i][p] is a[i a_row + p a_col]                  */
-  const float *b; size_t b_row, b_col;      /* B[p][j] is b[p b_row + j b_col]                  */
-  const uint16_t *half; icl__dtype half_type;   /* or B as F16 or BF16, the same strides          */
-  const int8_t *i8; const float *scale;     /* or B[p][j] = i8[..] scale[j]; scale NULL: 1      */
-  int b_padded;                             /* rows of B may be read to a multiple of 16 columns */
+  const void *b; size_t b_row, b_col;       /* B[p][j] is number p b_row + j b_col of b         */
+  icl__dtype type; const float *scale;      /* of b; I8: times scale[j] (NULL: 1)               */
+  int b_padded;                             /* rows of B may be read to a multiple of ICL__NR   */
   const float *init; size_t init_row;       /* [m][n], row stride (0: the same for all); or NULL */
   const float *bias;                        /* [n] or NULL                                      */
   float *c; size_t c_row;
   icl__elementwise *after;                  /* on rows of C as they are done; or NULL           */
   float *out, *in;                          /* its arguments, [m][n]; either may be c itself    */
   size_t after_row; icl_activation act_kind;
-  const float *panels;                      /* B as icl__panels leaves it, or NULL              */
-  float *pack; size_t n_pack;               /* floats: >= 16 min(k, 256)                        */
+  const float *panels;                      /* B as icl__ops.panels leaves it, or NULL          */
+  float *pack; size_t n_pack;               /* floats: >= ICL__NR min(k, 256)                   */
   float *pack_a;                            /* 96 x 256 floats, where a_col is not 1; or NULL    */
 } icl__mm;
 
 /* The elementwise and reducing kernels, beside the product.  One table per instruction set. */
 typedef struct icl__ops {
   const char *name;
+  size_t columns;                                    /* of a panel; 0: there are none           */
   void (*mm)(const icl__mm *g);
   void (*panels)(float *out, const icl__mm *g);      /* NULL: mm has no use for them            */
   void (*layernorm)(float *out, float *stats, const float *x, const float *gain, const float *bias,
@@ -2294,24 +2408,88 @@ typedef struct icl__ops {
 static size_t icl__min(size_t a, size_t b) { return a < b ? a : b; }
 /* To a whole number of panels. */
 static size_t icl__round_up(size_t n) { return (n + ICL__NR - 1) / ICL__NR * ICL__NR; }
-ICL__UNUSED size_t icl__max(size_t a, size_t b) { return a > b ? a : b; }
+static size_t icl__max(size_t a, size_t b) { return a > b ? a : b; }
 
-/* B[p][j], however it is stored. */
+/* Number `at` of B, which is in column j; and B[p][j]. */
+static float icl__mm_number(const icl__mm *g, size_t at, size_t j)
+{
+  if (g->type == ICL__F32) return ((const float *)g->b)[at];
+  if (g->type != ICL__I8) return icl__half(((const uint16_t *)g->b)[at], g->type);
+  return g->scale ? (float)((const int8_t *)g->b)[at] * g->scale[j]
+                  : (float)((const int8_t *)g->b)[at];
+}
 static float icl__mm_b(const icl__mm *g, size_t p, size_t j)
 {
-  size_t at = p * g->b_row + j * g->b_col;
-  if (g->i8) return g->scale ? (float)g->i8[at] * g->scale[j] : (float)g->i8[at];
-  return g->half ? icl__half(g->half[at], g->half_type) : g->b[at];
+  return icl__mm_number(g, p * g->b_row + j * g->b_col, j);
 }
 
-/* Points g at a B stored as a type. */
 static void icl__set_b(icl__mm *g, icl__dtype type, const void *b, const float *scale)
 {
-  g->b = type == ICL__F32 ? (const float *)b : NULL;
-  g->half = type == ICL__F16 || type == ICL__BF16 ? (const uint16_t *)b : NULL;
-  g->half_type = type;
-  g->i8 = type == ICL__I8 ? (const int8_t *)b : NULL;
+  g->b = b;
+  g->type = type;
   g->scale = scale;
+}
+
+/* exp(x) for -80 <= x <= 87, clamped to that range, in some 40 instructions; NaN stays NaN.  n is
+ * rounded by way of an int, which holds in any precision and any order of operations; any n beside
+ * the nearest one would do as well. */
+static float icl__exp(float x)
+{
+  float n, r, p;
+  int32_t k;
+  uint32_t u;
+  if (!(x >= -80.0f && x <= 87.0f)) {
+    memcpy(&u, &x, 4);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return x;                                  /* NaN */
+    x = u >> 31 ? -80.0f : 87.0f;
+  }
+  k = (int32_t)(x * 1.44269504f + 127.5f) - 127;          /* the sum is positive: it rounds down */
+  n = (float)k;
+  r = x + n * -0.693359375f;
+  r += n * 2.12194440e-4f;
+  p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + (r + 1.0f);
+  u = (uint32_t)(k + 127) << 23;             /* 2^n */
+  memcpy(&r, &u, 4);
+  return p * r;
+}
+
+/* ln x within 2 ulp of 1 + |ln x|, for normal x > 0: x = 2^k m, m from 1/sqrt 2 to sqrt 2, and
+ * ln m = 2 artanh((m - 1) / (m + 1)) by its series. */
+static float icl__log(float x)
+{
+  float m, s, q;
+  int32_t k;
+  uint32_t u;
+  memcpy(&u, &x, 4);
+  k = (int32_t)((u - 0x3f3504f3u) >> 23) - (u < 0x3f3504f3u ? 512 : 0);
+  u -= (uint32_t)k << 23;
+  memcpy(&m, &u, 4);
+  s = (m - 1.0f) / (m + 1.0f);
+  q = s * s;
+  q = ((q * 0.11111111f + 0.14285715f) * q + 0.2f) * q + 0.33333333f;
+  return (float)k * 0.693359375f + ((float)k * -2.12194440e-4f + 2.0f * (s + s * (s * s) * q));
+}
+
+/* sin and cos of 0 <= x < 1e5, absolute error below 1e-6: x = k pi / 2 + r, pi / 2 in three parts,
+ * and polynomials of |r| <= pi / 4 (the coefficients of Cephes' sinf and cosf). */
+static void icl__sin_cos(float *sine, float *cosine, float x)
+{
+  const int32_t k = (int32_t)(x * 0.636619772f + 0.5f);
+  const float n = (float)k, r = ((x - n * 1.5703125f) - n * 4.83751297e-4f) - n * 7.54978995e-8f;
+  const float q = r * r;
+  float s = ((q * -1.9515295891e-4f + 8.3321608736e-3f) * q - 1.6666654611e-1f) * q * r + r;
+  float c = ((q * 2.443315711809948e-5f - 1.388731625493765e-3f) * q + 4.166664568298827e-2f)
+          * q * q - 0.5f * q + 1.0f;
+  *sine = k & 1 ? c : s;
+  *cosine = k & 1 ? s : c;
+  if (k & 2) *sine = -*sine;
+  if ((k + 1) & 2) *cosine = -*cosine;
 }
 
 /* The best kernels for this processor. */
@@ -2333,16 +2511,16 @@ static void icl__set_weight(icl__mm *g, const icl_model *m, size_t slot)
 static int icl__in_place(const icl__entry *e, const unsigned char *data, int is_block_weight)
 {
   return e->dtype == ICL__I8
-      || (icl__little_endian() && (uintptr_t)(data + e->begin) % icl__width(e->dtype) == 0
+      || (ICL__ALWAYS(icl__little_endian())                         /* but on big-endian hosts */
+          && (uintptr_t)(data + e->begin) % icl__width(e->dtype) == 0
           && (e->dtype == ICL__F32 || is_block_weight));
 }
 
 /* 1 for a weight of the four products of a block. */
 static int icl__is_block_weight(const icl_config *cfg, size_t slot)
 {
-  size_t row = (slot - ICL__BLOCKS) % ICL__PER_BLOCK;
   return slot >= ICL__BLOCKS && slot < icl__slot((size_t)cfg->n_layer, 0)
-      && icl__scale_row((int)row);
+      && icl__scale_row((int)((slot - ICL__BLOCKS) % ICL__PER_BLOCK));
 }
 
 /* The largest scale of I8 weights: no weight of eight bits overflows with it. */
@@ -2368,8 +2546,8 @@ static char *icl__take_text(icl__arena *mem, icl__string s)
   return text;
 }
 
-/* Counts (m NULL) or takes the memory of one tensor that cannot be used in place.  With m: points
- * the table at the tensor or its copy, and checks every number. */
+/* Counts or takes the memory of a tensor that cannot be used in place.  Where it takes: points the
+ * table at the tensor or its copy, and checks every number. */
 static icl_error icl__take_tensor(icl_model *m, icl__arena *mem, const icl__file *f,
                                   const icl__entry *e, icl_report *r)
 {
@@ -2380,7 +2558,7 @@ static icl_error icl__take_tensor(icl_model *m, icl__arena *mem, const icl__file
   float *copy = icl__in_place(e, data, icl__is_block_weight(&f->cfg, slot))
               ? NULL : icl__take_floats(mem, n);
   icl_error err = ICL_OK;
-  if (!m) return ICL_OK;
+  if (!mem->base) return ICL_OK;
   m->weights[slot] = copy ? (const void *)copy : bytes;
   m->types[slot] = (unsigned char)(copy ? ICL__F32 : e->dtype);
   for (i = 0; i < n && !err; i++) {
@@ -2391,35 +2569,34 @@ static icl_error icl__take_tensor(icl_model *m, icl__arena *mem, const icl__file
   return err;
 }
 
-/* Counts (m NULL) or lays out what a model needs: the table of pointers, texts, typical surprise,
- * and the weights that cannot be used in place. */
+/* Counts or lays out what a model needs: the table of pointers, texts, typical surprise, and the
+ * weights that cannot be used in place. */
 static icl_error icl__lay_out_model(icl_model *m, icl__arena *mem, const icl__file *f,
                                     icl_report *r)
 {
   size_t slots = icl__slot_count(&f->cfg);
-  const void **weights = (const void **)icl__take(mem, slots, sizeof *weights);
-  unsigned char *types = (unsigned char *)icl__take(mem, slots, 1);
-  float *typical = icl__take_floats(mem, 2 * (size_t)f->n_typical);
-  const char *task = icl__take_text(mem, f->texts[ICL__TASK]);
-  const char *sampling = icl__take_text(mem, f->texts[ICL__SAMPLING]);
-  const char *recipe = icl__take_text(mem, f->texts[ICL__RECIPE]);
+  float *typical;
   icl__json j;
   icl__entry e;
   int more;
-  icl_error err = icl__open_header(&j, f, r);
-  if (m) {
+  icl_error err;
+  m->weights = (const void **)icl__take(mem, slots, sizeof *m->weights);
+  m->types = (unsigned char *)icl__take(mem, slots, 1);
+  m->typical = typical = icl__take_floats(mem, 2 * (size_t)f->n_typical);
+  m->task = icl__take_text(mem, f->texts[ICL__TASK]);
+  m->sampling = icl__take_text(mem, f->texts[ICL__SAMPLING]);
+  m->recipe = icl__take_text(mem, f->texts[ICL__RECIPE]);
+  if (mem->base) {
     if (f->n_typical) icl__parse_typical(f->texts[ICL__TYPICAL], typical, &m->n_typical);
-    m->task = task;
-    m->sampling = sampling;
-    m->recipe = recipe;
-    m->weights = weights;
-    m->types = types;
-    m->typical = typical;
-    memset(types, ICL__F32, slots);
-    memset(weights, 0, slots * sizeof *weights);
+    memset(m->types, ICL__F32, slots);
+    memset(m->weights, 0, slots * sizeof *m->weights);
   }
-  while (!err && !(err = icl__next_entry(&j, &e, &more)) && more)
-    if (e.place.part != ICL__BUFFER) err = icl__take_tensor(m, mem, f, &e, r);
+  icl__start_walk(&j, f, r);
+  do {
+    err = icl__next_entry(&j, &e, &more);
+    if (ICL__NEVER(err)) return err;                     /* the first walk would have found it */
+    if (more && e.place.part != ICL__BUFFER) err = icl__take_tensor(m, mem, f, &e, r);
+  } while (more && !err);
   return err;
 }
 
@@ -2427,7 +2604,8 @@ static icl_error icl__lay_out_model(icl_model *m, icl__arena *mem, const icl__fi
 static icl_error icl__count_model(const icl__file *f, size_t *need, icl_report *r)
 {
   icl__arena count = icl__arena_on(NULL);
-  icl_error err = icl__lay_out_model(NULL, &count, f, r);
+  icl_model none;
+  icl_error err = icl__lay_out_model(&none, &count, f, r);
   *need = icl__arena_need(&count);
   return err;
 }
@@ -2447,10 +2625,10 @@ static icl_error icl__make_model(icl_model *m, const icl__file *f, void *mem, ic
                            (size_t)f->data_size);
   out.digest = icl__digest_texts(out.digest, f->texts);
 #ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-  if (f->has_digest && f->digest != out.digest)
+  if (icl__has_key(f, ICL__KEY_DIGEST) && f->digest != out.digest)
     return icl__fail(r, ICL_ERR_DIGEST, 8, "data or configuration changed since", "icl.digest");
 #endif
-  out.verified = f->has_digest;
+  out.verified = icl__has_key(f, ICL__KEY_DIGEST);
   *m = out;
   return icl__ok(r);
 }
@@ -2462,7 +2640,8 @@ icl_error icl_inspect(const void *data, size_t size, icl_config *cfg, size_t *ne
   icl_error err;
   if (!data) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "data");
   if ((err = icl__open_file(&f, (const unsigned char *)data, size, r))) return err;
-  if ((err = icl__count_model(&f, &bytes, r))) return err;
+  err = icl__count_model(&f, &bytes, r);
+  if (ICL__NEVER(err)) return err;                       /* the file was opened */
   if (cfg) *cfg = f.cfg;
   if (need) *need = bytes;
   return icl__ok(r);
@@ -2477,7 +2656,8 @@ icl_error icl_model_init(icl_model *m, const void *data, size_t size, void *mem,
   if (!m || !data || !mem)
     return icl__fail(r, ICL_ERR_ARG, 0, "NULL", !m ? "m" : !data ? "data" : "mem");
   if ((err = icl__open_file(&f, (const unsigned char *)data, size, r))) return err;
-  if ((err = icl__count_model(&f, &need, r))) return err;
+  err = icl__count_model(&f, &need, r);
+  if (ICL__NEVER(err)) return err;                       /* the file was opened */
   if (mem_size < need)
     return icl__fail(r, ICL_ERR_MEMORY, 0, "smaller than icl_inspect asks for:", "mem");
   return icl__make_model(m, &f, mem, r);
@@ -2562,7 +2742,6 @@ typedef struct icl__pass {
   float *scores;                             /* [6][key_row]; [H][6][key_row] with threads       */
   float *pack; size_t n_pack;
   const float *const *panels;                /* of weights, by slot; or NULL                     */
-  icl__elementwise *activate;                /* instead of the kernels' own; or NULL             */
   int threads; icl_parallel *run; void *user;            /* more threads, if threads > 1         */
   icl_ctx *const *each;                      /* [n_query] contexts, whose caches the queries see */
 } icl__pass;                                 /*   instead of one cache (n_seq is 0); or NULL     */
@@ -2710,13 +2889,13 @@ static void icl__attention_head(void *arg, int head)
   if (p->key_scales) { t.k_scale = p->key_scales + scale; t.v_scale = p->value_scales + scale; }
   t.scores = p->threads > 1 ? p->scores + h * ICL__MR * p->key_row : p->scores;
   t.kt = icl__number_at(p->keys, p->kv, w->layer * p->key_layer + h * D * p->key_row);
-  t.rows = p->n_seq ? kept : 0; t.n_keys = p->pos0 + 1; t.step = w->trim ? 2 : 1;
+  t.rows = kept; t.n_keys = p->pos0 + 1; t.step = w->trim ? 2 : 1;
   t.q = qkv; t.q_row = t.step * 3 * C;
   t.v = cached ? cached : (const void *)(qkv + 2 * C); t.v_row = cached ? C : 3 * C;
   t.out = w->a->att + s * kept * C + h * D;
   t.prob = w->a->prob ? w->a->prob + (s * H + h) * kept * p->key_row : NULL;
   icl__attend(w->m, p, &t);
-  if (!p->n_query || s + 1 < p->n_seq) return;
+  if (!p->n_query || ICL__NEVER(s + 1 < p->n_seq)) return;    /* queries go with one sequence */
   t.rows = p->n_query; t.n_keys = p->pos0 + p->T; t.step = 0;
   t.q = w->a->qkv + p->n_seq * p->T * 3 * C + h * D; t.q_row = 3 * C;
   t.v = cached; t.v_row = C;
@@ -2795,13 +2974,11 @@ static void icl__share(void *arg, int i)
   ICL_ASSERT(!g.panels && !g.pack_a);
   if (j >= g.n) return;
   g.n = icl__min(w->columns, g.n - j);
-  if (g.half) g.half += j * g.b_col;
-  else if (g.i8) g.i8 += j * g.b_col;
-  else g.b += j * g.b_col;
+  g.b = (const char *)g.b + j * g.b_col * icl__width(g.type);
   if (g.scale) g.scale += j;
   g.c += j;
   if (g.init) g.init += j;
-  if (g.bias) g.bias += j;
+  if (ICL__ALWAYS(g.bias)) g.bias += j;                  /* all products of a block have one */
   if (g.after) { g.out += j; g.in += j; }
   g.pack += (size_t)i * w->n_pack;
   g.n_pack = w->n_pack;
@@ -2817,7 +2994,7 @@ static void icl__multiply(const icl_model *m, const icl__pass *p, const icl__mm 
   icl__shares w;
   if (g->m > 2 && m->ops->panels)
     parts = icl__min(parts, g->n_pack / (ICL__NR * icl__min(g->k, ICL__KC)));
-  if (g->panels || g->pack_a) parts = 1;                 /* these cannot be shared out */
+  if (g->panels || ICL__NEVER(g->pack_a)) parts = 1;     /* not shared out; no block packs A */
   if (p->threads <= 1 || parts < 2 || g->m * g->n * g->k < WORTH) { m->ops->mm(g); return; }
   w.m = m;
   w.g = g;
@@ -2849,30 +3026,30 @@ static void icl__block_linear(icl__mm *g, const icl_model *m, const icl__pass *p
 /* One pre-LayerNorm block:  mid = x + attention(ln1(x)),  out = mid + mlp(ln2(mid)). */
 static void icl__block(const icl_model *m, const icl__pass *p, size_t l, const icl__acts *a)
 {
-  size_t C = (size_t)m->config.n_embd, F = 4 * C, R = p->n_seq * p->T + p->n_query, K;
   int trim = l + 1 == (size_t)m->config.n_layer;
+  size_t C = (size_t)m->config.n_embd, rows = p->n_seq * p->T + p->n_query;
+  size_t kept = p->n_seq * icl__kept(p->T, trim) + p->n_query;
   const icl__ops *o = m->ops;
   float eps = m->config.layer_norm_epsilon;
   const float *init = a->x;
   icl__mm g;
-  K = p->n_seq * icl__kept(p->T, trim) + p->n_query;
 
   o->layernorm(a->ln1, a->stats1, a->x, icl__floats(m, icl__slot(l, ICL__LN1_W)),
-               icl__floats(m, icl__slot(l, ICL__LN1_B)), R, C, eps);
-  icl__block_linear(&g, m, p, l, ICL__QKV_W, a->qkv, NULL, a->ln1, R, C, 3 * C);
+               icl__floats(m, icl__slot(l, ICL__LN1_B)), rows, C, eps);
+  icl__block_linear(&g, m, p, l, ICL__QKV_W, a->qkv, NULL, a->ln1, rows, C, 3 * C);
   icl__multiply(m, p, &g);
   icl__attention(m, p, l, a, trim);
   if (trim) { icl__keep_rows(p, a->mid, a->x, C); init = a->mid; }
-  icl__block_linear(&g, m, p, l, ICL__PROJ_W, a->mid, init, a->att, K, C, C);
+  icl__block_linear(&g, m, p, l, ICL__PROJ_W, a->mid, init, a->att, kept, C, C);
   icl__multiply(m, p, &g);
 
   o->layernorm(a->ln2, a->stats2, a->mid, icl__floats(m, icl__slot(l, ICL__LN2_W)),
-               icl__floats(m, icl__slot(l, ICL__LN2_B)), K, C, eps);
-  icl__block_linear(&g, m, p, l, ICL__FC_W, a->fc, NULL, a->ln2, K, C, F);
-  g.after = p->activate ? p->activate : o->activate; g.out = a->act; g.in = a->fc; g.after_row = F;
+               icl__floats(m, icl__slot(l, ICL__LN2_B)), kept, C, eps);
+  icl__block_linear(&g, m, p, l, ICL__FC_W, a->fc, NULL, a->ln2, kept, C, 4 * C);
+  g.after = o->activate; g.out = a->act; g.in = a->fc; g.after_row = 4 * C;
   g.act_kind = m->config.activation_function;
   icl__multiply(m, p, &g);
-  icl__block_linear(&g, m, p, l, ICL__MLP_W, a->out, a->mid, a->act, K, F, C);
+  icl__block_linear(&g, m, p, l, ICL__MLP_W, a->out, a->mid, a->act, kept, 4 * C, C);
   icl__multiply(m, p, &g);
 }
 
@@ -2918,11 +3095,9 @@ static void icl__sinusoids(float *out, size_t n, size_t C)
 {
   size_t p, j, half = C / 2;
   for (j = 0; j < half; j++) {
-    float t = half > 1 ? expf(-9.21034037f * (float)j / (float)(half - 1)) : 1.0f;
-    for (p = 0; p < n; p++) {
-      out[p * C + j] = sinf((float)p * t);
-      out[p * C + half + j] = cosf((float)p * t);
-    }
+    float t = icl__exp(-9.21034037f * (float)j / (float)(half > 1 ? half - 1 : 1));
+    for (p = 0; p < n; p++)
+      icl__sin_cos(&out[p * C + j], &out[p * C + half + j], (float)p * t);
   }
 }
 
@@ -2944,8 +3119,7 @@ static void icl__lay_out_ctx(icl_ctx *c, icl__arena *mem)
   c->rows = rows < 2 ? 2 : rows;
   c->key_row = icl__round_up(tokens + 1);
   /* one panel for the read-in; with more rows, panels of the widest layer */
-  k = icl__min(c->rows > 2 ? 4 * C : t, ICL__KC);
-  if (k < t) k = icl__min(t, ICL__KC);
+  k = icl__min(icl__max(t, c->rows > 2 ? 4 * C : 0), ICL__KC);
   n = c->rows > 2 ? icl__min(icl__round_up(4 * C), ICL__NC) : (size_t)ICL__NR;
   c->n_pack = c->model->ops->panels ? k * n : 0;         /* others pack nothing */
 
@@ -2975,15 +3149,16 @@ static void icl__lay_out_ctx(icl_ctx *c, icl__arena *mem)
   c->pack = icl__take_floats(mem, c->n_pack);
 }
 
-enum { ICL__MAX_PAIRS = 1 << 22, ICL__MAX_BATCH = 1 << 22 };
+enum { ICL__MAX_PAIRS = 1 << 22, ICL__MAX_BATCH = 1 << 22,
+       ICL__MAX_SINUSOIDS = 49999 };         /* pairs whose positions icl__sin_cos can take */
 
 int icl_max_pairs(const icl_model *m)
 {
-  int learned;
+  int most = ICL__MAX_PAIRS;
   if (!m) return 0;
-  learned = (m->config.n_positions - 1) / 2;
-  return m->config.position_embedding_type == ICL_POSITION_LEARNED && learned < ICL__MAX_PAIRS
-       ? learned : ICL__MAX_PAIRS;
+  if (m->config.position_embedding_type == ICL_POSITION_SINUSOIDAL) most = ICL__MAX_SINUSOIDS;
+  if (m->config.position_embedding_type != ICL_POSITION_LEARNED) return most;
+  return m->config.n_positions - 1 < 2 * most ? (m->config.n_positions - 1) / 2 : most;
 }
 
 /* Options of the plain forms, where a max_batch of 0 is out of range. */
@@ -3249,16 +3424,8 @@ static int icl__set_tokens(icl_ctx *c, size_t n, const float *xs, const float *y
   return icl__finite(c->tokens, (2 * n + q) * (size_t)icl__token_size(&c->model->config));
 }
 
-/* Keeps pair i of the context; x and y may be the kept ones themselves. */
-static void icl__keep_pair(icl_ctx *c, size_t i, const float *x, float y)
-{
-  size_t d = (size_t)c->model->config.n_dims;
-  memmove(c->inputs + i * d, x, d * sizeof(float));
-  c->outputs[i] = y;
-}
-
-/* Runs the tokens that are set, 2 n + q <= rows, in one pass; keeps the pairs with their residuals.
- * answers[q][width]: 1 or all numbers of the read-out. */
+/* Runs the tokens that are set, 2 n + q <= rows, in one pass; keeps the pairs, which may be kept
+ * already, with their residuals.  answers[q][width]: 1 or all numbers of the read-out. */
 static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const float *ys, size_t q,
                                float *answers, size_t width)
 {
@@ -3279,7 +3446,8 @@ static icl_error icl__ask_pass(icl_ctx *c, size_t n, const float *xs, const floa
     if (!icl__finite(answer, width)) return ICL_ERR_NONFINITE;
     memcpy(answers + i * width, answer, width * sizeof(float));
   }
-  for (i = 0; i < n; i++) icl__keep_pair(c, at + i, xs + i * d, ys[i]);
+  if (n) memmove(c->inputs + at * d, xs, n * d * sizeof(float));
+  if (n) memmove(c->outputs + at, ys, n * sizeof(float));
   c->n_pairs += (int)n;
   return ICL_OK;
 }
@@ -3548,10 +3716,10 @@ static int icl__level_ok(const icl_config *cfg, float p)
 
 icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs)
 {
-  size_t Q, d, i;
+  size_t width, d, i;
   int at, step;
   if (!c || !c->model || n < 0 || (n && (!xs || !qs))) return ICL_ERR_ARG;
-  if (!(Q = (size_t)c->model->config.n_quantiles)) return ICL_ERR_CONFIG;
+  if (!(width = (size_t)c->model->config.n_quantiles)) return ICL_ERR_CONFIG;
   d = (size_t)c->model->config.n_dims;
   if (!icl__finite(xs, (size_t)n * d)) return ICL_ERR_NONFINITE;
   for (at = 0; at < n; at += step) {
@@ -3559,9 +3727,18 @@ icl_error icl_predict_quantiles(icl_ctx *c, int n, const float *xs, float *qs)
     step = n - at < (int)c->rows ? n - at : (int)c->rows;
     if ((err = icl__ask_quantiles(c, step, xs + (size_t)at * d))) return err;
     for (i = 0; i < (size_t)step; i++)
-      memcpy(qs + ((size_t)at + i) * Q, c->quantiles + i * (1 + Q) + 1, Q * sizeof(float));
+      memcpy(qs + ((size_t)at + i) * width, c->quantiles + i * (1 + width) + 1,
+             width * sizeof(float));
   }
   return ICL_OK;
+}
+
+/* NONFINITE where an answer of n is not finite; lo and hi may be NULL. */
+static icl_error icl__check_answers(int n, const float *ys, const float *lo, const float *hi)
+{
+  size_t rows = (size_t)n;
+  return icl__finite(ys, rows) && (!lo || (icl__finite(lo, rows) && icl__finite(hi, rows)))
+       ? ICL_OK : ICL_ERR_NONFINITE;
 }
 
 icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, float *ys,
@@ -3587,10 +3764,12 @@ icl_error icl_predict_interval(icl_ctx *c, int n, const float *xs, float level, 
       hi[at + i] = icl__quantile(cfg, q + 1, high);
     }
   }
-  return ICL_OK;
+  return icl__check_answers(n, ys, lo, hi);
 }
 
 /* ----- refinement ----------------------------------------------------------------------------- */
+
+enum { ICL__CHUNK = 32 };                    /* answers on the stack                             */
 
 /* The scale of r: x as c has it, y by the mean and deviation of the n residuals in r->outputs; not
  * finer than a millionth of the deviation of c's own y, where residuals are rounding. */
@@ -3619,25 +3798,32 @@ icl_error icl_refine(icl_ctx *r, icl_ctx *c)
   return icl__add_kept(r, c->n_pairs);
 }
 
-icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
-                              float *ys, float *lo, float *hi)
+/* c's answers to n queries, refined where r is a context. */
+static icl_error icl__look(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level, float *ys,
+                           float *lo, float *hi)
 {
-  enum { CHUNK = 64 };
-  float rest[CHUNK];
+  float rest[ICL__CHUNK], wide = level > 0.5f ? (level - 0.5f) / 0.4f : 0.0f;
   int at, step, i;
   icl_error err;
-  if (!c || !r || !c->model || r->model != c->model || n < 0 || !lo != !hi || (n && !xs)
-      || (n && !ys)) return ICL_ERR_ARG;
+  if (r && r->model != c->model) return ICL_ERR_ARG;
   err = lo ? icl_predict_interval(c, n, xs, level, ys, lo, hi) : icl_predict_batch(c, n, xs, ys);
-  for (at = 0; at < n && !err; at += step) {
-    step = n - at < CHUNK ? n - at : CHUNK;
+  for (at = 0; r && at < n && !err; at += step) {
+    step = n - at < ICL__CHUNK ? n - at : ICL__CHUNK;
     err = icl_predict_batch(r, step, xs + (size_t)at * (size_t)c->model->config.n_dims, rest);
     for (i = 0; i < step && !err; i++) {
       ys[at + i] += rest[i];
-      if (lo) { lo[at + i] += rest[i]; hi[at + i] += rest[i]; }
+      if (lo) lo[at + i] += rest[i] - wide * fabsf(rest[i]);
+      if (lo) hi[at + i] += rest[i] + wide * fabsf(rest[i]);
     }
   }
-  return err;
+  return err || !r ? err : icl__check_answers(n, ys, lo, hi);
+}
+
+icl_error icl_predict_refined(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level,
+                              float *ys, float *lo, float *hi)
+{
+  if (!c || !r || !c->model || n < 0 || !lo != !hi || (n && (!xs || !ys))) return ICL_ERR_ARG;
+  return icl__look(c, r, n, xs, level, ys, lo, hi);
 }
 
 /* ----- mirror images -------------------------------------------------------------------------- */
@@ -3668,20 +3854,44 @@ icl_error icl_mirror(icl_ctx *m, const icl_ctx *c, int image)
   return icl__add_kept(m, c->n_pairs);
 }
 
-/* c's answers to n queries, refined where r is a context. */
-static icl_error icl__look(icl_ctx *c, icl_ctx *r, int n, const float *xs, float level, float *ys,
-                           float *lo, float *hi)
+/* How many inputs are not the same in all pairs of c. */
+static int icl__varying_inputs(const icl_ctx *c)
 {
-  if (r) return icl_predict_refined(c, r, n, xs, level, ys, lo, hi);
-  if (lo) return icl_predict_interval(c, n, xs, level, ys, lo, hi);
-  return icl_predict_batch(c, n, xs, ys);
+  size_t d = (size_t)c->model->config.n_dims, n = (size_t)c->n_pairs, i, j;
+  int varying = 0;
+  for (j = 0; j < d; j++) {
+    const float *x = c->inputs + j;
+    for (i = 1; i < n && x[i * d] >= x[0] && x[i * d] <= x[0]; i++) {}
+    varying += i < n;
+  }
+  return varying;
 }
 
-/* The mean of k contexts' answers to n <= 64 queries. */
+/* 1 if the model finds m, an image of c, no odder than is usual, or no odder than c itself. */
+static int icl__familiar(const icl_ctx *m, const icl_ctx *c)
+{
+  float s, own;
+  return !icl_surprise(m, &s) && !icl_surprise(c, &own) && (s <= 1.0f || s <= own);
+}
+
+icl_error icl_mirror_images(icl_ctx *const *cs, int *k)
+{
+  int n = 1, image;
+  if (!cs || !cs[0] || !cs[0]->model || !k) return ICL_ERR_ARG;
+  for (image = 1; image < 4 && icl__varying_inputs(cs[0]) < 2; image++) {
+    icl_error err = icl_mirror(cs[n], cs[0], image);
+    if (err == ICL_ERR_ARG || err == ICL_ERR_FULL) return err;
+    n += !err && icl__familiar(cs[n], cs[0]);
+  }
+  *k = n;
+  return ICL_OK;
+}
+
+/* The mean of k contexts' answers to n <= ICL__CHUNK queries. */
 static icl_error icl__mean_answer(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
                                   const float *xs, float level, float *ys, float *lo, float *hi)
 {
-  float y[64], low[64], high[64], share = 1.0f / (float)k;
+  float y[ICL__CHUNK], low[ICL__CHUNK], high[ICL__CHUNK], share = 1.0f / (float)k;
   int i, j;
   for (i = 0; i < k; i++) {
     icl_error err = icl__look(cs[i], rs ? rs[i] : NULL, n, xs, level, y, lo ? low : NULL,
@@ -3693,7 +3903,7 @@ static icl_error icl__mean_answer(int k, icl_ctx *const *cs, icl_ctx *const *rs,
       if (lo) hi[j] = (i ? hi[j] : 0.0f) + high[j] * share;
     }
   }
-  return ICL_OK;
+  return icl__check_answers(n, ys, lo, hi);
 }
 
 icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n, const float *xs,
@@ -3705,7 +3915,7 @@ icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
   for (i = 0; i < k; i++)
     if (!cs[i] || !cs[i]->model || cs[i]->model != cs[0]->model) return ICL_ERR_ARG;
   for (at = 0; at < n && !err; at += step) {
-    step = n - at < 64 ? n - at : 64;
+    step = n - at < ICL__CHUNK ? n - at : ICL__CHUNK;
     err = icl__mean_answer(k, cs, rs, step, xs + (size_t)at * (size_t)cs[0]->model->config.n_dims,
                            level, ys + at, lo ? lo + at : NULL, hi ? hi + at : NULL);
   }
@@ -3772,10 +3982,10 @@ icl_error icl_check(icl_ctx *c, float *rmse)
  * How large the residuals of all but the first third of n pairs are beside the outputs of all n:
  *     mean log(residual^2 + 1e-4) - log(mean y^2 + 0.1)
  * in the model's units, mapped so that 0 is its median and 1 its 99th percentile over contexts of
- * that length from the pretraining mixture.  icl.typical holds these two for n = 1, 2, ..., in
- * thousandths.  The first pairs are a surprise to anyone; large functions leave large residuals in
- * training as well; the logarithm keeps one bad residual from deciding alone, the constants exact
- * answers and functions near 0.
+ * that length from the pretraining mixture, drawn and sorted, at their own scale.  icl.typical has
+ * these two for n = 1, 2, ..., in thousandths.  The first pairs are a surprise to anyone; large
+ * functions leave large residuals in training as well; the logarithm keeps one bad residual from
+ * deciding alone, the constants exact answers and functions near 0.
  * ------------------------------------------------------------------------------------------- */
 
 /* (x / unit)^2, clamped so that 2^22 of them have a finite sum. */
@@ -3789,11 +3999,12 @@ static float icl__square(float x, float unit)
 static float icl__surprise_log(const float *ys, const float *residuals, size_t n, float y_mean,
                                float y_std)
 {
+  const size_t skip = n / 3;
   float late = 0, all = 0;
   size_t i;
   for (i = 0; i < n; i++) all += icl__square(ys[i] - y_mean, y_std);
-  for (i = n / 3; i < n; i++) late += logf(icl__square(residuals[i], y_std) + 1e-4f);
-  return late / (float)(n - n / 3) - logf(all / (float)n + 0.1f);
+  for (i = skip; i < n; i++) late += icl__log(icl__square(residuals[i], y_std) + 1e-4f);
+  return late / (float)(n - skip) - icl__log(all / (float)n + 0.1f);
 }
 
 const float *icl_residuals(const icl_ctx *c) { return c ? c->residuals : NULL; }
@@ -3932,15 +4143,16 @@ static void icl__write_pair(icl__text *t, const char *key, const char *value)
 /* Writes "DIGITSe-EXPONENT"; 1 if it reads back as x. */
 static int icl__try_epsilon(char *out, uint64_t digits, int e, float x)
 {
-  icl__string s;
-  float back;
+  icl__string s = {NULL, 0, 0, 0};
+  float back = 0;
   s.n = icl__put_uint(out, digits);
   memcpy(out + s.n, "e-", 2);
   s.n += 2;
   s.n += icl__put_uint(out + s.n, (uint64_t)e);
   out[s.n] = 0;
   s.s = out;
-  return icl__parse_float(s, &back) && back == x;
+  icl__parse_float(s, &back);
+  return back == x;
 }
 
 /* The shortest such text for x, 0 < x < 1.  Nine digits are enough for any float. */
@@ -3948,7 +4160,7 @@ static int icl__write_epsilon(char *out, float x)
 {
   double limit = 1;
   int digits, e, off;
-  for (digits = 1; digits <= 9; digits++) {
+  for (digits = 1; ICL__ALWAYS(digits <= 9); digits++) {
     double v = (double)x;
     limit *= 10;
     for (e = 0; v < limit / 10; e++) v *= 10;
@@ -3963,7 +4175,7 @@ static int icl__write_epsilon(char *out, float x)
 static void icl__write_fraction(icl__text *t, float x)
 {
   char out[32];
-  icl__string s;
+  icl__string s = {NULL, 0, 0, 0};
   float back = 0;
   double limit = 1;
   int digits, i;
@@ -4044,20 +4256,22 @@ static void icl__write_entry(icl__text *t, const icl_config *cfg, size_t slot, i
   icl__write(t, "#],\"data_offsets\":[#,#]}", (uint64_t)x.cols, begin, *at);
 }
 
-/* Length word and header, padded so that the data start at a multiple of 64.  Returns its size. */
+/* Length word and header, padded so that the data start at a multiple of 64.  Returns its size, and
+ * in *data the bytes after it. */
 static size_t icl__write_header(char *out, const icl_config *cfg, const icl_metadata *md,
-                                uint64_t digest)
+                                uint64_t digest, uint64_t *data)
 {
   icl__text t;
   char eps[32], hex[17];
-  uint64_t at = 0;
   size_t pad;
-  int i;
+  int i, ok;
   t.out = out ? out + 8 : NULL;
   t.n = 0;
   for (i = 0; i < 16; i++) hex[i] = "0123456789abcdef"[digest >> (60 - 4 * i) & 15];
   hex[16] = 0;
-  if (!icl__write_epsilon(eps, cfg->layer_norm_epsilon)) return 0;
+  ok = icl__write_epsilon(eps, cfg->layer_norm_epsilon);
+  if (ICL__NEVER(!ok)) return 0;                         /* nine digits are enough */
+  *data = 0;
   icl__write(&t, "{\"__metadata__\":{\"n_head\":\"#\",\"activation_function\":\"%\","
              "\"layer_norm_epsilon\":\"%\",\"position_embedding_type\":\"%\",\"n_positions\":\"#\"",
              (uint64_t)cfg->n_head, icl__activations[cfg->activation_function], eps,
@@ -4074,8 +4288,8 @@ static size_t icl__write_header(char *out, const icl_config *cfg, const icl_meta
   for (i = 0; i < icl_tensor_count(cfg); i++) {
     size_t slot = icl__slot_of_row(cfg, i);
     icl__dtype type = icl__stored_as(cfg, md, slot);
-    icl__write_entry(&t, cfg, slot, type, &at);
-    if (type == ICL__I8) icl__write_entry(&t, cfg, icl__scale_slot(slot), ICL__F32, &at);
+    icl__write_entry(&t, cfg, slot, type, data);
+    if (type == ICL__I8) icl__write_entry(&t, cfg, icl__scale_slot(slot), ICL__F32, data);
   }
   icl__put(&t, "}");
   for (pad = (64 - (8 + t.n) % 64) % 64; pad; pad--) icl__put(&t, " ");
@@ -4083,28 +4297,14 @@ static size_t icl__write_header(char *out, const icl_config *cfg, const icl_meta
   return t.n > ICL__MAX_HEADER ? 0 : 8 + t.n;
 }
 
-/* Bytes after the header. */
-static size_t icl__data_bytes(const icl_config *cfg, const icl_metadata *md)
-{
-  size_t bytes = 4 * icl_param_count(cfg);
-  int i;
-  for (i = 0; i < icl_tensor_count(cfg); i++) {
-    icl_tensor x;
-    size_t slot = icl__slot_of_row(cfg, i);
-    icl__tensor_at_slot(cfg, slot, &x);
-    bytes -= (4 - icl__width(icl__stored_as(cfg, md, slot))) * icl__tensor_floats(&x);
-    if (icl__stored_as(cfg, md, slot) == ICL__I8) bytes += 4 * (size_t)x.cols;
-  }
-  return bytes;
-}
-
 size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md)
 {
-  size_t header, n;
+  uint64_t data;
+  size_t header;
   if (icl_config_check(cfg, NULL) || !icl__metadata_ok(md)) return 0;
-  header = icl__write_header(NULL, cfg, md, 0);
-  n = icl_param_count(cfg);
-  return header && n && n < (SIZE_MAX - header) / 4 ? header + icl__data_bytes(cfg, md) : 0;
+  header = icl__write_header(NULL, cfg, md, 0, &data);
+  return header && ICL__ALWAYS(icl_param_count(cfg) && data < SIZE_MAX - header)
+       ? header + (size_t)data : 0;                                     /* but in 32 bits */
 }
 
 /* Writes a weight as I8, and after it the scales of its columns; 0 where one is too large. */
@@ -4160,20 +4360,19 @@ static int icl__write_data(unsigned char *out, const icl_config *cfg, const floa
 icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
                     const icl_metadata *md)
 {
-  size_t data, bytes, header;
+  size_t bytes, header;
   unsigned char *out = (unsigned char *)buf;
   icl__string texts[ICL__TEXTS];
-  uint64_t digest;
+  uint64_t digest, data;
   if (!buf || !cfg || !params || !(bytes = icl_write_bytes(cfg, md))) return ICL_ERR_ARG;
   if (size < bytes) return ICL_ERR_MEMORY;
   if (!icl__finite(params, icl_param_count(cfg))) return ICL_ERR_NONFINITE;
-  data = icl__data_bytes(cfg, md);
-  header = bytes - data;
+  header = icl__write_header(NULL, cfg, md, 0, &data);
   if (!icl__write_data(out + header, cfg, params, md)) return ICL_ERR_NONFINITE;
-  digest = icl__digest(icl__digest_config(cfg), out + header, data);
+  digest = icl__digest(icl__digest_config(cfg), out + header, (size_t)data);
   icl__texts_of(texts, md);
   digest = icl__digest_texts(digest, texts);
-  icl__write_header((char *)buf, cfg, md, digest);
+  icl__write_header((char *)buf, cfg, md, digest, &data);
   return ICL_OK;
 }
 
@@ -4187,8 +4386,8 @@ icl_error icl_ctx_new_with(icl_ctx **c, const icl_model *m, const icl_ctx_option
   unsigned char *block;
   if (!c) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "context");
   if (!bytes) return ICL_ERR_ARG;
-  block = bytes > SIZE_MAX - sizeof(icl_ctx) ? NULL
-                                             : (unsigned char *)ICL_MALLOC(sizeof(icl_ctx) + bytes);
+  block = ICL__NEVER(bytes > SIZE_MAX - sizeof(icl_ctx)) ? NULL         /* but in 32 bits */
+        : (unsigned char *)ICL_MALLOC(sizeof(icl_ctx) + bytes);
   if (!block) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for the context", NULL);
   *c = (icl_ctx *)(void *)block;
   return icl_ctx_init_with(*c, m, o, block + sizeof(icl_ctx), bytes, r);
@@ -4211,34 +4410,9 @@ void icl_ctx_delete(icl_ctx *c) { ICL_FREE(c); }
 #include <pthread.h>
 #endif
 
-/* Between these two calls a thread rounds subnormal numbers to zero.  In training, slopes in the
- * far tails of softmax and gelu are subnormal: nothing beside the sums that they go into, and a
- * hundred cycles each on x86. */
-static unsigned icl__flush_begin(void)
-{
-#if ICL__X86
-  unsigned before = _mm_getcsr();
-  _mm_setcsr(before | 0x8040u);                          /* FTZ, DAZ */
-  return before;
-#else
-  return 0;
-#endif
-}
-static void icl__flush_end(unsigned before)
-{
-#if ICL__X86
-  _mm_setcsr(before);
-#else
-  (void)before;
-#endif
-}
-
 typedef void icl__task_fn(void *arg, size_t i, int thread);
 
-typedef struct icl__pool icl__pool;
-typedef struct icl__worker { icl__pool *pool; int id; } icl__worker;
-
-struct icl__pool {
+struct icl_threads {
   int threads;                               /* the caller's among them; its number is 0        */
   int flush;                                 /* tasks round subnormal numbers to zero           */
 #ifdef ICL_THREADS
@@ -4250,14 +4424,15 @@ struct icl__pool {
   size_t pending;                            /* tasks that are not done                         */
   unsigned long round;                       /* counts runs                                     */
   int quit;
+  int ids;                                   /* threads that have taken their number            */
   pthread_t handle[ICL_MAX_THREADS];
-  icl__worker worker[ICL_MAX_THREADS];
 #endif
 };
+typedef struct icl_threads icl__pool;
 
 static void icl__pool_task(const icl__pool *p, icl__task_fn *fn, void *arg, size_t i, int id)
 {
-  unsigned before = p->flush ? icl__flush_begin() : 0;
+  uint64_t before = p->flush ? icl__flush_begin() : 0;
   fn(arg, i, id);
   if (p->flush) icl__flush_end(before);
 }
@@ -4282,10 +4457,11 @@ static void icl__pool_work(icl__pool *p, int id)
 
 static void *icl__pool_thread(void *arg)
 {
-  icl__worker *w = (icl__worker *)arg;
-  icl__pool *p = w->pool;
+  icl__pool *p = (icl__pool *)arg;
   unsigned long seen = 0;
+  int id;
   pthread_mutex_lock(&p->lock);
+  id = ++p->ids;
   for (;;) {
     int looks = 0;
     pthread_mutex_unlock(&p->lock);
@@ -4294,7 +4470,7 @@ static void *icl__pool_thread(void *arg)
     while (p->round == seen && !p->quit) pthread_cond_wait(&p->start, &p->lock);
     if (p->quit) break;
     seen = p->round;
-    icl__pool_work(p, w->id);
+    icl__pool_work(p, id);
   }
   pthread_mutex_unlock(&p->lock);
   return NULL;
@@ -4308,12 +4484,8 @@ static void icl__pool_start(icl__pool *p, int threads, int flush)
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->start, NULL);
   pthread_cond_init(&p->done, NULL);
-  for (p->threads = 1; p->threads < threads; p->threads++) {
-    int id = p->threads;
-    p->worker[id].pool = p;
-    p->worker[id].id = id;
-    if (pthread_create(&p->handle[id], NULL, icl__pool_thread, &p->worker[id])) break;
-  }
+  for (p->threads = 1; p->threads < threads; p->threads++)
+    if (pthread_create(&p->handle[p->threads], NULL, icl__pool_thread, p)) break;
 }
 
 static void icl__pool_stop(icl__pool *p)
@@ -4366,22 +4538,20 @@ static void icl__pool_run(icl__pool *p, size_t n, icl__task_fn *fn, void *arg)
 }
 #endif
 
-struct icl_threads { icl__pool pool; };
-
 icl_error icl_threads_new(icl_threads **t, int n)
 {
   icl_threads *made;
   if (!t || n < 1 || n > ICL_MAX_THREADS) return ICL_ERR_ARG;
   made = (icl_threads *)ICL_MALLOC(sizeof *made);
   if (!made) return ICL_ERR_MEMORY;
-  icl__pool_start(&made->pool, n, 0);
+  icl__pool_start(made, n, 0);
   *t = made;
   return ICL_OK;
 }
 
 void icl_threads_delete(icl_threads *t)
 {
-  if (t) icl__pool_stop(&t->pool);
+  if (t) icl__pool_stop(t);
   ICL_FREE(t);
 }
 
@@ -4397,10 +4567,12 @@ static void icl__run_any(void *arg, size_t i, int thread)
 void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *arg)
 {
   icl__any_task a;
-  if (n < 1) return;
+  int i;
+  if (n < 1 || !task) return;
   a.task = task;
   a.arg = arg;
-  icl__pool_run(&((icl_threads *)user)->pool, (size_t)n, icl__run_any, &a);
+  if (user) icl__pool_run((icl_threads *)user, (size_t)n, icl__run_any, &a);
+  else for (i = 0; i < n; i++) task(arg, i);
 }
 
 #ifndef ICL_NO_STDIO
@@ -4422,7 +4594,7 @@ void icl_threads_run(void *user, int n, void (*task)(void *arg, int i), void *ar
 static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, size_t want,
                                  icl_report *r)
 {
-  size_t room = have;
+  size_t room = have, got;
   while (have < want) {
     if (have == room) {
       unsigned char *more;
@@ -4431,13 +4603,11 @@ static icl_error icl__read_up_to(FILE *file, unsigned char **buf, size_t have, s
       if (!more) return icl__fail(r, ICL_ERR_MEMORY, have, "no memory for the file", NULL);
       *buf = more;
     }
-    {
-      size_t got = fread(*buf + have, 1, room - have, file);
-      if (!got && ferror(file)) return icl__fail_io(r, have, "cannot read on", NULL,
-                                                     strerror(errno));
-      if (!got) return icl__fail(r, ICL_ERR_FORMAT, have, "the file ends too early", NULL);
-      have += got;
-    }
+    got = fread(*buf + have, 1, room - have, file);
+    if (!got && ferror(file))
+      return icl__fail_io(r, have, "cannot read on", NULL, strerror(errno));
+    if (!got) return icl__fail(r, ICL_ERR_FORMAT, have, "the file ends too early", NULL);
+    have += got;
   }
   return ICL_OK;
 }
@@ -4455,7 +4625,7 @@ static icl_error icl__read_file(FILE *file, unsigned char **buf, icl__file *f, i
   if ((err = icl__read_up_to(file, buf, 8, 8 + f->header_size, r))) return err;
   f->header = (const char *)*buf + 8;
   if ((err = icl__read_header(f, r))) return err;
-  if (f->data_size > SIZE_MAX - 8 - f->header_size)
+  if (ICL__NEVER(f->data_size > SIZE_MAX - 8 - f->header_size))         /* but in 32 bits */
     return icl__fail(r, ICL_ERR_LIMIT, 0, "too large for this address space", NULL);
   size = 8 + f->header_size + (size_t)f->data_size;
   if ((err = icl__read_up_to(file, buf, 8 + f->header_size, size, r))) return err;
@@ -4479,7 +4649,7 @@ icl_error icl_load(icl_model **m, const char *path, icl_report *r)
   err = icl__read_file(file, &data, &f, r);
   fclose(file);
   if (!err) err = icl__count_model(&f, &need, r);
-  if (!err && need > SIZE_MAX - sizeof(icl_model))
+  if (ICL__NEVER(!err && need > SIZE_MAX - sizeof(icl_model)))          /* but in 32 bits */
     err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory", NULL);
   if (!err && !(block = (unsigned char *)ICL_MALLOC(sizeof(icl_model) + need)))
     err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for the model", NULL);
@@ -4565,7 +4735,8 @@ icl_error icl_save(const char *path, const icl_config *cfg, const float *params,
   if (!(bytes = icl_write_bytes(cfg, md)))
     return icl__fail(r, ICL_ERR_ARG, 0, "cannot be written:", "metadata");
   room = strlen(path) + 7;
-  buf = bytes > SIZE_MAX - room ? NULL : (unsigned char *)ICL_MALLOC(bytes + room);
+  buf = ICL__NEVER(bytes > SIZE_MAX - room) ? NULL                      /* but in 32 bits */
+      : (unsigned char *)ICL_MALLOC(bytes + room);
   if (!buf) return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for the file", NULL);
   if ((err = icl_write(buf, bytes, cfg, params, md)))
     icl__fail(r, err, 0, "a weight is not finite as it is stored", NULL);
@@ -4580,57 +4751,745 @@ icl_error icl_save(const char *path, const icl_config *cfg, const float *params,
 #endif
 #endif
 
+#endif /* ICL_IMPLEMENTATION, but for the kernels */
+
 /* ---------------------------------------------------------------------------------------------
- * >>f8
- * Eight floats.  AVX2, NEON and WebAssembly's SIMD128 side by side; every kernel below is written
- * over these alone.
+ * >>kernels
+ * The product and the loops around it: first in plain C, for processors without a vector unit,
+ * then once over V(name), a vector of ICL__W floats.  >>dispatch includes this file again for each
+ * instruction set, with ICL__PASS, the prefix that V gives to names, and ICL__W set;
+ * then nothing but the vector kernels is compiled.
+ *
+ * THE SAME BITS.  Every element of a product is one chain of fused multiply-adds, in order of k,
+ * from init + bias on.  Tiles, panels, threads and the number of rows decide who computes a chain,
+ * never the chain itself.  Other sums (LayerNorm, softmax, dot) run over 16 lanes whatever the
+ * width, element i in lane i % 16, and end in one tree (V(sum)).  A product of two numbers is added
+ * to a third by V(fma) alone, so that compilers have nothing to fuse.  exp is made of the same
+ * steps everywhere.  So AVX2, AVX-512, NEON and Helium give the same bits; plain C and SIMD128,
+ * which round a b + c twice, differ from them in the last digits.
+ *
+ * THE PRODUCT.  Many rows: B is packed into panels of 2 vectors' width (256 steps of k: half of
+ * the first cache), and a tile of 6 rows x 2 vectors stays in twelve registers over a block of 256
+ * steps of k.  A step loads two vectors of B and six numbers of A for twelve multiply-adds, which
+ * are what bounds the loop.  256 columns of panels and 96 rows of A make a block, which stays in
+ * the second cache; `after` runs on a block before it leaves the cache.  Callers that reuse a B
+ * pack it once (panels).  One or two rows use each row of B once, so B is streamed in memory order,
+ * four rows at a time, and the next four are prefetched: memory bounds that loop.  A B of 16 or 8
+ * bits becomes F32 as it is read, I8 times its scale, and gives the bits of that F32 B.
  * ------------------------------------------------------------------------------------------- */
-#if ICL__X86
-typedef __m256 icl__f8;
-ICL__F8 icl__f8 icl__f8_load(const float *p) { return _mm256_loadu_ps(p); }
-ICL__F8 void icl__prefetch(const char *p) { _mm_prefetch(p, _MM_HINT_T0); }
-ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+#if defined ICL_IMPLEMENTATION && !defined ICL__PLAIN_KERNELS
+#define ICL__PLAIN_KERNELS
+
+/* ----- plain C ------------------------------------------------------------------------------- */
+
+/* Applies `after` to columns j .. j+n of rows i .. i+m. */
+static void icl__mm_after(const icl__mm *g, size_t i, size_t m, size_t j, size_t n)
+{
+  for (; g->after && m; m--, i++)
+    g->after(g->out + i * g->after_row + j, g->in + i * g->after_row + j, n, g->act_kind);
+}
+
+/* gelu(x) = x Phi(x).  Its tanh form is computed as x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)),
+ * which equals HF's gelu_new and avoids its cancellation. */
+#define ICL__GELU_A 1.59576912f   /* 2 sqrt(2 / pi) */
+#define ICL__GELU_B 0.044715f
+
+static void icl__transpose_ref(float *out, size_t out_row, const float *x, size_t row, size_t m,
+                               size_t n)
+{
+  size_t i, j;
+  for (i = 0; i < m; i++, x += row)
+    for (j = 0; j < n; j++) out[j * out_row + i] = x[j];
+}
+
+/* A processor with Helium has it always: plain C would be flash for nothing. */
+#if !ICL__MVE
+/* The value that element (i, j) starts from. */
+static float icl__mm_start(const icl__mm *g, size_t i, size_t j)
+{
+  float start = g->init ? g->init[i * g->init_row + j] : 0.0f;
+  return g->bias ? start + g->bias[j] : start;
+}
+
+/* Four columns of one row. */
+static void icl__mm_ref4(const icl__mm *g, size_t i, size_t j)
+{
+  const float *a = g->a + i * g->a_row, *b = (const float *)g->b + j * g->b_col;
+  float c0 = icl__mm_start(g, i, j), c1 = icl__mm_start(g, i, j + 1);
+  float c2 = icl__mm_start(g, i, j + 2), c3 = icl__mm_start(g, i, j + 3);
+  size_t p;
+  for (p = 0; p < g->k; p++, a += g->a_col, b += g->b_row) {
+    c0 += *a * b[0];
+    c1 += *a * b[g->b_col];
+    c2 += *a * b[2 * g->b_col];
+    c3 += *a * b[3 * g->b_col];
+  }
+  g->c[i * g->c_row + j] = c0;
+  g->c[i * g->c_row + j + 1] = c1;
+  g->c[i * g->c_row + j + 2] = c2;
+  g->c[i * g->c_row + j + 3] = c3;
+}
+
+/* Sixteen columns of one row where rows of B are contiguous.  The sums stay in registers: a weight
+ * costs a load and a multiply-add. */
+static void icl__mm_ref16(const icl__mm *g, size_t i, size_t j)
+{
+#define ICL__EACH_COLUMN(X)                                                                       \
+  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define ICL__COLUMN_ZERO(t) float c##t = 0.0f;
+#define ICL__COLUMN_INIT(t) c##t = init[t];
+#define ICL__COLUMN_BIAS(t) c##t += bias[t];
+#define ICL__COLUMN_ADD(t) c##t += x * b[t];
+#define ICL__COLUMN_STORE(t) c[t] = c##t;
+  const float *a = g->a + i * g->a_row, *b = (const float *)g->b + j;
+  const float *init = g->init ? g->init + i * g->init_row + j : NULL;
+  const float *bias = g->bias ? g->bias + j : NULL;
+  float *c = g->c + i * g->c_row + j;
+  size_t a_col = g->a_col, b_row = g->b_row, left = g->k;
+  ICL__EACH_COLUMN(ICL__COLUMN_ZERO)
+  if (init) { ICL__EACH_COLUMN(ICL__COLUMN_INIT) }
+  if (bias) { ICL__EACH_COLUMN(ICL__COLUMN_BIAS) }
+  if (left) do {
+    float x = *a;
+    a += a_col;
+    ICL__EACH_COLUMN(ICL__COLUMN_ADD)
+    b += b_row;
+  } while (--left);
+  ICL__EACH_COLUMN(ICL__COLUMN_STORE)
+}
+
+static void icl__mm_ref1(const icl__mm *g, size_t i, size_t j)
+{
+  const float *a = g->a + i * g->a_row;
+  float sum = icl__mm_start(g, i, j);
+  size_t p;
+  for (p = 0; p < g->k; p++) sum += a[p * g->a_col] * icl__mm_b(g, p, j);
+  g->c[i * g->c_row + j] = sum;
+}
+
+static void icl__mm_ref(const icl__mm *g)
+{
+  size_t i, j;
+  for (i = 0; i < g->m; i++) {
+    const int floats = g->type == ICL__F32;
+    for (j = 0; floats && g->b_col == 1 && j + 16 <= g->n; j += 16) icl__mm_ref16(g, i, j);
+    for (; floats && j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
+    for (; j < g->n; j++) icl__mm_ref1(g, i, j);
+    icl__mm_after(g, i, 1, 0, g->n);
+  }
+}
+
+/* out[t] = g (x[t] - mean) / sqrt(var + eps) + b for rows x[rows][n].  stats[rows][2] (or NULL)
+ * keeps mean and 1 / sqrt(var + eps) for the backward pass.  A variance that overflows makes the
+ * row NaN; zeros would look like an answer. */
+static void icl__layernorm_ref(float *out, float *stats, const float *x, const float *gain,
+                               const float *bias, size_t rows, size_t n, float eps)
+{
+  size_t t, i;
+  for (t = 0; t < rows; t++, x += n, out += n) {
+    float mean = 0, var = 0, rstd;
+    for (i = 0; i < n; i++) mean += x[i];
+    mean /= (float)n;
+    for (i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
+    rstd = 1.0f / sqrtf(var / (float)n + eps);
+    for (i = 0; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
+    if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
+    if (icl__finite(&var, 1)) continue;
+    icl__spoil(out, n);
+    if (stats) icl__spoil(stats + 2 * t, 2);
+  }
+}
+
+/* s[i] = exp(scale (s[i] - max)) / sum, in place.  If one score is not finite all weights become
+ * NaN: a score that overflowed to -infinity must not pass as weight 0. */
+static void icl__softmax_ref(float *s, size_t n, float scale)
+{
+  float max = s[0], sum = 0;
+  size_t i;
+  if (!icl__finite(s, n)) { icl__spoil(s, n); return; }
+  for (i = 1; i < n; i++) if (s[i] > max) max = s[i];
+  for (i = 0; i < n; i++) sum += s[i] = icl__exp(scale * (s[i] - max));
+  for (sum = 1.0f / sum, i = 0; i < n; i++) s[i] *= sum;
+}
+
+/* max(0, v) on bits, but NaN for -infinity, which nothing but an overflow leaves. */
+static float icl__relu(float v)
+{
+  uint32_t u;
+  memcpy(&u, &v, 4);
+  if (u >> 31) u = u < 0xff800000u ? 0 : u | 0x400000u;
+  memcpy(&v, &u, 4);
+  return v;
+}
+
+static void icl__activate_ref(float *out, float *x, size_t n, icl_activation kind)
+{
+  size_t i;
+  for (i = 0; i < n; i++) {
+    float v = x[i];
+    if (kind == ICL_RELU) out[i] = icl__relu(v);
+    else if (kind == ICL_GELU_ERF) out[i] = 0.5f * v * (1.0f + erff(v * 0.707106781f));
+    else out[i] = v / (1.0f + icl__exp(v * (-ICL__GELU_A - ICL__GELU_A * ICL__GELU_B * (v * v))));
+  }
+}
+
+/* y += a x */
+static void icl__axpy_ref(float *y, float a, const float *x, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+static float icl__dot_ref(const float *a, const float *b, size_t n)
+{
+  float sum = 0;
+  size_t i;
+  for (i = 0; i < n; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+static void icl__dots_in_order_ref(float *out, size_t out_row, const float *a, const float *b,
+                                   size_t row, size_t rows, size_t n)
+{
+  size_t i;
+  for (i = 0; i < rows; i++) out[i * out_row] = icl__dot_ref(a + i * row, b + i * row, n);
+}
+
+static const icl__ops icl__ops_ref = {
+  "c", 0, icl__mm_ref, NULL, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref,
+  icl__transpose_ref, icl__axpy_ref, icl__dot_ref, icl__dots_in_order_ref
+};
+#endif
+
+#if ICL__SIMD
+/* A tile: up to 6 rows of A against a panel of B, for cols columns of C. */
+typedef struct icl__tile {
+  size_t k, cols;
+  const float *a; size_t a_row, a_col;
+  const float *b; size_t b_row;             /* 2 vectors every b_row                            */
+  const float *init; size_t init_row;
+  const float *bias;
+  float *c; size_t c_row;
+} icl__tile;
+
+/* A block of the product: rows i0 .. i0+m, columns j0 .. j0+n, steps p0 .. p0+k. */
+typedef struct icl__block_of_mm { size_t i0, m, j0, n, p0, k; } icl__block_of_mm;
+#endif
+#endif
+
+/* ----- vectors: the rest of the section is compiled once for each instruction set ------------ */
+#if defined ICL__PASS && !defined ICL__DISPATCHED
+#pragma push_macro("V")
+#undef V
+#define V(name) ICL__JOIN(ICL__PASS, name)
+#define ICL__COLUMNS (2 * (size_t)ICL__W)    /* of a panel and a tile */
+
+/* A unit offers one-line primitives over V(t), ICL__W floats.  load_n, store_n and first take n
+ * from 0 to ICL__W: load_n fills up with zeros, first(a, b, n) takes n lanes of a and the rest of
+ * b.  max and min return the second operand where one is NaN. */
+#if ICL__X86 && ICL__W == 16
+#define ICL__ALL ((__mmask16)0xffff)         /* maskz_ forms: g++ 12 warns about the others */
+#define ICL__SOME(n) ((__mmask16)((1u << (n)) - 1))
+typedef __m512 V(t);
+ICL__INLINE V(t) V(load)(const float *p) { return _mm512_loadu_ps(p); }
+ICL__INLINE V(t) V(load_n)(const float *p, size_t n)
+{
+  return _mm512_maskz_loadu_ps(ICL__SOME(n), p);
+}
+ICL__INLINE V(t) V(load_f16)(const uint16_t *p)
+{
+  return _mm512_maskz_cvtph_ps(ICL__ALL, _mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+ICL__INLINE V(t) V(load_bf16)(const uint16_t *p)
+{
+  __m256i h = _mm256_loadu_si256((const __m256i *)(const void *)p);
+  __m512i u = _mm512_maskz_cvtepu16_epi32(ICL__ALL, h);
+  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(ICL__ALL, u, 16));
+}
+ICL__INLINE V(t) V(load_i8)(const int8_t *p)
+{
+  __m128i q = _mm_loadu_si128((const __m128i *)(const void *)p);
+  return _mm512_maskz_cvtepi32_ps(ICL__ALL, _mm512_maskz_cvtepi8_epi32(ICL__ALL, q));
+}
+ICL__INLINE void V(store)(float *p, V(t) a) { _mm512_storeu_ps(p, a); }
+ICL__INLINE void V(store_n)(float *p, V(t) a, size_t n)
+{
+  _mm512_mask_storeu_ps(p, ICL__SOME(n), a);
+}
+ICL__INLINE V(t) V(first)(V(t) a, V(t) b, size_t n)
+{
+  return _mm512_mask_mov_ps(b, ICL__SOME(n), a);
+}
+ICL__INLINE V(t) V(set1)(float x) { return _mm512_set1_ps(x); }
+ICL__INLINE V(t) V(add)(V(t) a, V(t) b) { return _mm512_add_ps(a, b); }
+ICL__INLINE V(t) V(sub)(V(t) a, V(t) b) { return _mm512_sub_ps(a, b); }
+ICL__INLINE V(t) V(mul)(V(t) a, V(t) b) { return _mm512_mul_ps(a, b); }
+ICL__INLINE V(t) V(div)(V(t) a, V(t) b) { return _mm512_div_ps(a, b); }
+ICL__INLINE V(t) V(sqrt)(V(t) a) { return _mm512_maskz_sqrt_ps(ICL__ALL, a); }
+ICL__INLINE V(t) V(max)(V(t) a, V(t) b) { return _mm512_maskz_max_ps(ICL__ALL, a, b); }
+ICL__INLINE V(t) V(min)(V(t) a, V(t) b) { return _mm512_maskz_min_ps(ICL__ALL, a, b); }
+/* a b + c, rounded once */
+ICL__INLINE V(t) V(fma)(V(t) a, V(t) b, V(t) c) { return _mm512_fmadd_ps(a, b, c); }
+/* to the nearest whole number, halves to even, for |a| < 2^31 */
+ICL__INLINE V(t) V(round)(V(t) a)
+{
+  return _mm512_maskz_cvtepi32_ps(ICL__ALL, _mm512_maskz_cvtps_epi32(ICL__ALL, a));
+}
+/* p 2^n for whole n, where that is a normal number */
+ICL__INLINE V(t) V(mul_exp2i)(V(t) p, V(t) n) { return _mm512_maskz_scalef_ps(ICL__ALL, p, n); }
+/* 1 where a > b, else 0 */
+ICL__INLINE V(t) V(gt)(V(t) a, V(t) b)
+{
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), _mm512_set1_ps(1.0f));
+}
+/* 1 if a lane is -infinity */
+ICL__INLINE int V(overflowed)(V(t) a)
+{
+  return _mm512_cmpeq_epi32_mask(_mm512_castps_si512(a), _mm512_set1_epi32(-0x800000)) != 0;
+}
+#define ICL__HALF(a, i) _mm512_maskz_extractf32x8_ps((__mmask8)255, a, i)
+#elif ICL__X86
+typedef __m256 V(t);
+ICL__INLINE __m256i V(some)(size_t n)
+{
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+ICL__INLINE V(t) V(load)(const float *p) { return _mm256_loadu_ps(p); }
+ICL__INLINE V(t) V(load_n)(const float *p, size_t n) { return _mm256_maskload_ps(p, V(some)(n)); }
+ICL__INLINE V(t) V(load_f16)(const uint16_t *p)
 {
   return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
-ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+ICL__INLINE V(t) V(load_bf16)(const uint16_t *p)
 {
   __m256i u = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
 }
-ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+ICL__INLINE V(t) V(load_i8)(const int8_t *p)
 {
   __m128i q = _mm_loadl_epi64((const __m128i *)(const void *)p);
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q));
 }
-ICL__F8 void icl__f8_store(float *p, icl__f8 a) { _mm256_storeu_ps(p, a); }
-ICL__F8 icl__f8 icl__f8_set1(float x) { return _mm256_set1_ps(x); }
-ICL__F8 icl__f8 icl__f8_add(icl__f8 a, icl__f8 b) { return _mm256_add_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_sub(icl__f8 a, icl__f8 b) { return _mm256_sub_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_mul(icl__f8 a, icl__f8 b) { return _mm256_mul_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_div(icl__f8 a, icl__f8 b) { return _mm256_div_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a) { return _mm256_sqrt_ps(a); }
-ICL__F8 icl__f8 icl__f8_max(icl__f8 a, icl__f8 b) { return _mm256_max_ps(a, b); }
-ICL__F8 icl__f8 icl__f8_min(icl__f8 a, icl__f8 b) { return _mm256_min_ps(a, b); }
-/* a b + c, rounded once */
-ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c) { return _mm256_fmadd_ps(a, b, c); }
-ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
+ICL__INLINE void V(store)(float *p, V(t) a) { _mm256_storeu_ps(p, a); }
+ICL__INLINE void V(store_n)(float *p, V(t) a, size_t n)      /* MSan does not know vmaskmov */
 {
-  return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  __m128 v = _mm256_castps256_ps128(a);
+  if (n & 8) { V(store)(p, a); return; }
+  if (n & 4) { _mm_storeu_ps(p, v); p += 4; v = _mm256_extractf128_ps(a, 1); }
+  if (n & 2) { _mm_storel_pi((__m64 *)(void *)p, v); p += 2; v = _mm_movehl_ps(v, v); }
+  if (n & 1) _mm_store_ss(p, v);
 }
-/* 2^n for whole n in -126..127 */
-ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
+ICL__INLINE V(t) V(first)(V(t) a, V(t) b, size_t n)
+{
+  return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(V(some)(n)));
+}
+ICL__INLINE V(t) V(set1)(float x) { return _mm256_set1_ps(x); }
+ICL__INLINE V(t) V(add)(V(t) a, V(t) b) { return _mm256_add_ps(a, b); }
+ICL__INLINE V(t) V(sub)(V(t) a, V(t) b) { return _mm256_sub_ps(a, b); }
+ICL__INLINE V(t) V(mul)(V(t) a, V(t) b) { return _mm256_mul_ps(a, b); }
+ICL__INLINE V(t) V(div)(V(t) a, V(t) b) { return _mm256_div_ps(a, b); }
+ICL__INLINE V(t) V(sqrt)(V(t) a) { return _mm256_sqrt_ps(a); }
+ICL__INLINE V(t) V(max)(V(t) a, V(t) b) { return _mm256_max_ps(a, b); }
+ICL__INLINE V(t) V(min)(V(t) a, V(t) b) { return _mm256_min_ps(a, b); }
+ICL__INLINE V(t) V(fma)(V(t) a, V(t) b, V(t) c) { return _mm256_fmadd_ps(a, b, c); }
+ICL__INLINE V(t) V(round)(V(t) a) { return _mm256_round_ps(a, 8); }
+ICL__INLINE V(t) V(mul_exp2i)(V(t) p, V(t) n)
 {
   __m256i k = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(k, 23));
+  return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(k, 23)));
 }
-/* 1 where a > b, else 0 */
-ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+ICL__INLINE V(t) V(gt)(V(t) a, V(t) b)
 {
   return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f));
 }
+ICL__INLINE int V(overflowed)(V(t) a)
+{
+  __m256i low = _mm256_cmpeq_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(-0x800000));
+  return _mm256_movemask_ps(_mm256_castsi256_ps(low)) != 0;
+}
+#else
+/* Units of four floats, icl__4, work in pairs. */
+#if ICL__NEON
+typedef float32x4_t icl__4;
+#define icl__4_load vld1q_f32
+#define icl__4_load_f16(p) icl__4_half(vld1_u16(p))
+#define icl__4_load_bf16(p) vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16))
+#define icl__4_store vst1q_f32
+#define icl__4_set1 vdupq_n_f32
+#define icl__4_add vaddq_f32
+#define icl__4_sub vsubq_f32
+#define icl__4_mul vmulq_f32
+#define icl__4_max vmaxq_f32
+#define icl__4_min vminq_f32
+#define icl__4_fma(a, b, c) vfmaq_f32(c, a, b)
+#define icl__4_lane vgetq_lane_f32
+#if ICL__NEON32
+/* 32-bit ARM divides and takes roots of single numbers only, has sixteen registers of four floats
+ * (see V(tile_run)), and flushes subnormals to zero in vectors. */
+ICL__INLINE icl__4 icl__4_half(uint16x4_t h)         /* gcc hides vcvt_f32_f16 without an option */
+{
+  icl__4 v;
+  __asm__("vcvt.f32.f16 %q0, %P1" : "=w"(v) : "w"(h));
+  return v;
+}
+#define icl__4_div(a, b) ((a) / (b))
+ICL__INLINE icl__4 icl__4_sqrt(icl__4 a)
+{
+  int i;
+  for (i = 0; i < 4; i++) a[i] = sqrtf(a[i]);
+  return a;
+}
+ICL__INLINE icl__4 icl__4_round(icl__4 a)            /* |a| < 2^22: shift + a has no fractions   */
+{
+  icl__4 shift = vdupq_n_f32(12582912.0f), v = vaddq_f32(a, shift);
+  __asm__("" : "+w"(v));                             /* where compilers may reassociate, too     */
+  return vsubq_f32(v, shift);
+}
+/* 1 / a for a from 1 to 2^126, rounded as a division is: a guess that is off by 2^-8 at most, and
+ * three steps y = y + y (1 - a y), each of which squares the error.  They end one place too low
+ * where the fraction of a is all ones. */
+ICL__INLINE icl__4 icl__4_recip(icl__4 a)
+{
+  icl__4 y = vrecpeq_f32(a), one = vdupq_n_f32(1.0f);
+  uint32x4_t ones = vorrq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0xff800000u));
+  y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
+  y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
+  y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
+  ones = vceqq_u32(ones, vdupq_n_u32(0xffffffffu));
+  return vreinterpretq_f32_u32(vsubq_u32(vreinterpretq_u32_f32(y), ones));
+}
+#define icl__4_to_int vcvtq_s32_f32
+#else
+#define icl__4_half(h) vcvt_f32_f16(vreinterpret_f16_u16(h))
+#define icl__4_div vdivq_f32
+#define icl__4_sqrt vsqrtq_f32
+#define icl__4_round vrndnq_f32
+#define icl__4_recip(a) vdivq_f32(vdupq_n_f32(1.0f), a)
+#define icl__4_to_int vcvtnq_s32_f32
+#endif
+ICL__INLINE icl__4 icl__4_mul_exp2i(icl__4 p, icl__4 n)
+{
+  int32x4_t k = vshlq_n_s32(vaddq_s32(icl__4_to_int(n), vdupq_n_s32(127)), 23);
+  return vmulq_f32(p, vreinterpretq_f32_s32(k));
+}
+ICL__INLINE icl__4 icl__4_gt(icl__4 a, icl__4 b)
+{
+  uint32x4_t one = vreinterpretq_u32_f32(vdupq_n_f32(1.0f));
+  return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a, b), one));
+}
+/* out[i stride + r] = p[r row + i], 4 x 4 */
+ICL__INLINE void icl__4_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  float32x4x2_t a = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + row));
+  float32x4x2_t b = vtrnq_f32(vld1q_f32(p + 2 * row), vld1q_f32(p + 3 * row));
+  vst1q_f32(out, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
+  vst1q_f32(out + stride, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
+  vst1q_f32(out + 2 * stride, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
+  vst1q_f32(out + 3 * stride, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
+}
+#elif ICL__WASM
+typedef v128_t icl__4;
+#define icl__4_load wasm_v128_load
+/* Four F16 in the low halves of h: 2^112 corrects the exponent, of subnormals too; infinity and NaN
+ * get theirs by hand. */
+ICL__INLINE icl__4 icl__4_half(icl__4 h)
+{
+  v128_t size = wasm_v128_and(h, wasm_i32x4_splat(0x7fff));
+  v128_t sign = wasm_i32x4_shl(wasm_v128_xor(h, size), 16);
+  v128_t top = wasm_i32x4_gt(size, wasm_i32x4_splat(0x7bff));
+  v128_t v = wasm_f32x4_mul(wasm_i32x4_shl(size, 13), wasm_f32x4_splat(5.192296858534828e33f));
+  v = wasm_v128_or(v, wasm_v128_and(top, wasm_i32x4_splat(0x7f800000)));
+  return wasm_v128_or(v, sign);
+}
+#define icl__4_load_f16(p) icl__4_half(wasm_u32x4_load16x4(p))
+#define icl__4_load_bf16(p) wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16)
+#define icl__4_store wasm_v128_store
+#define icl__4_set1 wasm_f32x4_splat
+#define icl__4_add wasm_f32x4_add
+#define icl__4_sub wasm_f32x4_sub
+#define icl__4_mul wasm_f32x4_mul
+#define icl__4_div wasm_f32x4_div
+#define icl__4_max(a, b) wasm_f32x4_pmax(b, a)       /* one instruction each on x86 */
+#define icl__4_min(a, b) wasm_f32x4_pmin(b, a)
+#define icl__4_fma(a, b, c) wasm_f32x4_add(wasm_f32x4_mul(a, b), c)     /* there is no fused form */
+#define icl__4_lane wasm_f32x4_extract_lane
+#define icl__4_sqrt wasm_f32x4_sqrt
+#define icl__4_round wasm_f32x4_nearest
+#define icl__4_recip(a) wasm_f32x4_div(wasm_f32x4_splat(1.0f), a)
+ICL__INLINE icl__4 icl__4_mul_exp2i(icl__4 p, icl__4 n)
+{
+  v128_t k = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n), wasm_i32x4_splat(127));
+  return wasm_f32x4_mul(p, wasm_i32x4_shl(k, 23));
+}
+#define icl__4_gt(a, b) wasm_v128_and(wasm_f32x4_gt(a, b), wasm_f32x4_splat(1.0f))
+ICL__INLINE void icl__4_transpose(float *out, size_t stride, const float *p, size_t row)
+{
+  v128_t r0 = wasm_v128_load(p), r1 = wasm_v128_load(p + row);
+  v128_t r2 = wasm_v128_load(p + 2 * row), r3 = wasm_v128_load(p + 3 * row);
+  v128_t a0 = wasm_i32x4_shuffle(r0, r1, 0, 4, 1, 5), a1 = wasm_i32x4_shuffle(r0, r1, 2, 6, 3, 7);
+  v128_t b0 = wasm_i32x4_shuffle(r2, r3, 0, 4, 1, 5), b1 = wasm_i32x4_shuffle(r2, r3, 2, 6, 3, 7);
+  wasm_v128_store(out, wasm_i32x4_shuffle(a0, b0, 0, 1, 4, 5));
+  wasm_v128_store(out + stride, wasm_i32x4_shuffle(a0, b0, 2, 3, 6, 7));
+  wasm_v128_store(out + 2 * stride, wasm_i32x4_shuffle(a1, b1, 0, 1, 4, 5));
+  wasm_v128_store(out + 3 * stride, wasm_i32x4_shuffle(a1, b1, 2, 3, 6, 7));
+}
+#else
+/* Helium: eight registers of four floats, so kernels for it keep at most six sums.  It flushes
+ * subnormals to zero. */
+typedef float32x4_t icl__4;
+#define icl__4_load vldrwq_f32
+/* vldrh zero-extends each F16 to 32 bits; vcvtb converts the low halves.  GNU as 2.40 encodes vcvtb
+ * wrongly for registers other than q0. */
+ICL__INLINE icl__4 icl__4_load_f16(const uint16_t *p)
+{
+  uint32x4_t h = vldrhq_u32(p);
+#ifdef __clang__
+  return vcvtbq_f32_f16(vreinterpretq_f16_u32(h));
+#else
+  __asm__("vmov q0, %q0\n\tvcvtb.f32.f16 q0, q0\n\tvmov %q0, q0" : "+w"(h) : : "q0");
+  return vreinterpretq_f32_u32(h);
+#endif
+}
+#define icl__4_load_bf16(p) vreinterpretq_f32_u32(vshlq_n_u32(vldrhq_u32(p), 16))
+#define icl__4_store vstrwq_f32
+#define icl__4_set1 vdupq_n_f32
+#define icl__4_add vaddq_f32
+#define icl__4_sub vsubq_f32
+#define icl__4_mul vmulq_f32
+#define icl__4_div(a, b) ((a) / (b))
+#define icl__4_min vminnmq_f32                       /* drops NaN */
+#define icl__4_fma(a, b, c) vfmaq_f32(c, a, b)
+#define icl__4_lane(a, i) ((a)[i])
+#define icl__4_abs vabsq_f32
+#define icl__4_round vrndnq_f32
+/* a > b ? a : b; vmaxnm would drop NaN, and gcc would move the masks of two comparisons to general
+ * registers and back. */
+ICL__INLINE icl__4 icl__4_max(icl__4 a, icl__4 b)
+{
+#ifdef __clang__
+  return vpselq_f32(a, b, vcmpgtq_f32(a, b));
+#else
+  __asm__("vpt.f32 gt, %q1, %q0\n\tvmovt %q0, %q1" : "+w"(b) : "w"(a) : "p0");
+  return b;
+#endif
+}
+ICL__INLINE icl__4 icl__4_sqrt(icl__4 a)
+{
+  int i;
+  for (i = 0; i < 4; i++) a[i] = sqrtf(a[i]);
+  return a;
+}
+/* low .. high for low < 0 < high.  NaN stays: vcmp calls it less (in QEMU), but not greater, so a
+ * lane is below low if its bits are above low's as a whole number; NaNs that vectors make are
+ * positive. */
+ICL__INLINE icl__4 icl__4_clamp(icl__4 x, float low, float high)
+{
+#ifdef __clang__
+  uint32_t bits;
+  memcpy(&bits, &low, 4);
+  x = vdupq_m_n_f32(x, high, vcmpgtq_n_f32(x, high));
+  x = vdupq_m_n_f32(x, low, vcmphiq_n_u32(vreinterpretq_u32_f32(x), bits));
+#else
+  __asm__("vpt.f32 gt, %q0, %1\n\tvdupt.32 %q0, %1\n\tvpt.u32 hi, %q0, %2\n\tvdupt.32 %q0, %2"
+          : "+w"(x) : "r"(high), "r"(low) : "p0");
+#endif
+  return x;
+}
+/* 1 / a for a from 1 to 2e38, rounded as a division is: a guess y from the exponent, off by an
+ * eighth at most, y (1 + e)(1 + e^2)(1 + e^4) with e = 1 - a y, and a last step y + y (1 - a y). */
+ICL__INLINE icl__4 icl__4_recip(icl__4 a)
+{
+  uint32x4_t guess = vqsubq_u32(vdupq_n_u32(0x7ef311c3u), vreinterpretq_u32_f32(a));
+  icl__4 y = vreinterpretq_f32_u32(guess), e = vfmasq_n_f32(vnegq_f32(a), y, 1.0f);
+  y = vfmaq_f32(y, y, e);
+  e = vmulq_f32(e, e);
+  y = vfmaq_f32(y, y, e);
+  y = vfmaq_f32(y, y, vmulq_f32(e, e));
+  return vfmaq_f32(y, y, vfmasq_n_f32(vnegq_f32(a), y, 1.0f));
+}
+/* n is added to the exponent */
+ICL__INLINE icl__4 icl__4_mul_exp2i(icl__4 p, icl__4 n)
+{
+  int32x4_t shifted = vshlq_n_s32(vcvtnq_s32_f32(n), 23);
+  return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), shifted));
+}
+#define icl__4_gt(a, b) vpselq_f32(vdupq_n_f32(1.0f), vdupq_n_f32(0.0f), vcmpgtq_f32(a, b))
+#endif
+
+typedef struct V(t) { icl__4 lo, hi; } V(t);
+ICL__INLINE V(t) V(pair)(icl__4 lo, icl__4 hi)
+{
+  V(t) r;
+  r.lo = lo;
+  r.hi = hi;
+  return r;
+}
+#define ICL__LOADS(f, number) ICL__INLINE V(t) V(f)(const number *p)                              \
+  { return V(pair)(icl__4_##f(p), icl__4_##f(p + 4)); }
+#define ICL__PAIR1(f) ICL__INLINE V(t) V(f)(V(t) a)                                               \
+  { return V(pair)(icl__4_##f(a.lo), icl__4_##f(a.hi)); }
+#define ICL__PAIR2(f) ICL__INLINE V(t) V(f)(V(t) a, V(t) b)                                       \
+  { return V(pair)(icl__4_##f(a.lo, b.lo), icl__4_##f(a.hi, b.hi)); }
+ICL__LOADS(load, float) ICL__LOADS(load_f16, uint16_t) ICL__LOADS(load_bf16, uint16_t)
+ICL__PAIR1(sqrt) ICL__PAIR1(round) ICL__PAIR1(recip)
+ICL__PAIR2(add) ICL__PAIR2(sub) ICL__PAIR2(mul) ICL__PAIR2(div) ICL__PAIR2(max) ICL__PAIR2(min)
+ICL__PAIR2(mul_exp2i) ICL__PAIR2(gt)
+ICL__INLINE V(t) V(fma)(V(t) a, V(t) b, V(t) c)
+{
+  return V(pair)(icl__4_fma(a.lo, b.lo, c.lo), icl__4_fma(a.hi, b.hi, c.hi));
+}
+ICL__INLINE V(t) V(set1)(float x) { return V(pair)(icl__4_set1(x), icl__4_set1(x)); }
+ICL__INLINE void V(store)(float *p, V(t) a) { icl__4_store(p, a.lo); icl__4_store(p + 4, a.hi); }
+ICL__INLINE float V(sum)(V(t) a, V(t) b)
+{
+  icl__4 t = icl__4_add(icl__4_add(a.lo, b.lo), icl__4_add(a.hi, b.hi));
+  return (icl__4_lane(t, 0) + icl__4_lane(t, 2)) + (icl__4_lane(t, 1) + icl__4_lane(t, 3));
+}
+#if !ICL__MVE
+ICL__INLINE V(t) V(load_n)(const float *p, size_t n)
+{
+  float tmp[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  memcpy(tmp, p, n * sizeof(float));
+  return V(load)(tmp);
+}
+ICL__INLINE void V(store_n)(float *p, V(t) a, size_t n)
+{
+  float tmp[8];
+  V(store)(tmp, a);
+  memcpy(p, tmp, n * sizeof(float));
+}
+ICL__INLINE V(t) V(first)(V(t) a, V(t) b, size_t n)
+{
+  float tmp[8];
+  V(store)(tmp, b);
+  V(store_n)(tmp, a, n);
+  return V(load)(tmp);
+}
+ICL__INLINE float V(hmax)(V(t) a)
+{
+  float t[8], top;
+  int i;
+  V(store)(t, a);
+  for (top = t[0], i = 1; i < 8; i++) if (t[i] > top) top = t[i];
+  return top;
+}
+ICL__INLINE int V(overflowed)(V(t) a)
+{
+  float t[8];
+  V(store)(t, a);
+  return icl__overflowed(t, 8);
+}
+ICL__INLINE void V(transpose)(float *out, size_t stride, const float *p, size_t row)
+{
+  icl__4_transpose(out, stride, p, row);
+  icl__4_transpose(out + 4, stride, p + 4 * row, row);
+  icl__4_transpose(out + 4 * stride, stride, p + 4, row);
+  icl__4_transpose(out + 4 * stride + 4, stride, p + 4 * row + 4, row);
+}
+#endif
+#if ICL__NEON
+ICL__INLINE V(t) V(load_i8)(const int8_t *p)
+{
+  int16x8_t q = vmovl_s8(vld1_s8(p));
+  return V(pair)(vcvtq_f32_s32(vmovl_s16(vget_low_s16(q))),
+                 vcvtq_f32_s32(vmovl_s16(vget_high_s16(q))));
+}
+#elif ICL__WASM
+ICL__INLINE V(t) V(load_i8)(const int8_t *p)
+{
+  v128_t h = wasm_i16x8_load8x8(p);
+  return V(pair)(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(h)),
+                 wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(h)));
+}
+#else
+ICL__INLINE V(t) V(load_i8)(const int8_t *p)
+{
+  return V(pair)(vcvtq_f32_s32(vldrbq_s32(p)), vcvtq_f32_s32(vldrbq_s32(p + 4)));
+}
+ICL__INLINE V(t) V(load_n)(const float *p, size_t n)
+{
+  return V(pair)(vldrwq_z_f32(p, vctp32q((uint32_t)n)),
+                 vldrwq_z_f32(p + 4, vctp32q(n > 4 ? (uint32_t)n - 4 : 0)));
+}
+ICL__INLINE void V(store_n)(float *p, V(t) a, size_t n)
+{
+  vstrwq_p_f32(p, a.lo, vctp32q((uint32_t)n));
+  vstrwq_p_f32(p + 4, a.hi, vctp32q(n > 4 ? (uint32_t)n - 4 : 0));
+}
+ICL__INLINE V(t) V(first)(V(t) a, V(t) b, size_t n)
+{
+  return V(pair)(vpselq_f32(a.lo, b.lo, vctp32q((uint32_t)n)),
+                 vpselq_f32(a.hi, b.hi, vctp32q(n > 4 ? (uint32_t)n - 4 : 0)));
+}
+ICL__INLINE float V(hmax)(V(t) a) { return vmaxnmvq_f32(vmaxnmvq_f32(-INFINITY, a.lo), a.hi); }
+ICL__INLINE int V(overflowed)(V(t) a)
+{
+  float low = vminnmvq_f32(vminnmvq_f32(0.0f, a.lo), a.hi);
+  return icl__overflowed(&low, 1);
+}
+ICL__PAIR1(abs)
+/* Operands that are single numbers stay in general registers. */
+ICL__INLINE V(t) V(fma1)(float a, V(t) b, V(t) c)
+{
+  return V(pair)(vfmaq_n_f32(c.lo, b.lo, a), vfmaq_n_f32(c.hi, b.hi, a));
+}
+ICL__INLINE V(t) V(mul_plus)(V(t) a, V(t) b, float c)
+{
+  return V(pair)(vfmasq_n_f32(a.lo, b.lo, c), vfmasq_n_f32(a.hi, b.hi, c));
+}
+ICL__INLINE V(t) V(mul1)(V(t) a, float b)
+{
+  return V(pair)(vmulq_n_f32(a.lo, b), vmulq_n_f32(a.hi, b));
+}
+ICL__INLINE V(t) V(add1)(V(t) a, float b)
+{
+  return V(pair)(vaddq_n_f32(a.lo, b), vaddq_n_f32(a.hi, b));
+}
+ICL__INLINE V(t) V(mul1_plus)(V(t) a, float b, float c) { return V(fma1)(b, a, V(set1)(c)); }
+ICL__INLINE V(t) V(clamp)(V(t) a, float low, float high)
+{
+  return V(pair)(icl__4_clamp(a.lo, low, high), icl__4_clamp(a.hi, low, high));
+}
+ICL__INLINE void V(transpose)(float *out, size_t stride, const float *p, size_t row)
+{
+  uint32x4_t at = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)stride);
+  int r;
+  for (r = 0; r < 8; r++, out++, p += row) {
+    vstrwq_scatter_shifted_offset_f32(out, at, vldrwq_f32(p));
+    vstrwq_scatter_shifted_offset_f32(out + 4 * stride, at, vldrwq_f32(p + 4));
+  }
+}
+#endif
+#endif
+
+#if ICL__X86
+/* The lanes added up, as a tree of halves; b holds lanes 8 to 15 where a vector has 8. */
+ICL__INLINE float V(sum)(V(t) a, V(t) b)
+{
+#if ICL__W == 16
+  __m256 u = _mm256_add_ps(ICL__HALF(a, 0), ICL__HALF(a, 1));
+#else
+  __m256 u = _mm256_add_ps(a, b);
+#endif
+  __m128 w = _mm_add_ps(_mm256_castps256_ps128(u), _mm256_extractf128_ps(u, 1));
+  w = _mm_add_ps(w, _mm_movehl_ps(w, w));
+  (void)b;
+  return _mm_cvtss_f32(_mm_add_ss(w, _mm_shuffle_ps(w, w, 1)));
+}
+/* The largest lane. */
+ICL__INLINE float V(hmax)(V(t) a)
+{
+#if ICL__W == 16
+  __m256 u = _mm256_max_ps(ICL__HALF(a, 0), ICL__HALF(a, 1));
+#else
+  __m256 u = a;
+#endif
+  __m128 w = _mm_max_ps(_mm256_castps256_ps128(u), _mm256_extractf128_ps(u, 1));
+  w = _mm_max_ps(w, _mm_movehl_ps(w, w));
+  return _mm_cvtss_f32(_mm_max_ss(w, _mm_shuffle_ps(w, w, 1)));
+}
 /* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
-ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
+ICL__INLINE void V(transpose)(float *out, size_t stride, const float *p, size_t row)
 {
   __m256 a0 = _mm256_loadu_ps(p), a1 = _mm256_loadu_ps(p + row);
   __m256 a2 = _mm256_loadu_ps(p + 2 * row), a3 = _mm256_loadu_ps(p + 3 * row);
@@ -4657,442 +5516,527 @@ ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t
   _mm256_storeu_ps(out + 6 * stride, _mm256_permute2f128_ps(a2, a6, 0x31));
   _mm256_storeu_ps(out + 7 * stride, _mm256_permute2f128_ps(a3, a7, 0x31));
 }
-#elif ICL__NEON
-#if ICL__NEON32
-/* What 32-bit ARM lacks.  It divides and takes roots of single numbers only, has sixteen registers
- * of four floats (see icl__tile_run), and flushes subnormals to zero in vectors. */
-ICL__F8 float32x4_t icl__f4_half(uint16x4_t h)      /* gcc hides vcvt_f32_f16 without an option */
-{
-  float32x4_t v;
-  __asm__("vcvt.f32.f16 %q0, %P1" : "=w"(v) : "w"(h));
-  return v;
-}
-ICL__F8 float32x4_t icl__f4_div(float32x4_t a, float32x4_t b) { return a / b; }
-ICL__F8 float32x4_t icl__f4_sqrt(float32x4_t a)
-{
-  int i;
-  for (i = 0; i < 4; i++) a[i] = sqrtf(a[i]);
-  return a;
-}
-ICL__F8 float32x4_t icl__f4_round(float32x4_t a)    /* |a| < 2^31; halves away from 0           */
-{
-  float32x4_t half = vbslq_f32(vdupq_n_u32(0x80000000u), a, vdupq_n_f32(0.5f));
-  return vcvtq_f32_s32(vcvtq_s32_f32(vaddq_f32(a, half)));
-}
-ICL__F8 int32x4_t icl__f4_to_int(float32x4_t whole) { return vcvtq_s32_f32(whole); }
-#else
-ICL__F8 float32x4_t icl__f4_half(uint16x4_t h) { return vcvt_f32_f16(vreinterpret_f16_u16(h)); }
-ICL__F8 float32x4_t icl__f4_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
-ICL__F8 float32x4_t icl__f4_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
-ICL__F8 float32x4_t icl__f4_round(float32x4_t a) { return vrndnq_f32(a); }
-ICL__F8 int32x4_t icl__f4_to_int(float32x4_t whole) { return vcvtnq_s32_f32(whole); }
 #endif
-typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
-ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
+
+ICL__INLINE void V(prefetch)(const void *p)
 {
-  icl__f8 r;
-  r.lo = lo;
-  r.hi = hi;
-  return r;
-}
-#if ICL__GNU
-ICL__F8 void icl__prefetch(const char *p) { __builtin_prefetch(p); }
+#if ICL__X86
+  _mm_prefetch((const char *)p, _MM_HINT_T0);
+#elif ICL__NEON && ICL__GNU
+  __builtin_prefetch(p);
 #else
-ICL__F8 void icl__prefetch(const char *p) { (void)p; }
+  (void)p;
 #endif
-ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
-{
-  uint16x8_t h = vld1q_u16(p);
-  return icl__f8_make(icl__f4_half(vget_low_u16(h)), icl__f4_half(vget_high_u16(h)));
 }
-ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+
+#if ICL__X86 || ICL__WASM || ICL__NEON
+#if ICL__X86
+ICL__INLINE V(t) V(recip)(V(t) a) { return V(div)(V(set1)(1.0f), a); }           /* 1 / a */
+#endif
+/* Forms with single numbers, which Helium has as instructions. */
+ICL__INLINE V(t) V(fma1)(float a, V(t) b, V(t) c) { return V(fma)(V(set1)(a), b, c); }
+ICL__INLINE V(t) V(mul_plus)(V(t) a, V(t) b, float c) { return V(fma)(a, b, V(set1)(c)); }
+ICL__INLINE V(t) V(mul1)(V(t) a, float b) { return V(mul)(a, V(set1)(b)); }
+ICL__INLINE V(t) V(add1)(V(t) a, float b) { return V(add)(a, V(set1)(b)); }
+ICL__INLINE V(t) V(mul1_plus)(V(t) a, float b, float c)
 {
-  uint16x8_t h = vld1q_u16(p);
-  return icl__f8_make(vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(h), 16)),
-                      vreinterpretq_f32_u32(vshll_n_u16(vget_high_u16(h), 16)));
+  return V(fma)(a, V(set1)(b), V(set1)(c));
 }
-ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+ICL__INLINE V(t) V(abs)(V(t) a) { return V(max)(a, V(sub)(V(set1)(0.0f), a)); }
+/* low .. high.  The order of the operands lets NaN through. */
+ICL__INLINE V(t) V(clamp)(V(t) a, float low, float high)
 {
-  int16x8_t q = vmovl_s8(vld1_s8(p));
-  return icl__f8_make(vcvtq_f32_s32(vmovl_s16(vget_low_s16(q))),
-                      vcvtq_f32_s32(vmovl_s16(vget_high_s16(q))));
-}
-ICL__F8 icl__f8 icl__f8_load(const float *p)
-{
-  return icl__f8_make(vld1q_f32(p), vld1q_f32(p + 4));
-}
-ICL__F8 void icl__f8_store(float *p, icl__f8 a) { vst1q_f32(p, a.lo); vst1q_f32(p + 4, a.hi); }
-ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdupq_n_f32(x)); }
-#define ICL__F8_BOTH(name, op)                                                                    \
-  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
-  {                                                                                               \
-    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
-  }
-ICL__F8_BOTH(icl__f8_add, vaddq_f32)
-ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
-ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
-ICL__F8_BOTH(icl__f8_div, icl__f4_div)
-ICL__F8_BOTH(icl__f8_max, vmaxq_f32)
-ICL__F8_BOTH(icl__f8_min, vminq_f32)
-#undef ICL__F8_BOTH
-ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
-{
-  return icl__f8_make(icl__f4_sqrt(a.lo), icl__f4_sqrt(a.hi));
-}
-/* a b + c, rounded once */
-ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_make(vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi));
-}
-ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
-{
-  return icl__f8_make(icl__f4_round(a.lo), icl__f4_round(a.hi));
-}
-/* 2^n for whole n in -126..127 */
-ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
-{
-  int32x4_t bias = vdupq_n_s32(127);
-  int32x4_t lo = vshlq_n_s32(vaddq_s32(icl__f4_to_int(n.lo), bias), 23);
-  int32x4_t hi = vshlq_n_s32(vaddq_s32(icl__f4_to_int(n.hi), bias), 23);
-  return icl__f8_make(vreinterpretq_f32_s32(lo), vreinterpretq_f32_s32(hi));
-}
-/* Rows p[0], p[row], .. p[3 row] of four floats become columns, row r going to out[r]. */
-ICL__F8 void icl__f4_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  float32x4x2_t a = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + row));
-  float32x4x2_t b = vtrnq_f32(vld1q_f32(p + 2 * row), vld1q_f32(p + 3 * row));
-  vst1q_f32(out, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
-  vst1q_f32(out + stride, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
-  vst1q_f32(out + 2 * stride, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
-  vst1q_f32(out + 3 * stride, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
-}
-/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
-ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  icl__f4_transpose(out, stride, p, row);
-  icl__f4_transpose(out + 4, stride, p + 4 * row, row);
-  icl__f4_transpose(out + 4 * stride, stride, p + 4, row);
-  icl__f4_transpose(out + 4 * stride + 4, stride, p + 4 * row + 4, row);
-}
-/* 1 where a > b, else 0 */
-ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
-{
-  uint32x4_t one = vreinterpretq_u32_f32(vdupq_n_f32(1.0f));
-  return icl__f8_make(vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.lo, b.lo), one)),
-                      vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.hi, b.hi), one)));
-}
-#elif ICL__WASM
-typedef struct icl__f8 { v128_t lo, hi; } icl__f8;
-ICL__F8 icl__f8 icl__f8_make(v128_t lo, v128_t hi)
-{
-  icl__f8 r;
-  r.lo = lo;
-  r.hi = hi;
-  return r;
-}
-ICL__F8 void icl__prefetch(const char *p) { (void)p; }
-/* Four F16 in the low halves of h: 2^112 puts the exponent right, of subnormals too; infinity and
- * NaN get theirs by hand. */
-ICL__F8 v128_t icl__f4_half(v128_t h)
-{
-  v128_t size = wasm_v128_and(h, wasm_i32x4_splat(0x7fff));
-  v128_t sign = wasm_i32x4_shl(wasm_v128_xor(h, size), 16);
-  v128_t top = wasm_i32x4_gt(size, wasm_i32x4_splat(0x7bff));
-  v128_t v = wasm_f32x4_mul(wasm_i32x4_shl(size, 13), wasm_f32x4_splat(5.192296858534828e33f));
-  v = wasm_v128_or(v, wasm_v128_and(top, wasm_i32x4_splat(0x7f800000)));
-  return wasm_v128_or(v, sign);
-}
-ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
-{
-  return icl__f8_make(icl__f4_half(wasm_u32x4_load16x4(p)),
-                      icl__f4_half(wasm_u32x4_load16x4(p + 4)));
-}
-ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
-{
-  return icl__f8_make(wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16),
-                      wasm_i32x4_shl(wasm_u32x4_load16x4(p + 4), 16));
-}
-ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
-{
-  v128_t h = wasm_i16x8_load8x8(p);
-  return icl__f8_make(wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(h)),
-                      wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(h)));
-}
-ICL__F8 icl__f8 icl__f8_load(const float *p)
-{
-  return icl__f8_make(wasm_v128_load(p), wasm_v128_load(p + 4));
-}
-ICL__F8 void icl__f8_store(float *p, icl__f8 a)
-{
-  wasm_v128_store(p, a.lo);
-  wasm_v128_store(p + 4, a.hi);
-}
-ICL__F8 icl__f8 icl__f8_set1(float x)
-{
-  return icl__f8_make(wasm_f32x4_splat(x), wasm_f32x4_splat(x));
-}
-#define ICL__F8_BOTH(name, op)                                                                    \
-  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
-  {                                                                                               \
-    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
-  }
-ICL__F8_BOTH(icl__f8_add, wasm_f32x4_add)
-ICL__F8_BOTH(icl__f8_sub, wasm_f32x4_sub)
-ICL__F8_BOTH(icl__f8_mul, wasm_f32x4_mul)
-ICL__F8_BOTH(icl__f8_div, wasm_f32x4_div)
-#undef ICL__F8_BOTH
-/* a > b ? a : b and a < b ? a : b, so b where either is NaN: one instruction each on x86 */
-ICL__F8 icl__f8 icl__f8_max(icl__f8 a, icl__f8 b)
-{
-  return icl__f8_make(wasm_f32x4_pmax(b.lo, a.lo), wasm_f32x4_pmax(b.hi, a.hi));
-}
-ICL__F8 icl__f8 icl__f8_min(icl__f8 a, icl__f8 b)
-{
-  return icl__f8_make(wasm_f32x4_pmin(b.lo, a.lo), wasm_f32x4_pmin(b.hi, a.hi));
-}
-ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
-{
-  return icl__f8_make(wasm_f32x4_sqrt(a.lo), wasm_f32x4_sqrt(a.hi));
-}
-/* a b + c, rounded twice: there is no fused form */
-ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_add(icl__f8_mul(a, b), c);
-}
-ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
-{
-  return icl__f8_make(wasm_f32x4_nearest(a.lo), wasm_f32x4_nearest(a.hi));
-}
-/* 2^n for whole n in -126..127 */
-ICL__F8 icl__f8 icl__f8_exp2i(icl__f8 n)
-{
-  v128_t bias = wasm_i32x4_splat(127);
-  v128_t lo = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n.lo), bias);
-  v128_t hi = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n.hi), bias);
-  return icl__f8_make(wasm_i32x4_shl(lo, 23), wasm_i32x4_shl(hi, 23));
-}
-/* Rows p[0], p[row], .. p[3 row] of four floats become columns, row r going to out[r]. */
-ICL__F8 void icl__f4_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  v128_t r0 = wasm_v128_load(p), r1 = wasm_v128_load(p + row);
-  v128_t r2 = wasm_v128_load(p + 2 * row), r3 = wasm_v128_load(p + 3 * row);
-  v128_t a0 = wasm_i32x4_shuffle(r0, r1, 0, 4, 1, 5), a1 = wasm_i32x4_shuffle(r0, r1, 2, 6, 3, 7);
-  v128_t b0 = wasm_i32x4_shuffle(r2, r3, 0, 4, 1, 5), b1 = wasm_i32x4_shuffle(r2, r3, 2, 6, 3, 7);
-  wasm_v128_store(out, wasm_i32x4_shuffle(a0, b0, 0, 1, 4, 5));
-  wasm_v128_store(out + stride, wasm_i32x4_shuffle(a0, b0, 2, 3, 6, 7));
-  wasm_v128_store(out + 2 * stride, wasm_i32x4_shuffle(a1, b1, 0, 1, 4, 5));
-  wasm_v128_store(out + 3 * stride, wasm_i32x4_shuffle(a1, b1, 2, 3, 6, 7));
-}
-/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
-ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  icl__f4_transpose(out, stride, p, row);
-  icl__f4_transpose(out + 4, stride, p + 4 * row, row);
-  icl__f4_transpose(out + 4 * stride, stride, p + 4, row);
-  icl__f4_transpose(out + 4 * stride + 4, stride, p + 4 * row + 4, row);
-}
-/* 1 where a > b, else 0 */
-ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
-{
-  v128_t one = wasm_f32x4_splat(1.0f);
-  return icl__f8_make(wasm_v128_and(wasm_f32x4_gt(a.lo, b.lo), one),
-                      wasm_v128_and(wasm_f32x4_gt(a.hi, b.hi), one));
+  return V(max)(V(set1)(low), V(min)(V(set1)(high), a));
 }
 #endif
 
-#if ICL__MVE
-/* Helium has eight registers of four floats, so that kernels for it keep at most six sums.  It
- * flushes subnormals to zero. */
-typedef struct icl__f8 { float32x4_t lo, hi; } icl__f8;
-ICL__F8 icl__f8 icl__f8_make(float32x4_t lo, float32x4_t hi)
+/* ICL__W of the n floats of p from i on, the last of them filled up with zeros; and back. */
+ICL__INLINE V(t) V(get)(const float *p, size_t i, size_t n)
 {
-  icl__f8 r;
-  r.lo = lo;
-  r.hi = hi;
-  return r;
+  return i + ICL__W <= n ? V(load)(p + i) : V(load_n)(p + i, n - i);
 }
-ICL__F8 void icl__prefetch(const char *p) { (void)p; }
-/* Halves widen to the lower half of each word, from where vcvtb converts them; GNU as 2.40 encodes
- * that right for q0 alone. */
-ICL__F8 float32x4_t icl__f4_load_f16(const uint16_t *p)
+ICL__INLINE void V(put)(float *p, V(t) a, size_t i, size_t n)
 {
-  uint32x4_t h = vldrhq_u32(p);
-#ifdef __clang__
-  return vcvtbq_f32_f16(vreinterpretq_f16_u32(h));
+  if (i + ICL__W <= n) V(store)(p + i, a);
+  else V(store_n)(p + i, a, n - i);
+}
+
+/* A vector from i on of the n floats of p; whole is a constant: it has ICL__W of them. */
+ICL__INLINE V(t) V(at)(const int whole, const float *p, size_t i, size_t n)
+{
+  return whole ? V(load)(p + i) : ICL__MVE ? V(load_n)(p + i, n - i) : V(get)(p, i, n);
+}
+
+/* A sum over 16 lanes is in *s; vectors of 8 take turns with *other.  Which of the two ends where
+ * does not matter: V(sum) adds them first. */
+ICL__INLINE void V(turn)(V(t) *s, V(t) *other, V(t) next)
+{
+  if (ICL__W < 16) { *s = *other; *other = next; }
+  else *s = next;
+}
+
+/* Sums n terms over 16 lanes of s0 and s1; NEXT(s, whole, i) is s plus the term from i on. */
+#define ICL__SUM(n, NEXT)                                                                         \
+  s0 = s1 = V(set1)(0.0f);                                                                        \
+  for (i = 0; i + 16 <= (n); i += 16) {                                                           \
+    s0 = NEXT(s0, 1, i);                                                                          \
+    if (ICL__W < 16) s1 = NEXT(s1, 1, i + 8);                                                     \
+  }                                                                                               \
+  for (; i < (n); i += ICL__W) V(turn)(&s0, &s1, NEXT(s0, 0, i))
+
+/* exp(x) within 2 ulp for -80 <= x <= 87, and clamped to that range: x = n ln 2 + r, |r| < 0.35,
+ * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  NaN stays NaN.  The range
+ * keeps softmax and gelu off subnormal numbers, which many processors take a hundred cycles for. */
+ICL__INLINE V(t) V(exp)(V(t) x)
+{
+  V(t) n, r, p;
+  x = V(clamp)(x, -80.0f, 87.0f);
+  n = V(round)(V(mul1)(x, 1.44269504f));
+  r = V(fma1)(-0.693359375f, n, x);
+  r = V(fma1)(2.12194440e-4f, n, r);
+  p = V(mul1_plus)(r, 1.9875691500e-4f, 1.3981999507e-3f);
+  p = V(mul_plus)(p, r, 8.3334519073e-3f);
+  p = V(mul_plus)(p, r, 4.1665795894e-2f);
+  p = V(mul_plus)(p, r, 1.6666665459e-1f);
+  p = V(mul_plus)(p, r, 5.0000001201e-1f);
+  p = V(fma)(p, V(mul)(r, r), V(add1)(r, 1.0f));
+  return V(mul_exp2i)(p, n);
+}
+
+/* 1 / (1 + exp(-x)) */
+ICL__INLINE V(t) V(sigmoid)(V(t) x)
+{
+  return V(recip)(V(add1)(V(exp)(V(sub)(V(set1)(0.0f), x)), 1.0f));
+}
+
+/* The upper tail of the standard normal, Phi(-|x|), absolute error below 2.5e-7: Abramowitz and
+ * Stegun (1964) 7.1.26 for erfc(|x| / sqrt 2) / 2.  e is exp(-x^2 / 2). */
+ICL__INLINE V(t) V(normal_tail)(V(t) x, V(t) e)
+{
+  V(t) t = V(recip)(V(mul1_plus)(V(abs)(x), 0.2316419f, 1.0f)), p;
+  p = V(mul1_plus)(t, 0.5f * 1.061405429f, 0.5f * -1.453152027f);
+  p = V(mul_plus)(p, t, 0.5f * 1.421413741f);
+  p = V(mul_plus)(p, t, 0.5f * -0.284496736f);
+  p = V(mul_plus)(p, t, 0.5f * 0.254829592f);
+  return V(mul)(V(mul)(p, t), e);
+}
+
+/* ----- the product --------------------------------------------------------------------------- */
+
+/* ICL__W weights of B from number `at` on, in column j; type is a constant at every call. */
+ICL__INLINE V(t) V(weights)(const icl__dtype type, const icl__mm *g, size_t at, size_t j)
+{
+  if (type == ICL__F16) return V(load_f16)((const uint16_t *)g->b + at);
+  if (type == ICL__BF16) return V(load_bf16)((const uint16_t *)g->b + at);
+  if (type == ICL__I8 && !g->scale) return V(load_i8)((const int8_t *)g->b + at);
+  if (type == ICL__I8)
+    return V(mul)(V(load_i8)((const int8_t *)g->b + at), V(load)(g->scale + j));
+  return V(load)((const float *)g->b + at);
+}
+/* The first n of them, zeros after these. */
+ICL__INLINE V(t) V(weights_n)(const icl__dtype type, const icl__mm *g, size_t at, size_t j,
+                              size_t n)
+{
+  float tmp[ICL__W];
+  size_t i;
+  if (type == ICL__F32) return V(load_n)((const float *)g->b + at, n);
+  for (i = 0; i < ICL__W; i++) tmp[i] = i < n ? icl__mm_number(g, at + i, j + i) : 0.0f;
+  return V(load)(tmp);
+}
+ICL__INLINE const void *V(address)(const icl__dtype type, const icl__mm *g, size_t at)
+{
+  return (const char *)g->b + at * (type == ICL__F32 ? 4 : type == ICL__I8 ? 1 : 2);
+}
+
+/* Any panel: w columns of B, k steps, zeros beyond column w. */
+static void V(pack_any)(float *out, const icl__mm *g, size_t p, size_t k, size_t j, size_t w)
+{
+  size_t i, end = p + k;
+  for (; p < end; p++, out += ICL__COLUMNS) {
+    for (i = 0; i < w; i++) out[i] = icl__mm_b(g, p, j + i);
+    for (; i < ICL__COLUMNS; i++) out[i] = 0.0f;
+  }
+}
+
+/* Whole panels of a B whose rows are contiguous, row by row in memory order. */
+ICL__INLINE void V(pack_rows)(const icl__dtype type, float *out, const icl__mm *g, size_t p0,
+                              size_t k, size_t j0, size_t n)
+{
+  size_t j, p;
+  for (p = 0; p < k; p++)
+    for (j = 0; j < n; j += ICL__COLUMNS) {
+      size_t at = (p0 + p) * g->b_row + j0 + j, next = at + (p + 8 < k ? 8 * g->b_row : 0);
+      float *to = out + j * k + p * ICL__COLUMNS;
+      V(t) lo = V(weights)(type, g, at, j0 + j);
+      V(t) hi = V(weights)(type, g, at + ICL__W, j0 + j + ICL__W);
+      V(prefetch)(V(address)(type, g, next));
+      if (ICL__W == 16 && type == ICL__F32) V(prefetch)(V(address)(type, g, next + 16));
+      V(store)(to, lo);
+      V(store)(to + ICL__W, hi);
+    }
+}
+
+/* Whole panels of an F32 B whose columns are contiguous (a transposed weight), in squares of
+ * eight. */
+ICL__INLINE void V(pack_columns)(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0,
+                                 size_t n)
+{
+  size_t i, j, p, squares = k & ~(size_t)7;
+  for (j = 0; j < n; j += ICL__COLUMNS) {
+    const float *from = (const float *)g->b + p0 + (j0 + j) * g->b_col;
+    float *to = out + j * k;
+    for (p = 0; p < squares; p += 8, from += 8, to += 8 * ICL__COLUMNS)
+      for (i = 0; i < ICL__COLUMNS; i += 8)
+        V(transpose)(to + i, ICL__COLUMNS, from + i * g->b_col, g->b_col);
+    V(pack_any)(to, g, p0 + squares, k - squares, j0 + j, ICL__COLUMNS);
+  }
+}
+
+/* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][ICL__COLUMNS]. */
+ICL__KERNEL void V(pack_b)(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
+{
+  size_t whole = n / ICL__COLUMNS * ICL__COLUMNS, j;
+  if (g->b_col == 1 && g->type == ICL__F32) V(pack_rows)(ICL__F32, out, g, p0, k, j0, whole);
+  else if (g->b_col == 1 && g->type == ICL__F16) V(pack_rows)(ICL__F16, out, g, p0, k, j0, whole);
+  else if (g->b_col == 1 && g->type == ICL__BF16) V(pack_rows)(ICL__BF16, out, g, p0, k, j0, whole);
+  else if (g->b_col == 1) V(pack_rows)(ICL__I8, out, g, p0, k, j0, whole);
+  else if (g->b_row == 1 && g->type == ICL__F32) V(pack_columns)(out, g, p0, k, j0, whole);
+  else whole = 0;
+  for (j = whole; j < n; j += ICL__COLUMNS)
+    V(pack_any)(out + j * k, g, p0, k, j0 + j, icl__min(ICL__COLUMNS, n - j));
+}
+
+/* All of B, for products that share it: out[k][n], n rounded up to panels; each block of 256 steps
+ * of k is a row of panels. */
+ICL__UNUSED void V(panels)(float *out, const icl__mm *g)
+{
+  size_t p, n = (g->n + ICL__COLUMNS - 1) / ICL__COLUMNS * ICL__COLUMNS;
+  for (p = 0; p < g->k; p += ICL__KC)
+    V(pack_b)(out + p * n, g, p, icl__min(ICL__KC, g->k - p), 0, g->n);
+}
+
+/* Writes A[i0 .. i0+m)[p0 .. p0+k) as tiles [k][6], for an A that is stored by columns.  Each step
+ * copies 8 floats where 6 are wanted; the next step overwrites the surplus, and the last step of a
+ * tile copies one by one. */
+ICL__KERNEL void V(pack_a)(float *out, const icl__mm *g, size_t i0, size_t m, size_t p0, size_t k)
+{
+  size_t i, p, t, whole = 0;
+  const float *a = g->a + i0 * g->a_row + p0 * g->a_col;
+  if (g->a_row == 1 && m >= 8) whole = (m - 2) / ICL__MR * ICL__MR;
+  for (p = 0; p + 1 < k; p++)
+    for (i = 0; i < whole; i += ICL__MR)
+#if ICL__W == 16
+      _mm256_storeu_ps(out + i * k + p * ICL__MR, _mm256_loadu_ps(a + p * g->a_col + i));
 #else
-  __asm__("vmov q0, %q0\n\tvcvtb.f32.f16 q0, q0\n\tvmov %q0, q0" : "+w"(h) : : "q0");
-  return vreinterpretq_f32_u32(h);
+      V(store)(out + i * k + p * ICL__MR, V(load)(a + p * g->a_col + i));
 #endif
+  for (i = 0; i < m; i += ICL__MR)
+    for (p = i < whole && k ? k - 1 : 0; p < k; p++)
+      for (t = 0; t < ICL__MR; t++)
+        out[i * k + p * ICL__MR + t] = i + t < m ? a[(i + t) * g->a_row + p * g->a_col] : 0.0f;
 }
-ICL__F8 float32x4_t icl__f4_load_bf16(const uint16_t *p)
+
+/* Compilers for AArch64 would load six numbers of A at once, and then be short of registers. */
+#if ICL__NEON && !ICL__NEON32 && ICL__GNU
+#define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
+#else
+#define ICL__LOADS_STAY() (void)0
+#endif
+
+/* The operands of one step of a tile: two vectors of B, after which b moves on by b_row, and a
+ * number of A in all lanes. */
+#if ICL__NEON32 && !defined __clang__
+/* gcc would spend eight more instructions on addresses and loads, on top of 14
+ * (tests/neon_loop.sh).  Here a moves on by step. */
+ICL__INLINE void V(next_b)(V(t) *b0, V(t) *b1, const float **b, size_t b_row, const int vectors)
 {
-  return vreinterpretq_f32_u32(vshlq_n_u32(vldrhq_u32(p), 16));
+  float32x4x2_t u, v;
+  (void)vectors;
+  __asm__("vld1.32 %h0, [%1]!" : "=w"(u), "+r"(*b) : "m"(*(const float (*)[8])*b));
+  __asm__("vld1.32 %h0, [%1], %2"
+          : "=w"(v), "+r"(*b) : "r"(4 * (b_row - 8)), "m"(*(const float (*)[8])*b));
+  *b0 = V(pair)(u.val[0], u.val[1]);
+  *b1 = V(pair)(v.val[0], v.val[1]);
 }
-ICL__F8 icl__f8 icl__f8_load_f16(const uint16_t *p)
+ICL__INLINE V(t) V(next_a)(const float **a, size_t p, size_t step)
 {
-  return icl__f8_make(icl__f4_load_f16(p), icl__f4_load_f16(p + 4));
+  float32x4_t v;
+  (void)p;
+  __asm__("vld1.32 {%e0[], %f0[]}, [%1], %2"
+          : "=w"(v), "+r"(*a) : "r"(4 * step), "m"(**a));
+  return V(pair)(v, v);
 }
-ICL__F8 icl__f8 icl__f8_load_bf16(const uint16_t *p)
+#else
+ICL__INLINE void V(next_b)(V(t) *b0, V(t) *b1, const float **b, size_t b_row, const int vectors)
 {
-  return icl__f8_make(icl__f4_load_bf16(p), icl__f4_load_bf16(p + 4));
+  *b0 = V(load)(*b);
+  if (vectors > 1) *b1 = V(load)(*b + ICL__W);
+  *b += b_row;
 }
-ICL__F8 icl__f8 icl__f8_load_i8(const int8_t *p)
+ICL__INLINE V(t) V(next_a)(const float **a, size_t p, size_t step)
 {
-  return icl__f8_make(vcvtq_f32_s32(vldrbq_s32(p)), vcvtq_f32_s32(vldrbq_s32(p + 4)));
+  (void)step;
+  return V(set1)((*a)[p]);
 }
-ICL__F8 icl__f8 icl__f8_load(const float *p)
+#endif
+
+/* mr rows and one or two vectors of columns, all of them if whole is set; these are constants at
+ * every call.  Twelve named accumulators: at -O2 compilers keep those in registers, but arrays in
+ * memory. */
+ICL__INLINE void V(tile_rows)(const int mr, const int vectors, const int whole, const icl__tile *t)
 {
-  return icl__f8_make(vldrwq_f32(p), vldrwq_f32(p + 4));
+#define ICL__LOAD(p, n) (whole ? V(load)(p) : V(load_n)(p, n))
+#define ICL__EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#define ICL__ROW_DECLARE(i)                                                                       \
+  V(t) c##i##0 = V(set1)(0.0f), c##i##1 = c##i##0;                                                \
+  const float *a##i = t->a + (mr > i ? i : 0) * t->a_row;
+#define ICL__ROW_INIT(i)                                                                          \
+  if (mr > i) {                                                                                   \
+    c##i##0 = ICL__LOAD(t->init + i * t->init_row, n0);                                           \
+    if (vectors > 1) c##i##1 = ICL__LOAD(t->init + i * t->init_row + ICL__W, n1);                 \
+  }
+#define ICL__ROW_BIAS(i)                                                                          \
+  c##i##0 = V(add)(c##i##0, b0);                                                                  \
+  if (vectors > 1) c##i##1 = V(add)(c##i##1, b1);
+#define ICL__ROW_FMA(i)                                                                           \
+  if (mr > i) {                                                                                   \
+    V(t) x;                                                                                       \
+    if (i % 2 == 0) ICL__LOADS_STAY();                                                            \
+    x = V(next_a)(&a##i, p, a_col);                                                               \
+    c##i##0 = V(fma)(x, b0, c##i##0);                                                             \
+    if (vectors > 1) c##i##1 = V(fma)(x, b1, c##i##1);                                            \
+  }
+#define ICL__ROW_STORE(i)                                                                         \
+  if (mr > i) {                                                                                   \
+    float *c = t->c + i * t->c_row;                                                               \
+    if (whole) V(store)(c, c##i##0); else V(store_n)(c, c##i##0, n0);                             \
+    if (vectors > 1 && whole) V(store)(c + ICL__W, c##i##1);                                      \
+    else if (vectors > 1) V(store_n)(c + ICL__W, c##i##1, n1);                                    \
+  }
+  const float *b = t->b;
+  size_t left, p = 0, a_col = t->a_col, b_row = t->b_row;
+  size_t n0 = icl__min(t->cols, ICL__W), n1 = vectors > 1 ? t->cols - n0 : 0;
+  V(t) b0, b1 = V(set1)(0.0f);
+  ICL__EACH_ROW(ICL__ROW_DECLARE)
+  (void)n1;
+  if (t->init) { ICL__EACH_ROW(ICL__ROW_INIT) }
+  if (t->bias) {
+    b0 = ICL__LOAD(t->bias, n0);
+    if (vectors > 1) b1 = ICL__LOAD(t->bias + ICL__W, n1);
+    ICL__EACH_ROW(ICL__ROW_BIAS)
+  }
+  for (left = t->k; left; left--) {
+    V(next_b)(&b0, &b1, &b, b_row, vectors);
+    ICL__EACH_ROW(ICL__ROW_FMA)
+    p += a_col;
+  }
+  ICL__EACH_ROW(ICL__ROW_STORE)
 }
-ICL__F8 void icl__f8_store(float *p, icl__f8 a) { vstrwq_f32(p, a.lo); vstrwq_f32(p + 4, a.hi); }
-ICL__F8 icl__f8 icl__f8_set1(float x) { return icl__f8_make(vdupq_n_f32(x), vdupq_n_f32(x)); }
-#define ICL__F8_BOTH(name, op)                                                                    \
-  ICL__F8 icl__f8 name(icl__f8 a, icl__f8 b)                                                      \
+
+#define ICL__TILE(mr)                                                                             \
+  ICL__KERNEL void V(tile##mr)(const icl__tile *t) { V(tile_rows)(mr, 2, 1, t); }                 \
+  ICL__KERNEL void V(edge##mr)(const icl__tile *t)                                                \
   {                                                                                               \
-    return icl__f8_make(op(a.lo, b.lo), op(a.hi, b.hi));                                          \
+    if (t->cols > ICL__W) V(tile_rows)(mr, 2, 0, t);                                              \
+    else V(tile_rows)(mr, 1, 0, t);                                                               \
   }
-/* There is no division of vectors, and vmaxnm and vminnm would drop NaN; this is a > b ? a : b.
- * gcc would move the masks of two comparisons to general registers and back again. */
-ICL__F8 float32x4_t icl__f4_max(float32x4_t a, float32x4_t b)
+ICL__TILE(1) ICL__TILE(2) ICL__TILE(3) ICL__TILE(4) ICL__TILE(5) ICL__TILE(6)
+
+/* 32-bit ARM has 16 registers of four floats, and so may machines under WebAssembly: room for two
+ * rows at a time. */
+static void V(tile_run)(const icl__tile *t, size_t rows)
 {
-#ifdef __clang__
-  return vpselq_f32(a, b, vcmpgtq_f32(a, b));
-#else
-  __asm__("vpt.f32 gt, %q1, %q0\n\tvmovt %q0, %q1" : "+w"(b) : "w"(a) : "p0");
-  return b;
-#endif
+  const size_t most = ICL__WASM || ICL__NEON32 ? 2 : ICL__MR;
+  static void (*const run[2][ICL__MR])(const icl__tile *) = {
+    {V(tile1), V(tile2), V(tile3), V(tile4), V(tile5), V(tile6)},
+    {V(edge1), V(edge2), V(edge3), V(edge4), V(edge5), V(edge6)}
+  };
+  const int edge = t->cols < ICL__COLUMNS;
+  icl__tile part;
+  if (rows <= most) { run[edge][rows - 1](t); return; }
+  for (part = *t; rows > most; rows -= most) {
+    run[edge][most - 1](&part);
+    part.a += most * t->a_row;
+    part.c += most * t->c_row;
+    if (t->init) part.init += most * t->init_row;
+  }
+  run[edge][rows - 1](&part);
 }
-#define ICL__F4_DIV(a, b) ((a) / (b))
-ICL__F8_BOTH(icl__f8_add, vaddq_f32)
-ICL__F8_BOTH(icl__f8_sub, vsubq_f32)
-ICL__F8_BOTH(icl__f8_mul, vmulq_f32)
-ICL__F8_BOTH(icl__f8_div, ICL__F4_DIV)
-ICL__F8_BOTH(icl__f8_max, icl__f4_max)
-ICL__F8_BOTH(icl__f8_min, vminnmq_f32)                  /* drops NaN */
-#undef ICL__F8_BOTH
-#undef ICL__F4_DIV
-ICL__F8 icl__f8 icl__f8_sqrt(icl__f8 a)
+
+/* All tiles of a block; b is its first panel, the next one b_next floats further.  t has the
+ * strides of A and B. */
+static void V(mm_tiles)(const icl__mm *g, const icl__block_of_mm *w, icl__tile t, const float *a,
+                        size_t a_tile, const float *b, size_t b_next)
 {
-  int i;
-  for (i = 0; i < 4; i++) { a.lo[i] = sqrtf(a.lo[i]); a.hi[i] = sqrtf(a.hi[i]); }
-  return a;
-}
-/* a b + c, rounded once */
-ICL__F8 icl__f8 icl__f8_fma(icl__f8 a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_make(vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi));
-}
-/* The same for a number in a general register. */
-ICL__F8 icl__f8 icl__f8_fma1(float a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_make(vfmaq_n_f32(c.lo, b.lo, a), vfmaq_n_f32(c.hi, b.hi, a));
-}
-/* a b + c for a number c. */
-ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
-{
-  return icl__f8_make(vfmasq_n_f32(a.lo, b.lo, c), vfmasq_n_f32(a.hi, b.hi, c));
-}
-/* Numbers b and c; a b + c is rounded twice, which leaves all vectors to the data. */
-ICL__F8 icl__f8 icl__f8_mul1(icl__f8 a, float b)
-{
-  return icl__f8_make(vmulq_n_f32(a.lo, b), vmulq_n_f32(a.hi, b));
-}
-ICL__F8 icl__f8 icl__f8_add1(icl__f8 a, float b)
-{
-  return icl__f8_make(vaddq_n_f32(a.lo, b), vaddq_n_f32(a.hi, b));
-}
-ICL__F8 icl__f8 icl__f8_mul1_plus(icl__f8 a, float b, float c)
-{
-  return icl__f8_add1(icl__f8_mul1(a, b), c);
-}
-ICL__F8 icl__f8 icl__f8_abs(icl__f8 a) { return icl__f8_make(vabsq_f32(a.lo), vabsq_f32(a.hi)); }
-/* low .. high for low < 0 < high.  NaN stays: vcmp calls it less (in QEMU), but not greater, so
- * below low is what is more than low as a whole number; NaNs that vectors make are positive. */
-ICL__F8 float32x4_t icl__f4_clamp(float32x4_t x, float low, float high)
-{
-#ifdef __clang__
-  uint32_t bits;
-  memcpy(&bits, &low, 4);
-  x = vdupq_m_n_f32(x, high, vcmpgtq_n_f32(x, high));
-  x = vdupq_m_n_f32(x, low, vcmphiq_n_u32(vreinterpretq_u32_f32(x), bits));
-#else
-  __asm__("vpt.f32 gt, %q0, %1\n\tvdupt.32 %q0, %1\n\tvpt.u32 hi, %q0, %2\n\tvdupt.32 %q0, %2"
-          : "+w"(x) : "r"(high), "r"(low) : "p0");
-#endif
-  return x;
-}
-ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
-{
-  return icl__f8_make(icl__f4_clamp(a.lo, low, high), icl__f4_clamp(a.hi, low, high));
-}
-/* 1 / a for a from 1 to 2e38, within 2 ulp: a guess y from the exponent, off by an eighth at most,
- * and y (1 + e)(1 + e^2)(1 + e^4), e = 1 - a y. */
-ICL__F8 float32x4_t icl__f4_recip(float32x4_t a)
-{
-  uint32x4_t guess = vqsubq_u32(vdupq_n_u32(0x7ef311c3u), vreinterpretq_u32_f32(a));
-  float32x4_t y = vreinterpretq_f32_u32(guess), e = vfmasq_n_f32(vnegq_f32(a), y, 1.0f);
-  y = vfmaq_f32(y, y, e);
-  e = vmulq_f32(e, e);
-  y = vfmaq_f32(y, y, e);
-  return vfmaq_f32(y, y, vmulq_f32(e, e));
-}
-ICL__F8 icl__f8 icl__f8_recip(icl__f8 a)
-{
-  return icl__f8_make(icl__f4_recip(a.lo), icl__f4_recip(a.hi));
-}
-ICL__F8 icl__f8 icl__f8_round(icl__f8 a)
-{
-  return icl__f8_make(vrndnq_f32(a.lo), vrndnq_f32(a.hi));
-}
-/* p 2^n for whole n, where that is a normal number: n is added to the exponent. */
-ICL__F8 float32x4_t icl__f4_mul_exp2i(float32x4_t p, float32x4_t n)
-{
-  int32x4_t shifted = vshlq_n_s32(vcvtnq_s32_f32(n), 23);
-  return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), shifted));
-}
-ICL__F8 icl__f8 icl__f8_mul_exp2i(icl__f8 p, icl__f8 n)
-{
-  return icl__f8_make(icl__f4_mul_exp2i(p.lo, n.lo), icl__f4_mul_exp2i(p.hi, n.hi));
-}
-/* The first n < 8 floats of p, zeros behind them; and back. */
-ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
-{
-  return icl__f8_make(vldrwq_z_f32(p, vctp32q((uint32_t)n)),
-                      vldrwq_z_f32(p + 4, vctp32q(n > 4 ? (uint32_t)n - 4 : 0)));
-}
-ICL__F8 void icl__f8_store_n(float *p, icl__f8 a, size_t n)
-{
-  vstrwq_p_f32(p, a.lo, vctp32q((uint32_t)n));
-  vstrwq_p_f32(p + 4, a.hi, vctp32q(n > 4 ? (uint32_t)n - 4 : 0));
-}
-/* The eight added up, always in the same order; and the largest. */
-ICL__F8 float icl__f8_sum(icl__f8 a)
-{
-  float32x4_t t = vaddq_f32(a.lo, a.hi);
-  return (t[0] + t[2]) + (t[1] + t[3]);
-}
-ICL__F8 float icl__f8_top(icl__f8 a)
-{
-  return vmaxnmvq_f32(vmaxnmvq_f32(-INFINITY, a.lo), a.hi);
-}
-/* 1 if one of them is -infinity. */
-ICL__F8 int icl__f8_overflowed(icl__f8 a)
-{
-  float low = vminnmvq_f32(vminnmvq_f32(0.0f, a.lo), a.hi);
-  return icl__overflowed(&low, 1);
-}
-/* Eight rows of eight floats become columns: out[i stride + r] = p[r row + i]. */
-ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t row)
-{
-  uint32x4_t at = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)stride);
-  int r;
-  for (r = 0; r < 8; r++, out++, p += row) {
-    vstrwq_scatter_shifted_offset_f32(out, at, vldrwq_f32(p));
-    vstrwq_scatter_shifted_offset_f32(out + 4 * stride, at, vldrwq_f32(p + 4));
+  const float *init = w->p0 ? g->c : g->init;           /* after the first block of k: go on */
+  const float *bias = w->p0 ? NULL : g->bias;
+  size_t i, j;
+  t.k = w->k;
+  t.c_row = g->c_row;
+  t.init_row = w->p0 ? g->c_row : g->init_row;
+  for (j = 0; j < w->n; j += ICL__COLUMNS, b += b_next) {
+    size_t at = w->j0 + j;
+    t.cols = icl__min(ICL__COLUMNS, w->n - j);
+    t.b = b;
+    t.bias = bias ? bias + at : NULL;
+    t.a = a;
+    for (i = w->i0; i < w->i0 + w->m; i += ICL__MR, t.a += a_tile) {
+      t.c = g->c + i * g->c_row + at;
+      t.init = init ? init + i * t.init_row + at : NULL;
+      V(tile_run)(&t, icl__min(ICL__MR, w->i0 + w->m - i));
+    }
   }
 }
-/* c[n] = from[n] + a[steps] B[steps][n] for n = 24, 16 or 8 columns: compilers would fill the loop
- * with copies of addresses.  Four steps take 55, 39 and 23 instructions. */
+
+/* The rows of a block of columns and k, in groups whose part of A stays in the second cache.  After
+ * the last block of k, applies `after` while C is still there. */
+static void V(mm_rows)(const icl__mm *g, icl__block_of_mm *w, const float *b, size_t b_next,
+                       size_t b_row)
+{
+  icl__tile t;
+  memset(&t, 0, sizeof t);
+  t.b_row = b_row;
+  for (w->i0 = 0; w->i0 < g->m; w->i0 += ICL__MC) {
+    w->m = icl__min(ICL__MC, g->m - w->i0);
+    if (g->a_col != 1 && g->pack_a) {
+      t.a_row = 1; t.a_col = ICL__MR;
+      V(pack_a)(g->pack_a, g, w->i0, w->m, w->p0, w->k);
+      V(mm_tiles)(g, w, t, g->pack_a, ICL__MR * w->k, b, b_next);
+    } else {
+      t.a_row = g->a_row; t.a_col = g->a_col;
+      V(mm_tiles)(g, w, t, g->a + w->i0 * g->a_row + w->p0 * g->a_col, ICL__MR * g->a_row, b,
+                  b_next);
+    }
+    if (w->p0 + w->k == g->k) icl__mm_after(g, w->i0, w->m, w->j0, w->n);
+  }
+}
+
+/* Columns j0 .. j0+n against all of k.  Few rows read B in place, unless the last panel would be
+ * read beyond its end. */
+static void V(mm_columns)(const icl__mm *g, icl__block_of_mm *w)
+{
+  const size_t reads = ICL__NEON32 ? ICL__COLUMNS : ICL__W, n = g->n + ICL__COLUMNS - 1;
+  int in_place = g->b_col == 1 && g->type == ICL__F32
+              && (g->b_padded || (g->m < 24 && w->n % reads == 0));
+  for (w->p0 = 0; w->p0 < g->k || w->p0 == 0; w->p0 += ICL__KC) {
+    w->k = icl__min(ICL__KC, g->k - w->p0);
+    if (g->panels) {
+      V(mm_rows)(g, w, g->panels + n / ICL__COLUMNS * ICL__COLUMNS * w->p0 + w->j0 * w->k,
+                 ICL__COLUMNS * w->k, ICL__COLUMNS);
+    } else if (in_place) {
+      V(mm_rows)(g, w, (const float *)g->b + w->p0 * g->b_row + w->j0, ICL__COLUMNS, g->b_row);
+    } else {
+      V(pack_b)(g->pack, g, w->p0, w->k, w->j0, w->n);
+      V(mm_rows)(g, w, g->pack, ICL__COLUMNS * w->k, ICL__COLUMNS);
+    }
+  }
+}
+
+/* C = init + bias in row i of C, which it returns.  A sum only where there are both: -0 stays. */
+ICL__KERNEL float *V(mm_start)(const icl__mm *g, size_t i)
+{
+  const float *init = g->init ? g->init + i * g->init_row : NULL, *bias = g->bias;
+  const float *one = init ? init : bias;
+  float *c = g->c + i * g->c_row;
+  size_t j = 0;
+  for (; init && bias && j + ICL__W <= g->n; j += ICL__W)
+    V(store)(c + j, V(add)(V(load)(init + j), V(load)(bias + j)));
+  for (; one && j + ICL__W <= g->n; j += ICL__W) V(store)(c + j, V(load)(one + j));
+  for (; j + ICL__W <= g->n; j += ICL__W) V(store)(c + j, V(set1)(0.0f));
+  for (; j < g->n; j++) c[j] = init && bias ? init[j] + bias[j] : one ? one[j] : 0.0f;
+  return c;
+}
+
+/* y += x[0..steps) B[0..steps)[.] for one or two rows, 1 or 4 steps of k at a time.  type, rows and
+ * steps are constants at every call. */
+ICL__INLINE void V(stream_steps)(const icl__dtype type, const int rows, const int steps,
+                                 const icl__mm *g, size_t p)
+{
+  const float *a = g->a + p * g->a_col, *a2 = a + (rows > 1 ? g->a_row : 0);
+  const size_t b_row = g->b_row, n = g->n, line = type == ICL__F32 ? 16 : type == ICL__I8 ? 64 : 32;
+  float *y = g->c, *z = y + (rows > 1 ? g->c_row : 0);
+  size_t at = p * b_row, next = at + (g->k - p < 8 ? 0 : 4 * b_row), j = 0;
+#define ICL__STEP(i)                                                                              \
+  V(t) x##i = V(set1)(steps > i ? a[i * g->a_col] : 0);                                           \
+  V(t) w##i = V(set1)(steps > i ? a2[i * g->a_col] : 0);
+#define ICL__ADD(i, WEIGHTS)                                                                      \
+  if (steps > i) { v = WEIGHTS(at + i * b_row); c = V(fma)(x##i, v, c); d = V(fma)(w##i, v, d); }
+#define ICL__STREAM(LOAD, STORE, WEIGHTS)                                                         \
+  {                                                                                               \
+    V(t) c = LOAD(y + j), d = rows > 1 ? LOAD(z + j) : c, v;                                      \
+    ICL__ADD(0, WEIGHTS) ICL__ADD(1, WEIGHTS) ICL__ADD(2, WEIGHTS) ICL__ADD(3, WEIGHTS)           \
+    STORE(y + j, c);                                                                              \
+    if (rows > 1) STORE(z + j, d);                                                                \
+  }
+#define ICL__WHOLE(row) V(weights)(type, g, row + j, j)
+#define ICL__LOAD_REST(p) V(load_n)(p, n - j)
+#define ICL__STORE_REST(p, v) V(store_n)(p, v, n - j)
+#define ICL__REST(row) V(weights_n)(type, g, row + j, j, n - j)
+  ICL__STEP(0) ICL__STEP(1) ICL__STEP(2) ICL__STEP(3)
+  for (; steps == 4 && j + 16 <= n; j += ICL__W) {
+    if (j % line == 0) {               /* a cache line of each of the next four rows */
+      V(prefetch)(V(address)(type, g, next + j));
+      V(prefetch)(V(address)(type, g, next + b_row + j));
+      V(prefetch)(V(address)(type, g, next + 2 * b_row + j));
+      V(prefetch)(V(address)(type, g, next + 3 * b_row + j));
+    }
+    ICL__STREAM(V(load), V(store), ICL__WHOLE)
+    if (ICL__W == 16) continue;
+    j += ICL__W;
+    ICL__STREAM(V(load), V(store), ICL__WHOLE)
+  }
+  for (; j + ICL__W <= n; j += ICL__W) ICL__STREAM(V(load), V(store), ICL__WHOLE)
+  if (j < n) ICL__STREAM(ICL__LOAD_REST, ICL__STORE_REST, ICL__REST)
+}
+
+ICL__INLINE void V(stream_all)(const icl__dtype type, const int rows, const icl__mm *g)
+{
+  size_t p = 0;
+  for (; p + 4 <= g->k; p += 4) V(stream_steps)(type, rows, 4, g, p);
+  for (; p < g->k; p++) V(stream_steps)(type, rows, 1, g, p);
+}
+
+#define ICL__TYPE(name, type)                                                                     \
+  ICL__KERNEL void V(stream_1_##name)(const icl__mm *g) { V(stream_all)(type, 1, g); }            \
+  ICL__KERNEL void V(stream_2_##name)(const icl__mm *g) { V(stream_all)(type, 2, g); }
+ICL__TYPE(f32, ICL__F32) ICL__TYPE(f16, ICL__F16) ICL__TYPE(bf16, ICL__BF16) ICL__TYPE(i8, ICL__I8)
+
+static void V(mm_stream)(const icl__mm *g)
+{
+  static void (*const run[4][2])(const icl__mm *) = {
+    {V(stream_1_f32), V(stream_2_f32)}, {V(stream_1_f16), V(stream_2_f16)},
+    {V(stream_1_bf16), V(stream_2_bf16)}, {V(stream_1_i8), V(stream_2_i8)}
+  };
+  size_t i;
+  for (i = 0; i < g->m; i++) V(mm_start)(g, i);
+  run[g->type][g->m - 1](g);
+  icl__mm_after(g, 0, g->m, 0, g->n);
+}
+
+ICL__UNUSED void V(mm)(const icl__mm *g)
+{
+  size_t room = ICL__COLUMNS;
+  icl__block_of_mm w;
+  memset(&w, 0, sizeof w);
+  if (!g->m || !g->n) return;
+  if (g->m <= 2 && g->b_col == 1) { V(mm_stream)(g); return; }
+  if (g->pack) room = g->n_pack / (icl__min(g->k, ICL__KC) + !g->k) / ICL__COLUMNS * ICL__COLUMNS;
+  room = icl__max(icl__min(room, ICL__NC), ICL__COLUMNS);
+  for (w.j0 = 0; w.j0 < g->n; w.j0 += w.n) {
+    w.n = icl__min(room, g->n - w.j0);
+    V(mm_columns)(g, &w);
+  }
+}
+
+/* ----- the product for processors with few registers, little memory and no cache -------------- */
+
+/* Columns of a row at a time, over all of k, with B read in place.  24 columns make six sums of
+ * four, and leave Helium two registers for B; the number of A stays in a general one.
+ * V(gemv): c[n] = from[n] + a[steps] B[steps][n] for n = 8 parts columns. */
+#if ICL__W == 8
+#if ICL__MVE
+/* Compilers would fill the loop with copies of addresses.  Four steps take 55, 39 and 23
+ * instructions for 24, 16 and 8 columns. */
 #define ICL__F4_MOVE(op, sum, p, at) op ".32 %q[" sum "], [%[" p "], #" at "]\n\t"
 #define ICL__8_MOVE(op, p) ICL__F4_MOVE(op, "l0", p, "0") ICL__F4_MOVE(op, "h0", p, "16")
 #define ICL__16_MOVE(op, p)                                                                       \
@@ -5109,7 +6053,7 @@ ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t
 #define ICL__TWICE(step)                                                                          \
   "ldrd %[x], %[y], [%[a]], #8\n\t" step("%[x]") "add %[b], %[row]\n\t"                           \
   step("%[y]") "add %[b], %[row]\n\t"
-#define ICL__DOWN(move, step, ...)                                                                \
+#define ICL__GEMV(move, step, ...)                                                                \
   __asm__ volatile(move("vldrw", "from") "lsr %[x], %[steps], #2\n\twls lr, %[x], 2f\n"           \
                    "1:\t" ICL__TWICE(step) ICL__TWICE(step) "le lr, 1b\n"                         \
                    "2:\tand %[x], %[steps], #3\n\twls lr, %[x], 4f\n"                             \
@@ -5119,987 +6063,166 @@ ICL__F8 void icl__f8_transpose(float *out, size_t stride, const float *p, size_t
                      [h0] "=&w"(h0), __VA_ARGS__ [t] "=&w"(t), [u] "=&w"(u)                       \
                    : [c] "r"(c), [from] "r"(from), [steps] "r"(steps), [row] "r"(4 * b_row)       \
                    : "lr", "cc", "memory")
-ICL__F8 void icl__f8_down(const int parts, float *c, const float *from, const float *a,
-                          const float *b, size_t b_row, size_t steps)
+ICL__INLINE void V(gemv)(const int parts, float *c, const float *from, const float *a,
+                         const float *b, size_t b_row, size_t steps)
 {
   float32x4_t l0, h0, l1, h1, l2, h2, t, u;
   uint32_t x, y;
-  if (parts == 1) ICL__DOWN(ICL__8_MOVE, ICL__8_STEPS, );
-  else if (parts == 2) ICL__DOWN(ICL__16_MOVE, ICL__16_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), );
-  else ICL__DOWN(ICL__24_MOVE, ICL__24_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), [l2] "=&w"(l2),
+  if (parts == 1) ICL__GEMV(ICL__8_MOVE, ICL__8_STEPS, );
+  else if (parts == 2) ICL__GEMV(ICL__16_MOVE, ICL__16_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), );
+  else ICL__GEMV(ICL__24_MOVE, ICL__24_STEPS, [l1] "=&w"(l1), [h1] "=&w"(h1), [l2] "=&w"(l2),
                  [h2] "=&w"(h2), );
 }
-#undef ICL__F4_MOVE
-#undef ICL__8_MOVE
-#undef ICL__16_MOVE
-#undef ICL__24_MOVE
-#undef ICL__F4_STEP
-#undef ICL__8_STEPS
-#undef ICL__16_STEPS
-#undef ICL__24_STEPS
-#undef ICL__TWICE
-#undef ICL__DOWN
-/* 1 where a > b, else 0 */
-ICL__F8 icl__f8 icl__f8_gt(icl__f8 a, icl__f8 b)
+#else
+ICL__INLINE void V(gemv)(const int parts, float *c, const float *from, const float *a,
+                         const float *b, size_t b_row, size_t steps)
 {
-  float32x4_t one = vdupq_n_f32(1.0f), zero = vdupq_n_f32(0.0f);
-  return icl__f8_make(vpselq_f32(one, zero, vcmpgtq_f32(a.lo, b.lo)),
-                      vpselq_f32(one, zero, vcmpgtq_f32(a.hi, b.hi)));
-}
-#elif ICL__SIMD
-/* Forms with plain numbers, which some processors do without a vector of them. */
-ICL__F8 icl__f8 icl__f8_fma1(float a, icl__f8 b, icl__f8 c)
-{
-  return icl__f8_fma(icl__f8_set1(a), b, c);
-}
-/* a b + c */
-ICL__F8 icl__f8 icl__f8_mul_plus(icl__f8 a, icl__f8 b, float c)
-{
-  return icl__f8_fma(a, b, icl__f8_set1(c));
-}
-ICL__F8 icl__f8 icl__f8_mul1(icl__f8 a, float b) { return icl__f8_mul(a, icl__f8_set1(b)); }
-ICL__F8 icl__f8 icl__f8_add1(icl__f8 a, float b) { return icl__f8_add(a, icl__f8_set1(b)); }
-/* a b + c for numbers b and c. */
-ICL__F8 icl__f8 icl__f8_mul1_plus(icl__f8 a, float b, float c)
-{
-  return icl__f8_fma(a, icl__f8_set1(b), icl__f8_set1(c));
-}
-ICL__F8 icl__f8 icl__f8_abs(icl__f8 a)
-{
-  return icl__f8_max(a, icl__f8_sub(icl__f8_set1(0.0f), a));
-}
-/* p 2^n */
-ICL__F8 icl__f8 icl__f8_mul_exp2i(icl__f8 p, icl__f8 n)
-{
-  return icl__f8_mul(p, icl__f8_exp2i(n));
-}
-/* The operand order of max and min lets NaN through. */
-ICL__F8 icl__f8 icl__f8_clamp(icl__f8 a, float low, float high)
-{
-  return icl__f8_max(icl__f8_set1(low), icl__f8_min(icl__f8_set1(high), a));
-}
-/* c[n] = from[n] + a[steps] B[steps][n] for n = 8 parts columns. */
-ICL__F8 void icl__f8_down(const int parts, float *c, const float *from, const float *a,
-                          const float *b, size_t b_row, size_t steps)
-{
-  icl__f8 c0 = icl__f8_load(from), c1 = c0, c2 = c0;
-  if (parts > 1) c1 = icl__f8_load(from + 8);
-  if (parts > 2) c2 = icl__f8_load(from + 16);
+  V(t) c0 = V(load)(from), c1 = c0, c2 = c0;
+  if (parts > 1) c1 = V(load)(from + 8);
+  if (parts > 2) c2 = V(load)(from + 16);
   for (; steps; steps--, a++, b += b_row) {
-    c0 = icl__f8_fma1(*a, icl__f8_load(b), c0);
-    if (parts > 1) c1 = icl__f8_fma1(*a, icl__f8_load(b + 8), c1);
-    if (parts > 2) c2 = icl__f8_fma1(*a, icl__f8_load(b + 16), c2);
+    c0 = V(fma1)(*a, V(load)(b), c0);
+    if (parts > 1) c1 = V(fma1)(*a, V(load)(b + 8), c1);
+    if (parts > 2) c2 = V(fma1)(*a, V(load)(b + 16), c2);
   }
-  icl__f8_store(c, c0);
-  if (parts > 1) icl__f8_store(c + 8, c1);
-  if (parts > 2) icl__f8_store(c + 16, c2);
-}
-#if ICL__NEON32
-/* 1 / a for a from 1 to 2^126, within 1 ulp, and 0 above: a guess that is off by 2^-8 at most,
- * whose error two steps of Newton's method square each: y = y + y (1 - a y). */
-ICL__F8 float32x4_t icl__f4_recip(float32x4_t a)
-{
-  float32x4_t y = vrecpeq_f32(a), one = vdupq_n_f32(1.0f);
-  y = vfmaq_f32(y, y, vfmsq_f32(one, a, y));
-  return vfmaq_f32(y, y, vfmsq_f32(one, a, y));
-}
-ICL__F8 icl__f8 icl__f8_recip(icl__f8 a)
-{
-  return icl__f8_make(icl__f4_recip(a.lo), icl__f4_recip(a.hi));
-}
-#else
-/* 1 / a */
-ICL__F8 icl__f8 icl__f8_recip(icl__f8 a) { return icl__f8_div(icl__f8_set1(1.0f), a); }
-#endif
-/* The first n < 8 floats of p, zeros behind them; and back. */
-ICL__F8 icl__f8 icl__f8_load_n(const float *p, size_t n)
-{
-  float tmp[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  memcpy(tmp, p, n * sizeof(float));
-  return icl__f8_load(tmp);
-}
-ICL__F8 void icl__f8_store_n(float *p, icl__f8 a, size_t n)
-{
-  float tmp[8];
-  icl__f8_store(tmp, a);
-  memcpy(p, tmp, n * sizeof(float));
-}
-
-/* The eight added up, always in the same order; and the largest. */
-ICL__F8 float icl__f8_sum(icl__f8 a)
-{
-  float t[8];
-  icl__f8_store(t, a);
-  return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
-}
-ICL__F8 float icl__f8_top(icl__f8 a)
-{
-  float t[8], top;
-  int i;
-  icl__f8_store(t, a);
-  for (top = t[0], i = 1; i < 8; i++) if (t[i] > top) top = t[i];
-  return top;
-}
-/* 1 if one of them is -infinity. */
-ICL__F8 int icl__f8_overflowed(icl__f8 a)
-{
-  float t[8];
-  icl__f8_store(t, a);
-  return icl__overflowed(t, 8);
+  V(store)(c, c0);
+  if (parts > 1) V(store)(c + 8, c1);
+  if (parts > 2) V(store)(c + 16, c2);
 }
 #endif
-
-/* Compilers for AArch64 would load six numbers of A at once, and then be short of registers. */
-#if ICL__NEON && !ICL__NEON32 && ICL__GNU
-#define ICL__LOADS_STAY() __asm__ volatile("" ::: "memory")
-#else
-#define ICL__LOADS_STAY() (void)0
-#endif
-
-#if ICL__NEON32 && !defined __clang__
-/* What a step of a tile reads: 16 columns of B, from where b moves on by b_row, and a number of A
- * in all lanes, from where a moves on by step.  gcc would spend eight more instructions on
- * addresses and loads, on top of 14 (tests/neon_loop.sh). */
-ICL__F8 void icl__f8_next_b(icl__f8 *b0, icl__f8 *b1, const float **b, size_t b_row)
-{
-  float32x4x2_t u, v;
-  __asm__("vld1.32 %h0, [%1]!" : "=w"(u), "+r"(*b) : "m"(*(const float (*)[8])*b));
-  __asm__("vld1.32 %h0, [%1], %2"
-          : "=w"(v), "+r"(*b) : "r"(4 * (b_row - 8)), "m"(*(const float (*)[8])*b));
-  *b0 = icl__f8_make(u.val[0], u.val[1]);
-  *b1 = icl__f8_make(v.val[0], v.val[1]);
-}
-ICL__F8 icl__f8 icl__f8_next_a(const float **a, size_t p, size_t step)
-{
-  float32x4_t v;
-  (void)p;
-  __asm__("vld1.32 {%e0[], %f0[]}, [%1], %2"
-          : "=w"(v), "+r"(*a) : "r"(4 * step), "m"(**a));
-  return icl__f8_make(v, v);
-}
-#elif ICL__SIMD
-/* The same, but for a, which stays: it is a[p] that is read. */
-ICL__F8 void icl__f8_next_b(icl__f8 *b0, icl__f8 *b1, const float **b, size_t b_row)
-{
-  *b0 = icl__f8_load(*b);
-  *b1 = icl__f8_load(*b + 8);
-  *b += b_row;
-}
-ICL__F8 icl__f8 icl__f8_next_a(const float **a, size_t p, size_t step)
-{
-  (void)step;
-  return icl__f8_set1((*a)[p]);
-}
-#endif
-
-#if ICL__SIMD
-/* exp(x) within 2 ulp for -80 <= x <= 87, and clamped to that range: x = n ln 2 + r, |r| < 0.35,
- * exp(r) by a polynomial of degree 7 (the coefficients of Cephes' expf).  NaN stays NaN.  The range
- * keeps softmax and gelu off subnormal numbers, which many processors take a hundred cycles for. */
-ICL__F8 icl__f8 icl__f8_exp(icl__f8 x)
-{
-  icl__f8 n, r, p;
-  x = icl__f8_clamp(x, -80.0f, 87.0f);
-  n = icl__f8_round(icl__f8_mul1(x, 1.44269504f));
-  r = icl__f8_fma1(-0.693359375f, n, x);
-  r = icl__f8_fma1(2.12194440e-4f, n, r);
-  p = icl__f8_mul1_plus(r, 1.9875691500e-4f, 1.3981999507e-3f);
-  p = icl__f8_mul_plus(p, r, 8.3334519073e-3f);
-  p = icl__f8_mul_plus(p, r, 4.1665795894e-2f);
-  p = icl__f8_mul_plus(p, r, 1.6666665459e-1f);
-  p = icl__f8_mul_plus(p, r, 5.0000001201e-1f);
-  p = icl__f8_fma(p, icl__f8_mul(r, r), icl__f8_add1(r, 1.0f));
-  return icl__f8_mul_exp2i(p, n);
-}
-
-/* 1 / (1 + exp(-x)) */
-ICL__F8 icl__f8 icl__f8_sigmoid(icl__f8 x)
-{
-  return icl__f8_recip(icl__f8_add1(icl__f8_exp(icl__f8_sub(icl__f8_set1(0.0f), x)), 1.0f));
-}
-
-/* The upper tail of the standard normal, Phi(-|x|), absolute error below 2.5e-7: Abramowitz and
- * Stegun (1964) 7.1.26 for erfc(|x| / sqrt 2) / 2.  e is exp(-x^2 / 2). */
-ICL__F8 icl__f8 icl__f8_normal_tail(icl__f8 x, icl__f8 e)
-{
-  icl__f8 t = icl__f8_recip(icl__f8_mul1_plus(icl__f8_abs(x), 0.2316419f, 1.0f)), p;
-  p = icl__f8_mul1_plus(t, 0.5f * 1.061405429f, 0.5f * -1.453152027f);
-  p = icl__f8_mul_plus(p, t, 0.5f * 1.421413741f);
-  p = icl__f8_mul_plus(p, t, 0.5f * -0.284496736f);
-  p = icl__f8_mul_plus(p, t, 0.5f * 0.254829592f);
-  return icl__f8_mul(icl__f8_mul(p, t), e);
-}
-#endif
-
-/* ---------------------------------------------------------------------------------------------
- * >>gemm
- * C[m][n] = init + bias + A[m][k] B[k][n], the one product under everything: linear layers, scores,
- * weighted sums of values, and both gradients in training.
- *
- * Every element of C is one chain of fused multiply-adds, in order of k, that starts at init +
- * bias. Tiling, packing and the number of rows change who computes a chain, never the chain: one
- * query or a thousand, one pass or ten, the bits are the same. A B of fewer bytes becomes F32 as
- * it is read, I8 times its scale, and then it is the chain of that F32 B.
- *
- * Many rows: panels of 16 columns of B are packed to lie in a row (256 x 16 floats: half of L1),
- * and a tile of 6 rows x 16 columns stays in twelve registers over a block of 256 steps of k:
- * two loads of B and six broadcasts of A feed twelve multiply-adds, so that these are what it
- * waits for. 256 columns of panels and 96 rows of A make a block, which stays in the second
- * cache.  Packing reads rows as they lie, a transposed B in squares of eight; who uses a B many
- * times packs it once (panels).  What follows a product is done on a block before it leaves the
- * cache (after).  One or two rows: each row of B is used once, so it is streamed in memory
- * order, four rows at a time, and the next four are asked for meanwhile; then memory is all
- * there is to wait for.
- * ------------------------------------------------------------------------------------------- */
-/* What element (i, j) starts from. */
-static float icl__mm_start(const icl__mm *g, size_t i, size_t j)
-{
-  float start = g->init ? g->init[i * g->init_row + j] : 0.0f;
-  return g->bias ? start + g->bias[j] : start;
-}
-
-/* Four columns of one row in plain C. */
-static void icl__mm_ref4(const icl__mm *g, size_t i, size_t j)
-{
-  const float *a = g->a + i * g->a_row, *b = g->b + j * g->b_col;
-  float c0 = icl__mm_start(g, i, j), c1 = icl__mm_start(g, i, j + 1);
-  float c2 = icl__mm_start(g, i, j + 2), c3 = icl__mm_start(g, i, j + 3);
-  size_t p;
-  for (p = 0; p < g->k; p++, a += g->a_col, b += g->b_row) {
-    c0 += *a * b[0];
-    c1 += *a * b[g->b_col];
-    c2 += *a * b[2 * g->b_col];
-    c3 += *a * b[3 * g->b_col];
-  }
-  g->c[i * g->c_row + j] = c0;
-  g->c[i * g->c_row + j + 1] = c1;
-  g->c[i * g->c_row + j + 2] = c2;
-  g->c[i * g->c_row + j + 3] = c3;
-}
-
-/* Sixteen columns of one row where rows of B are contiguous: the sums stay in registers, and a load
- * and a multiply-add are all that a weight costs. */
-static void icl__mm_ref16(const icl__mm *g, size_t i, size_t j)
-{
-#define ICL__EACH_COLUMN(X)                                                                       \
-  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
-#define ICL__COLUMN_ZERO(t) float c##t = 0.0f;
-#define ICL__COLUMN_INIT(t) c##t = init[t];
-#define ICL__COLUMN_BIAS(t) c##t += bias[t];
-#define ICL__COLUMN_ADD(t) c##t += x * b[t];
-#define ICL__COLUMN_STORE(t) c[t] = c##t;
-  const float *a = g->a + i * g->a_row, *b = g->b + j, *bias = g->bias ? g->bias + j : NULL;
-  const float *init = g->init ? g->init + i * g->init_row + j : NULL;
-  float *c = g->c + i * g->c_row + j;
-  size_t a_col = g->a_col, b_row = g->b_row, left = g->k;
-  ICL__EACH_COLUMN(ICL__COLUMN_ZERO)
-  if (init) { ICL__EACH_COLUMN(ICL__COLUMN_INIT) }
-  if (bias) { ICL__EACH_COLUMN(ICL__COLUMN_BIAS) }
-  if (left) do {
-    float x = *a;
-    a += a_col;
-    ICL__EACH_COLUMN(ICL__COLUMN_ADD)
-    b += b_row;
-  } while (--left);
-  ICL__EACH_COLUMN(ICL__COLUMN_STORE)
-#undef ICL__EACH_COLUMN
-#undef ICL__COLUMN_ZERO
-#undef ICL__COLUMN_INIT
-#undef ICL__COLUMN_BIAS
-#undef ICL__COLUMN_ADD
-#undef ICL__COLUMN_STORE
-}
-
-static void icl__mm_ref1(const icl__mm *g, size_t i, size_t j)
-{
-  const float *a = g->a + i * g->a_row;
-  float sum = icl__mm_start(g, i, j);
-  size_t p;
-  for (p = 0; p < g->k; p++) sum += a[p * g->a_col] * icl__mm_b(g, p, j);
-  g->c[i * g->c_row + j] = sum;
-}
-
-/* What follows the product, on n columns from j on of m rows from i on. */
-static void icl__mm_after(const icl__mm *g, size_t i, size_t m, size_t j, size_t n)
-{
-  for (; g->after && m; m--, i++)
-    g->after(g->out + i * g->after_row + j, g->in + i * g->after_row + j, n, g->act_kind);
-}
-
-static void icl__mm_ref(const icl__mm *g)
-{
-  size_t i, j;
-  for (i = 0; i < g->m; i++) {
-    const int floats = !g->half && !g->i8;
-    for (j = 0; floats && g->b_col == 1 && j + 16 <= g->n; j += 16) icl__mm_ref16(g, i, j);
-    for (; floats && j + 4 <= g->n; j += 4) icl__mm_ref4(g, i, j);
-    for (; j < g->n; j++) icl__mm_ref1(g, i, j);
-    icl__mm_after(g, i, 1, 0, g->n);
-  }
-}
-
-#if ICL__SIMD
-/* Eight weights of a type, which is a constant at every call, from column j of the row that starts
- * at `row` on; and the first n of them. */
-ICL__F8 icl__f8 icl__f8_weights(const icl__dtype type, const icl__mm *g, size_t row, size_t j)
-{
-  if (type == ICL__F16) return icl__f8_load_f16(g->half + row + j);
-  if (type == ICL__BF16) return icl__f8_load_bf16(g->half + row + j);
-  if (type == ICL__I8 && !g->scale) return icl__f8_load_i8(g->i8 + row + j);
-  if (type == ICL__I8)
-    return icl__f8_mul(icl__f8_load_i8(g->i8 + row + j), icl__f8_load(g->scale + j));
-  return icl__f8_load(g->b + row + j);
-}
-ICL__F8 icl__f8 icl__f8_weights_n(const icl__dtype type, const icl__mm *g, size_t row, size_t j,
-                                  size_t n)
-{
-  icl__mm tmp;
-  uint16_t half[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  int8_t i8[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  float scale[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  if (type == ICL__F32) return icl__f8_load_n(g->b + row + j, n);
-  tmp.half = half;
-  tmp.i8 = i8;
-  tmp.scale = g->scale ? scale : NULL;
-  if (type == ICL__I8) {
-    memcpy(i8, g->i8 + row + j, n);
-    if (g->scale) memcpy(scale, g->scale + j, n * sizeof *scale);
-  } else {
-    memcpy(half, g->half + row + j, n * sizeof *half);
-  }
-  return icl__f8_weights(type, &tmp, 0, 0);
-}
-ICL__F8 const char *icl__weight_address(const icl__mm *g, size_t at)
-{
-  if (g->i8) return (const char *)(g->i8 + at);
-  return g->half ? (const char *)(g->half + at) : (const char *)(g->b + at);
-}
-
-/* Any panel: w <= 16 columns of B, k steps, zeros beyond column w. */
-static void icl__pack_any(float *out, const icl__mm *g, size_t p, size_t k, size_t j, size_t w)
-{
-  size_t i, end = p + k;
-  for (; p < end; p++, out += ICL__NR) {
-    for (i = 0; i < w; i++) out[i] = icl__mm_b(g, p, j + i);
-    for (; i < ICL__NR; i++) out[i] = 0.0f;
-  }
-}
-
-/* Whole panels of a B whose rows are contiguous: read row by row, as they lie in memory. */
-ICL__F8 void icl__pack_rows(const icl__dtype type, float *out, const icl__mm *g, size_t p0,
-                            size_t k, size_t j0, size_t n)
-{
-  size_t j, p;
-  for (p = 0; p < k; p++)
-    for (j = 0; j < n; j += ICL__NR) {
-      size_t row = (p0 + p) * g->b_row, at = j0 + j;
-      float *to = out + j * k + p * ICL__NR;
-      icl__f8 lo = icl__f8_weights(type, g, row, at), hi = icl__f8_weights(type, g, row, at + 8);
-      icl__prefetch(icl__weight_address(g, row + at + (p + 8 < k ? 8 * g->b_row : 0)));
-      icl__f8_store(to, lo);
-      icl__f8_store(to + 8, hi);
-    }
-}
-
-/* Whole panels of a B whose columns are contiguous, a transposed weight: in squares of eight. */
-ICL__F8 void icl__pack_columns(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0,
-                               size_t n)
-{
-  size_t j, p, squares = k & ~(size_t)7;
-  for (j = 0; j < n; j += ICL__NR) {
-    const float *from = g->b + p0 + (j0 + j) * g->b_col;
-    float *to = out + j * k;
-    for (p = 0; p < squares; p += 8, from += 8, to += 8 * ICL__NR) {
-      icl__f8_transpose(to, ICL__NR, from, g->b_col);
-      icl__f8_transpose(to + 8, ICL__NR, from + 8 * g->b_col, g->b_col);
-    }
-    icl__pack_any(to, g, p0 + squares, k - squares, j0 + j, ICL__NR);
-  }
-}
-
-/* Writes B[p0 .. p0+k)[j0 .. j0+n) as panels [k][16]. */
-ICL__KERNEL void icl__pack_b(float *out, const icl__mm *g, size_t p0, size_t k, size_t j0, size_t n)
-{
-  size_t whole = n / ICL__NR * ICL__NR, j;
-  if (g->b_col == 1 && g->i8) icl__pack_rows(ICL__I8, out, g, p0, k, j0, whole);
-  else if (g->b_col == 1 && !g->half) icl__pack_rows(ICL__F32, out, g, p0, k, j0, whole);
-  else if (g->b_col == 1 && g->half_type == ICL__F16)
-    icl__pack_rows(ICL__F16, out, g, p0, k, j0, whole);
-  else if (g->b_col == 1) icl__pack_rows(ICL__BF16, out, g, p0, k, j0, whole);
-  else if (g->b_row == 1 && g->b) icl__pack_columns(out, g, p0, k, j0, whole);
-  else whole = 0;
-  for (j = whole; j < n; j += ICL__NR)
-    icl__pack_any(out + j * k, g, p0, k, j0 + j, icl__min(ICL__NR, n - j));
-}
-
-/* All of B, for products that share it: out[k][n], n rounded up to 16; blocks of 256 steps of k,
- * each a row of panels. */
-ICL__UNUSED void icl__panels_f8(float *out, const icl__mm *g)
-{
-  size_t p;
-  for (p = 0; p < g->k; p += ICL__KC)
-    icl__pack_b(out + p * icl__round_up(g->n), g, p, icl__min(ICL__KC, g->k - p), 0, g->n);
-}
-
-/* Writes A[i0 .. i0+m)[p0 .. p0+k) as tiles [k][6], for an A that is stored by columns.  Two floats
- * of a copy of eight are overwritten by the next one; the last of a tile is copied singly. */
-ICL__KERNEL void icl__pack_a(float *out, const icl__mm *g, size_t i0, size_t m, size_t p0, size_t k)
-{
-  size_t i, p, t, whole = 0;
-  const float *a = g->a + i0 * g->a_row + p0 * g->a_col;
-  if (g->a_row == 1 && m >= 8) whole = (m - 2) / ICL__MR * ICL__MR;
-  for (p = 0; p + 1 < k; p++)
-    for (i = 0; i < whole; i += ICL__MR)
-      icl__f8_store(out + i * k + p * ICL__MR, icl__f8_load(a + p * g->a_col + i));
-  for (i = 0; i < m; i += ICL__MR)
-    for (p = i < whole && k ? k - 1 : 0; p < k; p++)
-      for (t = 0; t < ICL__MR; t++)
-        out[i * k + p * ICL__MR + t] = i + t < m ? a[(i + t) * g->a_row + p * g->a_col] : 0.0f;
-}
-#endif
-
-#if ICL__SIMD
-/* One tile: up to 6 rows of A against a panel of B. */
-typedef struct icl__tile {
-  size_t k;
-  const float *a; size_t a_row, a_col;
-  const float *b; size_t b_row;             /* 16 floats every b_row                            */
-  const float *init; size_t init_row;
-  const float *bias;
-  float *c; size_t c_row;
-} icl__tile;
-
-/* mr is a constant at every call, and what it rules out is compiled away.  Twelve named
- * accumulators, because compilers keep those in registers at -O2 and arrays in memory. */
-ICL__F8 void icl__tile_rows(const int mr, const icl__tile *t)
-{
-#define ICL__EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
-#define ICL__ROW_DECLARE(i)                                                                       \
-  icl__f8 c##i##0 = icl__f8_set1(0.0f), c##i##1 = c##i##0;                                        \
-  const float *a##i = t->a + (mr > i ? i : 0) * t->a_row;
-#define ICL__ROW_INIT(i)                                                                          \
-  if (mr > i && t->init) {                                                                        \
-    c##i##0 = icl__f8_load(t->init + i * t->init_row);                                            \
-    c##i##1 = icl__f8_load(t->init + i * t->init_row + 8);                                        \
-  }
-#define ICL__ROW_BIAS(i) c##i##0 = icl__f8_add(c##i##0, b0); c##i##1 = icl__f8_add(c##i##1, b1);
-#define ICL__ROW_FMA(i)                                                                           \
-  if (mr > i) {                                                                                   \
-    icl__f8 x;                                                                                    \
-    if (i % 2 == 0) ICL__LOADS_STAY();                                                            \
-    x = icl__f8_next_a(&a##i, p, a_col);                                                          \
-    c##i##0 = icl__f8_fma(x, b0, c##i##0);                                                        \
-    c##i##1 = icl__f8_fma(x, b1, c##i##1);                                                        \
-  }
-#define ICL__ROW_STORE(i)                                                                         \
-  if (mr > i) {                                                                                   \
-    icl__f8_store(t->c + i * t->c_row, c##i##0);                                                  \
-    icl__f8_store(t->c + i * t->c_row + 8, c##i##1);                                              \
-  }
-  const float *b = t->b;
-  size_t left, p = 0, a_col = t->a_col, b_row = t->b_row;
-  icl__f8 b0, b1;
-  ICL__EACH_ROW(ICL__ROW_DECLARE)
-  ICL__EACH_ROW(ICL__ROW_INIT)
-  if (t->bias) {
-    b0 = icl__f8_load(t->bias);
-    b1 = icl__f8_load(t->bias + 8);
-    ICL__EACH_ROW(ICL__ROW_BIAS)
-  }
-  for (left = t->k; left; left--) {
-    icl__f8_next_b(&b0, &b1, &b, b_row);
-    ICL__EACH_ROW(ICL__ROW_FMA)
-    p += a_col;
-  }
-  ICL__EACH_ROW(ICL__ROW_STORE)
-#undef ICL__ROW_DECLARE
-#undef ICL__ROW_INIT
-#undef ICL__ROW_BIAS
-#undef ICL__ROW_FMA
-#undef ICL__ROW_STORE
-#undef ICL__EACH_ROW
-}
-
-ICL__KERNEL void icl__tile1(const icl__tile *t) { icl__tile_rows(1, t); }
-ICL__KERNEL void icl__tile2(const icl__tile *t) { icl__tile_rows(2, t); }
-ICL__KERNEL void icl__tile3(const icl__tile *t) { icl__tile_rows(3, t); }
-ICL__KERNEL void icl__tile4(const icl__tile *t) { icl__tile_rows(4, t); }
-ICL__KERNEL void icl__tile5(const icl__tile *t) { icl__tile_rows(5, t); }
-ICL__KERNEL void icl__tile6(const icl__tile *t) { icl__tile_rows(6, t); }
-
-/* 32-bit ARM has 16 registers of four floats, and so may machines under WebAssembly: room for two
- * rows at a time. */
-static void icl__tile_run(const icl__tile *t, size_t rows)
-{
-  const size_t most = ICL__WASM || ICL__NEON32 ? 2 : ICL__MR;
-  static void (*const run[])(const icl__tile *) = {
-    icl__tile1, icl__tile2, icl__tile3, icl__tile4, icl__tile5, icl__tile6
-  };
-  if (rows > most) {
-    icl__tile part = *t;
-    for (; rows > most; rows -= most, part.a += most * t->a_row, part.c += most * t->c_row) {
-      run[most - 1](&part);
-      if (t->init) part.init += most * t->init_row;
-    }
-    run[rows - 1](&part);
-    return;
-  }
-  run[rows - 1](t);
-}
-
-/* A tile with fewer than 16 columns of C runs on a copy of them. */
-static void icl__tile_edge(const icl__tile *t, size_t rows, size_t cols)
-{
-  float tmp[ICL__MR * ICL__NR];
-  icl__tile e = *t;
-  size_t i, j;
-  for (i = 0; i < rows; i++)
-    for (j = 0; j < ICL__NR; j++) {
-      float start = t->init && j < cols ? t->init[i * t->init_row + j] : 0.0f;
-      tmp[i * ICL__NR + j] = t->bias && j < cols ? start + t->bias[j] : start;
-    }
-  e.init = e.c = tmp;
-  e.init_row = e.c_row = ICL__NR;
-  e.bias = NULL;
-  icl__tile_run(&e, rows);
-  for (i = 0; i < rows; i++) memcpy(t->c + i * t->c_row, tmp + i * ICL__NR, cols * sizeof(float));
-}
-
-/* A block of the product: rows i0.., columns j0.., steps p0.. of k, with the B panels laid out for
- * it. */
-typedef struct icl__block_of_mm { size_t i0, m, j0, n, p0, k; } icl__block_of_mm;
-
-/* All tiles of a block; b is its first panel, the next one b_next floats on.  t has the strides. */
-static void icl__mm_tiles(const icl__mm *g, const icl__block_of_mm *w, icl__tile t, const float *a,
-                          size_t a_tile, const float *b, size_t b_next)
-{
-  const float *init = w->p0 ? g->c : g->init;           /* behind the first block of k: go on */
-  const float *bias = w->p0 ? NULL : g->bias;
-  size_t i, j;
-  t.k = w->k;
-  t.c_row = g->c_row;
-  t.init_row = w->p0 ? g->c_row : g->init_row;
-  for (j = 0; j < w->n; j += ICL__NR, b += b_next) {
-    size_t cols = icl__min(ICL__NR, w->n - j), at = w->j0 + j;
-    t.b = b;
-    t.bias = bias ? bias + at : NULL;
-    t.a = a;
-    for (i = w->i0; i < w->i0 + w->m; i += ICL__MR, t.a += a_tile) {
-      size_t rows = icl__min(ICL__MR, w->i0 + w->m - i);
-      t.c = g->c + i * g->c_row + at;
-      t.init = init ? init + i * t.init_row + at : NULL;
-      if (cols == ICL__NR) icl__tile_run(&t, rows);
-      else icl__tile_edge(&t, rows, cols);
-    }
-  }
-}
-
-/* The rows of a block of columns and k, in groups whose part of A stays in the second cache.  What
- * is complete is worked on further before it leaves the cache. */
-static void icl__mm_rows(const icl__mm *g, icl__block_of_mm *w, const float *b, size_t b_next,
-                         size_t b_row)
-{
-  icl__tile t;
-  memset(&t, 0, sizeof t);
-  t.b_row = b_row;
-  for (w->i0 = 0; w->i0 < g->m; w->i0 += ICL__MC) {
-    w->m = icl__min(ICL__MC, g->m - w->i0);
-    if (g->a_col != 1 && g->pack_a) {
-      t.a_row = 1; t.a_col = ICL__MR;
-      icl__pack_a(g->pack_a, g, w->i0, w->m, w->p0, w->k);
-      icl__mm_tiles(g, w, t, g->pack_a, ICL__MR * w->k, b, b_next);
-    } else {
-      t.a_row = g->a_row; t.a_col = g->a_col;
-      icl__mm_tiles(g, w, t, g->a + w->i0 * g->a_row + w->p0 * g->a_col, ICL__MR * g->a_row, b,
-                    b_next);
-    }
-    if (w->p0 + w->k == g->k) icl__mm_after(g, w->i0, w->m, w->j0, w->n);
-  }
-}
-
-/* Columns j0 .. j0+n against all of k.  Few rows use the panels of B where they lie, unless the
- * last one would be read beyond its end. */
-static void icl__mm_columns(const icl__mm *g, icl__block_of_mm *w)
-{
-  int in_place = g->b_col == 1 && g->b && (g->b_padded || (g->m < 24 && w->n % ICL__NR == 0));
-  for (w->p0 = 0; w->p0 < g->k || w->p0 == 0; w->p0 += ICL__KC) {
-    w->k = icl__min(ICL__KC, g->k - w->p0);
-    if (g->panels) {
-      icl__mm_rows(g, w, g->panels + icl__round_up(g->n) * w->p0 + w->j0 * w->k, ICL__NR * w->k,
-                   ICL__NR);
-    } else if (in_place) {
-      icl__mm_rows(g, w, g->b + w->p0 * g->b_row + w->j0, ICL__NR, g->b_row);
-    } else {
-      icl__pack_b(g->pack, g, w->p0, w->k, w->j0, w->n);
-      icl__mm_rows(g, w, g->pack, ICL__NR * w->k, ICL__NR);
-    }
-  }
-}
-
-/* y = y + x[0..steps) B[0..steps)[.] for one or two rows, steps <= 4 of k at a time.  type, rows
- * and steps are constants at every call. */
-ICL__F8 void icl__stream_steps(const icl__dtype type, const int rows, const int steps,
-                               const icl__mm *g, size_t p)
-{
-  size_t at = p * g->b_row, at1 = at + (steps > 1 ? g->b_row : 0), j = 0, n = g->n;
-  size_t at2 = at + (steps > 2 ? 2 * g->b_row : 0), at3 = at + (steps > 3 ? 3 * g->b_row : 0);
-  const float *a = g->a + p * g->a_col, *a2 = a + (rows > 1 ? g->a_row : 0);
-  float *y = g->c, *z = y + (rows > 1 ? g->c_row : 0);
-  icl__f8 x0 = icl__f8_set1(a[0]), x1 = icl__f8_set1(steps > 1 ? a[g->a_col] : 0);
-  icl__f8 x2 = icl__f8_set1(steps > 2 ? a[2 * g->a_col] : 0);
-  icl__f8 x3 = icl__f8_set1(steps > 3 ? a[3 * g->a_col] : 0);
-  icl__f8 w0 = icl__f8_set1(a2[0]), w1 = icl__f8_set1(steps > 1 ? a2[g->a_col] : 0);
-  icl__f8 w2 = icl__f8_set1(steps > 2 ? a2[2 * g->a_col] : 0);
-  icl__f8 w3 = icl__f8_set1(steps > 3 ? a2[3 * g->a_col] : 0);
-  /* the next four rows: in the order of the memory where they are one stretch of it */
-  const char *next = icl__weight_address(g, at + (g->k - p < 8 ? 0 : 4 * g->b_row));
-  const size_t width = type == ICL__F32 ? 4 : type == ICL__I8 ? 1 : 2;
-  size_t line = g->b_row == n ? 64 : g->b_row * width, on = (g->b_row == n ? 64 : 16) * width;
-#define ICL__STREAM(LOAD, STORE, WEIGHTS)                                                         \
-  {                                                                                               \
-    icl__f8 c = LOAD(y + j), v = WEIGHTS(at), d = c;                                              \
-    c = icl__f8_fma(x0, v, c);                                                                    \
-    if (rows > 1) d = icl__f8_fma(w0, v, LOAD(z + j));                                            \
-    if (steps > 1) { v = WEIGHTS(at1); c = icl__f8_fma(x1, v, c); d = icl__f8_fma(w1, v, d); }    \
-    if (steps > 2) { v = WEIGHTS(at2); c = icl__f8_fma(x2, v, c); d = icl__f8_fma(w2, v, d); }    \
-    if (steps > 3) { v = WEIGHTS(at3); c = icl__f8_fma(x3, v, c); d = icl__f8_fma(w3, v, d); }    \
-    STORE(y + j, c);                                                                              \
-    if (rows > 1) STORE(z + j, d);                                                                \
-  }
-#define ICL__WHOLE(row) icl__f8_weights(type, g, row, j)
-#define ICL__LOAD_REST(p) icl__f8_load_n(p, n - j)
-#define ICL__STORE_REST(p, v) icl__f8_store_n(p, v, n - j)
-#define ICL__WEIGHTS_REST(row) icl__f8_weights_n(type, g, row, j, n - j)
-  for (; steps == 4 && j + 16 <= n; j += 8, next += on) {
-    icl__prefetch(next);
-    icl__prefetch(next + line);
-    icl__prefetch(next + 2 * line);
-    icl__prefetch(next + 3 * line);
-    ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
-    j += 8;
-    ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
-  }
-  for (; j + 8 <= n; j += 8) ICL__STREAM(icl__f8_load, icl__f8_store, ICL__WHOLE)
-  if (j < n) ICL__STREAM(ICL__LOAD_REST, ICL__STORE_REST, ICL__WEIGHTS_REST)
-#undef ICL__STREAM
-#undef ICL__WHOLE
-#undef ICL__LOAD_REST
-#undef ICL__STORE_REST
-#undef ICL__WEIGHTS_REST
-}
-
-ICL__F8 void icl__stream_all(const icl__dtype type, const int rows, const icl__mm *g)
-{
-  size_t p = 0;
-  for (; p + 4 <= g->k; p += 4) icl__stream_steps(type, rows, 4, g, p);
-  for (; p < g->k; p++) icl__stream_steps(type, rows, 1, g, p);
-}
-
-ICL__KERNEL void icl__stream_1_f32(const icl__mm *g) { icl__stream_all(ICL__F32, 1, g); }
-ICL__KERNEL void icl__stream_2_f32(const icl__mm *g) { icl__stream_all(ICL__F32, 2, g); }
-ICL__KERNEL void icl__stream_1_f16(const icl__mm *g) { icl__stream_all(ICL__F16, 1, g); }
-ICL__KERNEL void icl__stream_2_f16(const icl__mm *g) { icl__stream_all(ICL__F16, 2, g); }
-ICL__KERNEL void icl__stream_1_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 1, g); }
-ICL__KERNEL void icl__stream_2_bf16(const icl__mm *g) { icl__stream_all(ICL__BF16, 2, g); }
-ICL__KERNEL void icl__stream_1_i8(const icl__mm *g) { icl__stream_all(ICL__I8, 1, g); }
-ICL__KERNEL void icl__stream_2_i8(const icl__mm *g) { icl__stream_all(ICL__I8, 2, g); }
-
-/* C = init + bias */
-ICL__KERNEL void icl__stream_start(const icl__mm *g)
-{
-  icl__f8 zero = icl__f8_set1(0.0f);
-  size_t i, j, whole = g->n & ~(size_t)7;
-  for (i = 0; i < g->m; i++) {
-    const float *init = g->init ? g->init + i * g->init_row : NULL;
-    for (j = 0; j < whole; j += 8) {
-      icl__f8 c = init ? icl__f8_load(init + j) : zero;
-      if (g->bias) c = icl__f8_add(c, icl__f8_load(g->bias + j));
-      icl__f8_store(g->c + i * g->c_row + j, c);
-    }
-    for (; j < g->n; j++) g->c[i * g->c_row + j] = icl__mm_start(g, i, j);
-  }
-}
-
-static void icl__mm_stream(const icl__mm *g)
-{
-  static void (*const run[4][2])(const icl__mm *) = {
-    {icl__stream_1_f32, icl__stream_2_f32}, {icl__stream_1_f16, icl__stream_2_f16},
-    {icl__stream_1_bf16, icl__stream_2_bf16}, {icl__stream_1_i8, icl__stream_2_i8}
-  };
-  icl__stream_start(g);
-  run[g->i8 ? ICL__I8 : g->half ? g->half_type : ICL__F32][g->m - 1](g);
-  icl__mm_after(g, 0, g->m, 0, g->n);
-}
-
-ICL__UNUSED void icl__mm_f8(const icl__mm *g)
-{
-  size_t room = ICL__NR;
-  icl__block_of_mm w;
-  memset(&w, 0, sizeof w);
-  if (!g->m || !g->n) return;
-  if (g->m <= 2 && g->b_col == 1) {
-    icl__mm_stream(g);
-  } else {
-    if (g->pack) room = g->n_pack / (icl__min(g->k, ICL__KC) + !g->k) / ICL__NR * ICL__NR;
-    room = icl__max(icl__min(room, ICL__NC), ICL__NR);
-    for (w.j0 = 0; w.j0 < g->n; w.j0 += w.n) {
-      w.n = icl__min(room, g->n - w.j0);
-      icl__mm_columns(g, &w);
-    }
-  }
-}
-
-/* The product for processors with few registers, little memory and no cache: columns of a row at a
- * time, over all of k, with B read where it lies.  24 columns make six sums of four, and leave
- * Helium two registers for B; the number of A stays in a general one. */
 
 /* The last n < 8 columns from j on, where rows of B may be read beyond them. */
-ICL__KERNEL void icl__few_padded(const icl__mm *g, float *c, const float *from, const float *a,
-                                 size_t j, size_t n)
+ICL__KERNEL void V(few_padded)(const icl__mm *g, float *c, const float *from, const float *a,
+                               size_t j, size_t n)
 {
   float tmp[8];
-  icl__f8_store(tmp, icl__f8_load_n(from + j, n));
-  icl__f8_down(1, tmp, tmp, a, g->b + j, g->b_row, g->k);
-  icl__f8_store_n(c + j, icl__f8_load(tmp), n);
+  V(store)(tmp, V(load_n)(from + j, n));
+  V(gemv)(1, tmp, tmp, a, (const float *)g->b + j, g->b_row, g->k);
+  V(store_n)(c + j, V(load)(tmp), n);
 }
 
-/* c[n] = from[n] + a[k] B, but for last columns that there is no reading beyond.  Returns the first
- * of those. */
-ICL__KERNEL size_t icl__few_f32(const icl__mm *g, float *c, const float *from, const float *a)
+/* c[n] = from[n] + a[k] B in F32, except for last columns that must not be read beyond.  Returns
+ * the first of those. */
+ICL__KERNEL size_t V(few_f32)(const icl__mm *g, float *c, const float *from, const float *a)
 {
   size_t j = 0, n = g->n, row = g->b_row, k = g->k;
-  const float *b = g->b;
-  for (; j + 24 <= n; j += 24) icl__f8_down(3, c + j, from + j, a, b + j, row, k);
-  for (; j + 16 <= n; j += 16) icl__f8_down(2, c + j, from + j, a, b + j, row, k);
-  for (; j + 8 <= n; j += 8) icl__f8_down(1, c + j, from + j, a, b + j, row, k);
+  const float *b = (const float *)g->b;
+  for (; j + 24 <= n; j += 24) V(gemv)(3, c + j, from + j, a, b + j, row, k);
+  for (; j + 16 <= n; j += 16) V(gemv)(2, c + j, from + j, a, b + j, row, k);
+  for (; j + 8 <= n; j += 8) V(gemv)(1, c + j, from + j, a, b + j, row, k);
   if (j == n || !g->b_padded) return j;
-  icl__few_padded(g, c, from, a, j, n - j);
+  V(few_padded)(g, c, from, a, j, n - j);
   return n;
 }
 
-/* The same where B is of another type, which is a constant at every call. */
-ICL__F8 size_t icl__few_row(const icl__dtype type, const icl__mm *g, float *c, const float *from,
-                            const float *a)
+/* The same for a B of another type, a constant at every call. */
+ICL__INLINE size_t V(few_row)(const icl__dtype type, const icl__mm *g, float *c, const float *from,
+                              const float *a)
 {
   size_t j, p;
   for (j = 0; j + 8 <= g->n; j += 8) {
-    icl__f8 sum = icl__f8_load(from + j);
+    V(t) sum = V(load)(from + j);
     for (p = 0; p < g->k; p++)
-      sum = icl__f8_fma1(a[p], icl__f8_weights(type, g, p * g->b_row, j), sum);
-    icl__f8_store(c + j, sum);
+      sum = V(fma1)(a[p], V(weights)(type, g, p * g->b_row + j, j), sum);
+    V(store)(c + j, sum);
   }
   return j;
 }
 
-ICL__KERNEL size_t icl__few_f16(const icl__mm *g, float *c, const float *from, const float *a)
-{
-  return icl__few_row(ICL__F16, g, c, from, a);
-}
-ICL__KERNEL size_t icl__few_bf16(const icl__mm *g, float *c, const float *from, const float *a)
-{
-  return icl__few_row(ICL__BF16, g, c, from, a);
-}
-ICL__KERNEL size_t icl__few_i8(const icl__mm *g, float *c, const float *from, const float *a)
-{
-  return icl__few_row(ICL__I8, g, c, from, a);
-}
+#define ICL__FEW(name, type)                                                                      \
+  ICL__KERNEL size_t V(few_##name)(const icl__mm *g, float *c, const float *from, const float *a) \
+  {                                                                                               \
+    return V(few_row)(type, g, c, from, a);                                                       \
+  }
+ICL__FEW(f16, ICL__F16) ICL__FEW(bf16, ICL__BF16) ICL__FEW(i8, ICL__I8)
 
-/* n <= 8 columns of a row from j on, however A and B lie. */
-ICL__KERNEL void icl__few_any(const icl__mm *g, float *c, const float *from, const float *a,
-                              size_t j, size_t n)
+/* n <= 8 columns of a row from j on, whatever the strides of A and B. */
+ICL__KERNEL void V(few_any)(const icl__mm *g, float *c, const float *from, const float *a,
+                            size_t j, size_t n)
 {
   float b[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-  icl__f8 sum = icl__f8_load_n(from + j, n);
+  V(t) sum = V(load_n)(from + j, n);
   size_t p, t;
   for (p = 0; p < g->k; p++) {
     for (t = 0; t < n; t++) b[t] = icl__mm_b(g, p, j + t);
-    sum = icl__f8_fma1(a[p * g->a_col], icl__f8_load(b), sum);
+    sum = V(fma1)(a[p * g->a_col], V(load)(b), sum);
   }
-  icl__f8_store_n(c + j, sum, n);
+  V(store_n)(c + j, sum, n);
 }
 
-/* What row i starts from: init, bias, or their sum or zeros, left in c. */
-ICL__KERNEL const float *icl__few_start(const icl__mm *g, size_t i, float *c)
+/* Whole groups of columns of an F32 B of any strides, where a processor gathers them.  Returns the
+ * first column that is left. */
+ICL__KERNEL size_t V(few_apart)(const icl__mm *g, float *c, const float *from, const float *a)
 {
-  const float *init = g->init ? g->init + i * g->init_row : NULL, *bias = g->bias;
-  icl__f8 zero = icl__f8_set1(0.0f);
-  size_t j = 0;
-  if (!init != !bias) return init ? init : bias;
-  for (; !init && j + 8 <= g->n; j += 8) icl__f8_store(c + j, zero);
-  for (; init && j + 8 <= g->n; j += 8)
-    icl__f8_store(c + j, icl__f8_add(icl__f8_load(init + j), icl__f8_load(bias + j)));
-  for (; j < g->n; j++) c[j] = icl__mm_start(g, i, j);
-  return c;
+#if ICL__MVE
+  const uint32x4_t at = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)g->b_col);
+  size_t j, p;
+  for (j = 0; j + 4 <= g->n; j += 4) {
+    const float *b = (const float *)g->b + j * g->b_col;
+    float32x4_t sum = vldrwq_f32(from + j);
+    for (p = 0; p < g->k; p++, b += g->b_row)
+      sum = vfmaq_n_f32(sum, vldrwq_gather_shifted_offset_f32(b, at), a[p * g->a_col]);
+    vstrwq_f32(c + j, sum);
+  }
+  return j;
+#else
+  (void)g; (void)c; (void)from; (void)a;
+  return 0;
+#endif
 }
 
-ICL__UNUSED void icl__mm_few(const icl__mm *g)
+ICL__UNUSED void V(mm_few)(const icl__mm *g)
 {
   size_t i, j;
   for (i = 0; i < g->m; i++) {
-    const float *a = g->a + i * g->a_row, *from;
+    const float *a = g->a + i * g->a_row, *init = g->init ? g->init + i * g->init_row : NULL, *from;
     float *c = g->c + i * g->c_row;
-    from = icl__few_start(g, i, c);
-    if (g->a_col != 1 || g->b_col != 1) j = 0;
-    else if (g->i8) j = icl__few_i8(g, c, from, a);
-    else if (!g->half) j = icl__few_f32(g, c, from, a);
-    else if (g->half_type == ICL__F16) j = icl__few_f16(g, c, from, a);
-    else j = icl__few_bf16(g, c, from, a);
-    for (; j < g->n; j += 8) icl__few_any(g, c, from, a, j, icl__min(8, g->n - j));
+    from = !init == !g->bias ? V(mm_start)(g, i) : init ? init : g->bias;   /* a copy less */
+    if (g->b_col != 1 && g->type == ICL__F32) j = V(few_apart)(g, c, from, a);
+    else if (g->a_col != 1 || g->b_col != 1) j = 0;
+    else if (g->type == ICL__F32) j = V(few_f32)(g, c, from, a);
+    else if (g->type == ICL__F16) j = V(few_f16)(g, c, from, a);
+    else if (g->type == ICL__BF16) j = V(few_bf16)(g, c, from, a);
+    else j = V(few_i8)(g, c, from, a);
+    for (; j < g->n; j += 8) V(few_any)(g, c, from, a, j, icl__min(8, g->n - j));
     icl__mm_after(g, i, 1, 0, g->n);
   }
 }
 #endif
 
-/* ---------------------------------------------------------------------------------------------
- * >>ops
- * The rest of the kernels: each once in plain C (_ref) and once over eight floats (_f8).
- * ------------------------------------------------------------------------------------------- */
+/* ----- rows ---------------------------------------------------------------------------------- */
 
-/* out[t] = g (x[t] - mean) / sqrt(var + eps) + b for rows x[rows][n].  stats[rows][2] (or NULL)
- * keeps mean and 1 / sqrt(var + eps) for the backward pass.  A variance that overflows makes NaN of
- * the row, instead of zeros that look like an answer. */
-static void icl__layernorm_ref(float *out, float *stats, const float *x, const float *gain,
-                               const float *bias, size_t rows, size_t n, float eps)
+/* s + (x[i..] - mean)^2; what lies beyond n adds nothing. */
+ICL__INLINE V(t) V(add_deviation)(V(t) s, const int whole, const float *x, size_t i, size_t n,
+                                  V(t) mean)
 {
+  V(t) d = V(sub)(V(at)(whole, x, i, n), mean);
+  if (!whole && (ICL__MVE || i + ICL__W > n)) d = V(first)(d, V(set1)(0.0f), n - i);
+  return V(fma)(d, d, s);
+}
+
+/* As icl__layernorm_ref. */
+ICL__KERNEL void V(layernorm)(float *out, float *stats, const float *x, const float *gain,
+                              const float *bias, size_t rows, size_t n, float eps)
+{
+#define ICL__ADD_X(s, whole, i) V(add)(s, V(at)(whole, x, i, n))
+#define ICL__ADD_DEVIATION(s, whole, i) V(add_deviation)(s, whole, x, i, n, m)
+#define ICL__NORMALISE(whole, i)                                                                  \
+  d = V(mul)(V(sub)(V(at)(whole, x, i, n), m), s);                                                \
+  d = V(fma)(V(at)(whole, gain, i, n), d, V(at)(whole, bias, i, n));
   size_t t, i;
   for (t = 0; t < rows; t++, x += n, out += n) {
-    float mean = 0, var = 0, rstd;
-    for (i = 0; i < n; i++) mean += x[i];
-    mean /= (float)n;
-    for (i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
-    rstd = 1.0f / sqrtf(var / (float)n + eps);
-    for (i = 0; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
-    if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
-    if (icl__finite(&var, 1)) continue;
-    icl__spoil(out, n);
-    if (stats) icl__spoil(stats + 2 * t, 2);
-  }
-}
-
-/* exp(x) as icl__f8_exp computes it: some 40 instructions and no double precision anywhere.  n is
- * rounded by way of an int, which holds in any precision and any order of operations; any n beside
- * the nearest one would do as well. */
-static float icl__exp(float x)
-{
-  float n, r, p;
-  int32_t k;
-  uint32_t u;
-  if (!(x >= -80.0f && x <= 87.0f)) {
-    memcpy(&u, &x, 4);
-    if ((u & 0x7fffffffu) > 0x7f800000u) return x;                                  /* NaN */
-    x = u >> 31 ? -80.0f : 87.0f;
-  }
-  k = (int32_t)(x * 1.44269504f + 127.5f) - 127;          /* the sum is positive: it rounds down */
-  n = (float)k;
-  r = x + n * -0.693359375f;
-  r += n * 2.12194440e-4f;
-  p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + (r + 1.0f);
-  u = (uint32_t)(k + 127) << 23;             /* 2^n */
-  memcpy(&r, &u, 4);
-  return p * r;
-}
-
-/* s[i] = exp(scale (s[i] - max)) / sum, in place.  All are NaN where one is not finite: a score
- * that overflowed to -infinity is no score of weight 0. */
-static void icl__softmax_ref(float *s, size_t n, float scale)
-{
-  float max = s[0], sum = 0;
-  size_t i;
-  if (!icl__finite(s, n)) { icl__spoil(s, n); return; }
-  for (i = 1; i < n; i++) if (s[i] > max) max = s[i];
-  for (i = 0; i < n; i++) sum += s[i] = icl__exp(scale * (s[i] - max));
-  for (sum = 1.0f / sum, i = 0; i < n; i++) s[i] *= sum;
-}
-
-/* gelu(x) = x Phi(x); its tanh form is x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), the same as
- * HF's gelu_new and without its cancellation. */
-#define ICL__GELU_A 1.59576912f   /* 2 sqrt(2 / pi) */
-#define ICL__GELU_B 0.044715f
-
-/* max(0, v) on bits, but NaN for -infinity, which nothing but an overflow leaves. */
-static float icl__relu(float v)
-{
-  uint32_t u;
-  memcpy(&u, &v, 4);
-  if (u >> 31) u = u < 0xff800000u ? 0 : u | 0x400000u;
-  memcpy(&v, &u, 4);
-  return v;
-}
-
-static void icl__activate_ref(float *out, float *x, size_t n, icl_activation kind)
-{
-  size_t i;
-  for (i = 0; i < n; i++) {
-    float v = x[i];
-    if (kind == ICL_RELU) out[i] = icl__relu(v);
-    else if (kind == ICL_GELU_ERF) out[i] = 0.5f * v * (1.0f + erff(v * 0.707106781f));
-    else out[i] = v / (1.0f + icl__exp(v * (-ICL__GELU_A - ICL__GELU_A * ICL__GELU_B * (v * v))));
-  }
-}
-
-static void icl__transpose_ref(float *out, size_t out_row, const float *x, size_t row, size_t m,
-                               size_t n)
-{
-  size_t i, j;
-  for (i = 0; i < m; i++, x += row)
-    for (j = 0; j < n; j++) out[j * out_row + i] = x[j];
-}
-
-/* y += a x */
-static void icl__axpy_ref(float *y, float a, const float *x, size_t n)
-{
-  size_t i;
-  for (i = 0; i < n; i++) y[i] += a * x[i];
-}
-
-static float icl__dot_ref(const float *a, const float *b, size_t n)
-{
-  float sum = 0;
-  size_t i;
-  for (i = 0; i < n; i++) sum += a[i] * b[i];
-  return sum;
-}
-
-static void icl__dots_in_order_ref(float *out, size_t out_row, const float *a, const float *b,
-                                   size_t row, size_t rows, size_t n)
-{
-  size_t i;
-  for (i = 0; i < rows; i++) out[i * out_row] = icl__dot_ref(a + i * row, b + i * row, n);
-}
-
-#if ICL__SIMD
-ICL__KERNEL void icl__layernorm_f8(float *out, float *stats, const float *x, const float *gain,
-                                   const float *bias, size_t rows, size_t n, float eps)
-{
-  size_t t, i, whole = n & ~(size_t)7;
-  for (t = 0; t < rows; t++, x += n, out += n) {
-    icl__f8 sum = icl__f8_set1(0.0f), m, s;
+    V(t) s0, s1, d, m, s;
     float mean, var, rstd;
-    for (i = 0; i < whole; i += 8) sum = icl__f8_add(sum, icl__f8_load(x + i));
-    mean = icl__f8_sum(sum);
-    for (; i < n; i++) mean += x[i];
-    mean /= (float)n;
-    m = icl__f8_set1(mean);
-    sum = icl__f8_set1(0.0f);
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 d = icl__f8_sub(icl__f8_load(x + i), m);
-      sum = icl__f8_fma(d, d, sum);
-    }
-    var = icl__f8_sum(sum);
-    for (; i < n; i++) var += (x[i] - mean) * (x[i] - mean);
+    ICL__SUM(n, ICL__ADD_X);
+    mean = V(sum)(s0, s1) / (float)n;
+    m = V(set1)(mean);
+    ICL__SUM(n, ICL__ADD_DEVIATION);
+    var = V(sum)(s0, s1);
     rstd = 1.0f / sqrtf(var / (float)n + eps);
-    s = icl__f8_set1(rstd);
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 v = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
-      icl__f8_store(out + i, icl__f8_fma(icl__f8_load(gain + i), v, icl__f8_load(bias + i)));
-    }
-    for (; i < n; i++) out[i] = gain[i] * ((x[i] - mean) * rstd) + bias[i];
+    s = V(set1)(rstd);
+    for (i = 0; i + ICL__W <= n; i += ICL__W) { ICL__NORMALISE(1, i) V(store)(out + i, d); }
+    if (i < n) { ICL__NORMALISE(0, i) V(store_n)(out + i, d, n - i); }
     if (stats) { stats[2 * t] = mean; stats[2 * t + 1] = rstd; }
     if (icl__finite(&var, 1)) continue;
     icl__spoil(out, n);
@@ -6108,204 +6231,299 @@ ICL__KERNEL void icl__layernorm_f8(float *out, float *stats, const float *x, con
 }
 
 /* 1 if one of x[n] is -infinity. */
-ICL__KERNEL int icl__overflowed_f8(const float *x, size_t n)
+ICL__KERNEL int V(overflow_in)(const float *x, size_t n)
 {
-  icl__f8 low = icl__f8_set1(0.0f);
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) low = icl__f8_min(low, icl__f8_load(x + i));
-  if (i < n) low = icl__f8_min(low, icl__f8_load_n(x + i, n - i));
-  return icl__f8_overflowed(low);
-}
-
-/* The last, partial vector is filled up with zeros, whose weights are left out.  NaN and +infinity
- * make NaN of all by themselves. */
-ICL__KERNEL void icl__softmax_f8(float *s, size_t n, float scale)
-{
-  size_t i, whole = n & ~(size_t)7;
-  icl__f8 max = icl__f8_set1(s[0]), low = icl__f8_set1(0.0f), sum = low;
-  float top, total;
-  for (i = 0; i < whole; i += 8) {
-    icl__f8 v = icl__f8_load(s + i);
-    max = icl__f8_max(max, v);
-    low = icl__f8_min(low, v);
-  }
-  if (icl__f8_overflowed(low) || icl__overflowed(s + whole, n - whole)) {
-    icl__spoil(s, n);
-    return;
-  }
-  top = icl__f8_top(max);
-  for (; i < n; i++) if (s[i] > top) top = s[i];
-  max = icl__f8_set1(top);
-  for (i = 0; i < n; i += 8) {
-    icl__f8 e = i < whole ? icl__f8_load(s + i) : icl__f8_load_n(s + i, n - i);
-    e = icl__f8_exp(icl__f8_mul1(icl__f8_sub(e, max), scale));
-    if (i < whole) {
-      icl__f8_store(s + i, e);
-      sum = icl__f8_add(sum, e);
-    } else {
-      icl__f8_store_n(s + i, e, n - i);
-    }
-  }
-  total = icl__f8_sum(sum);
-  for (i = whole; i < n; i++) total += s[i];
-  total = 1.0f / total;
-  for (i = 0; i < whole; i += 8) icl__f8_store(s + i, icl__f8_mul1(icl__f8_load(s + i), total));
-  for (; i < n; i++) s[i] *= total;
-}
-
-/* Both gelus start with an exponential, the tanh form's being exp(-x (a + a b x^2)). */
-ICL__F8 icl__f8 icl__activate8(icl__f8 x, icl_activation kind)
-{
-  icl__f8 xx = icl__f8_mul(x, x), e;
-  if (kind == ICL_RELU) return icl__f8_max(icl__f8_set1(0.0f), x);
-  if (kind == ICL_GELU_ERF) e = icl__f8_mul1(xx, -0.5f);
-  else e = icl__f8_mul(x, icl__f8_mul1_plus(xx, -ICL__GELU_A * ICL__GELU_B, -ICL__GELU_A));
-  e = icl__f8_exp(e);
-  if (kind != ICL_GELU_ERF) return icl__f8_mul(x, icl__f8_recip(icl__f8_add1(e, 1.0f)));
-  e = icl__f8_mul(icl__f8_abs(x), icl__f8_normal_tail(x, e));
-  return icl__f8_sub(icl__f8_max(icl__f8_set1(0.0f), x), e);
-}
-
-/* kind is a constant at every call but Helium's.  relu would turn an overflow to -infinity into 0:
- * NaN instead. */
-ICL__F8 void icl__activate_as(const icl_activation kind, float *out, const float *x, size_t n)
-{
-  const int overflow = kind == ICL_RELU && icl__overflowed_f8(x, n);
+  V(t) low = V(set1)(0.0f);
   size_t i;
-  for (i = 0; i < n; i += 8) {
-    icl__f8 v = i + 8 <= n ? icl__f8_load(x + i) : icl__f8_load_n(x + i, n - i);
-    v = icl__activate8(v, kind);
-    if (i + 8 <= n) icl__f8_store(out + i, v);
-    else icl__f8_store_n(out + i, v, n - i);
+  for (i = 0; i < n; i += ICL__W) low = V(min)(low, V(get)(x, i, n));
+  return V(overflowed)(low);
+}
+
+/* out = exp(scale (x - max)) for n numbers, a multiple of ICL__W. */
+ICL__KERNEL void V(exp_vectors)(float *out, const float *x, size_t n, V(t) max, float scale)
+{
+  size_t i;
+  for (i = 0; i < n; i += ICL__W)
+    V(store)(out + i, V(exp)(V(mul1)(V(sub)(V(load)(x + i), max), scale)));
+}
+
+/* As icl__softmax_ref.  NaN and +infinity make all weights NaN by themselves. */
+ICL__KERNEL void V(softmax)(float *s, size_t n, float scale)
+{
+#define ICL__ADD_WEIGHT(sum, whole, i) V(add)(sum, V(at)(whole, s, i, n))
+  const size_t whole = n / ICL__W * ICL__W, rest = n - whole;
+  V(t) max = V(set1)(s[0]), low = V(set1)(0.0f), s0, s1, v, total;
+  float tmp[ICL__W];
+  size_t i;
+  for (i = 0; i < whole; i += ICL__W) {
+    v = V(load)(s + i);
+    low = V(min)(low, v);
+    max = V(max)(max, v);
+  }
+  v = rest ? V(first)(V(load_n)(s + whole, rest), max, rest) : max;
+  V(store)(tmp, v);
+  low = V(min)(low, v);
+  max = V(max)(max, v);
+  if (V(overflowed)(low)) { icl__spoil(s, n); return; }
+  max = V(set1)(V(hmax)(max));
+  V(exp_vectors)(s, s, whole, max, scale);
+  if (rest) {
+    V(exp_vectors)(tmp, tmp, ICL__W, max, scale);
+    V(store_n)(s + whole, V(load)(tmp), rest);
+  }
+  ICL__SUM(n, ICL__ADD_WEIGHT);
+  total = V(set1)(1.0f / V(sum)(s0, s1));
+  for (i = 0; i < whole; i += ICL__W) V(store)(s + i, V(mul)(V(load)(s + i), total));
+  if (rest) V(store_n)(s + whole, V(mul)(V(load_n)(s + whole, rest), total), rest);
+}
+
+/* Both gelus start with an exponential, in the tanh form exp(-x (a + a b x^2)). */
+ICL__INLINE V(t) V(activate1)(V(t) x, icl_activation kind)
+{
+  V(t) xx = V(mul)(x, x), zero = V(set1)(0.0f), e;
+  if (kind == ICL_RELU) return V(max)(zero, x);
+  if (kind == ICL_GELU_ERF) e = V(mul1)(xx, -0.5f);
+  else e = V(mul)(x, V(mul1_plus)(xx, -ICL__GELU_A * ICL__GELU_B, -ICL__GELU_A));
+  e = V(exp)(e);
+  if (kind != ICL_GELU_ERF) return V(mul)(x, V(recip)(V(add1)(e, 1.0f)));
+  return V(fma)(V(sub)(zero, V(abs)(x)), V(normal_tail)(x, e), V(max)(zero, x));
+}
+
+/* n a multiple of ICL__W.  kind is a constant at every call, except on Helium, where code is
+ * scarce. */
+ICL__INLINE void V(activate_whole)(const icl_activation kind, float *out, const float *x, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i += ICL__W) V(store)(out + i, V(activate1)(V(load)(x + i), kind));
+}
+ICL__KERNEL void V(activate_vectors)(float *out, const float *x, size_t n, icl_activation kind)
+{
+  if (ICL__MVE) V(activate_whole)(kind, out, x, n);
+  else if (kind == ICL_RELU) V(activate_whole)(ICL_RELU, out, x, n);
+  else if (kind == ICL_GELU_ERF) V(activate_whole)(ICL_GELU_ERF, out, x, n);
+  else V(activate_whole)(ICL_GELU_TANH, out, x, n);
+}
+
+/* relu would turn an overflow to -infinity into 0; it becomes NaN. */
+ICL__KERNEL void V(activate)(float *out, float *x, size_t n, icl_activation kind)
+{
+  const int overflow = kind == ICL_RELU && V(overflow_in)(x, n);
+  const size_t whole = n / ICL__W * ICL__W;
+  float tmp[ICL__W];
+  V(activate_vectors)(out, x, whole, kind);
+  if (whole < n) {
+    V(store)(tmp, V(load_n)(x + whole, n - whole));
+    V(activate_vectors)(tmp, tmp, ICL__W, kind);
+    V(store_n)(out + whole, V(load)(tmp), n - whole);
   }
   if (overflow) icl__spoil(out, 1);
 }
 
-/* With a loop for each kind where code may take the room. */
-ICL__KERNEL void icl__activate_f8(float *out, float *x, size_t n, icl_activation kind)
-{
-  if (ICL__MVE) icl__activate_as(kind, out, x, n);
-  else if (kind == ICL_RELU) icl__activate_as(ICL_RELU, out, x, n);
-  else if (kind == ICL_GELU_ERF) icl__activate_as(ICL_GELU_ERF, out, x, n);
-  else icl__activate_as(ICL_GELU_TANH, out, x, n);
-}
-
 /* In squares of eight; the rest one by one. */
-ICL__KERNEL void icl__transpose_f8(float *out, size_t out_row, const float *x, size_t row,
-                                   size_t m, size_t n)
+ICL__KERNEL void V(transpose_all)(float *out, size_t out_row, const float *x, size_t row, size_t m,
+                                  size_t n)
 {
   size_t i, j, rows = m & ~(size_t)7, cols = n & ~(size_t)7;
   for (i = 0; i < rows; i += 8)
     for (j = 0; j < cols; j += 8)
-      icl__f8_transpose(out + j * out_row + i, out_row, x + i * row + j, row);
+      V(transpose)(out + j * out_row + i, out_row, x + i * row + j, row);
   icl__transpose_ref(out + cols * out_row, out_row, x + cols, row, rows, n - cols);
   icl__transpose_ref(out + rows, out_row, x + rows * row, row, m - rows, n);
 }
 
-ICL__KERNEL void icl__axpy_f8(float *y, float a, const float *x, size_t n)
+ICL__KERNEL void V(axpy)(float *y, float a, const float *x, size_t n)
 {
-  icl__f8 k = icl__f8_set1(a);
+  V(t) k = V(set1)(a);
   size_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    icl__f8_store(y + i, icl__f8_fma(k, icl__f8_load(x + i), icl__f8_load(y + i)));
-  if (i < n) {
-    icl__f8 v = icl__f8_fma(k, icl__f8_load_n(x + i, n - i), icl__f8_load_n(y + i, n - i));
-    icl__f8_store_n(y + i, v, n - i);
-  }
+  for (; i + ICL__W <= n; i += ICL__W)
+    V(store)(y + i, V(fma)(k, V(load)(x + i), V(load)(y + i)));
+  if (i < n) V(put)(y, V(fma)(k, V(get)(x, i, n), V(get)(y, i, n)), i, n);
 }
 
-ICL__KERNEL float icl__dot_f8(const float *a, const float *b, size_t n)
+ICL__KERNEL float V(dot)(const float *a, const float *b, size_t n)
 {
-  icl__f8 sum = icl__f8_set1(0.0f);
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) sum = icl__f8_fma(icl__f8_load(a + i), icl__f8_load(b + i), sum);
-  if (i < n) sum = icl__f8_fma(icl__f8_load_n(a + i, n - i), icl__f8_load_n(b + i, n - i), sum);
-  return icl__f8_sum(sum);
+#define ICL__ADD_PRODUCT(s, whole, i) V(fma)(V(at)(whole, a, i, n), V(at)(whole, b, i, n), s)
+  V(t) s0, s1;
+  size_t i;
+  ICL__SUM(n, ICL__ADD_PRODUCT);
+  return V(sum)(s0, s1);
 }
 
+#if ICL__MVE
+ICL__KERNEL void V(dots_in_order)(float *out, size_t out_row, const float *a, const float *b,
+                                  size_t row, size_t rows, size_t n)
+{
+  size_t i;
+  for (; rows; rows--, a += row, b += row, out += out_row)
+    for (*out = 0.0f, i = 0; i < n; i++) *out = fmaf(a[i], b[i], *out);
+}
+#else
 /* Six chains side by side hide the latency of each; missing rows repeat the first. */
-ICL__KERNEL void icl__dots_in_order_f8(float *out, size_t out_row, const float *a, const float *b,
-                                       size_t row, size_t rows, size_t n)
+ICL__KERNEL void V(dots_in_order)(float *out, size_t out_row, const float *a, const float *b,
+                                  size_t row, size_t rows, size_t n)
 {
-  size_t r1 = rows > 1 ? row : 0, r2 = rows > 2 ? 2 * row : 0, r3 = rows > 3 ? 3 * row : 0;
-  size_t r4 = rows > 4 ? 4 * row : 0, r5 = rows > 5 ? 5 * row : 0, k, i;
-  icl__f8 s0 = icl__f8_set1(0.0f), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
-  float lanes[6][8];
-  for (k = 0; k < n; k++, a++, b++) {
-    s0 = icl__f8_fma(icl__f8_set1(a[0]), icl__f8_set1(b[0]), s0);
-    s1 = icl__f8_fma(icl__f8_set1(a[r1]), icl__f8_set1(b[r1]), s1);
-    s2 = icl__f8_fma(icl__f8_set1(a[r2]), icl__f8_set1(b[r2]), s2);
-    s3 = icl__f8_fma(icl__f8_set1(a[r3]), icl__f8_set1(b[r3]), s3);
-    s4 = icl__f8_fma(icl__f8_set1(a[r4]), icl__f8_set1(b[r4]), s4);
-    s5 = icl__f8_fma(icl__f8_set1(a[r5]), icl__f8_set1(b[r5]), s5);
-  }
-  icl__f8_store(lanes[0], s0); icl__f8_store(lanes[1], s1); icl__f8_store(lanes[2], s2);
-  icl__f8_store(lanes[3], s3); icl__f8_store(lanes[4], s4); icl__f8_store(lanes[5], s5);
-  for (i = 0; i < rows; i++) out[i * out_row] = lanes[i][0];
+#define ICL__CHAIN_DECLARE(i) float s##i = 0.0f; const size_t r##i = rows > i ? i * row : 0;
+#define ICL__CHAIN_STEP(i) s##i = ICL__MUL_ADD(a[r##i], b[r##i], s##i);
+#define ICL__CHAIN_STORE(i) if (rows > i) out[i * out_row] = s##i;
+#if ICL__WASM
+#define ICL__MUL_ADD(x, y, z) (x) * (y) + (z)
+#else
+#define ICL__MUL_ADD(x, y, z) fmaf(x, y, z)
+#endif
+  ICL__EACH_ROW(ICL__CHAIN_DECLARE)
+  for (; n; n--, a++, b++) { ICL__EACH_ROW(ICL__CHAIN_STEP) }
+  ICL__EACH_ROW(ICL__CHAIN_STORE)
 }
 #endif
+
+static const icl__ops V(ops) = {
+#if ICL__MVE
+  "mve", 0, V(mm_few), NULL, V(layernorm), V(softmax), V(activate), icl__transpose_ref, V(axpy),
+#else
+  ICL__W == 16 ? "avx512" : ICL__X86 ? "avx2" : ICL__NEON ? "neon" : "wasm128", ICL__COLUMNS,
+  V(mm), V(panels), V(layernorm), V(softmax), V(activate), V(transpose_all), V(axpy),
+#endif
+  V(dot), V(dots_in_order)
+};
+
+#pragma pop_macro("V")
+#endif /* ICL__PASS */
 
 /* ---------------------------------------------------------------------------------------------
  * >>dispatch
  * ------------------------------------------------------------------------------------------- */
-static const icl__ops icl__ops_ref = {
-  "c", icl__mm_ref, NULL, icl__layernorm_ref, icl__softmax_ref, icl__activate_ref,
-  icl__transpose_ref, icl__axpy_ref, icl__dot_ref, icl__dots_in_order_ref
-};
-
-#if ICL__MVE
-static const icl__ops icl__ops_f8 = {
-  "mve", icl__mm_few, NULL, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
-  icl__transpose_ref, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_ref
-};
-#elif ICL__SIMD
-static const icl__ops icl__ops_f8 = {
-  ICL__X86 ? "avx2" : ICL__NEON ? "neon" : "wasm128",
-  icl__mm_f8, icl__panels_f8, icl__layernorm_f8, icl__softmax_f8, icl__activate_f8,
-  icl__transpose_f8, icl__axpy_f8, icl__dot_f8, icl__dots_in_order_f8
-};
+#if defined ICL_IMPLEMENTATION && !defined ICL__PASS && !defined ICL__DISPATCHED
+#ifndef ICL_FILE
+#define ICL_FILE "icl.h"           /* beside this file; define ICL_FILE where it has another name */
 #endif
 
-#if ICL__X86 && ICL__GNU
-/* AVX2, FMA and F16C, and the upper halves of the registers saved by the system. */
-static int icl__has_avx2(void)
+#if ICL__AVX512
+#define ICL__PASS icl__v16
+#define ICL__W 16
+#include ICL_FILE
+#undef ICL__PASS
+#undef ICL__W
+#endif
+
+#if ICL__SIMD
+#define ICL__PASS icl__v8
+#define ICL__W 8
+#include ICL_FILE
+#undef ICL__PASS
+#undef ICL__W
+#endif
+
+#if ICL__X86
+/* eax, ebx, ecx, edx of a leaf of cpuid, its subleaf 0.  Compilers may hold rbx, so it goes through
+ * rsi; __cpuid of <cpuid.h> names no register there, and clang 14 picks rdx, which cpuid writes. */
+static void icl__cpuid(unsigned leaf, unsigned r[4])
 {
-  unsigned a, b, c, d, lo;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-  if (~c & (1u << 12 | 1u << 27 | 1u << 29)) return 0;                /* FMA, OSXSAVE, F16C */
-  __asm__ volatile("xgetbv" : "=a"(lo) : "c"(0) : "edx");
-  if ((lo & 6) != 6) return 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 5));
+#if ICL__GNU
+  __asm__ volatile("{movq %%rbx, %%rsi|mov rsi, rbx}\n\tcpuid\n\t"
+                   "{xchgq %%rbx, %%rsi|xchg rsi, rbx}"
+                   : "=a"(r[0]), "=S"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(0));
+#else
+  int i, info[4];
+  __cpuidex(info, (int)leaf, 0);
+  for (i = 0; i < 4; i++) r[i] = (unsigned)info[i];
+#endif
 }
-#elif ICL__X86
-static int icl__has_avx2(void)
+
+/* Leaf 1 and leaf 7 of cpuid, and the registers that the system saves: bits of XCR0. */
+typedef struct icl__cpu { unsigned ecx1, ebx7, saved; } icl__cpu;
+static icl__cpu icl__ask_cpu(void)
 {
-  int r[4];
-  __cpuid(r, 1);
-  if ((~r[2] & (1 << 12 | 1 << 27 | 1 << 29)) || (_xgetbv(0) & 6) != 6) return 0;
-  __cpuidex(r, 7, 0);
-  return (r[1] & (1 << 5)) != 0;
+  icl__cpu cpu = {0, 0, 0};
+  unsigned r[4], last;
+  icl__cpuid(0, r);
+  last = r[0];
+  icl__cpuid(1, r);
+  cpu.ecx1 = r[2];
+#if ICL__GNU
+  if (cpu.ecx1 & 1u << 27) __asm__ volatile("xgetbv" : "=a"(cpu.saved) : "c"(0) : "edx");
+#else
+  if (cpu.ecx1 & 1u << 27) cpu.saved = (unsigned)_xgetbv(0);
+#endif
+  if (last < 7) return cpu;
+  icl__cpuid(7, r);
+  cpu.ebx7 = r[1];
+  return cpu;
 }
 #endif
+
+/* 1 if this processor has what the kernels need. */
+static int icl__can_run(const icl__ops *o)
+{
+#if ICL__X86
+  const unsigned fma_f16c = 1u << 12 | 1u << 29, avx2 = 1u << 5;
+  const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;      /* F, DQ, BW, VL */
+  icl__cpu cpu;
+  if (o == &icl__ops_ref) return 1;
+  cpu = icl__ask_cpu();
+  if (~cpu.ecx1 & fma_f16c || ~cpu.saved & 6 || ~cpu.ebx7 & avx2) return 0;
+  return o->columns < 32 || !(~cpu.saved & 0xe6 || ~cpu.ebx7 & avx512);
+#else
+  (void)o;
+  return 1;
+#endif
+}
+
+/* All kernels of this build, the best first. */
+static const icl__ops *const icl__all_ops[] = {
+#if ICL__AVX512
+  &icl__v16_ops,
+#endif
+#if ICL__SIMD
+  &icl__v8_ops,
+#endif
+#if !ICL__MVE
+  &icl__ops_ref
+#endif
+};
 
 static const icl__ops *icl__ops_best(void)
 {
-#if ICL__X86
-  return icl__has_avx2() ? &icl__ops_f8 : &icl__ops_ref;
-#elif ICL__SIMD
-  return &icl__ops_f8;
-#else
-  return &icl__ops_ref;
-#endif
+  size_t i = 0;
+  while (!icl__can_run(icl__all_ops[i])) i++;            /* the last one always can */
+  return icl__all_ops[i];
 }
 
 const char *icl_isa_name(const icl_model *m) { return m && m->ops ? m->ops->name : "none"; }
 
-void icl_force_plain(icl_model *m) { if (m) m->ops = &icl__ops_ref; }
+icl_error icl_model_isa(icl_model *m, const char *name)
+{
+  size_t i;
+  for (i = 0; m && i < sizeof icl__all_ops / sizeof *icl__all_ops; i++) {
+    if (name && strcmp(name, icl__all_ops[i]->name)) continue;
+    if (icl__can_run(icl__all_ops[i])) { m->ops = icl__all_ops[i]; return ICL_OK; }
+    if (name) return ICL_ERR_LIMIT;
+  }
+  return ICL_ERR_ARG;
+}
 
+void icl_force_plain(icl_model *m) { icl_model_isa(m, "c"); }
+
+#define ICL__DISPATCHED
+#if defined __clang__
+#pragma STDC FP_CONTRACT DEFAULT
+#elif defined __GNUC__
+#pragma GCC pop_options
+#elif defined _MSC_VER
+#pragma fp_contract (on)
+#endif
 #if defined __cplusplus && ICL__GNU
 #pragma GCC diagnostic pop
 #endif
+#pragma pop_macro("abs")
+#pragma pop_macro("log2")
+#pragma pop_macro("max")
+#pragma pop_macro("min")
+#pragma pop_macro("round")
+#pragma pop_macro("C")
+#pragma pop_macro("D")
+#pragma pop_macro("H")
+#pragma pop_macro("L")
+#pragma pop_macro("T")
 #endif /* ICL_IMPLEMENTATION */
 
 /*
@@ -6313,21 +6531,17 @@ void icl_force_plain(icl_model *m) { if (m) m->ops = &icl__ops_ref; }
  *
  * Copyright (c) 2026 The icl.h authors
  *
- * Permission is hereby granted, free of charge, to any person obtaining a copy
- * of this software and associated documentation files (the "Software"), to deal
- * in the Software without restriction, including without limitation the rights
- * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
- * copies of the Software, and to permit persons to whom the Software is
+ * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+ * associated documentation files (the "Software"), to deal in the Software without restriction,
+ * including without limitation the rights to use, copy, modify, merge, publish, distribute,
+ * sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
  * furnished to do so, subject to the following conditions:
  *
- * The above copyright notice and this permission notice shall be included in all
- * copies or substantial portions of the Software.
+ * The above copyright notice and this permission notice shall be included in all copies or
+ * substantial portions of the Software.
  *
- * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
- * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
- * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
- * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
- * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
- * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
- * SOFTWARE.
- */
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+ * NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+ * NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+ * DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */

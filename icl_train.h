@@ -30,10 +30,11 @@
  * both papers; prediction of many prompts at once.  Classical predictors and the Bayes optimum to
  * compare with are in tools/icl_bayes.h.
  *
- * REPRODUCIBLE.  In one build on one kind of processor the result of a run is a function of its
- * options: the same bits for any number of threads, and for a run that was stopped anywhere,
- * kill -9 included, and resumed.  Prompt i of step s is a function of (seed, s, i); every sum has a
- * fixed order.  Another compiler, -std or instruction set may round otherwise.
+ * REPRODUCIBLE.  The result of a run is a function of its options: the same bits for any number of
+ * threads, for a run that was stopped anywhere, kill -9 included, and resumed, and under AVX2,
+ * AVX-512 and NEON on AArch64, with every compiler and libm (tests/test_bits.c).  Prompt i of step
+ * s is a function of (seed, s, i), on every processor; every sum has a fixed order.  Weights that
+ * plain C, SIMD128 or 32-bit ARM trains round otherwise.
  *
  * SAFE.  A step whose loss, gradient or new weights are not finite is skipped and counted; too many
  * in a row end the run.  Weights that are not finite are never saved, and good ones are, whatever
@@ -58,12 +59,14 @@
  *         100 M            5      79       3, 40                    49     776      25, 391
  *
  * MACROS.  ICL_TRAIN_THREADS: pthreads; without it everything runs on the caller's thread.
- * Those of icl.h.  The functions here use malloc and, on POSIX systems, file
+ * ICL_TRAIN_FILE: the name of this file where it is not "icl_train.h", as ICL_FILE in icl.h, whose
+ * macros hold here too.  The functions here use malloc and, on POSIX systems, file
  * descriptors and fsync: with -std=c99 include this before the system's headers, or define
  * _POSIX_C_SOURCE=200809L.  They print nothing.
  *
- * CONTENTS (search for >>name): config api | platform rng classes numbers tasks prompts gradients
- * work backward trainer files processes typical run batch
+ * CONTENTS (search for >>name): config api | platform functions rng classes numbers tasks prompts
+ * gradients work forward batch backward optimizer trainer files processes typical run kernels
+ * dispatch
  */
 #ifndef ICL_TRAIN_H
 #define ICL_TRAIN_H
@@ -71,7 +74,6 @@
 /* ===== >>config ============================================================================= */
 #include "icl.h"
 #include <signal.h>
-
 
 #ifdef __cplusplus
 extern "C" {
@@ -105,7 +107,8 @@ ICL_API uint32_t icl_rng_u32(icl_rng *r);
 ICL_API float icl_rng_uniform(icl_rng *r);
 ICL_API float icl_rng_normal(icl_rng *r);
 
-/* Gamma(shape, scale), mean shape * scale.  0 where shape or scale is not positive. */
+/* Gamma(shape, scale), mean shape * scale; finite.  0 where shape or scale is not positive, or not
+ * finite. */
 ICL_API float icl_rng_gamma(icl_rng *r, float shape, float scale);
 
 /* One of 0..n-1, all equally likely to the last bit; 0 where n < 2. */
@@ -283,12 +286,13 @@ ICL_API size_t icl_prompt_scratch(const icl_task *t);
  * outermost sum; scratch[icl_prompt_scratch] keeps f for icl_function_eval.  opt may be NULL; with
  * inputs of data, order or standardize a longer prompt is another prompt, and f is only right up to
  * the scale of the labels.
- * Errors: ARG; NONFINITE where f yields NaN or infinity, and then xs and ys are of no use. */
+ * Errors: ARG; NONFINITE where x or f's y is NaN or infinity, and then xs and ys are of no use. */
 ICL_API icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng *rng,
                                     int n_pairs, float *xs, float *ys, int *class_drawn,
                                     float *scratch);
 
-/* The same for xs[n][d] that are given: they are used as they are, whatever opt says of x. */
+/* The same for xs[n][d] that are given: they are used as they are, whatever opt says of x.
+ * NONFINITE where one is not finite. */
 ICL_API icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n,
                                    const float *xs, float *ys, int *class_drawn, float *scratch);
 
@@ -299,7 +303,7 @@ typedef int (*icl_draw)(void *user, icl_rng *rng, int n_dims, int n_pairs, float
 
 /* A prompt of draw's, with opt's scales: x_scale and y_scale, or standardize by the first k pairs,
  * k at random.  opt (NULL is fine) may not ask for inputs or order: ARG.  NONFINITE where the
- * prompt is not finite or draw fails. */
+ * prompt is not finite, also once it is scaled, or draw fails. */
 ICL_API icl_error icl_prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng,
                                  int n_dims, int n_pairs, float *xs, float *ys);
 
@@ -433,7 +437,8 @@ ICL_API icl_error icl_train_agree(icl_trainer *t, icl_report *r);
 /* Loss and gradient of prompts that the caller brings: xs[n][pairs][d], ys[n][pairs], where n and
  * pairs are icl_trainer_next's: the share of this process, and the pairs that the curriculum has
  * come to.  *loss (NULL is fine) is the share's part of the mean over the whole batch: all of it in
- * a run of one process.  And the update that icl_train_step makes of the gradient. */
+ * a run of one process; not finite where a number is not, and then the update skips the step.  And
+ * the update that icl_train_step makes of the gradient. */
 ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss);
 ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
 
@@ -445,14 +450,23 @@ ICL_API icl_error icl_train_save(const icl_trainer *t, const char *path, icl_rep
 ICL_API icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r);
 
 /* The model as a checkpoint, written in the same way, with icl.typical measured on 2048 new
- * prompts. */
+ * contexts of each length. */
 ICL_API icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r);
 
+/* icl.typical of that model alone, measured on n_prompts contexts of each length, as a text in
+ * text[size]: it goes into icl_metadata.typical, where the weights stay as they are.  n_prompts is
+ * 100 to 2^22, size at least ICL_TYPICAL_BYTES a pair, of 4,096 pairs at most, and 1; ARG
+ * otherwise, and for a trainer without a source of prompts.  NONFINITE: a prediction is not finite,
+ * or options.draw failed. */
+enum { ICL_TYPICAL_BYTES = 18 };
+ICL_API icl_error icl_train_typical(icl_trainer *t, int n_prompts, char *text, size_t size);
+
 /* Replaces a file, or makes it, as all files here are written: whole or not at all.  Symbolic links
- * are followed and permissions kept; folders, devices and pipes are refused.  IO says why in r. */
+ * are followed and permissions kept; folders, devices and pipes are refused.  IO says why in r.
+ * What killed writers of path left beside it, PATH.tmp.*, is removed. */
 ICL_API icl_error icl_replace_file(const char *path, const void *data, size_t size, icl_report *r);
 
-/* ICL_OK if icl_replace_file(path) can be expected to work.  Nothing is changed. */
+/* ICL_OK if icl_replace_file(path) can be expected to work.  Nothing else is changed. */
 ICL_API icl_error icl_probe_file(const char *path, icl_report *r);
 
 /* The right to write path, held through PATH.lock until delete or the end of the process, killed or
@@ -490,7 +504,8 @@ ICL_API icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_in
 
 typedef struct icl_batch icl_batch;
 
-/* Memory and threads to run m over prompts of n_pairs pairs. */
+/* Memory and threads to run m over prompts of n_pairs pairs: 1 to (n_positions + 1) / 2 with
+ * learned positions, to 49,999 with sinusoidal ones, to 2^22 with others; ARG otherwise, MEMORY. */
 ICL_API icl_error icl_batch_new(icl_batch **b, const icl_model *m, int n_pairs, int threads);
 ICL_API void icl_batch_delete(icl_batch *b);
 
@@ -523,6 +538,34 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 /* ---------------------------------------------------------------------------------------------
  * >>platform
  * ------------------------------------------------------------------------------------------- */
+/* Single letters that others have as macros, as in icl.h: these come back at the end. */
+#pragma push_macro("A")
+#undef A
+#pragma push_macro("B")
+#undef B
+#pragma push_macro("C")
+#undef C
+#pragma push_macro("D")
+#undef D
+#pragma push_macro("F")
+#undef F
+#pragma push_macro("H")
+#undef H
+#pragma push_macro("K")
+#undef K
+#pragma push_macro("L")
+#undef L
+#pragma push_macro("N")
+#undef N
+#pragma push_macro("P")
+#undef P
+#pragma push_macro("R")
+#undef R
+#pragma push_macro("S")
+#undef S
+#pragma push_macro("T")
+#undef T
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -543,6 +586,14 @@ ICL_API icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #endif
+#if defined __clang__                                    /* as in icl.h: nothing is fused */
+#pragma STDC FP_CONTRACT OFF
+#elif defined __GNUC__
+#pragma GCC push_options
+#pragma GCC optimize ("fp-contract=off")
+#elif defined _MSC_VER
+#pragma fp_contract (off)
+#endif
 
 /* Asks for large pages under a block that the products go through again and again. */
 static void icl__advise(void *block, size_t bytes)
@@ -554,6 +605,120 @@ static void icl__advise(void *block, size_t bytes)
   (void)block; (void)bytes;
 #endif
 }
+
+/* ---------------------------------------------------------------------------------------------
+ * >>functions
+ * exp, log, sin, cos, erfc of doubles for prompts and for the optimizer: made of plain operations
+ * alone, so that they give the same bits with every compiler and math library, which the last
+ * digits of libm's do not.  Relative errors are some 1e-15 (sin, cos: absolute), of numbers that
+ * occur here; no infinities, no NaN.
+ * ------------------------------------------------------------------------------------------- */
+
+/* 1 / n! */
+static const double icl__inverse_factorials[18] = {
+  1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880,
+  1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0, 1.0 / 87178291200.0,
+  1.0 / 1307674368000.0, 1.0 / 20922789888000.0, 1.0 / 355687428096000.0
+};
+
+/* exp(x): x = k ln 2 + r, |r| < 0.35, by its series to r^13; 0 below -708, clamped above 709. */
+static double icl__exp_of(double x)
+{
+  const double *f = icl__inverse_factorials;
+  double r, p;
+  uint64_t u;
+  int i, k;
+  if (!(x >= -708)) return 0;
+  if (x > 709) x = 709;
+  k = (int)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
+  r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
+  for (p = f[13], i = 12; i >= 0; i--) p = p * r + f[i];
+  if (k > 1023) { p *= 2; k--; }
+  u = (uint64_t)(k + 1023) << 52;
+  memcpy(&r, &u, 8);
+  return p * r;
+}
+
+/* ln x for normal x > 0: x = 2^k m, m from 1/sqrt 2 to sqrt 2, and ln m = 2 artanh(s) by its
+ * series to s^21, s = (m - 1) / (m + 1). */
+static double icl__log_of(double x)
+{
+  static const double odd[10] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11,
+                                 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3};
+  double m, s, q, sum = 0;
+  uint64_t u;
+  int i, k;
+  memcpy(&u, &x, 8);
+  k = (int)(u >> 52) - 1023;
+  u = (u & 0xfffffffffffffu) | 0x3ff0000000000000u;
+  memcpy(&m, &u, 8);
+  if (m > 1.4142135623730951) { m *= 0.5; k++; }
+  s = (m - 1) / (m + 1);
+  q = s * s;
+  for (i = 0; i < 10; i++) sum = (sum + odd[i]) * q;
+  return k * 0.693147180369123816490 + (k * 1.90821492927058770002e-10 + 2 * (s + s * sum));
+}
+
+/* sin(x + quarter pi / 2) for |x| < 1e6, of 0 beyond 1e9: x = k pi / 2 + r, |r| <= pi / 4, by
+ * series to r^17. */
+static double icl__turned_sin(double x, int quarter)
+{
+  const double *f = icl__inverse_factorials;
+  int k = x > -1e9 && x < 1e9 ? (int)(x * 0.63661977236758138 + (x < 0 ? -0.5 : 0.5)) : 0, i;
+  double r = !(x > -1e9 && x < 1e9) ? 0
+           : (x - k * 1.57079632673412561417) - k * 6.07710050650619224932e-11;
+  double q = r * r, p;
+  quarter = (k + quarter) & 3;
+  i = quarter & 1 ? 16 : 17;
+  for (p = f[i]; i > 1; i -= 2) p = f[i - 2] - p * q;
+  p = quarter & 1 ? p : p * r;
+  return quarter & 2 ? -p : p;
+}
+static double icl__sin_of(double x) { return icl__turned_sin(x, 0); }
+static double icl__cos_of(double x) { return icl__turned_sin(x, 1); }
+
+/* x^y for x >= 0 */
+static double icl__pow_of(double x, double y)
+{
+  return x > 0 ? icl__exp_of(y * icl__log_of(x)) : y > 0 ? 0 : 1;
+}
+
+/* x^n by squaring. */
+static double icl__power(double x, int64_t n)
+{
+  double p = 1;
+  for (; n > 0; n /= 2, x *= x) if (n % 2) p *= x;
+  return p;
+}
+
+/* erfc(x), absolute error some 1e-15: 1 - erf by its series up to 3, above it a continued
+ * fraction. */
+static double icl__erfc_of(double x)
+{
+  double size = x < 0 ? -x : x, term = size, sum = size, tail = size;
+  int i;
+  if (size < 3) {
+    for (i = 1; i < 60; i++) sum += term *= 2 * size * size / (2 * i + 1);
+    sum = 1 - 1.1283791670955126 * icl__exp_of(-size * size) * sum;
+  } else {
+    for (i = 60; i > 0; i--) tail = size + i * 0.5 / tail;
+    sum = icl__exp_of(-size * size) * 0.56418958354775629 / tail;
+  }
+  return x < 0 ? 2 - sum : sum;
+}
+
+static double icl__tanh_of(double x)
+{
+  double e = icl__exp_of(-2 * (x < 0 ? -x : x)), t = (1 - e) / (1 + e);
+  return x < 0 ? -t : t;
+}
+
+/* The same for floats. */
+static float icl__expf(float x) { return (float)icl__exp_of((double)x); }
+static float icl__logf(float x) { return (float)icl__log_of((double)x); }
+static float icl__cosf(float x) { return (float)icl__cos_of((double)x); }
+static float icl__powf(float x, float y) { return (float)icl__pow_of((double)x, (double)y); }
+static float icl__tanhf(float x) { return (float)icl__tanh_of((double)x); }
 
 /* ---------------------------------------------------------------------------------------------
  * >>rng
@@ -580,6 +745,7 @@ static void icl__philox(uint32_t out[4], const uint32_t counter[4], const uint32
 
 void icl_rng_init(icl_rng *r, uint64_t seed, uint64_t stream, uint64_t index)
 {
+  if (!r) return;
   memset(r, 0, sizeof *r);
   r->key[0] = (uint32_t)seed;
   r->key[1] = (uint32_t)(seed >> 32);
@@ -591,6 +757,7 @@ void icl_rng_init(icl_rng *r, uint64_t seed, uint64_t stream, uint64_t index)
 
 uint32_t icl_rng_u32(icl_rng *r)
 {
+  if (!r) return 0;
   if (r->used == 4) {
     icl__philox(r->word, r->counter, r->key);
     r->counter[0]++;
@@ -608,12 +775,13 @@ static double icl__rng_open(icl_rng *r) { return (icl_rng_u32(r) + 1.0) * (1 / 4
 float icl_rng_normal(icl_rng *r)
 {
   double radius, angle;
+  if (!r) return 0;
   if (r->has_spare) { r->has_spare = 0; return r->spare; }
-  radius = sqrt(-2 * log(icl__rng_open(r)));
+  radius = sqrt(-2 * icl__log_of(icl__rng_open(r)));
   angle = icl_rng_u32(r) * (6.283185307179586 / 4294967296.0);
-  r->spare = (float)(radius * sin(angle));
+  r->spare = (float)(radius * icl__sin_of(angle));
   r->has_spare = 1;
-  return (float)(radius * cos(angle));
+  return (float)(radius * icl__cos_of(angle));
 }
 
 /* Marsaglia and Tsang 2000: d v with v = (1 + c n)^3, d = shape - 1/3, c = 1 / sqrt(9 d), accepted
@@ -625,7 +793,7 @@ static double icl__rng_gamma(icl_rng *r, double shape)
     double n = (double)icl_rng_normal(r), v = 1 + c * n;
     if (v <= 0) continue;
     v *= v * v;
-    if (log(icl__rng_open(r)) < n * n / 2 + d * (1 - v + log(v))) return d * v;
+    if (icl__log_of(icl__rng_open(r)) < n * n / 2 + d * (1 - v + icl__log_of(v))) return d * v;
   }
 }
 
@@ -633,10 +801,12 @@ static double icl__rng_gamma(icl_rng *r, double shape)
 float icl_rng_gamma(icl_rng *r, float shape, float scale)
 {
   double g, k = (double)shape;
-  if (!(shape > 0) || !(scale > 0)) return 0;
+  if (!r || !(shape > 0) || !(scale > 0) || !icl__finite(&shape, 1) || !icl__finite(&scale, 1))
+    return 0;
   g = icl__rng_gamma(r, k < 1 ? k + 1 : k);
-  if (k < 1) g *= pow(icl__rng_open(r), 1 / k);
-  return (float)(g * (double)scale);
+  if (k < 1) g *= icl__pow_of(icl__rng_open(r), 1 / k);
+  g *= (double)scale;
+  return g < 3.4e38 ? (float)g : 3.4e38f;
 }
 
 /* Lemire 2019: the high word of u n, u drawn again where the low word falls in the uneven rest. */
@@ -644,7 +814,7 @@ int icl_rng_below(icl_rng *r, int n)
 {
   uint32_t size = (uint32_t)n, uneven;
   uint64_t product;
-  if (n < 2) return 0;
+  if (!r || n < 2) return 0;
   uneven = (0u - size) % size;
   do product = (uint64_t)icl_rng_u32(r) * size; while ((uint32_t)product < uneven);
   return (int)(product >> 32);
@@ -774,7 +944,7 @@ static void icl__sine_draw(float *theta, const icl_class_call *c, icl_rng *rng)
 static float icl__sine_eval(const float *theta, const float *x, const icl_class_call *c)
 {
   const float *p = theta + c->n_dims;
-  return p[1] * cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims));
+  return p[1] * icl__cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims));
 }
 
 /* tree: from node i go to 2 i + 1, or to 2 i + 2 if x_j > 0, j uniform; leaves ~ N(0, 1).
@@ -877,7 +1047,7 @@ static void icl__wave_draw(float *theta, const icl_class_call *c, icl_rng *rng)
 static float icl__wave_eval(const float *theta, const float *x, const icl_class_call *c)
 {
   const float *p = theta + c->n_dims;
-  return p[3] + p[2] * cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims) + p[1]);
+  return p[3] + p[2] * icl__cosf(6.28318531f * p[0] * icl__class_dot(theta, x, c->n_dims) + p[1]);
 }
 
 /* saturate: f(x) = (a + b (g(z) - m) / s) / sqrt(2), g(z) = 1 - exp(-max(0, +-z - x0) / t), a and
@@ -892,13 +1062,14 @@ static int icl__saturate_size(const icl_class_call *c)
 /* E exp(-rate (z - x0)) [z > x0] = exp(rate^2 / 2 + rate x0) Phi(-x0 - rate). */
 static double icl__saturate_decay(double rate, double x0)
 {
-  return exp(rate * (rate / 2 + x0)) * 0.5 * erfc((x0 + rate) * 0.7071067811865476);
+  return icl__exp_of(rate * (rate / 2 + x0)) * 0.5 * icl__erfc_of((x0 + rate) * 0.7071067811865476);
 }
 
 static void icl__saturate_draw(float *theta, const icl_class_call *c, icl_rng *rng)
 {
-  double low = log((double)c->arg[0]), high = log((double)c->arg[1]), x0 = (double)c->arg[2];
-  double t = exp(low + (high - low) * (double)icl_rng_uniform(rng));
+  double low = icl__log_of((double)c->arg[0]), high = icl__log_of((double)c->arg[1]);
+  double x0 = (double)c->arg[2];
+  double t = icl__exp_of(low + (high - low) * (double)icl_rng_uniform(rng));
   double after = icl__saturate_decay(0, x0), decay = icl__saturate_decay(1 / t, x0);
   double mean = after - decay;
   double square = after - 2 * decay + icl__saturate_decay(2 / t, x0);
@@ -917,7 +1088,7 @@ static float icl__saturate_eval(const float *theta, const float *x, const icl_cl
 {
   const float *p = theta + c->n_dims;
   float after = icl__class_dot(theta, x, c->n_dims) - c->arg[2];
-  return p[1] - p[2] * expm1f(-p[0] * (after > 0 ? after : 0));
+  return p[1] + p[2] * (float)(1 - icl__exp_of((double)(-p[0] * (after > 0 ? after : 0))));
 }
 
 /* pool: f(x) = b_i.x / sqrt(d), i uniform below size, with b_1, b_2, .. ~ N(0, I) of a stream of
@@ -951,7 +1122,7 @@ static void icl__gp_scales(float *scale, const icl_class_call *c, icl_rng *rng)
     scale[j] = j < c->dims_active ? 1 / c->arg[0] : 0;
     if (c->arg[2] <= 0 || scale[j] <= 0) continue;
     if (icl_rng_below(rng, 2)) scale[j] = 0;
-    else scale[j] *= expf(1.4f * (icl_rng_uniform(rng) - 0.5f));
+    else scale[j] *= icl__expf(1.4f * (icl_rng_uniform(rng) - 0.5f));
     on |= scale[j] > 0;
   }
   if (c->arg[2] > 0 && !on) scale[icl_rng_below(rng, c->dims_active)] = 1 / c->arg[0];
@@ -960,7 +1131,7 @@ static void icl__gp_scales(float *scale, const icl_class_call *c, icl_rng *rng)
 static void icl__gp_draw(float *theta, const icl_class_call *c, icl_rng *rng)
 {
   int m, j, i, degrees = (int)(2 * c->arg[1] + 0.5f), d = c->n_dims;
-  float *scale = theta + (ICL__FEATURES - 1) * (2 + d) + 2;  /* the last w, drawn last */
+  float *scale = theta + (ptrdiff_t)(ICL__FEATURES - 1) * (2 + d) + 2;  /* the last w, drawn last */
   icl__gp_scales(scale, c, rng);
   for (m = 0; m < ICL__FEATURES; m++, theta += 2 + d) {
     float g = 0, n;
@@ -977,7 +1148,7 @@ static float icl__gp_eval(const float *theta, const float *x, const icl_class_ca
   int m, d = c->n_dims;
   float y = 0;
   for (m = 0; m < ICL__FEATURES; m++, theta += 2 + d)
-    y += theta[0] * cosf(icl__class_dot(theta + 2, x, d) + theta[1]);
+    y += theta[0] * icl__cosf(icl__class_dot(theta + 2, x, d) + theta[1]);
   return y;
 }
 
@@ -995,10 +1166,10 @@ static int icl__shape_size(const icl_class_call *c) { return c->n_dims + 2 + ICL
 
 static float icl__log_uniform(icl_rng *rng, float low, float high)
 {
-  return low * expf(icl_rng_uniform(rng) * logf(high / low));
+  return low * icl__expf(icl_rng_uniform(rng) * icl__logf(high / low));
 }
 
-static float icl__sigmoid(float x) { return 1 / (1 + expf(-x)); }
+static float icl__sigmoid(float x) { return 1 / (1 + icl__expf(-x)); }
 
 static int icl__chance(icl_rng *rng, float p) { return icl_rng_uniform(rng) < p; }
 
@@ -1045,7 +1216,7 @@ static void icl__shape_draw_args(float *p, icl__shape shape, const icl_class_cal
       for (i = 0; i < n && i < 4; i++) {
         p[3 * i] = icl__log_uniform(rng, 0.5f, 12);
         p[3 * i + 1] = 1.2f * icl_rng_normal(rng);
-        p[3 * i + 2] = expf(icl_rng_normal(rng));
+        p[3 * i + 2] = icl__expf(icl_rng_normal(rng));
       }
   }
 }
@@ -1059,20 +1230,20 @@ static float icl__shape_at(const float *p, icl__shape shape, float z)
     case ICL__LOGISTIC_SHAPE: return icl__sigmoid(p[0] * (z - p[1]));
     case ICL__DECAY_SHAPE:
       u = -p[0] * (z + 2);
-      y = expf(u < 5 ? u : 5);
+      y = icl__expf(u < 5 ? u : 5);
       u = -p[1] * (z + 2);
-      return p[2] < 0 || p[2] > 0 ? y + p[2] * expf(u < 5 ? u : 5) : y;
+      return p[2] < 0 || p[2] > 0 ? y + p[2] * icl__expf(u < 5 ? u : 5) : y;
     case ICL__PEAK_SHAPE:
       for (i = 0; i < 2; i++, p += 3) {
         u = (z - p[0]) * p[1];
-        y += p[2] * (p[6 - 3 * i] > 0 ? 1 / (1 + u * u) : expf(-0.5f * u * u));
+        y += p[2] * (p[6 - 3 * i] > 0 ? 1 / (1 + u * u) : icl__expf(-0.5f * u * u));
       }
       return y;
     case ICL__POWER_SHAPE:
       u = z > p[2] ? z - p[2] : 0;
-      if (p[3] > 1) return logf(u + p[1]);
-      y = powf(u, p[0]);
-      return p[3] > 0 ? y : y / (y + powf(p[1], p[0]));
+      if (p[3] > 1) return icl__logf(u + p[1]);
+      y = icl__powf(u, p[0]);
+      return p[3] > 0 ? y : y / (y + icl__powf(p[1], p[0]));
     case ICL__HINGE_SHAPE:
       for (y = p[0] * z, i = 0; i < 5; i++)
         if (z > p[1 + 2 * i]) y += p[2 + 2 * i] * (z - p[1 + 2 * i]);
@@ -1202,7 +1373,7 @@ static float icl__additive_eval(const float *theta, const float *x, const icl_cl
   int m;
   for (m = 0; m < (int)c->arg[0]; m++, theta += 4) {
     float u = x[(int)theta[0]] - theta[2];
-    y += theta[1] * (theta[3] > 0 ? tanhf(theta[3] * u) : u > 0 ? u : 0);
+    y += theta[1] * (theta[3] > 0 ? icl__tanhf(theta[3] * u) : u > 0 ? u : 0);
   }
   return y;
 }
@@ -1214,8 +1385,8 @@ static int icl__link_size(const icl_class_call *c) { return c->n_dims + 3; }
 static void icl__link_draw(float *theta, const icl_class_call *c, icl_rng *rng)
 {
   float *p = theta + c->n_dims;
-  double s = (double)icl__log_uniform(rng, c->arg[0], 1), mean = exp(s * s / 2);
-  double b = (double)icl_rng_normal(rng) / sqrt(exp(2 * s * s) - exp(s * s));
+  double s = (double)icl__log_uniform(rng, c->arg[0], 1), mean = icl__exp_of(s * s / 2);
+  double b = (double)icl_rng_normal(rng) / sqrt(icl__exp_of(2 * s * s) - icl__exp_of(s * s));
   icl__draw_direction(theta, c, rng);
   p[0] = (float)s;
   p[1] = (float)(-b * mean);
@@ -1226,7 +1397,7 @@ static float icl__link_eval(const float *theta, const float *x, const icl_class_
 {
   const float *p = theta + c->n_dims;
   float u = p[0] * icl__class_dot(theta, x, c->n_dims);
-  return p[1] + p[2] * expf(u < 4 ? u : 4);
+  return p[1] + p[2] * icl__expf(u < 4 ? u : 4);
 }
 
 /* splits: a tree whose node i asks x_j > t, t ~ N(0, 0.7^2).
@@ -1625,10 +1796,12 @@ static icl_error icl__spec_range_end(icl__spec *s, icl_task_node *node, int i)
   float max = icl__arg_max(a, s->t->n_dims);
   double v = 0;
   size_t n;
+  icl__spec_next(s);
   if (strncmp(s->text + s->at, "..", 2)) return ICL_OK;
   if (node->kind == ICL__CONVEX)
     return icl__spec_fail(s, s->at, "alpha cannot be a range; leave it out:");
   s->at += 2;
+  icl__spec_next(s);
   n = icl__read_number(&v, s->text + s->at);
   if (!n || !icl__arg_ok(a, (float)v, max)) return icl__spec_range(s, a, max);
   if (!((float)v > node->arg[i])) return icl__spec_fail(s, s->at, "a range must rise:");
@@ -1915,8 +2088,9 @@ static void icl__print_between(icl__line *text, const icl_task *t, int i)
 
 size_t icl_task_print(const icl_task *t, char *buf, size_t size)
 {
-  icl__line text = icl__line_on(buf, size);
+  icl__line text = icl__line_on(buf, buf ? size : 0);
   int i;
+  if (!t) return 0;
   for (i = 0; i < t->n_nodes; i++) {
     const icl_task_node *n = &t->node[i];
     icl__print_between(&text, t, i);
@@ -1934,14 +2108,14 @@ size_t icl_task_print(const icl_task *t, char *buf, size_t size)
 int icl_task_terms(const icl_task *t)
 {
   int i, n = 0;
-  for (i = 0; i < t->n_nodes; i++) n += t->node[i].parent < 0;
+  for (i = 0; t && i < t->n_nodes; i++) n += t->node[i].parent < 0;
   return n;
 }
 
 float icl_task_weight(const icl_task *t, int i)
 {
   int j;
-  for (j = 0; j < t->n_nodes; j++)
+  for (j = 0; t && i >= 0 && j < t->n_nodes; j++)
     if (t->node[j].parent < 0 && i-- == 0) return t->node[j].weight / t->node[j].total;
   return 0;
 }
@@ -1951,7 +2125,7 @@ float icl_task_weight(const icl_task *t, int i)
  * Mixtures choose, and noisy, convex and garg only multiply and add.  So whatever the task, a drawn
  * function is a sum of its classes' functions, each with a factor, and one Gaussian noise.
  * ------------------------------------------------------------------------------------------- */
-size_t icl_prompt_scratch(const icl_task *t) { return t->n_floats; }
+size_t icl_prompt_scratch(const icl_task *t) { return t ? t->n_floats : 0; }
 
 /* The name of a choice or flag of s that is out of range, NULL where all are in it. */
 static const char *icl__sampling_bad(const icl_sampling *s)
@@ -2014,7 +2188,7 @@ static icl_class_call icl__draw_args(float *f, const icl_task *t, const icl_task
     if (!(n->ranged >> j & 1)) continue;
     u = icl_rng_uniform(rng);
     if (a[j].whole) call.arg[j] = low + floorf(u * (high - low + 1));
-    else if (low > 0) call.arg[j] = low * expf(u * logf(high / low));
+    else if (low > 0) call.arg[j] = low * icl__expf(u * icl__logf(high / low));
     else call.arg[j] = low + u * (high - low);
     if (call.arg[j] > high) call.arg[j] = high;
   }
@@ -2112,6 +2286,7 @@ float icl_function_eval(const float *f, const float *x, const icl_task *t)
 {
   float y = 0;
   int i;
+  if (!f || !x || !t) return 0;
   for (i = 0; i < t->n_nodes; i++) {
     const icl_task_node *n = &t->node[i];
     const icl_class *c = icl__task_class(t, n->kind);
@@ -2124,8 +2299,8 @@ float icl_function_eval(const float *f, const float *x, const icl_task *t)
   return y;
 }
 
-float icl_function_noise(const float *f) { return f[1]; }
-int icl_function_class(const float *f) { return (int)f[0]; }
+float icl_function_noise(const float *f) { return f ? f[1] : 0; }
+int icl_function_class(const float *f) { return f ? (int)f[0] : 0; }
 
 /* Student's t of 3 degrees, whose variance is 3. */
 static float icl__tailed(icl_rng *rng)
@@ -2183,7 +2358,8 @@ static void icl__draw_column(float *xs, size_t stride, int n, icl_rng *rng)
     }
   } else if (q < 0.8f) {                                     /* lognormal, either way round */
     s = 0.3f + icl_rng_uniform(rng);
-    for (i = 0; i < n; i++) xs[(size_t)i * stride] = (float)sign * expf(s * icl_rng_normal(rng));
+    for (i = 0; i < n; i++)
+      xs[(size_t)i * stride] = (float)sign * icl__expf(s * icl_rng_normal(rng));
   } else if (q < 0.9f) {                                     /* clusters */
     m = 2 + icl_rng_below(rng, 4);
     s = icl__log_uniform(rng, 0.02f, 0.3f);
@@ -2193,7 +2369,7 @@ static void icl__draw_column(float *xs, size_t stride, int n, icl_rng *rng)
   } else {                                                   /* levels, even or in a ratio */
     m = 4 + icl_rng_below(rng, 5);
     s = icl_rng_below(rng, 2) ? 0.6f : 0;
-    for (i = 0; i < m; i++) centre[i] = s > 0 ? expf(s * (float)i) : (float)i;
+    for (i = 0; i < m; i++) centre[i] = s > 0 ? icl__expf(s * (float)i) : (float)i;
     for (i = 0; i < n; i++) xs[(size_t)i * stride] = centre[icl_rng_below(rng, m)];
   }
 }
@@ -2234,10 +2410,10 @@ static float icl__column_value(const icl__column *c, const float *z, icl_rng *rn
   float v = c->own * icl_rng_normal(rng) + icl__class_dot(c->load, z, ICL__FACTORS);
   switch (c->kind) {
     case 0:  return v;
-    case 1:  return (c->skew < 0 ? -1.0f : 1.0f) * expf(fabsf(c->skew) * v);
+    case 1:  return (c->skew < 0 ? -1.0f : 1.0f) * icl__expf(fabsf(c->skew) * v);
     case 2:  return v > c->at ? 1.0f : 0.0f;
     case 3:  return floorf(1.2f * v + c->at);
-    case 4:  return tanhf(1.2f * v);
+    case 4:  return icl__tanhf(1.2f * v);
     default: return 1;
   }
 }
@@ -2260,7 +2436,7 @@ static int icl__draw_data_inputs(float *xs, int n, int d, int most, icl_rng *rng
     icl_rng_init(&common, key[0] | (uint64_t)key[1] << 32, 0, 0);   /* the same factors */
     for (i = 0; i < n; i++) {
       for (f = 0; f < ICL__FACTORS; f++) z[f] = icl_rng_normal(&common);
-      xs[i * d + j] = icl__column_value(&c, z, rng);
+      xs[(ptrdiff_t)i * d + j] = icl__column_value(&c, z, rng);
     }
   }
   return present;
@@ -2268,11 +2444,12 @@ static int icl__draw_data_inputs(float *xs, int n, int d, int most, icl_rng *rng
 
 static void icl__swap_rows(float *xs, int d, int a, int b)
 {
+  float *first = xs + (ptrdiff_t)a * d, *second = xs + (ptrdiff_t)b * d;
   int j;
   for (j = 0; j < d; j++) {
-    float t = xs[a * d + j];
-    xs[a * d + j] = xs[b * d + j];
-    xs[b * d + j] = t;
+    float t = first[j];
+    first[j] = second[j];
+    second[j] = t;
   }
 }
 
@@ -2290,7 +2467,7 @@ static void icl__sort_rows(float *xs, int d, int from, int to, int j, const floa
   int i, k, best;
   for (i = from; i < to; i++) {
     for (best = i, k = i + 1; k < to; k++) {
-      float u = xs[k * d + j] - at, v = xs[best * d + j] - at;
+      float u = xs[(ptrdiff_t)k * d + j] - at, v = xs[(ptrdiff_t)best * d + j] - at;
       if (centre) { u = fabsf(u); v = fabsf(v); }
       if (sign * u < sign * v) best = k;
     }
@@ -2301,7 +2478,7 @@ static void icl__sort_rows(float *xs, int d, int from, int to, int j, const floa
 /* Orders rows from .. to by input j as somebody's file has them. */
 static void icl__order_part(float *xs, int d, int from, int to, int j, icl_rng *rng)
 {
-  float q = icl_rng_uniform(rng);
+  float q = icl_rng_uniform(rng), centre;
   int n = to - from, i, cut;
   if (q < 0.45f || n < 2) return;                            /* as drawn */
   if (q < 0.75f) {                                           /* rising, falling */
@@ -2311,7 +2488,8 @@ static void icl__order_part(float *xs, int d, int from, int to, int j, icl_rng *
     cut = 1 + icl_rng_below(rng, n - 1);
     for (i = 0; i < cut && i < n - cut; i++) icl__swap_rows(xs, d, from + i, from + cut + i);
   } else {                                                   /* nearest to one of them first */
-    icl__sort_rows(xs, d, from, to, j, &xs[(from + icl_rng_below(rng, n)) * d + j], 1);
+    centre = xs[(ptrdiff_t)(from + icl_rng_below(rng, n)) * d + j];
+    icl__sort_rows(xs, d, from, to, j, &centre, 1);
   }
 }
 
@@ -2349,68 +2527,92 @@ static int icl__draw_known(int n, icl_rng *rng)
   return k < 1 ? 1 : k;
 }
 
-/* A prompt of n pairs with inputs, order or scale of data: all of x first, then f, then noise. */
+/* A prompt of n pairs with inputs, order or scale of data, the first k of which are the context:
+ * all of x first, then f, then noise. */
 static icl_error icl__sample_data(const icl_task *t, const icl_sampling *s, icl_rng *rng, int n,
-                                  float *xs, float *ys, float *f)
+                                  int k, float *xs, float *ys, float *f)
 {
-  int i, j, d = t->n_dims, present = s->dims_active, k = icl__draw_known(n, rng);
+  int i, j, d = t->n_dims, present = s->dims_active;
   icl_sampling opt = *s;
   if (s->inputs == ICL_INPUTS_DATA) present = icl__draw_data_inputs(xs, n, d, present, rng);
-  else for (i = 0; i < n; i++) icl__draw_x(xs + i * d, s, d, rng);
+  else for (i = 0; i < n; i++) icl__draw_x(xs + (ptrdiff_t)i * d, s, d, rng);
   if (s->order) icl__order_rows(xs, n, d, k, present, rng);
   for (j = 0; j < present && (s->standardize || s->inputs == ICL_INPUTS_DATA); j++)
     icl__standardize_by(xs + j, (size_t)d, n, s->standardize ? k : n, 8);
-  for (i = 0; i < n * d && s->inputs == ICL_INPUTS_DATA && !s->standardize; i++)
-    xs[i] *= s->x_scale;
+  for (i = 0; i < n && s->inputs == ICL_INPUTS_DATA && !s->standardize; i++)
+    for (j = 0; j < d; j++) xs[(ptrdiff_t)i * d + j] *= s->x_scale;
   opt.dims_active = present;
   if (s->standardize) opt.y_scale = 1;                       /* of noise too: it cancels out */
   if (icl_function_draw(f, t, &opt, rng)) return ICL_ERR_ARG;
-  for (i = 0; i < n; i++) ys[i] = icl_function_eval(f, xs + i * d, t);
+  for (i = 0; i < n; i++) ys[i] = icl_function_eval(f, xs + (ptrdiff_t)i * d, t);
   if (s->standardize) icl__standardize_by(ys, 1, n, n, 1e6f);
   for (i = 0; i < n; i++) ys[i] = icl__noise(f, ys[i], rng);
   if (s->standardize) icl__standardize_by(ys, 1, n, k, 6);
   return ICL_OK;
 }
 
-icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n_pairs,
-                            float *xs, float *ys, int *class_drawn, float *scratch)
+/* icl_prompt_sample; of a prompt with order or scale the first `known` pairs are the context, or,
+ * where that is 0, a number that is drawn. */
+static icl_error icl__prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng *rng,
+                                    int n_pairs, int known, float *xs, float *ys, int *class_drawn,
+                                    float *scratch)
 {
   icl_sampling s;
-  size_t i, n = (size_t)n_pairs;
-  if (n_pairs < 0 || !xs || !ys || icl__sampling_of(&s, t, opt)) return ICL_ERR_ARG;
+  size_t i, n = (size_t)n_pairs, d;
+  if (n_pairs < 0 || !xs || !ys || !rng || !scratch || icl__sampling_of(&s, t, opt))
+    return ICL_ERR_ARG;
+  d = (size_t)t->n_dims;
   if (s.inputs == ICL_INPUTS_DATA || s.order || s.standardize) {
-    if (n_pairs && icl__sample_data(t, &s, rng, n_pairs, xs, ys, scratch)) return ICL_ERR_ARG;
+    if (n_pairs && !known) known = icl__draw_known(n_pairs, rng);
+    if (n_pairs ? icl__sample_data(t, &s, rng, n_pairs, known, xs, ys, scratch)
+                : icl_function_draw(scratch, t, opt, rng)) return ICL_ERR_ARG;
   } else {
     if (icl_function_draw(scratch, t, opt, rng)) return ICL_ERR_ARG;
-    for (i = 0; i < n; i++, xs += t->n_dims) {
-      icl__draw_x(xs, &s, t->n_dims, rng);
-      ys[i] = icl__label(scratch, xs, t, rng);
+    for (i = 0; i < n; i++) {
+      icl__draw_x(xs + i * d, &s, t->n_dims, rng);
+      ys[i] = icl__label(scratch, xs + i * d, t, rng);
     }
   }
   if (class_drawn) *class_drawn = icl_function_class(scratch);
-  return icl__finite(ys, n) ? ICL_OK : ICL_ERR_NONFINITE;
+  return icl__finite(xs, n * d) && icl__finite(ys, n) ? ICL_OK : ICL_ERR_NONFINITE;
 }
 
-icl_error icl_prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng, int d,
-                         int n, float *xs, float *ys)
+icl_error icl_prompt_sample(const icl_task *t, const icl_sampling *opt, icl_rng *rng, int n_pairs,
+                            float *xs, float *ys, int *class_drawn, float *scratch)
+{
+  return icl__prompt_sample(t, opt, rng, n_pairs, 0, xs, ys, class_drawn, scratch);
+}
+
+/* icl_prompt_own, with `known` as for icl__prompt_sample. */
+static icl_error icl__prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng,
+                                 int d, int n, int known, float *xs, float *ys)
 {
   float scale[2] = {1, 1};
-  int i, k;
+  size_t j;
+  int i, k = known;
   if (!draw || !rng || d < 1 || n < 1 || !xs || !ys || (opt && (opt->inputs || opt->order)))
+    return ICL_ERR_ARG;
+  if (opt && (!icl__finite(&opt->x_scale, 1) || !icl__finite(&opt->y_scale, 1)))
     return ICL_ERR_ARG;
   if (opt && opt->x_scale > 0) scale[0] = opt->x_scale;
   if (opt && opt->y_scale > 0) scale[1] = opt->y_scale;
   if (draw(user, rng, d, n, xs, ys) || !icl__finite(xs, (size_t)n * (size_t)d)
       || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
   if (opt && opt->standardize) {
-    k = icl__draw_known(n, rng);
+    if (!k) k = icl__draw_known(n, rng);
     for (i = 0; i < d; i++) icl__standardize_by(xs + i, (size_t)d, n, k, 8);
     icl__standardize_by(ys, 1, n, k, 6);
     return ICL_OK;
   }
-  for (i = 0; i < n * d; i++) xs[i] *= scale[0];
+  for (j = 0; j < (size_t)n * (size_t)d; j++) xs[j] *= scale[0];
   for (i = 0; i < n; i++) ys[i] *= scale[1];
-  return ICL_OK;
+  return icl__finite(xs, j) && icl__finite(ys, (size_t)n) ? ICL_OK : ICL_ERR_NONFINITE;
+}
+
+icl_error icl_prompt_own(icl_draw draw, void *user, const icl_sampling *opt, icl_rng *rng, int d,
+                         int n, float *xs, float *ys)
+{
+  return icl__prompt_own(draw, user, opt, rng, d, n, 0, xs, ys);
 }
 
 /* ----- sampling as text ----------------------------------------------------------------------- */
@@ -2419,7 +2621,7 @@ static const char *const icl__input_names[] = {"normal", "uniform", "data"};
 
 size_t icl_sampling_print(const icl_sampling *opt, char *buf, size_t size)
 {
-  icl__line text = icl__line_on(buf, size);
+  icl__line text = icl__line_on(buf, buf ? size : 0);
   if (!opt || icl__sampling_bad(opt)) return 0;
   if (opt->inputs) {
     icl__line_put(&text, "inputs=");
@@ -2482,7 +2684,8 @@ icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *
                            const float *xs, float *ys, int *class_drawn, float *scratch)
 {
   int i;
-  if (n < 0 || !xs || !ys) return ICL_ERR_ARG;
+  if (n < 0 || !xs || !ys || !t) return ICL_ERR_ARG;
+  if (!icl__finite(xs, (size_t)n * (size_t)t->n_dims)) return ICL_ERR_NONFINITE;
   if (icl_function_draw(scratch, t, opt, rng)) return ICL_ERR_ARG;
   for (i = 0; i < n; i++, xs += t->n_dims) ys[i] = icl__label(scratch, xs, t, rng);
   if (class_drawn) *class_drawn = icl_function_class(scratch);
@@ -2491,8 +2694,8 @@ icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *
 
 /* ---------------------------------------------------------------------------------------------
  * >>gradients
- * Kernels of the backward pass and the optimizer, each in plain C and over eight floats.  A kernel
- * that sums over rows takes the rows in order.
+ * Kernels of the backward pass and the optimizer, in plain C; over vectors they are in >>kernels.
+ * A kernel that sums over rows takes the rows in order.
  * ------------------------------------------------------------------------------------------- */
 
 /* The numbers of an Adam update, bias corrections included: m and v are moved towards g and g^2,
@@ -2500,16 +2703,14 @@ icl_error icl_prompt_label(const icl_task *t, const icl_sampling *opt, icl_rng *
 typedef struct icl__adam { float beta1, beta2, eps, rate, root_v, decay, grad_scale; } icl__adam;
 
 typedef struct icl__train_ops {
-  /* dx[rows][n] += the gradient through LayerNorm of dy[rows][n] */
-  void (*layernorm)(float *dx, const float *dy, const float *x, const float *stats,
-                    const float *gain, size_t rows, size_t n);
-  /* dgain[n] += sum over rows of dy xhat,  dbias[n] += sum of dy */
-  void (*layernorm_params)(float *dgain, float *dbias, const float *dy, const float *x,
-                           const float *stats, size_t rows, size_t n);
+  /* dx[rows][n] += the gradient through LayerNorm of dy[rows][n],  dgain[n] += sum over rows of
+   * dy xhat,  dbias[n] += sum of dy */
+  void (*layernorm)(float *dx, float *dgain, float *dbias, const float *dy, const float *x,
+                    const float *stats, const float *gain, size_t rows, size_t n);
   /* sum[n] += sum over rows of x[rows][stride] */
   void (*column_sum)(float *sum, const float *x, size_t rows, size_t n, size_t stride);
-  /* out[n] = f(x), and x[n] = f'(x), which share most of their work; later d[n] *= x[n] */
-  icl__elementwise *activate, *multiply;
+  /* d[n] *= f'(x), x[n] = f(x), which share most of their work */
+  icl__elementwise *activate;
   /* d[n] = scale p (d - sum p d) */
   void (*softmax)(float *d, const float *p, size_t n, float scale);
   void (*adam)(float *p, float *m, float *v, const float *g, size_t n, const icl__adam *k);
@@ -2517,8 +2718,9 @@ typedef struct icl__train_ops {
 
 /* With xhat = (x - mean) rstd and g = gain dy:
  * dx = rstd (g - mean(g) - xhat mean(g xhat)). */
-static void icl__d_layernorm_ref(float *dx, const float *dy, const float *x, const float *stats,
-                                 const float *gain, size_t rows, size_t n)
+static void icl__d_layernorm_ref(float *dx, float *dgain, float *dbias, const float *dy,
+                                 const float *x, const float *stats, const float *gain, size_t rows,
+                                 size_t n)
 {
   size_t t, i;
   for (t = 0; t < rows; t++, dx += n, dy += n, x += n) {
@@ -2526,22 +2728,13 @@ static void icl__d_layernorm_ref(float *dx, const float *dy, const float *x, con
     for (i = 0; i < n; i++) {
       a += gain[i] * dy[i];
       b += gain[i] * dy[i] * (x[i] - mean) * rstd;
+      dgain[i] += dy[i] * ((x[i] - mean) * rstd);
+      dbias[i] += dy[i];
     }
     a /= (float)n;
     b /= (float)n;
     for (i = 0; i < n; i++) dx[i] += rstd * (gain[i] * dy[i] - a - (x[i] - mean) * rstd * b);
   }
-}
-
-static void icl__d_layernorm_params_ref(float *dgain, float *dbias, const float *dy, const float *x,
-                                        const float *stats, size_t rows, size_t n)
-{
-  size_t t, i;
-  for (t = 0; t < rows; t++, dy += n, x += n)
-    for (i = 0; i < n; i++) {
-      dgain[i] += dy[i] * ((x[i] - stats[2 * t]) * stats[2 * t + 1]);
-      dbias[i] += dy[i];
-    }
 }
 
 static void icl__column_sum_ref(float *sum, const float *x, size_t rows, size_t n, size_t stride)
@@ -2552,30 +2745,24 @@ static void icl__column_sum_ref(float *sum, const float *x, size_t rows, size_t 
 }
 
 /* gelu, tanh form: x s(u), u = A (x + B x^3):  s + x s (1 - s) u'.   erf form: Phi + x phi. */
-static void icl__d_activate_ref(float *out, float *x, size_t n, icl_activation kind)
+static void icl__d_activate_ref(float *d, float *x, size_t n, icl_activation kind)
 {
   size_t i;
   for (i = 0; i < n; i++) {
-    float v = x[i], e, s;
-    icl__activate_ref(&out[i], &v, 1, kind);
+    float v = x[i], e, s, slope;
+    icl__activate_ref(&x[i], &v, 1, kind);
     if (kind == ICL_RELU) {
-      x[i] = v > 0.0f ? 1.0f : 0.0f;
+      slope = v > 0.0f ? 1.0f : 0.0f;
     } else if (kind == ICL_GELU_ERF) {
-      x[i] = 0.5f * (1.0f + erff(v * 0.707106781f)) + v * 0.398942280f * expf(-0.5f * v * v);
+      slope = 0.5f * (1.0f + erff(v * 0.707106781f)) + v * 0.398942280f * expf(-0.5f * v * v);
     } else {
       e = expf(-ICL__GELU_A * (v + ICL__GELU_B * v * v * v));
       if (e > 1e38f) e = 1e38f;                              /* 1 - s = e s, and not inf 0 */
       s = 1.0f / (1.0f + e);
-      x[i] = s + v * s * (e * s) * ICL__GELU_A * (1.0f + 3.0f * ICL__GELU_B * v * v);
+      slope = s + v * s * (e * s) * ICL__GELU_A * (1.0f + 3.0f * ICL__GELU_B * v * v);
     }
+    d[i] *= slope;
   }
-}
-
-static void icl__multiply_ref(float *d, float *x, size_t n, icl_activation kind)
-{
-  size_t i;
-  (void)kind;
-  for (i = 0; i < n; i++) d[i] *= x[i];
 }
 
 static void icl__d_softmax_ref(float *d, const float *p, size_t n, float scale)
@@ -2599,191 +2786,22 @@ static void icl__adam_ref(float *p, float *m, float *v, const float *grad, size_
 }
 
 static const icl__train_ops icl__train_ref = {
-  icl__d_layernorm_ref, icl__d_layernorm_params_ref, icl__column_sum_ref, icl__d_activate_ref,
-  icl__multiply_ref, icl__d_softmax_ref, icl__adam_ref
+  icl__d_layernorm_ref, icl__column_sum_ref, icl__d_activate_ref, icl__d_softmax_ref, icl__adam_ref
 };
 
-#if ICL__SIMD
-ICL__KERNEL void icl__d_layernorm_f8(float *dx, const float *dy, const float *x, const float *stats,
-                                     const float *gain, size_t rows, size_t n)
-{
-  size_t t, i, whole = n & ~(size_t)7;
-  for (t = 0; t < rows; t++, dx += n, dy += n, x += n) {
-    float mean = stats[2 * t], rstd = stats[2 * t + 1], a, b;
-    icl__f8 m = icl__f8_set1(mean), s = icl__f8_set1(rstd), sum = icl__f8_set1(0.0f), dot = sum;
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 g = icl__f8_mul(icl__f8_load(gain + i), icl__f8_load(dy + i));
-      sum = icl__f8_add(sum, g);
-      dot = icl__f8_fma(g, icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s), dot);
-    }
-    a = icl__f8_sum(sum);
-    b = icl__f8_sum(dot);
-    for (; i < n; i++) {
-      a += gain[i] * dy[i];
-      b += gain[i] * dy[i] * (x[i] - mean) * rstd;
-    }
-    a /= (float)n;
-    b /= (float)n;
-    sum = icl__f8_set1(a);
-    dot = icl__f8_set1(b);
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 g = icl__f8_mul(icl__f8_load(gain + i), icl__f8_load(dy + i));
-      icl__f8 xhat = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
-      g = icl__f8_sub(icl__f8_sub(g, sum), icl__f8_mul(xhat, dot));
-      icl__f8_store(dx + i, icl__f8_fma(s, g, icl__f8_load(dx + i)));
-    }
-    for (; i < n; i++) dx[i] += rstd * (gain[i] * dy[i] - a - (x[i] - mean) * rstd * b);
-  }
-}
-
-ICL__KERNEL void icl__d_layernorm_params_f8(float *dgain, float *dbias, const float *dy,
-                                            const float *x, const float *stats, size_t rows,
-                                              size_t n)
-{
-  size_t t, i;
-  for (t = 0; t < rows; t++, dy += n, x += n) {
-    icl__f8 m = icl__f8_set1(stats[2 * t]), s = icl__f8_set1(stats[2 * t + 1]);
-    for (i = 0; i + 8 <= n; i += 8) {
-      icl__f8 d = icl__f8_load(dy + i), xhat = icl__f8_mul(icl__f8_sub(icl__f8_load(x + i), m), s);
-      icl__f8_store(dgain + i, icl__f8_fma(d, xhat, icl__f8_load(dgain + i)));
-      icl__f8_store(dbias + i, icl__f8_add(d, icl__f8_load(dbias + i)));
-    }
-    for (; i < n; i++) {
-      dgain[i] += dy[i] * ((x[i] - stats[2 * t]) * stats[2 * t + 1]);
-      dbias[i] += dy[i];
-    }
-  }
-}
-
-/* Four rows at a time, so that x is read in memory order and sum stays in the first cache. */
-ICL__KERNEL void icl__column_sum_f8(float *sum, const float *x, size_t rows, size_t n,
-                                    size_t stride)
-{
-  size_t t = 0, i, whole = n & ~(size_t)7;
-  for (; t + 4 <= rows; t += 4, x += 4 * stride)
-    for (i = 0; i < whole; i += 8) {
-      icl__f8 s = icl__f8_add(icl__f8_load(sum + i), icl__f8_load(x + i));
-      s = icl__f8_add(s, icl__f8_load(x + stride + i));
-      s = icl__f8_add(s, icl__f8_load(x + 2 * stride + i));
-      icl__f8_store(sum + i, icl__f8_add(s, icl__f8_load(x + 3 * stride + i)));
-    }
-  for (; t < rows; t++, x += stride)
-    for (i = 0; i < whole; i += 8)
-      icl__f8_store(sum + i, icl__f8_add(icl__f8_load(sum + i), icl__f8_load(x + i)));
-  x -= rows * stride;
-  if (whole < n) icl__column_sum_ref(sum + whole, x + whole, rows, n - whole, stride);
-}
-
-/* *y = f(x); returns f'(x) */
-ICL__F8 icl__f8 icl__d_activate8(icl__f8 *y, icl__f8 x, icl_activation kind)
-{
-  icl__f8 zero = icl__f8_set1(0.0f), one = icl__f8_set1(1.0f), xx = icl__f8_mul(x, x);
-  icl__f8 positive = icl__f8_gt(x, zero), e, s, u;
-  if (kind == ICL_RELU) {
-    *y = icl__f8_max(zero, x);
-    return positive;
-  }
-  if (kind == ICL_GELU_ERF) {
-    icl__f8 size = icl__f8_max(x, icl__f8_sub(zero, x)), tail;
-    e = icl__f8_exp(icl__f8_mul(icl__f8_set1(-0.5f), xx));
-    tail = icl__f8_normal_tail(x, e);
-    *y = icl__f8_sub(icl__f8_max(zero, x), icl__f8_mul(size, tail));
-    s = icl__f8_fma(icl__f8_set1(-2.0f), positive, one);
-    s = icl__f8_fma(s, tail, positive);                                      /* Phi(x) */
-    return icl__f8_fma(icl__f8_mul(x, icl__f8_set1(0.398942280f)), e, s);
-  }
-  u = icl__f8_fma(xx, icl__f8_set1(ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
-  e = icl__f8_exp(icl__f8_sub(zero, icl__f8_mul(x, u)));
-  s = icl__f8_div(one, icl__f8_add(one, e));
-  *y = icl__f8_mul(x, s);
-  u = icl__f8_fma(xx, icl__f8_set1(3.0f * ICL__GELU_A * ICL__GELU_B), icl__f8_set1(ICL__GELU_A));
-  u = icl__f8_mul(icl__f8_mul(x, icl__f8_mul(e, s)), u);                     /* 1 - s = e s */
-  return icl__f8_fma(s, u, s);
-}
-
-ICL__KERNEL void icl__d_activate_f8(float *out, float *x, size_t n, icl_activation kind)
-{
-  icl__f8 y, d;
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    d = icl__d_activate8(&y, icl__f8_load(x + i), kind);
-    icl__f8_store(out + i, y);
-    icl__f8_store(x + i, d);
-  }
-  if (i < n) {
-    d = icl__d_activate8(&y, icl__f8_load_n(x + i, n - i), kind);
-    icl__f8_store_n(out + i, y, n - i);
-    icl__f8_store_n(x + i, d, n - i);
-  }
-}
-
-ICL__KERNEL void icl__multiply_f8(float *d, float *x, size_t n, icl_activation kind)
-{
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    icl__f8_store(d + i, icl__f8_mul(icl__f8_load(d + i), icl__f8_load(x + i)));
-  icl__multiply_ref(d + i, x + i, n - i, kind);
-}
-
-ICL__KERNEL void icl__d_softmax_f8(float *d, const float *p, size_t n, float scale)
-{
-  icl__f8 dot = icl__f8_set1(icl__dot_f8(p, d, n)), k = icl__f8_set1(scale);
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    icl__f8 v = icl__f8_sub(icl__f8_load(d + i), dot);
-    icl__f8_store(d + i, icl__f8_mul(icl__f8_mul(k, icl__f8_load(p + i)), v));
-  }
-  if (i < n) {
-    icl__f8 v = icl__f8_sub(icl__f8_load_n(d + i, n - i), dot);
-    v = icl__f8_mul(icl__f8_mul(k, icl__f8_load_n(p + i, n - i)), v);
-    icl__f8_store_n(d + i, v, n - i);
-  }
-}
-
-ICL__KERNEL void icl__adam_f8(float *p, float *m, float *v, const float *grad, size_t n,
-                              const icl__adam *k)
-{
-  icl__f8 b1 = icl__f8_set1(k->beta1), b2 = icl__f8_set1(k->beta2), eps = icl__f8_set1(k->eps);
-  icl__f8 c1 = icl__f8_set1(1.0f - k->beta1), c2 = icl__f8_set1(1.0f - k->beta2);
-  icl__f8 rate = icl__f8_set1(k->rate), root = icl__f8_set1(k->root_v);
-  icl__f8 decay = icl__f8_set1(k->decay), scale = icl__f8_set1(k->grad_scale);
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    icl__f8 g = icl__f8_mul(icl__f8_load(grad + i), scale);
-    icl__f8 a = icl__f8_fma(b1, icl__f8_load(m + i), icl__f8_mul(c1, g));
-    icl__f8 b = icl__f8_fma(b2, icl__f8_load(v + i), icl__f8_mul(c2, icl__f8_mul(g, g)));
-    icl__f8 step = icl__f8_div(icl__f8_mul(rate, a), icl__f8_fma(root, icl__f8_sqrt(b), eps));
-    icl__f8_store(m + i, a);
-    icl__f8_store(v + i, b);
-    icl__f8_store(p + i, icl__f8_sub(icl__f8_mul(decay, icl__f8_load(p + i)), step));
-  }
-  icl__adam_ref(p + i, m + i, v + i, grad + i, n - i, k);
-}
-
-static const icl__train_ops icl__train_f8 = {
-  icl__d_layernorm_f8, icl__d_layernorm_params_f8, icl__column_sum_f8, icl__d_activate_f8,
-  icl__multiply_f8, icl__d_softmax_f8, icl__adam_f8
-};
-#endif
-
-/* The table that belongs to the model's own kernels. */
-static const icl__train_ops *icl__train_ops_of(const icl_model *m)
-{
-#if ICL__SIMD
-  if (m->ops == &icl__ops_f8) return &icl__train_f8;
-#endif
-  (void)m;
-  return &icl__train_ref;
-}
+/* The table that belongs to the model's own kernels.  Those over vectors are in >>kernels. */
+static const icl__train_ops *icl__train_ops_of(const icl_model *m);
 
 /* ---------------------------------------------------------------------------------------------
  * >>work
- * The memory that prompts go through: activations of `micro` prompts at once, in groups that one
- * thread takes through all layers.  Each sequence has T = 2 pairs - 1 tokens: nothing reads the
+ * The memory that prompts go through: activations of `micro` prompts at once, by shape and batch
+ * alone, so that neither bits nor memory depend on the number of threads.  All threads share them:
+ * they take rows, or heads of prompts.  Each sequence has T = 2 pairs - 1 tokens: nothing reads the
  * last y.
  * ------------------------------------------------------------------------------------------- */
 enum {
-  ICL__GROUP_ROWS = 324, ICL__ACT_FLOATS = 4 << 20, ICL__TILE_M = 192, ICL__TILE_N = 256,
+  ICL__UNIT = 36,                            /* rows that are summed up on their own             */
+  ICL__ROWS = 576, ICL__ACT_FLOATS = 4 << 20, ICL__TILE_M = 192, ICL__TILE_N = 256,
   ICL__ADAM_CHUNK = 1 << 14
 };
 
@@ -2794,13 +2812,15 @@ typedef struct icl__thread {
   float *pack, *pack_a;
   float *d_scores;                           /* [pairs or T][key_row], gradient of the scores    */
   float *function;                           /* [icl_prompt_scratch]                             */
+  float *act;                                /* [rows][4C]                                       */
+  float *d_ln;                               /* [rows][C] gradient of a LayerNorm's output       */
 } icl__thread;
 
 typedef struct icl__work {
   const icl_model *model;
   icl__pool pool;
   int training;                              /* 1: a set of activations per layer, and gradients */
-  size_t max_pairs, micro, group, key_row, n_pack, n_function;
+  size_t max_pairs, micro, rows, units, key_row, n_pack, n_function;
   size_t pairs, T, prompts;                  /* now                                              */
   icl__thread *thread;                       /* [threads]                                        */
   float *positions;                          /* [T][C] sinusoidal                                */
@@ -2808,50 +2828,66 @@ typedef struct icl__work {
   float *preds;                              /* [micro][pairs][n_answer]                         */
   size_t n_answer;                           /* 1 + quantiles                                    */
   float *tokens;                             /* [micro][T][d], or d + 1: joint                   */
-  icl__acts *acts;                           /* [L]                                              */
+  icl__acts *acts;                           /* [L] without act                                  */
   float *lnf, *stats_f;                      /* [K][C], [K][2]                                   */
   /* training: gradients of one layer's activations, K or R rows */
-  float *d_out, *d_in, *d_mid, *d_fc, *d_ln2, *d_att, *d_qkv, *d_ln1;
-  float *d_pred, *d_lnf;                     /* [K][n_answer], [K][C]                            */
+  float *d_out, *d_in, *d_mid, *d_fc, *d_att, *d_qkv;
+  float *d_pred;                             /* [K][n_answer]                                    */
+  float *sums;                               /* [L][units][13 C], see icl__unit_parts            */
+  float *sums_f;                             /* [micro][2 C] gain and bias of the last LayerNorm */
   float **panels, **panels_t;                /* by slot: a block's weights, and their transposes */
   float **grads;                             /* by slot                                          */
-  size_t layer;                              /* of the phase that runs                           */
+  size_t layer;                              /* that is worked on                                */
+  float *scratch; size_t n_scratch;          /* between two forward passes                       */
 } icl__work;
-
-/* Products may read up to 15 floats behind a row of qkv or d_att, and throw away what comes of
- * them. So that this is never what another thread writes, a group's rows are followed by a gap of
- * so much for each of its prompts; this is the sum of those before prompt `first`. */
-static size_t icl__gap(size_t first) { return first * ICL__NR; }
 
 static size_t icl__kept_in(const icl__work *w, size_t l, size_t T)
 {
   return icl__kept(T, l + 1 == (size_t)w->model->config.n_layer);
 }
 
-/* One layer's activations for R rows; those that only the backward pass reads, in training. */
+/* One layer's activations for R rows; those that only the backward pass reads, in training.
+ * Products may read up to ICL__NR floats past their rows, and throw away what comes of them. */
 static void icl__place_acts(const icl__work *w, icl__acts *a, icl__arena *mem, size_t l)
 {
   size_t C = (size_t)w->model->config.n_embd, H = (size_t)w->model->config.n_head;
   size_t T = 2 * w->max_pairs - 1, R = icl__times(w->micro, T);
-  size_t K = icl__times(w->micro, w->training ? icl__kept_in(w, l, T) : T), slack = ICL__NR;
+  size_t K = icl__times(w->micro, icl__kept_in(w, l, T));
   a->ln1 = icl__take_floats(mem, icl__times(R, C));
-  if (w->training) {
-    a->stats1 = icl__take_floats(mem, icl__times(R, 2));
-    a->qkv = icl__take_floats(mem, icl__times(R, 3 * C) + icl__gap(w->micro));
-    a->prob = icl__take_floats(mem, icl__times(icl__times(K, H), w->key_row));
-    a->att = icl__take_floats(mem, icl__times(K, C));
-    a->mid = icl__take_floats(mem, icl__times(K, C));
-    a->ln2 = icl__take_floats(mem, icl__times(K, C));
-    a->stats2 = icl__take_floats(mem, icl__times(K, 2));
-    a->fc = icl__take_floats(mem, icl__times(K, 4 * C));
-    a->act = icl__take_floats(mem, icl__times(K, 4 * C));
-    a->out = icl__take_floats(mem, icl__times(K, C));
-  } else {
-    a->stats1 = a->stats2 = a->prob = NULL;
-    a->att = a->ln2 = a->ln1;
-    a->qkv = a->fc = a->act = icl__take_floats(mem, icl__times(R, 4 * C) + slack);
-    a->mid = a->out = a->x;
+  a->qkv = icl__take_floats(mem, icl__times(R, 3 * C) + ICL__NR);
+  a->mid = icl__take_floats(mem, icl__times(w->training ? K : R, C));
+  a->att = a->ln2 = a->ln1;
+  a->out = a->x;
+  a->act = a->fc = NULL;
+  if (!w->training) return;
+  a->stats1 = icl__take_floats(mem, icl__times(R, 2));
+  a->prob = icl__take_floats(mem, icl__times(icl__times(K, H), w->key_row));
+  a->att = icl__take_floats(mem, icl__times(K, C));
+  a->ln2 = icl__take_floats(mem, icl__times(K, C));
+  a->stats2 = icl__take_floats(mem, icl__times(K, 2));
+  a->fc = icl__take_floats(mem, icl__times(K, 4 * C));
+  a->out = icl__take_floats(mem, icl__times(K, C));
+}
+
+/* Without training all layers share one set, and the last leaves its result where mid was.  The
+ * scratch lies over all of them. */
+static void icl__place_layers(icl__work *w, icl__arena *mem, size_t R)
+{
+  size_t C = (size_t)w->model->config.n_embd, L = (size_t)w->model->config.n_layer, l;
+  icl__arena over;
+  icl__acts one;
+  memset(&one, 0, sizeof one);
+  w->acts = (icl__acts *)icl__take(mem, L, sizeof(icl__acts));
+  over = *mem;
+  w->scratch = icl__take_floats(&over, w->n_scratch);
+  one.x = icl__take_floats(mem, icl__times(R, C));
+  for (l = 0; l < L; l++) {
+    if (w->training || l == 0) icl__place_acts(w, &one, mem, l);
+    if (!w->training && l + 1 == L) one.out = one.mid;
+    if (w->acts) w->acts[l] = one;
+    one.x = one.out;
   }
+  mem->used = icl__max(mem->used, over.used);
 }
 
 static void icl__place_thread(const icl__work *w, icl__thread *t, icl__arena *mem)
@@ -2861,24 +2897,33 @@ static void icl__place_thread(const icl__work *w, icl__thread *t, icl__arena *me
   t->scores = icl__take_floats(mem, ICL__MR * w->key_row);
   t->pack = icl__take_floats(mem, w->n_pack);
   t->function = icl__take_floats(mem, w->n_function);
+  t->act = icl__take_floats(mem, icl__times(w->rows, 4 * C));
   t->pack_a = w->training ? icl__take_floats(mem, ICL__MC * ICL__KC) : NULL;
   t->d_scores = w->training ? icl__take_floats(mem, icl__times(T, w->key_row)) : NULL;
+  t->d_ln = w->training ? icl__take_floats(mem, icl__times(w->rows, C)) : NULL;
 }
+
+/* What is summed up over the rows of a unit before units are: gradients of the biases and
+ * LayerNorms of a block, n C of them from at C on. */
+enum { ICL__UNIT_SUMS = 13 };
+static const struct { int kind; size_t at, n; } icl__unit_parts[8] = {
+  {ICL__LN1_W, 0, 1}, {ICL__LN1_B, 1, 1}, {ICL__QKV_B, 2, 3}, {ICL__PROJ_B, 5, 1},
+  {ICL__LN2_W, 6, 1}, {ICL__LN2_B, 7, 1}, {ICL__FC_B, 8, 4}, {ICL__MLP_B, 12, 1}
+};
 
 /* The gradients of activations: one layer's at a time, in rows of the whole microbatch. */
 static void icl__place_gradients(icl__work *w, icl__arena *mem, size_t R)
 {
-  size_t C = (size_t)w->model->config.n_embd;
+  size_t C = (size_t)w->model->config.n_embd, L = (size_t)w->model->config.n_layer;
   w->d_out = icl__take_floats(mem, icl__times(R, C));
   w->d_in = icl__take_floats(mem, icl__times(R, C));
   w->d_mid = icl__take_floats(mem, icl__times(R, C));
   w->d_fc = icl__take_floats(mem, icl__times(R, 4 * C));
-  w->d_ln2 = icl__take_floats(mem, icl__times(R, C));
-  w->d_att = icl__take_floats(mem, icl__times(R, C) + icl__gap(w->micro));
+  w->d_att = icl__take_floats(mem, icl__times(R, C) + ICL__NR);
   w->d_qkv = icl__take_floats(mem, icl__times(R, 3 * C) + ICL__NR);
-  w->d_ln1 = icl__take_floats(mem, icl__times(R, C));
   w->d_pred = icl__take_floats(mem, icl__times(R, w->n_answer));
-  w->d_lnf = icl__take_floats(mem, icl__times(R, C));
+  w->sums = icl__take_floats(mem, icl__times(icl__times(L, w->units), ICL__UNIT_SUMS * C));
+  w->sums_f = icl__take_floats(mem, icl__times(w->micro, 2 * C));
   w->grads = (float **)icl__take(mem, icl__slot_count(&w->model->config), sizeof(float *));
 }
 
@@ -2887,7 +2932,7 @@ static const struct { int kind; size_t k, n; } icl__block_weights[4] = {
   {ICL__QKV_W, 1, 3}, {ICL__PROJ_W, 1, 1}, {ICL__FC_W, 1, 4}, {ICL__MLP_W, 4, 1}
 };
 
-/* Room for the weights as panels, which all groups share. */
+/* Room for the weights as panels, which all threads share. */
 static float **icl__place_panels(const icl__work *w, icl__arena *mem, int transposed)
 {
   size_t C = (size_t)w->model->config.n_embd, l, i;
@@ -2902,38 +2947,43 @@ static float **icl__place_panels(const icl__work *w, icl__arena *mem, int transp
   return panels;
 }
 
-/* Counts or places a workspace; model, pool.threads, training, max_pairs and n_function are set. */
+/* Prompts at once of a batch: so many that their activations, which the backward pass reads again,
+ * stay in the last cache (16 MB), but no fewer than give 16 threads some rows each.  And the rows
+ * of a task. */
+static void icl__choose_sizes(icl__work *w, size_t batch)
+{
+  const icl_config *c = &w->model->config;
+  size_t T = 2 * w->max_pairs - 1, per_token, fit;
+  per_token = (size_t)c->n_layer * (12 * (size_t)c->n_embd + (size_t)c->n_head * T);
+  fit = ICL__ACT_FLOATS / icl__max(1, icl__times(per_token, T));
+  w->micro = icl__min(batch, icl__max(1, icl__max(fit, (ICL__ROWS + T / 2) / T)));
+  w->units = (icl__times(w->micro, T) + ICL__UNIT - 1) / ICL__UNIT;
+  w->rows = ICL__UNIT * icl__min(4, icl__max(1, w->units / (size_t)w->pool.threads));
+}
+
+/* Counts or places a workspace; model, pool.threads, training, max_pairs, n_function and sizes are
+ * set. */
 static void icl__place_work(icl__work *w, icl__arena *mem)
 {
   const icl_config *cfg = &w->model->config;
-  size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, L = (size_t)cfg->n_layer;
-  size_t T = 2 * w->max_pairs - 1, R, l, n = (size_t)w->pool.threads;
-  size_t token = (size_t)icl__token_size(cfg);
-  icl__acts none;
-  icl__thread no_thread;
+  size_t C = (size_t)cfg->n_embd, d = (size_t)cfg->n_dims, n = (size_t)w->pool.threads, i;
+  size_t T = 2 * w->max_pairs - 1, R = icl__times(w->micro, T);
+  size_t K = icl__times(w->micro, w->max_pairs);
+  icl__thread none;
   w->key_row = icl__round_up(T + 1);
   w->n_pack = (size_t)ICL__KC * ICL__NC;
   w->n_answer = icl__answer_size(cfg);
-  R = icl__times(w->micro, T);
-  w->xs = icl__take_floats(mem, icl__times(icl__times(w->micro, w->max_pairs), d));
-  w->ys = icl__take_floats(mem, icl__times(w->micro, w->max_pairs));
-  w->preds = icl__take_floats(mem, icl__times(icl__times(w->micro, w->max_pairs), w->n_answer));
-  w->tokens = icl__take_floats(mem, icl__times(R, token));
+  w->xs = icl__take_floats(mem, icl__times(K, d));
+  w->ys = icl__take_floats(mem, K);
+  w->preds = icl__take_floats(mem, icl__times(K, w->n_answer));
+  w->tokens = icl__take_floats(mem, icl__times(R, (size_t)icl__token_size(cfg)));
   w->positions = cfg->position_embedding_type == ICL_POSITION_SINUSOIDAL
                ? icl__take_floats(mem, icl__times(T, C)) : NULL;
-  w->lnf = icl__take_floats(mem, icl__times(R, C));
-  w->stats_f = icl__take_floats(mem, icl__times(R, 2));
+  w->lnf = icl__take_floats(mem, icl__times(K, C));
+  w->stats_f = icl__take_floats(mem, icl__times(K, 2));
   w->thread = (icl__thread *)icl__take(mem, n, sizeof(icl__thread));
-  for (l = 0; l < n; l++) icl__place_thread(w, w->thread ? &w->thread[l] : &no_thread, mem);
-  w->acts = (icl__acts *)icl__take(mem, L, sizeof(icl__acts));
-  memset(&none, 0, sizeof none);
-  for (l = 0; l < L; l++) {
-    icl__acts *a = w->acts ? &w->acts[l] : &none;
-    if (l == 0) a->x = icl__take_floats(mem, icl__times(R, C));
-    else if (!w->training) { *a = w->acts ? w->acts[0] : none; continue; }
-    else a->x = w->acts ? w->acts[l - 1].out : NULL;
-    icl__place_acts(w, a, mem, l);
-  }
+  for (i = 0; i < n; i++) icl__place_thread(w, w->thread ? &w->thread[i] : &none, mem);
+  icl__place_layers(w, mem, R);
   w->panels = icl__place_panels(w, mem, 0);
   w->panels_t = w->training ? icl__place_panels(w, mem, 1) : NULL;
   if (w->training) icl__place_gradients(w, mem, R);
@@ -2946,41 +2996,24 @@ static void icl__set_pairs(icl__work *w, size_t pairs)
   w->T = 2 * pairs - 1;
 }
 
-/* The rows of layer l that belong to the prompts from first on. */
-static icl__acts icl__acts_from(const icl__work *w, size_t l, size_t first)
+/* The size of the next of the even parts, at most micro, in which so many prompts are done. */
+static size_t icl__next_prompts(const icl__work *w, size_t prompts)
 {
-  size_t C = (size_t)w->model->config.n_embd, H = (size_t)w->model->config.n_head;
-  size_t R = first * w->T, K = w->training ? first * icl__kept_in(w, l, w->T) : R;
-  icl__acts a = w->acts[l];
-  a.x += R * C;
-  a.ln1 += R * C;
-  a.qkv += w->training ? R * 3 * C + icl__gap(first) : R * 4 * C;
-  a.att += K * C;
-  a.mid += K * C;
-  a.ln2 += K * C;
-  a.fc += K * 4 * C;
-  a.act += K * 4 * C;
-  a.out += K * C;
-  if (w->training) {
-    a.stats1 += 2 * R;
-    a.stats2 += 2 * K;
-    a.prob += K * H * w->key_row;
-  }
-  return a;
+  size_t parts = (prompts + w->micro - 1) / w->micro;
+  return (prompts + parts - 1) / parts;
 }
 
-static icl__pass icl__work_pass(const icl__work *w, size_t n_seq, int thread)
+static icl__pass icl__work_pass(const icl__work *w, int thread)
 {
   icl__pass p;
   memset(&p, 0, sizeof p);
-  p.n_seq = n_seq;
+  p.n_seq = w->prompts;
   p.T = w->T;
   p.key_row = w->key_row;
   p.keys = w->thread[thread].keys;
   p.scores = w->thread[thread].scores;
   p.pack = w->thread[thread].pack;
   p.n_pack = w->n_pack;
-  if (w->training) p.activate = icl__train_ops_of(w->model)->activate;
   if (w->model->ops->panels) p.panels = (const float *const *)w->panels;
   return p;
 }
@@ -3010,6 +3043,49 @@ static void icl__pack_weights(icl__work *w)
     icl__pool_run(&w->pool, 4 * (size_t)w->model->config.n_layer, icl__pack_weight, w);
 }
 
+/* What one task of Muon updates: a tensor of Adam's, whose second moments begin at v[v_at]; or
+ * rows x cols of a block's weight, which has none. */
+typedef struct icl__piece { size_t at, v_at, rows, cols, stride; int muon; } icl__piece;
+
+/* A trainer, which the sections from >>optimizer to >>run are about. */
+struct icl_trainer {
+  icl_train_options o;                       /* with defaults                                    */
+  icl_task task;
+  icl_model model, average;                  /* see params and ema                               */
+  icl__work work;
+  float *params, *m;                         /* [n_state] in one block: [n] weights, [n] first   */
+  float *v, *ema;                            /*   and [n_v] second moments, and with options.ema */
+                                             /*   [n] the average of the weights, else NULL      */
+  float *grad;                               /* [n + 1] the gradient, and the loss               */
+  icl__piece *pieces;                        /* [n_pieces] what tasks of Muon update             */
+  float *loss;                               /* [batch] squared error of each prompt             */
+  size_t n, n_v, n_state, n_pieces;
+  int64_t step, updates, skipped;
+  int bad;                                   /* skipped steps in a row                           */
+  size_t first;                              /* of the microbatch: its first prompt of the batch */
+  const float *given_x, *given_y;            /* prompts brought by the caller, or NULL           */
+  size_t shard;                              /* that is worked on                                */
+  float *shards;                             /* [own shards, 2 at least][n + 1] their gradients; */
+                                             /*   then the two halves of their sum               */
+  float *message;                            /* [icl__message_floats] what processes tell        */
+  float *squares;                            /* [icl__blocks] of a norm                          */
+  uint64_t identity;                         /* digest of the run's text, where world > 1        */
+  int exponent;                              /* no gradient of a shard reaches 2^exponent        */
+  int met;                                   /* 1: the processes have compared their weights     */
+  int stopping, told;                        /* one of them stops; this one wants to             */
+  const volatile sig_atomic_t *stop;         /* of the run, or NULL                              */
+  icl_report why;                            /* they do not agree                                */
+  uint64_t from;                             /* digest of the first weights, 0 if they were drawn */
+  char text[4096];                           /* the task, every argument spelled out             */
+  char sampling[96];                         /* icl_sampling_print                               */
+  void *block;
+};
+
+/* ---------------------------------------------------------------------------------------------
+ * >>forward
+ * icl__block of icl.h for many prompts, in turn by rows and by heads of prompts.
+ * ------------------------------------------------------------------------------------------- */
+
 /* Tokens of a prompt: x_1, (y_1, 0, ..), x_2, ..; joint: (x_1, 0), (x_1, y_1), (x_2, 0), .. */
 static void icl__put_tokens(const icl__work *w, size_t prompt)
 {
@@ -3024,37 +3100,202 @@ static void icl__put_tokens(const icl__work *w, size_t prompt)
   }
 }
 
-/* xs, ys -> preds for the n prompts from first on. */
-static void icl__forward_group(icl__work *w, size_t first, size_t n, int thread)
+/* xs and ys of prompt i to the first layer's x. */
+static void icl__embed_task(void *arg, size_t i, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  const icl_config *cfg = &w->model->config;
+  const float *positions = icl__has_wpe(cfg) ? icl__floats(w->model, ICL__WPE) : w->positions;
+  icl__pass p = icl__work_pass(w, thread);
+  icl__put_tokens(w, i);
+  icl__embed(w->model, &p, w->acts[0].x + i * w->T * (size_t)cfg->n_embd,
+             w->tokens + i * w->T * (size_t)icl__token_size(cfg), positions, 0, 1, w->T);
+}
+
+/* Rows r .. r+n of layer l up to its attention. */
+static void icl__before_attention(const icl__work *w, const icl__pass *p, size_t l, size_t r,
+                                  size_t n)
 {
   const icl_model *m = w->model;
-  size_t C = (size_t)m->config.n_embd, L = (size_t)m->config.n_layer;
-  size_t token = (size_t)icl__token_size(&m->config), i, l, K = first * w->pairs;
-  const float *positions = icl__has_wpe(&m->config) ? icl__floats(m, ICL__WPE)
-                                                         : w->positions, *x;
-  icl__pass p = icl__work_pass(w, n, thread);
-  icl__acts a = icl__acts_from(w, 0, first);
-  for (i = 0; i < n; i++) {
-    icl__put_tokens(w, first + i);
-    icl__embed(m, &p, a.x + i * w->T * C, w->tokens + (first + i) * w->T * token, positions, 0,
-               1, w->T);
+  const icl__acts *a = &w->acts[l];
+  size_t C = (size_t)m->config.n_embd;
+  icl__mm g;
+  m->ops->layernorm(a->ln1 + r * C, a->stats1 ? a->stats1 + 2 * r : NULL, a->x + r * C,
+                    icl__floats(m, icl__slot(l, ICL__LN1_W)),
+                    icl__floats(m, icl__slot(l, ICL__LN1_B)), n, C, m->config.layer_norm_epsilon);
+  icl__block_linear(&g, m, p, l, ICL__QKV_W, a->qkv + r * 3 * C, NULL, a->ln1 + r * C, n, C, 3 * C);
+  m->ops->mm(&g);
+}
+
+/* mid[n][C] = rows r .. r+n of those of x that the last layer keeps. */
+static void icl__take_kept(const icl__work *w, float *mid, const float *x, size_t r, size_t n)
+{
+  size_t C = (size_t)w->model->config.n_embd, kept = w->pairs;
+  for (n += r; r < n; r++, mid += C)
+    memcpy(mid, x + (r / kept * w->T + r % kept * 2) * C, C * sizeof(float));
+}
+
+/* Rows r .. r+n of layer l from its attention on. */
+static void icl__after_attention(const icl__work *w, const icl__pass *p, size_t l, size_t r,
+                                 size_t n, float *act)
+{
+  const icl_model *m = w->model;
+  const icl__acts *a = &w->acts[l];
+  size_t C = (size_t)m->config.n_embd, F = 4 * C;
+  float *mid = a->mid + r * C, *ln2 = a->ln2 + r * C, *fc = a->fc ? a->fc + r * F : act;
+  const float *init = a->x + r * C;
+  icl__mm g;
+  if (icl__kept_in(w, l, w->T) != w->T) { icl__take_kept(w, mid, a->x, r, n); init = mid; }
+  icl__block_linear(&g, m, p, l, ICL__PROJ_W, mid, init, a->att + r * C, n, C, C);
+  m->ops->mm(&g);
+  m->ops->layernorm(ln2, a->stats2 ? a->stats2 + 2 * r : NULL, mid,
+                    icl__floats(m, icl__slot(l, ICL__LN2_W)),
+                    icl__floats(m, icl__slot(l, ICL__LN2_B)), n, C, m->config.layer_norm_epsilon);
+  icl__block_linear(&g, m, p, l, ICL__FC_W, fc, NULL, ln2, n, C, F);
+  g.after = m->ops->activate; g.out = act; g.in = fc; g.after_row = F;
+  g.act_kind = m->config.activation_function;
+  m->ops->mm(&g);
+  icl__block_linear(&g, m, p, l, ICL__MLP_W, a->out + r * C, mid, act, n, F, C);
+  m->ops->mm(&g);
+}
+
+/* Rows that a task of icl__rows_task goes through at layer l. */
+static size_t icl__rows_of(const icl__work *w, size_t l)
+{
+  return w->prompts * (l ? icl__kept_in(w, l - 1, w->T) : w->T);
+}
+
+/* Some rows from the attention of the layer before w->layer to that of w->layer. */
+static void icl__rows_task(void *arg, size_t i, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  size_t l = w->layer, r = i * w->rows, n = icl__min(w->rows, icl__rows_of(w, l) - r);
+  icl__pass p = icl__work_pass(w, thread);
+  if (l) icl__after_attention(w, &p, l - 1, r, n, w->thread[thread].act);
+  if (l < (size_t)w->model->config.n_layer) icl__before_attention(w, &p, l, r, n);
+}
+
+/* One head of one prompt. */
+static void icl__attention_task(void *arg, size_t i, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  size_t C = (size_t)w->model->config.n_embd, H = (size_t)w->model->config.n_head, D = C / H;
+  icl__pass p = icl__work_pass(w, thread);
+  icl__heads t;
+  memset(&t, 0, sizeof t);
+  t.m = w->model; t.p = &p; t.layer = 0; t.a = &w->acts[w->layer];
+  t.trim = icl__kept_in(w, w->layer, w->T) != w->T;
+  t.seq = i / H;
+  w->model->ops->transpose(w->thread[thread].keys + i % H * D * w->key_row, w->key_row,
+                           t.a->qkv + t.seq * w->T * 3 * C + C + i % H * D, 3 * C, w->T, D);
+  icl__attention_head(&t, (int)(i % H));
+}
+
+static size_t icl__tasks(const icl__work *w, size_t rows) { return (rows + w->rows - 1) / w->rows; }
+
+/* w->prompts prompts up to the last layer's out; `begin` of each of them ends with
+ * icl__embed_task. */
+static void icl__forward(icl__work *w, icl__task_fn *begin, void *arg)
+{
+  size_t L = (size_t)w->model->config.n_layer, H = (size_t)w->model->config.n_head;
+  icl__pool_run(&w->pool, w->prompts, begin, arg);
+  for (w->layer = 0; w->layer <= L; w->layer++) {
+    icl__pool_run(&w->pool, icl__tasks(w, icl__rows_of(w, w->layer)), icl__rows_task, w);
+    if (w->layer < L) icl__pool_run(&w->pool, w->prompts * H, icl__attention_task, w);
   }
-  for (l = 0; l < L; l++) {
-    a = icl__acts_from(w, l, first);
-    icl__block(m, &p, l, &a);
+}
+
+/* preds of prompt i. */
+static void icl__answers_task(void *arg, size_t i, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  size_t C = (size_t)w->model->config.n_embd, L = (size_t)w->model->config.n_layer, k;
+  (void)thread;
+  for (k = i * w->pairs; k < (i + 1) * w->pairs; k++)
+    icl__read_out(w->model, w->preds + k * w->n_answer, w->n_answer, w->lnf + k * C,
+                  w->stats_f + 2 * k, w->acts[L - 1].out + k * C);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>batch
+ * ------------------------------------------------------------------------------------------- */
+struct icl_batch { icl__work work; void *block; };
+
+icl_error icl_batch_new(icl_batch **out, const icl_model *m, int n_pairs, int threads)
+{
+  icl_batch *b;
+  icl__arena count = icl__arena_on(NULL), mem;
+  icl__work *w;
+  if (!out || !m || n_pairs < 1 || n_pairs > ICL__MAX_PAIRS || threads < 1
+      || threads > ICL_MAX_THREADS)
+    return ICL_ERR_ARG;
+  if (m->config.position_embedding_type == ICL_POSITION_LEARNED
+      && 2 * n_pairs - 1 > m->config.n_positions) return ICL_ERR_ARG;
+  if (m->config.position_embedding_type == ICL_POSITION_SINUSOIDAL
+      && n_pairs > ICL__MAX_SINUSOIDS) return ICL_ERR_ARG;
+  b = (icl_batch *)ICL_MALLOC(sizeof *b);
+  if (!b) return ICL_ERR_MEMORY;
+  memset(b, 0, sizeof *b);
+  w = &b->work;
+  w->model = m;
+  w->max_pairs = (size_t)n_pairs;
+  icl__pool_start(&w->pool, threads, 0);          /* as icl_add */
+  icl__choose_sizes(w, ICL__MAX_BATCH);
+  icl__place_work(w, &count);
+  b->block = icl__arena_need(&count) == SIZE_MAX ? NULL : ICL_MALLOC(icl__arena_need(&count));
+  if (!b->block) {
+    icl_batch_delete(b);
+    return ICL_ERR_MEMORY;
   }
-  x = a.out;
-  for (i = 0; i < n * w->pairs; i++, K++)
-    icl__read_out(m, w->preds + K * w->n_answer, w->n_answer, w->lnf + K * C, w->stats_f + 2 * K,
-                  x + i * C);
+  icl__advise(b->block, icl__arena_need(&count));
+  memset(b->block, 0, icl__arena_need(&count));
+  mem = icl__arena_on(b->block);
+  icl__place_work(w, &mem);
+  icl__set_pairs(w, (size_t)n_pairs);
+  if (m->types) icl__pack_weights(w);
+  *out = b;
+  return ICL_OK;
+}
+
+void icl_batch_delete(icl_batch *b)
+{
+  if (!b) return;
+  icl__pool_stop(&b->work.pool);
+  ICL_FREE(b->block);
+  ICL_FREE(b);
+}
+
+icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *ys, float *preds)
+{
+  icl__work *w;
+  size_t P, d, at, i;
+  if (!b || n < 0 || (n && (!xs || !ys || !preds))) return ICL_ERR_ARG;
+  w = &b->work;
+  P = w->pairs;
+  d = (size_t)w->model->config.n_dims;
+  if (!icl__finite(xs, (size_t)n * P * d)) return ICL_ERR_NONFINITE;
+  for (at = 0; at < (size_t)n; at++)
+    if (!icl__finite(ys + at * P, P - 1)) return ICL_ERR_NONFINITE;
+  if (!w->model->types) icl__pack_weights(w);                /* bound weights may have changed */
+  for (at = 0; at < (size_t)n; at += w->prompts) {
+    w->prompts = icl__next_prompts(w, (size_t)n - at);
+    memcpy(w->xs, xs + at * P * d, w->prompts * P * d * sizeof(float));
+    memcpy(w->ys, ys + at * P, w->prompts * P * sizeof(float));
+    icl__forward(w, icl__embed_task, w);
+    icl__pool_run(&w->pool, w->prompts, icl__answers_task, w);
+    if (!icl__finite(w->preds, w->prompts * P * w->n_answer)) return ICL_ERR_NONFINITE;
+    for (i = 0; i < w->prompts * P; i++) preds[at * P + i] = w->preds[i * w->n_answer];
+  }
+  return ICL_OK;
 }
 
 /* ---------------------------------------------------------------------------------------------
  * >>backward
- * A layer at a time, in two phases.  First the data: each group of prompts takes the gradient of
- * the layer's output back to its input.  Then the weights: each tile of a weight's gradient sums
- * over all rows in order, whoever computes it, so the bits do not depend on threads, groups or
- * microbatches.
+ * A layer at a time.  First the data: rows, then heads of prompts, then rows again take the
+ * gradient of the layer's output back to its input.  They sum up, in the rows that they have at
+ * hand, what biases and LayerNorms get, a unit of rows at a time.  Beside them the weights: each
+ * tile of a weight's gradient sums over all rows in order.  Units and rows are the same whoever
+ * computes them, so the bits do not depend on threads.
  * ------------------------------------------------------------------------------------------- */
 
 /* out[rows][k] = dy[rows][n] W^T,  W[k][n], weight `kind` of the layer that is worked on. */
@@ -3112,14 +3353,14 @@ static void icl__d_keys(const icl__work *w, const icl__pass *pass, const icl__he
 {
   size_t r = (j + t->step - 1) / t->step;                /* the first query that sees key j */
   icl__mm g = icl__linear(pass, out + j * 3 * t->C, NULL, a + r * t->key_row + j, x + r * x_row,
-                          NULL,
-                          b, t->kept - r, t->D);
+                          NULL, b, t->kept - r, t->D);
   g.a_row = 1; g.a_col = t->key_row;
   g.b_row = x_row; g.b_padded = 1;
   g.c_row = 3 * t->C;
   w->model->ops->mm(&g);
 }
 
+/* Queries that nobody asks get 0. */
 static void icl__d_head(const icl__work *w, const icl__pass *pass, const icl__head *t)
 {
   enum { chunk = 24 };
@@ -3130,255 +3371,487 @@ static void icl__d_head(const icl__work *w, const icl__pass *pass, const icl__he
     icl__d_keys(w, pass, t, t->dv, t->p, t->d_o, t->C, j, b);
     icl__d_keys(w, pass, t, t->dk, t->d_p, t->q, t->step * 3 * t->C, j, b);
   }
+  for (r = 1; r < t->T && t->step == 2; r += 2)
+    memset(t->dq + r * 3 * t->C, 0, t->D * sizeof(float));
 }
 
-/* dqkv[R][3C] of n prompts from d_att[K][C]. */
-static void icl__d_attention(const icl__work *w, const icl__pass *p, const icl__acts *a,
-                             float *d_qkv, const float *d_att, int trim, int thread)
+/* d_qkv of head i % H of prompt i / H from d_att. */
+static void icl__d_attention(const icl__work *w, size_t i, int thread)
 {
-  size_t C = (size_t)w->model->config.n_embd, H = (size_t)w->model->config.n_head, s, h;
+  size_t C = (size_t)w->model->config.n_embd, H = (size_t)w->model->config.n_head;
+  size_t s = i / H, h = i % H, kept = icl__kept_in(w, w->layer, w->T), at;
+  const icl__acts *a = &w->acts[w->layer];
+  icl__pass p = icl__work_pass(w, thread);
   icl__head t;
-  t.T = w->T; t.kept = icl__kept(w->T, trim); t.step = trim ? 2 : 1;
+  t.T = w->T; t.kept = kept; t.step = kept == w->T ? 1 : 2;
   t.D = C / H; t.C = C; t.key_row = w->key_row;
+  at = s * w->T * 3 * C + h * t.D;
+  t.q = a->qkv + at; t.k = t.q + C; t.v = t.q + 2 * C;
+  t.dq = w->d_qkv + at; t.dk = t.dq + C; t.dv = t.dq + 2 * C;
+  t.p = a->prob + i * kept * w->key_row;
+  t.d_o = w->d_att + s * kept * C + h * t.D;
   t.d_p = w->thread[thread].d_scores;
-  if (trim) memset(d_qkv, 0, p->n_seq * w->T * 3 * C * sizeof(float));
-  for (s = 0; s < p->n_seq; s++)
-    for (h = 0; h < H; h++) {
-      size_t at = s * w->T * 3 * C + h * t.D;
-      t.q = a->qkv + at; t.k = t.q + C; t.v = t.q + 2 * C;
-      t.dq = d_qkv + at; t.dk = t.dq + C; t.dv = t.dq + 2 * C;
-      t.p = a->prob + (s * H + h) * t.kept * w->key_row;
-      t.d_o = d_att + s * t.kept * C + h * t.D;
-      icl__d_head(w, p, &t);
-    }
+  icl__d_head(w, &p, &t);
 }
 
-/* d_in[R][C] = the kept rows of d_mid, zeros elsewhere. */
-static void icl__spread_rows(const icl__work *w, float *d_in, const float *d_mid, size_t n,
-                             int trim)
+/* Sums of unit u in layer l. */
+static float *icl__unit_of(const icl__work *w, size_t l, size_t u)
 {
-  size_t C = (size_t)w->model->config.n_embd, t;
-  if (!trim) { memcpy(d_in, d_mid, n * w->T * C * sizeof(float)); return; }
-  for (; n; n--)
-    for (t = 0; t < w->T; t++, d_in += C) {
-      if (t % 2) { memset(d_in, 0, C * sizeof(float)); continue; }
-      memcpy(d_in, d_mid, C * sizeof(float));
-      d_mid += C;
-    }
+  return w->sums + (l * w->units + u) * ICL__UNIT_SUMS * (size_t)w->model->config.n_embd;
 }
 
-/* Phase one for a group: w->d_out -> w->d_in, and every gradient between that phase two reads.  The
- * mirror of icl__block, from its last line to its first. */
-static void icl__backward_group(void *arg, size_t group, int thread)
+/* Rows r .. r+n from the layer's output to its attention's: d_out -> d_fc, d_mid, d_att; and fc
+ * becomes the activation again.  The mirror of icl__after_attention. */
+static void icl__d_after_attention(void *arg, size_t i, int thread)
 {
   icl__work *w = (icl__work *)arg;
   const icl_model *m = w->model;
   const icl__train_ops *o = icl__train_ops_of(m);
-  size_t C = (size_t)m->config.n_embd, F = 4 * C, l = w->layer, first = group * w->group;
-  size_t n = icl__min(w->group, w->prompts - first), R0 = first * w->T, R = n * w->T;
-  size_t kept = icl__kept_in(w, l, w->T), K0 = first * kept, K = n * kept;
-  int trim = kept != w->T;
-  icl__acts a = icl__acts_from(w, l, first);
-  icl__pass p = icl__work_pass(w, n, thread);
-  float *d_out = w->d_out + K0 * C, *d_mid = w->d_mid + K0 * C, *d_fc = w->d_fc + K0 * F;
-  float *d_ln2 = w->d_ln2 + K0 * C, *d_att = w->d_att + K0 * C + icl__gap(first);
-  float *d_qkv = w->d_qkv + R0 * 3 * C, *d_ln1 = w->d_ln1 + R0 * C, *d_in = w->d_in + R0 * C;
-  icl__mm g;
-
-  g = icl__d_input(w, &p, d_fc, d_out, ICL__MLP_W, K, F, C);
-  g.after = o->multiply; g.out = d_fc; g.in = a.fc; g.after_row = F;      /* f'(fc) */
+  size_t C = (size_t)m->config.n_embd, F = 4 * C, l = w->layer, r = i * w->rows, u, k;
+  size_t n = icl__min(w->rows, w->prompts * icl__kept_in(w, l, w->T) - r), end = r + n;
+  const icl__acts *a = &w->acts[l];
+  float *d_fc = w->d_fc + r * F, *d_mid = w->d_mid + r * C, *d_ln = w->thread[thread].d_ln;
+  icl__pass p = icl__work_pass(w, thread);
+  icl__mm g = icl__d_input(w, &p, d_fc, w->d_out + r * C, ICL__MLP_W, n, F, C);
+  g.after = o->activate; g.out = d_fc; g.in = a->fc + r * F; g.after_row = F;
+  g.act_kind = m->config.activation_function;
   m->ops->mm(&g);
-  g = icl__d_input(w, &p, d_ln2, d_fc, ICL__FC_W, K, C, F);
+  g = icl__d_input(w, &p, d_ln, d_fc, ICL__FC_W, n, C, F);
   m->ops->mm(&g);
-  memcpy(d_mid, d_out, K * C * sizeof(float));
-  o->layernorm(d_mid, d_ln2, a.mid, a.stats2, icl__floats(m, icl__slot(l, ICL__LN2_W)), K, C);
-
-  g = icl__d_input(w, &p, d_att, d_mid, ICL__PROJ_W, K, C, C);
+  memcpy(d_mid, w->d_out + r * C, n * C * sizeof(float));
+  for (u = r / ICL__UNIT, k = r; k < end; u++, k += ICL__UNIT) {
+    size_t rows = icl__min(ICL__UNIT, end - k);
+    float *s = icl__unit_of(w, l, u);
+    memset(s + 5 * C, 0, 8 * C * sizeof(float));
+    o->layernorm(w->d_mid + k * C, s + 6 * C, s + 7 * C, d_ln + (k - r) * C, a->mid + k * C,
+                 a->stats2 + 2 * k, icl__floats(m, icl__slot(l, ICL__LN2_W)), rows, C);
+    o->column_sum(s + 5 * C, w->d_mid + k * C, rows, C, C);
+    o->column_sum(s + 8 * C, w->d_fc + k * F, rows, F, F);
+    o->column_sum(s + 12 * C, w->d_out + k * C, rows, C, C);
+  }
+  g = icl__d_input(w, &p, w->d_att + r * C, d_mid, ICL__PROJ_W, n, C, C);
   m->ops->mm(&g);
-  icl__d_attention(w, &p, &a, d_qkv, d_att, trim, thread);
-  g = icl__d_input(w, &p, d_ln1, d_qkv, ICL__QKV_W, R, C, 3 * C);
-  m->ops->mm(&g);
-  icl__spread_rows(w, d_in, d_mid, n, trim);
-  o->layernorm(d_in, d_ln1, a.x, a.stats1, icl__floats(m, icl__slot(l, ICL__LN1_W)), R, C);
 }
 
-/* Backward through read-out and final LayerNorm of n prompts: d_pred[K][n_answer] to d_out. */
-static void icl__head_group(icl__work *w, size_t first, size_t n)
+/* d_in[n][C] = rows r .. r+n: those of d_mid that are kept, zeros elsewhere. */
+static void icl__spread_kept(const icl__work *w, float *d_in, size_t r, size_t n)
+{
+  size_t C = (size_t)w->model->config.n_embd, kept = icl__kept_in(w, w->layer, w->T);
+  if (kept == w->T) { memcpy(d_in, w->d_mid + r * C, n * C * sizeof(float)); return; }
+  for (n += r; r < n; r++, d_in += C)
+    if (r % w->T % 2) memset(d_in, 0, C * sizeof(float));
+    else memcpy(d_in, w->d_mid + (r / w->T * kept + r % w->T / 2) * C, C * sizeof(float));
+}
+
+/* Rows of d_qkv and d_mid -> d_in.  The mirror of icl__before_attention. */
+static void icl__d_before_attention(icl__work *w, size_t i, int thread)
 {
   const icl_model *m = w->model;
-  size_t C = (size_t)m->config.n_embd, L = (size_t)m->config.n_layer, i, c;
-  size_t K0 = first * w->pairs, K = n * w->pairs, A = w->n_answer, a;
-  const float *out_w = icl__weight_after(m, ICL__OUT_W), *d_pred = w->d_pred + K0 * A;
-  float *d = w->d_lnf + K0 * C;
-  for (i = 0; i < K; i++) {
-    for (c = 0; c < C; c++) d[i * C + c] = d_pred[i * A] * out_w[c];
-    for (a = 1; a < A; a++) m->ops->axpy(d + i * C, d_pred[i * A + a], out_w + a * C, C);
+  const icl__train_ops *o = icl__train_ops_of(m);
+  size_t C = (size_t)m->config.n_embd, l = w->layer, r = i * w->rows, u, k;
+  size_t n = icl__min(w->rows, w->prompts * w->T - r), end = r + n;
+  const icl__acts *a = &w->acts[l];
+  float *d_ln = w->thread[thread].d_ln;
+  icl__pass p = icl__work_pass(w, thread);
+  icl__mm g = icl__d_input(w, &p, d_ln, w->d_qkv + r * 3 * C, ICL__QKV_W, n, C, 3 * C);
+  m->ops->mm(&g);
+  icl__spread_kept(w, w->d_in + r * C, r, n);
+  for (u = r / ICL__UNIT, k = r; k < end; u++, k += ICL__UNIT) {
+    size_t rows = icl__min(ICL__UNIT, end - k);
+    float *s = icl__unit_of(w, l, u);
+    memset(s, 0, 5 * C * sizeof(float));
+    o->layernorm(w->d_in + k * C, s, s + C, d_ln + (k - r) * C, a->x + k * C, a->stats1 + 2 * k,
+                 icl__floats(m, icl__slot(l, ICL__LN1_W)), rows, C);
+    o->column_sum(s + 2 * C, w->d_qkv + k * 3 * C, rows, 3 * C, 3 * C);
   }
-  memset(w->d_out + K0 * C, 0, K * C * sizeof(float));
-  icl__train_ops_of(m)->layernorm(w->d_out + K0 * C, d, w->acts[L - 1].out + K0 * C,
-                                  w->stats_f + 2 * K0, icl__weight_after(m, ICL__LNF_W), K, C);
 }
 
-/* ----- phase two ------------------------------------------------------------------------------ */
-
-/* Columns j .. j+n of rows i .. i+m of a weight's gradient: dW += x^T dy over all rows. */
-static void icl__d_weight_tile(const icl__work *w, float *dw, const float *x, const float *dy,
-                               size_t rows, size_t K, size_t N, size_t tile, int thread)
+/* Prompt i through read-out and final LayerNorm: d_pred -> d_out. */
+static void icl__d_answers(icl__work *w, size_t i, int thread)
 {
-  size_t columns = (N + ICL__TILE_N - 1) / ICL__TILE_N;
-  size_t i = tile / columns * ICL__TILE_M, j = tile % columns * ICL__TILE_N;
-  icl__pass p = icl__work_pass(w, 0, thread);
-  icl__mm g = icl__linear(&p, dw + i * N + j, dw + i * N + j, x + i, dy + j, NULL,
-                          icl__min(ICL__TILE_M, K - i), rows, icl__min(ICL__TILE_N, N - j));
-  g.a_row = 1; g.a_col = K;
-  g.b_row = N;
-  g.c_row = g.init_row = N;
+  const icl_model *m = w->model;
+  size_t C = (size_t)m->config.n_embd, L = (size_t)m->config.n_layer, A = w->n_answer, c, k, a;
+  const float *out_w = icl__weight_after(m, ICL__OUT_W);
+  float *d = w->thread[thread].d_ln, *s = w->sums_f + i * 2 * C;
+  memset(s, 0, 2 * C * sizeof(float));
+  memset(w->d_out + i * w->pairs * C, 0, w->pairs * C * sizeof(float));
+  for (k = i * w->pairs; k < (i + 1) * w->pairs; k++) {
+    for (c = 0; c < C; c++) d[c] = w->d_pred[k * A] * out_w[c];
+    for (a = 1; a < A; a++) m->ops->axpy(d, w->d_pred[k * A + a], out_w + a * C, C);
+    icl__train_ops_of(m)->layernorm(w->d_out + k * C, s, s + C, d, w->acts[L - 1].out + k * C,
+                                    w->stats_f + 2 * k, icl__weight_after(m, ICL__LNF_W), 1, C);
+  }
+}
+
+/* ----- weights -------------------------------------------------------------------------------- */
+
+/* Tiles of the gradient of weight i of a block. */
+static size_t icl__tiles(const icl__work *w, size_t i)
+{
+  size_t C = (size_t)w->model->config.n_embd;
+  size_t k = icl__block_weights[i].k * C, n = icl__block_weights[i].n * C;
+  return (k + ICL__TILE_M - 1) / ICL__TILE_M * ((n + ICL__TILE_N - 1) / ICL__TILE_N);
+}
+
+/* Tile `tile` of the gradients of a block's weights from weight i on:  dW += x^T dy  over all
+ * rows. */
+static void icl__d_weight(const icl__work *w, size_t i, size_t tile, int thread)
+{
+  const icl__acts *a = &w->acts[w->layer];
+  const float *xs[4] = {a->ln1, a->att, a->ln2, a->fc};
+  const float *dys[4] = {w->d_qkv, w->d_mid, w->d_fc, w->d_out};
+  size_t C = (size_t)w->model->config.n_embd, rows, k, n, r, c;
+  icl__pass p = icl__work_pass(w, thread);
+  icl__mm g;
+  float *dw;
+  for (; tile >= icl__tiles(w, i); i++) tile -= icl__tiles(w, i);
+  k = icl__block_weights[i].k * C;
+  n = icl__block_weights[i].n * C;
+  rows = w->prompts * (i ? icl__kept_in(w, w->layer, w->T) : w->T);
+  c = (n + ICL__TILE_N - 1) / ICL__TILE_N;
+  r = tile / c * ICL__TILE_M;
+  c = tile % c * ICL__TILE_N;
+  dw = w->grads[icl__slot(w->layer, (size_t)icl__block_weights[i].kind)] + r * n + c;
+  g = icl__linear(&p, dw, dw, xs[i] + r, dys[i] + c, NULL, icl__min(ICL__TILE_M, k - r), rows,
+                  icl__min(ICL__TILE_N, n - c));
+  g.a_row = 1; g.a_col = k;
+  g.b_row = g.c_row = g.init_row = n;
   g.pack_a = w->thread[thread].pack_a;
   w->model->ops->mm(&g);
 }
 
-static size_t icl__tiles(size_t K, size_t N)
-{
-  return (K + ICL__TILE_M - 1) / ICL__TILE_M * ((N + ICL__TILE_N - 1) / ICL__TILE_N);
-}
-
-/* The four weights of a layer with what their gradients are made of. */
-typedef struct icl__product { int w, b; const float *x, *dy; size_t rows, K, N; } icl__product;
-
-static void icl__layer_products(const icl__work *w, icl__product out[4])
-{
-  size_t C = (size_t)w->model->config.n_embd, l = w->layer;
-  size_t R = w->prompts * w->T, K = w->prompts * icl__kept_in(w, l, w->T), i;
-  const icl__acts *a = &w->acts[l];
-  icl__product p[4];
-  memset(p, 0, sizeof p);
-  p[0].w = ICL__FC_W;   p[0].x = a->ln2; p[0].dy = w->d_fc;  p[0].K = C;     p[0].N = 4 * C;
-  p[1].w = ICL__MLP_W;  p[1].x = a->act; p[1].dy = w->d_out; p[1].K = 4 * C; p[1].N = C;
-  p[2].w = ICL__QKV_W;  p[2].x = a->ln1; p[2].dy = w->d_qkv; p[2].K = C;     p[2].N = 3 * C;
-  p[3].w = ICL__PROJ_W; p[3].x = a->att; p[3].dy = w->d_mid; p[3].K = C;     p[3].N = C;
-  for (i = 0; i < 4; i++) {
-    p[i].b = p[i].w + 1;
-    p[i].rows = p[i].w == ICL__QKV_W ? R : K;
-    out[i] = p[i];
-  }
-}
-
-/* Tasks of a layer: the tiles of its four weights, four biases, two LayerNorms. */
-static size_t icl__layer_tasks(const icl__work *w)
-{
-  size_t C = (size_t)w->model->config.n_embd;
-  return icl__tiles(C, 4 * C) + icl__tiles(4 * C, C) + icl__tiles(C, 3 * C) + icl__tiles(C, C) + 6;
-}
-
-static void icl__layer_task(void *arg, size_t i, int thread)
+/* Heads of prompts, and beside them the weights whose gradients do not wait for these. */
+static void icl__d_heads_task(void *arg, size_t i, int thread)
 {
   icl__work *w = (icl__work *)arg;
-  const icl__train_ops *o = icl__train_ops_of(w->model);
-  size_t C = (size_t)w->model->config.n_embd, t;
-  float **grad = w->grads + icl__slot(w->layer, 0);
-  const icl__acts *a = &w->acts[w->layer];
-  icl__product p[4];
-  icl__layer_products(w, p);
-  for (t = 0; t < 4; t++) {
-    size_t n = icl__tiles(p[t].K, p[t].N);
-    if (i < n) {
-      icl__d_weight_tile(w, grad[p[t].w], p[t].x, p[t].dy, p[t].rows, p[t].K, p[t].N, i, thread);
-      return;
-    }
-    i -= n;
-  }
-  if (i < 4) o->column_sum(grad[p[i].b], p[i].dy, p[i].rows, p[i].N, p[i].N);
-  else if (i == 4)
-    o->layernorm_params(grad[ICL__LN2_W], grad[ICL__LN2_B], w->d_ln2, a->mid, a->stats2,
-                        p[0].rows, C);
-  else o->layernorm_params(grad[ICL__LN1_W], grad[ICL__LN1_B], w->d_ln1, a->x, a->stats1,
-                           p[2].rows, C);
+  size_t heads = w->prompts * (size_t)w->model->config.n_head;
+  if (i < heads) icl__d_attention(w, i, thread);
+  else icl__d_weight(w, 1, i - heads, thread);
 }
 
-/* What is outside the blocks: read-out and final LayerNorm (task 0), read-in (1), positions (2). */
+/* Rows, and beside them the weight of queries, keys and values. */
+static void icl__d_rows_task(void *arg, size_t i, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  size_t tasks = icl__tasks(w, w->prompts * w->T);
+  if (i < tasks) icl__d_before_attention(w, i, thread);
+  else icl__d_weight(w, 0, i - tasks, thread);
+}
+
+/* Adds up what is outside the blocks: read-out and final LayerNorm (task 0), read-in (1), positions
+ * (2); and the units of layer i - 3. */
 static void icl__outer_task(void *arg, size_t i, int thread)
 {
   icl__work *w = (icl__work *)arg;
+  const icl_config *c = &w->model->config;
+  const icl__ops *ops = w->model->ops;
   const icl__train_ops *o = icl__train_ops_of(w->model);
-  size_t C = (size_t)w->model->config.n_embd, t = (size_t)icl__token_size(&w->model->config);
-  size_t L = (size_t)w->model->config.n_layer, A = w->n_answer, a;
-  size_t K = w->prompts * w->pairs, R = w->prompts * w->T, k;
-  float **behind = w->grads + icl__slot(L, 0);
+  size_t C = (size_t)c->n_embd, t = (size_t)icl__token_size(c), A = w->n_answer, a, k;
+  size_t K = w->prompts * w->pairs, R = w->prompts * w->T;
+  float **behind = w->grads + icl__slot((size_t)c->n_layer, 0);
   if (i == 0) {
     for (k = 0; k < K; k++)
       for (a = 0; a < A; a++) {
-        w->model->ops->axpy(behind[ICL__OUT_W] + a * C, w->d_pred[k * A + a], w->lnf + k * C, C);
+        ops->axpy(behind[ICL__OUT_W] + a * C, w->d_pred[k * A + a], w->lnf + k * C, C);
         behind[ICL__OUT_B][a] += w->d_pred[k * A + a];
       }
-    o->layernorm_params(behind[ICL__LNF_W], behind[ICL__LNF_B], w->d_lnf, w->acts[L - 1].out,
-                        w->stats_f, K, C);
+    o->column_sum(behind[ICL__LNF_W], w->sums_f, w->prompts, C, 2 * C);
+    o->column_sum(behind[ICL__LNF_B], w->sums_f + C, w->prompts, C, 2 * C);
   } else if (i == 1) {
-    icl__pass p = icl__work_pass(w, 0, thread);
+    icl__pass p = icl__work_pass(w, thread);
     icl__mm g = icl__linear(&p, w->grads[ICL__READ_IN_W], w->grads[ICL__READ_IN_W], w->d_out,
-                            w->tokens,
-                            NULL, C, R, t);
+                            w->tokens, NULL, C, R, t);
     g.a_row = 1; g.a_col = C;
     g.pack_a = w->thread[thread].pack_a;
-    w->model->ops->mm(&g);
+    ops->mm(&g);
     o->column_sum(w->grads[ICL__READ_IN_B], w->d_out, R, C, C);
+  } else if (i == 2) {
+    if (icl__alternates(c))
+      for (k = 0; k < R; k++)
+        ops->axpy(w->grads[ICL__WPE] + k % w->T % 2 * C, 1.0f, w->d_out + k * C, C);
+    else if (icl__has_wpe(c))
+      for (k = 0; k < w->prompts; k++)
+        ops->axpy(w->grads[ICL__WPE], 1.0f, w->d_out + k * w->T * C, w->T * C);
   } else {
-    for (k = 0; k < w->prompts && !icl__alternates(&w->model->config); k++)
-      w->model->ops->axpy(w->grads[ICL__WPE], 1.0f, w->d_out + k * w->T * C, w->T * C);
-    for (k = 0; k < R && icl__alternates(&w->model->config); k++)
-      w->model->ops->axpy(w->grads[ICL__WPE] + k % w->T % 2 * C, 1.0f, w->d_out + k * C, C);
+    for (k = 0; k < 8; k++) {
+      size_t rows = k < 3 ? R : w->prompts * icl__kept_in(w, i - 3, w->T);
+      o->column_sum(w->grads[icl__slot(i - 3, (size_t)icl__unit_parts[k].kind)],
+                    icl__unit_of(w, i - 3, 0) + icl__unit_parts[k].at * C,
+                    (rows + ICL__UNIT - 1) / ICL__UNIT, icl__unit_parts[k].n * C,
+                    ICL__UNIT_SUMS * C);
+    }
   }
 }
 
 /* Adds the gradient of the microbatch that is in w to w->grads. */
 static void icl__backward(icl__work *w)
 {
-  size_t groups = (w->prompts + w->group - 1) / w->group, l = (size_t)w->model->config.n_layer;
+  size_t L = (size_t)w->model->config.n_layer, H = (size_t)w->model->config.n_head, l = L, rows;
   while (l--) {
-    float *swap;
+    float *swap = w->d_out;
     w->layer = l;
-    icl__pool_run(&w->pool, groups, icl__backward_group, w);
-    icl__pool_run(&w->pool, icl__layer_tasks(w), icl__layer_task, w);
-    swap = w->d_out;
+    rows = w->prompts * icl__kept_in(w, l, w->T);
+    icl__pool_run(&w->pool, icl__tasks(w, rows), icl__d_after_attention, w);
+    icl__pool_run(&w->pool, w->prompts * H + icl__tiles(w, 1) + icl__tiles(w, 2) + icl__tiles(w, 3),
+                  icl__d_heads_task, w);
+    icl__pool_run(&w->pool, icl__tasks(w, w->prompts * w->T) + icl__tiles(w, 0), icl__d_rows_task,
+                  w);
     w->d_out = w->d_in;
     w->d_in = swap;
   }
-  icl__pool_run(&w->pool, icl__has_wpe(&w->model->config) ? 3 : 2, icl__outer_task, w);
+  icl__pool_run(&w->pool, 3 + L, icl__outer_task, w);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * >>optimizer
+ * ------------------------------------------------------------------------------------------- */
+/* A norm is summed up in blocks of so many floats. */
+enum { ICL__BLOCK = 1024, ICL__NORM_CHUNK = 32 };
+static size_t icl__blocks(const icl_trainer *t) { return (t->n + ICL__BLOCK - 1) / ICL__BLOCK; }
+
+/* Floats that one thread needs for a step of Muon: two matrices [C][4C], two [C][C]. */
+static size_t icl__newton_floats(const icl_trainer *t)
+{
+  size_t C = (size_t)t->o.model.n_embd;
+  return t->o.optimizer == ICL_MUON ? icl__times(10 * C, C) : 0;
+}
+
+static float icl__lr_now(const icl_trainer *t)
+{
+  const icl_train_options *o = &t->o;
+  int64_t s = t->step + 1;
+  double x, lr = (double)o->lr;
+  if (s <= o->warmup) return (float)(lr * (double)s / (double)o->warmup);
+  if (o->schedule == ICL_LR_INVERSE_SQRT) return (float)(lr * sqrt((double)o->warmup / (double)s));
+  if (o->schedule == ICL_LR_CONSTANT) return o->lr;
+  x = (double)(s - o->warmup) / (double)(o->steps > o->warmup ? o->steps - o->warmup : 1);
+  if (x > 1) x = 1;
+  x = o->schedule == ICL_LR_LINEAR ? 1 - x : 0.5 * (1 + icl__cos_of(3.14159265358979 * x));
+  return (float)(lr * ((double)o->lr_end + (1 - (double)o->lr_end) * x));
+}
+
+typedef struct icl__update { icl_trainer *t; icl__adam k; float lr; } icl__update;
+
+static void icl__adam_chunk(void *arg, size_t i, int thread)
+{
+  icl__update *u = (icl__update *)arg;
+  icl_trainer *t = u->t;
+  size_t at = i * ICL__ADAM_CHUNK, n = icl__min(ICL__ADAM_CHUNK, t->n - at);
+  (void)thread;
+  icl__train_ops_of(&t->model)->adam(t->params + at, t->m + at, t->v + at, t->grad + at, n, &u->k);
+}
+
+/* Adds the pieces of tensor `row` of the table, the first of which begins at params[at], to
+ * t->pieces if that is there: queries, keys and values are three matrices in one tensor. */
+static void icl__add_pieces(icl_trainer *t, int row, size_t at)
+{
+  icl_tensor x;
+  size_t i, n;
+  int muon;
+  icl_tensor_at(&t->o.model, row, &x);
+  muon = t->o.optimizer == ICL_MUON && x.rank == 2 && x.layer >= 0;
+  n = muon && strstr(x.name, "c_attn") ? 3 : 1;
+  for (i = 0; i < n; i++) {
+    icl__piece *p = t->pieces ? &t->pieces[t->n_pieces] : NULL;
+    t->n_pieces++;
+    if (!p) continue;
+    p->rows = (size_t)x.rows;
+    p->stride = (size_t)x.cols;
+    p->cols = p->stride / n;
+    p->at = at + i * p->cols;
+    p->v_at = t->n_v;
+    p->muon = muon;
+  }
+  if (!muon) t->n_v += icl__tensor_floats(&x);
+}
+
+/* Counts pieces and second moments, and sets t->pieces if that is there. */
+static void icl__set_pieces(icl_trainer *t)
+{
+  icl_tensor x;
+  size_t at = 0;
+  int row;
+  t->n_pieces = t->n_v = 0;
+  for (row = 0; row < icl_tensor_count(&t->o.model); row++) {
+    icl__add_pieces(t, row, at);
+    icl_tensor_at(&t->o.model, row, &x);
+    at += icl__tensor_floats(&x);
+  }
+}
+
+/* c[m][n] = a[m][k] B, where B is b[k][n], or the transpose of b[n][k]. */
+static void icl__newton_product(const icl_trainer *t, int thread, float *c, const float *a,
+                                const float *b, size_t m, size_t k, size_t n, int transposed)
+{
+  icl__mm g;
+  memset(&g, 0, sizeof g);
+  g.m = m; g.n = n; g.k = k;
+  g.a = a; g.a_row = k; g.a_col = 1;
+  g.b = b; g.b_row = transposed ? 1 : n; g.b_col = transposed ? k : 1;
+  g.c = c; g.c_row = n;
+  g.pack = t->work.thread[thread].pack; g.n_pack = t->work.n_pack;
+  t->model.ops->mm(&g);
+}
+
+/* x[m][n], m <= n, to a matrix with the same singular vectors and singular values near 1: five
+ * times  A = X X';  X = a X + (b A + c A A) X  with the coefficients of Jordan et al. (Muon, 2024).
+ * The result is in x; y[m][n], A[m][m] and B[m][m] are scratch. */
+static void icl__orthogonalize(const icl_trainer *t, int thread, float *x, float *y, float *A,
+                               float *B, size_t m, size_t n)
+{
+  const float a = 3.4445f, b = -4.7750f, c = 2.0315f;
+  size_t i;
+  int round;
+  for (round = 0; round < 5; round++) {
+    icl__newton_product(t, thread, A, x, x, m, n, m, 1);
+    icl__newton_product(t, thread, B, A, A, m, m, m, 0);
+    for (i = 0; i < m * m; i++) B[i] = b * A[i] + c * B[i];
+    for (i = 0; i < m; i++) B[i * m + i] += a;
+    icl__newton_product(t, thread, y, B, x, m, m, n, 0);
+    memcpy(x, y, m * n * sizeof(float));
+  }
+}
+
+/* Muon (Jordan et al. 2024), steps as large as Adam's (Liu et al. 2025, arXiv 2502.16982):
+ *     m = momentum m + g;  O = orthogonalize(g + momentum m);
+ *     p = (1 - lr wd) p - lr 0.2 sqrt(max(rows, cols)) O */
+static void icl__muon_step(const icl__update *u, const icl__piece *p, int thread)
+{
+  icl_trainer *t = u->t;
+  const float mu = t->o.momentum;
+  size_t m = icl__min(p->rows, p->cols), n = icl__max(p->rows, p->cols), i, j;
+  float *x = t->work.scratch + (size_t)thread * icl__newton_floats(t);
+  float *y = x + m * n, *A = y + m * n;
+  float norm, rate = u->lr * 0.2f * sqrtf((float)n);
+  size_t di = p->rows <= p->cols ? n : 1, dj = p->rows <= p->cols ? 1 : n;   /* x is [m][n] */
+  for (i = 0; i < p->rows; i++)
+    for (j = 0; j < p->cols; j++) {
+      size_t at = p->at + i * p->stride + j;
+      float g = t->grad[at] * u->k.grad_scale;
+      t->m[at] = mu * t->m[at] + g;
+      x[i * di + j * dj] = g + mu * t->m[at];
+    }
+  norm = sqrtf(t->model.ops->dot(x, x, m * n));
+  if (!(norm > 0.0f)) return;
+  for (i = 0; i < m * n; i++) x[i] /= norm;
+  icl__orthogonalize(t, thread, x, y, A, A + m * m, m, n);
+  for (i = 0; i < p->rows; i++)
+    for (j = 0; j < p->cols; j++) {
+      float *w = t->params + p->at + i * p->stride + j;
+      *w = u->k.decay * *w - rate * x[i * di + j * dj];
+    }
+}
+
+static void icl__muon_piece(void *arg, size_t i, int thread)
+{
+  icl__update *u = (icl__update *)arg;
+  icl_trainer *t = u->t;
+  const icl__piece *p = &t->pieces[i];
+  if (p->muon) icl__muon_step(u, p, thread);
+  else
+    icl__train_ops_of(&t->model)->adam(t->params + p->at, t->m + p->at, t->v + p->v_at,
+                                       t->grad + p->at, p->rows * p->cols, &u->k);
+}
+
+typedef struct icl__norm_of { icl_trainer *t; const float *x; } icl__norm_of;
+
+/* Squares of a chunk of blocks.  Infinity where a block's overflow a float, from 1.8e19 on. */
+static void icl__norm_chunk(void *arg, size_t chunk, int thread)
+{
+  const icl__norm_of *a = (const icl__norm_of *)arg;
+  icl_trainer *t = a->t;
+  size_t i = chunk * ICL__NORM_CHUNK, end = icl__min(icl__blocks(t), i + ICL__NORM_CHUNK);
+  (void)thread;
+  for (; i < end; i++) {
+    const float *x = a->x + i * ICL__BLOCK;
+    t->squares[i] = t->model.ops->dot(x, x, icl__min(ICL__BLOCK, t->n - i * ICL__BLOCK));
+  }
+}
+
+/* |x| of x[t->n], the blocks in order. */
+static double icl__norm(icl_trainer *t, const float *x)
+{
+  icl__norm_of a;
+  double sum = 0;
+  size_t i, n = icl__blocks(t);
+  a.t = t;
+  a.x = x;
+  icl__pool_run(&t->work.pool, (n + ICL__NORM_CHUNK - 1) / ICL__NORM_CHUNK, icl__norm_chunk, &a);
+  for (i = 0; i < n; i++) sum += (double)t->squares[i];
+  return sqrt(sum);
+}
+
+/* 1 if an update of Adam's leaves every weight and moment finite, as computed for each. */
+static int icl__adam_fits(const icl_trainer *t, const icl__adam *k)
+{
+  size_t i;
+  for (i = 0; i < t->n; i++) {
+    float g = t->grad[i] * k->grad_scale, x[3];
+    x[0] = k->beta1 * t->m[i] + (1 - k->beta1) * g;
+    x[1] = k->beta2 * t->v[i] + (1 - k->beta2) * g * g;
+    x[2] = k->decay * t->params[i] - k->rate * x[0] / (k->root_v * sqrtf(x[1]) + k->eps);
+    x[2] *= 1.001f;                                        /* the kernel may round otherwise */
+    if (!icl__finite(x, 3)) return 0;
+  }
+  return 1;
+}
+
+/* 1 if the update leaves every weight finite.  Norms bound what it can do, and are far from that
+ * limit in any ordinary run.  Beyond, Adam's update is looked at weight by weight; Muon's, whose
+ * products would overflow, is not made. */
+static int icl__update_fits(icl_trainer *t, const icl__adam *k, double grad_norm)
+{
+  double p = icl__norm(t, t->params), m = icl__norm(t, t->m);
+  double step = (double)k->rate * (m > grad_norm ? m : grad_norm) / (double)k->eps;
+  if (p * fabs((double)k->decay) + step < 1e38 && m + grad_norm < 1e18) return 1;
+  return t->o.optimizer == ICL_ADAM && icl__adam_fits(t, k);
+}
+
+/* ema += (1 - decay) (params - ema), with less decay at first. */
+static void icl__average(icl_trainer *t)
+{
+  float u = (float)t->updates, early = (1 + u) / (10 + u), keep = t->o.ema;
+  size_t i;
+  if (!t->ema) return;
+  if (keep > early) keep = early;
+  for (i = 0; i < t->n; i++) t->ema[i] += (1 - keep) * (t->params[i] - t->ema[i]);
+}
+
+/* Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), as PyTorch counts
+ * it: p -= lr wd p;  p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps).
+ * 0, with nothing changed, if a weight would not be finite. */
+static int icl__apply(icl_trainer *t, double norm, float lr)
+{
+  icl__update u;
+  const int64_t k = t->updates + 1;
+  double c1, c2;
+  c1 = 1 - icl__power((double)t->o.beta1, k);
+  c2 = 1 - icl__power((double)t->o.beta2, k);
+  u.t = t;
+  u.lr = lr;
+  u.k.beta1 = t->o.beta1;
+  u.k.beta2 = t->o.beta2;
+  u.k.eps = t->o.epsilon;
+  u.k.rate = (float)((double)lr / c1);
+  u.k.root_v = (float)(1 / sqrt(c2));
+  u.k.decay = 1.0f - lr * t->o.weight_decay;
+  u.k.grad_scale = 1.0f;
+  if (t->o.clip > 0.0f && norm > (double)t->o.clip)
+    u.k.grad_scale = (float)((double)t->o.clip / (norm + 1e-6));
+  if (!icl__update_fits(t, &u.k, norm)) return 0;
+  t->updates++;
+  if (t->o.optimizer == ICL_MUON)
+    icl__pool_run(&t->work.pool, t->n_pieces, icl__muon_piece, &u);
+  else
+    icl__pool_run(&t->work.pool, (t->n + ICL__ADAM_CHUNK - 1) / ICL__ADAM_CHUNK, icl__adam_chunk,
+                  &u);
+  icl__average(t);
+  return 1;
 }
 
 /* ---------------------------------------------------------------------------------------------
  * >>trainer
  * ------------------------------------------------------------------------------------------- */
-struct icl_trainer {
-  icl_train_options o;                       /* with defaults                                    */
-  icl_task task;
-  icl_model model, average;                  /* see params and ema                               */
-  icl__work work;
-  float *params, *grad, *m, *v;              /* [n]; grad has a place more, for the loss         */
-  float *ema;                                /* [n] average of params; NULL without options.ema  */
-  float *newton;                             /* [threads][icl__newton_floats], for Muon          */
-  float *loss;                               /* [batch] squared error of each prompt             */
-  size_t n;
-  int64_t step, updates, skipped;
-  int bad;                                   /* skipped steps in a row                           */
-  size_t first;                              /* of the microbatch: its first prompt of the batch */
-  const float *given_x, *given_y;            /* prompts brought by the caller, or NULL           */
-  size_t shard;                              /* that is worked on                                */
-  float *shards;                             /* [own shards, 2 at least][n + 1] their gradients; */
-                                             /*   then the two halves of their sum               */
-  float *message;                            /* [icl__message_floats] what processes tell        */
-  float *squares;                            /* [icl__blocks] of a norm                          */
-  uint64_t identity;                         /* digest of the run's text, where world > 1        */
-  int exponent;                              /* no gradient of a shard reaches 2^exponent        */
-  int met;                                   /* 1: the processes have compared their weights     */
-  int stopping, told;                        /* one of them stops; this one wants to             */
-  const volatile sig_atomic_t *stop;         /* of the run, or NULL                              */
-  icl_report why;                            /* they do not agree                                */
-  uint64_t from;                             /* digest of the first weights, 0 if they were drawn */
-  char text[4096];                           /* the task, every argument spelled out             */
-  char sampling[96];                         /* icl_sampling_print                               */
-  void *block;
-};
-
 enum { ICL__MAX_SHARDS = 256 };
 
 /* The options that are numbers: what they are by default, from where to where they go, without the
@@ -3391,7 +3864,7 @@ enum { ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON, ICL__OF_AVERAGE,
 typedef struct icl__field {
   const char *name;
   int kind;
-  size_t at;                       /* in icl_train_options                                    */
+  size_t at, size;                 /* in icl_train_options                                    */
   double usual, least, most;
   int open, role;
   const char *words;               /* of a choice: "a|b|c"                                    */
@@ -3399,8 +3872,8 @@ typedef struct icl__field {
 
 #define ICL__FLOAT_MAX 3.4028234663852886e38
 #define ICL__FIELD(name, member, kind, usual, least, most, open, role, words) \
-  {name, ICL__##kind, offsetof(icl_train_options, member), usual, least, most, open, \
-   ICL__OF_##role, words}
+  {name, ICL__##kind, offsetof(icl_train_options, member), \
+   sizeof ((icl_train_options *)0)->member, usual, least, most, open, ICL__OF_##role, words}
 #define ICL__SHAPE(name, words) \
   ICL__FIELD(#name, model.name, INT, 0, -2147483648.0, 2147483647.0, 0, ALL, words)
 static const icl__field icl__fields[] = {
@@ -3452,17 +3925,36 @@ static const icl__field icl__fields[] = {
 #undef ICL__FIELD
 #define ICL__N_FIELDS (sizeof icl__fields / sizeof *icl__fields)
 
-/* An enumeration has the size of an int in every ABI that is asked for none other. */
+/* An int, or an enumeration of fewer bytes, as ABIs with short enumerations have it. */
+static int icl__get_int(const char *p, size_t size)
+{
+  unsigned char byte;
+  unsigned short half;
+  int i;
+  if (size == sizeof byte) { memcpy(&byte, p, sizeof byte); return byte; }
+  if (size == sizeof half) { memcpy(&half, p, sizeof half); return half; }
+  memcpy(&i, p, sizeof i);
+  return i;
+}
+
+static void icl__put_int(char *p, size_t size, int i)
+{
+  unsigned char byte = (unsigned char)i;
+  unsigned short half = (unsigned short)i;
+  if (size == sizeof byte) memcpy(p, &byte, sizeof byte);
+  else if (size == sizeof half) memcpy(p, &half, sizeof half);
+  else memcpy(p, &i, sizeof i);
+}
+
 static double icl__field_value(const icl_train_options *o, const icl__field *f)
 {
   const char *p = (const char *)o + f->at;
   int64_t l;
   float x;
-  int i;
   switch (f->kind) {
     case ICL__LONG: memcpy(&l, p, sizeof l); return (double)l;
     case ICL__REAL: memcpy(&x, p, sizeof x); return (double)x;
-    default: memcpy(&i, p, sizeof i); return i;
+    default: return icl__get_int(p, f->size);
   }
 }
 
@@ -3470,11 +3962,10 @@ static void icl__set_field(icl_train_options *o, const icl__field *f, double v)
 {
   char *p = (char *)o + f->at;
   int64_t l = f->kind == ICL__LONG ? (int64_t)v : 0;
-  int i = f->kind == ICL__INT ? (int)v : 0;
   float x = (float)v;
   if (f->kind == ICL__LONG) memcpy(p, &l, sizeof l);
   else if (f->kind == ICL__REAL) memcpy(p, &x, sizeof x);
-  else memcpy(p, &i, sizeof i);
+  else icl__put_int(p, f->size, (int)v);
 }
 
 /* Gives the options that are zero their defaults. */
@@ -3501,7 +3992,8 @@ void icl_train_defaults(icl_train_options *o)
 static void icl__default_options(icl_train_options *o)
 {
   icl_config *c = &o->model;
-  if (!c->n_out) c->n_out = 1 + (c->n_quantiles > 0 ? c->n_quantiles : 0);
+  if (!c->n_out && c->n_quantiles >= 0 && c->n_quantiles <= ICL_MAX_QUANTILES)
+    c->n_out = 1 + c->n_quantiles;
   if (!o->complete) icl__set_defaults(o);
   if (!c->n_positions && o->pairs > 0 && o->pairs <= ICL__MAX_PAIRS)
     c->n_positions = 2 * o->pairs - 1;
@@ -3516,10 +4008,9 @@ static void icl__line_long(icl__line *t, int64_t v)
 {
   char digits[24];
   if (v < 0) icl__line_char(t, '-');
-  digits[icl__put_uint(digits, v < 0 ? (uint64_t)-v : (uint64_t)v)] = 0;
+  digits[icl__put_uint(digits, v < 0 ? 0 - (uint64_t)v : (uint64_t)v)] = 0;
   icl__line_put(t, digits);
 }
-
 
 /* A value of the table's, as people write it. */
 static void icl__line_value(icl__line *t, const icl__field *f, double v)
@@ -3588,6 +4079,8 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
   if (o->model.position_embedding_type == ICL_POSITION_LEARNED
       && o->model.n_positions < 2 * o->pairs - 1)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "fewer positions than tokens:", "n_positions");
+  if (o->model.position_embedding_type == ICL_POSITION_SINUSOIDAL && o->pairs > ICL__MAX_SINUSOIDS)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "more than 49999 with sinusoidal positions:", "pairs");
   return icl_config_check(&o->model, r);
 }
 
@@ -3618,32 +4111,6 @@ static size_t icl__local_batch(const icl_train_options *o)
   return n;
 }
 
-/* A norm is summed up in blocks of so many floats. */
-enum { ICL__BLOCK = 1024, ICL__NORM_CHUNK = 32 };
-static size_t icl__blocks(const icl_trainer *t) { return (t->n + ICL__BLOCK - 1) / ICL__BLOCK; }
-
-/* Prompts in a group, so that its rows fill tens of tiles of the product; and prompts at once, so
- * that every thread has as many groups, and the activations that the backward pass reads again stay
- * in the last cache (16 MB) where that is possible. */
-static void icl__choose_sizes(icl__work *w, size_t batch, int threads)
-{
-  const icl_config *c = &w->model->config;
-  size_t T = 2 * w->max_pairs - 1, per_token, fit, round;
-  w->group = icl__max(1, icl__min(32, ((size_t)ICL__GROUP_ROWS << !w->training) / T));
-  w->group = icl__max(1, icl__min(w->group, batch / (2 * (size_t)threads)));
-  per_token = (size_t)c->n_layer * (16 * (size_t)c->n_embd + (size_t)c->n_head * T);
-  fit = ICL__ACT_FLOATS / icl__max(1, icl__times(per_token, T));
-  round = (size_t)threads * w->group;
-  w->micro = icl__min(batch, icl__max(fit / round, 1) * round);
-}
-
-/* Floats that one thread needs for a step of Muon: two matrices [C][4C], two [C][C]. */
-static size_t icl__newton_floats(const icl_trainer *t)
-{
-  size_t C = (size_t)t->o.model.n_embd;
-  return t->o.optimizer == ICL_MUON ? icl__times(10 * C, C) : 0;
-}
-
 /* A message of processes is one float for each 16 bits: ICL__WORDS words from each of them, or a
  * text of one of them. */
 enum { ICL__RUN_IS, ICL__STEP_IS, ICL__WEIGHTS_ARE, ICL__VOTES_ARE, ICL__EXPONENT_IS, ICL__WORDS };
@@ -3658,17 +4125,15 @@ static size_t icl__message_floats(const icl_train_options *o)
 /* Counts or places a trainer's memory. */
 static void icl__place_trainer(icl_trainer *t, icl__arena *mem)
 {
-  t->params = icl__take_floats(mem, t->n);
+  t->pieces = t->o.optimizer == ICL_MUON
+            ? (icl__piece *)icl__take(mem, t->n_pieces, sizeof(icl__piece)) : NULL;
+  t->params = icl__take_floats(mem, t->n_state);
   t->grad = icl__take_floats(mem, t->n + 1);
-  t->m = icl__take_floats(mem, t->n);
-  t->v = icl__take_floats(mem, t->n);
-  t->ema = t->o.ema > 0 ? icl__take_floats(mem, t->n) : NULL;
   t->loss = icl__take_floats(mem, icl__shard_size(&t->o, (size_t)t->o.rank));
   t->shards = t->o.shards ? icl__take_floats(mem, icl__times(icl__max(2, icl__own_shards(&t->o)),
                                                              t->n + 1)) : NULL;
   t->message = icl__take_floats(mem, icl__message_floats(&t->o));
   t->squares = icl__take_floats(mem, icl__blocks(t));
-  t->newton = icl__take_floats(mem, icl__times((size_t)t->o.threads, icl__newton_floats(t)));
   icl__place_work(&t->work, mem);
 }
 
@@ -3732,28 +4197,42 @@ static void icl__point_grads(icl_trainer *t, float *g)
   }
 }
 
-/* Everything but the memory; o and task are checked. */
-static icl_error icl__build_trainer(icl_trainer *t, icl_report *r)
+/* Decides all sizes; o and task are checked.  Returns a trainer's bytes, SIZE_MAX: too many. */
+static size_t icl__size_trainer(icl_trainer *t)
 {
-  size_t bind = icl_bind_bytes(&t->o.model), bytes;
-  icl__arena count = icl__arena_on(NULL), mem;
-  icl_error err;
+  icl__arena count = icl__arena_on(NULL);
   t->n = icl_param_count(&t->o.model);
-  if (!t->n) return icl__fail(r, ICL_ERR_LIMIT, 0, "too many parameters", NULL);
+  if (!t->n) return SIZE_MAX;
+  icl__set_pieces(t);
+  t->n_state = 2 * t->n + t->n_v + (t->o.ema > 0 ? t->n : 0);
   t->model.config = t->o.model;                              /* for counting; bound below */
   t->work.model = &t->model;
   t->work.training = 1;
   t->work.max_pairs = (size_t)t->o.pairs;
+  t->work.n_scratch = icl__times((size_t)t->o.threads, icl__newton_floats(t));
   t->work.n_function = t->o.task ? icl_prompt_scratch(&t->task) : 0;
-  icl__choose_sizes(&t->work, icl__shard_size(&t->o, (size_t)t->o.rank), t->o.threads);
+  icl__choose_sizes(&t->work, icl__shard_size(&t->o, (size_t)t->o.rank));
   icl__place_trainer(t, &count);
-  bytes = icl__arena_need(&count);
+  return icl__arena_need(&count);
+}
+
+/* Memory and first weights. */
+static icl_error icl__build_trainer(icl_trainer *t, icl_report *r)
+{
+  size_t bind = icl_bind_bytes(&t->o.model), bytes = icl__size_trainer(t);
+  icl__arena mem;
+  icl_error err;
+  if (!t->n) return icl__fail(r, ICL_ERR_LIMIT, 0, "too many parameters", NULL);
   if (bytes > SIZE_MAX - 2 * bind || !(t->block = ICL_MALLOC(bytes + 2 * bind)))
     return icl__fail(r, ICL_ERR_MEMORY, 0, "no memory for training", NULL);
   icl__advise(t->block, bytes);
   memset(t->block, 0, bytes + 2 * bind);
   mem = icl__arena_on(t->block);
   icl__place_trainer(t, &mem);
+  t->m = t->params + t->n;
+  t->v = t->m + t->n;
+  t->ema = t->o.ema > 0 ? t->v + t->n_v : NULL;
+  if (t->pieces) icl__set_pieces(t);
   icl_model_bind(&t->model, &t->o.model, t->params, (char *)t->block + bytes, bind);
   icl_model_bind(&t->average, &t->o.model, t->ema ? t->ema : t->params,
                  (char *)t->block + bytes + bind, bind);
@@ -3829,10 +4308,10 @@ static int icl__pairs_now(const icl_trainer *t)
   return p < t->o.pairs ? (int)p : t->o.pairs;
 }
 
-/* Prompt `index` of a stream from the trainer's source, into place at of the microbatch.  1: done.
- * */
-static int icl__source_prompt(icl_trainer *t, uint64_t stream, uint64_t index, int dims, size_t at,
-                              int thread)
+/* Prompt `index` of a stream from the trainer's source, into place at of the microbatch.  Its first
+ * `known` pairs are the context; 0: a number that is drawn.  1: done. */
+static int icl__source_prompt(icl_trainer *t, uint64_t stream, uint64_t index, int dims, int known,
+                              size_t at, int thread)
 {
   icl__work *w = &t->work;
   size_t d = (size_t)t->o.model.n_dims, P = w->pairs;
@@ -3841,25 +4320,28 @@ static int icl__source_prompt(icl_trainer *t, uint64_t stream, uint64_t index, i
   icl_rng rng;
   icl_rng_init(&rng, t->o.seed, stream, index);
   if (t->o.draw)
-    return icl_prompt_own(t->o.draw, t->o.draw_user, &sampling, &rng, (int)d, (int)P, xs, ys)
-           == ICL_OK;
+    return icl__prompt_own(t->o.draw, t->o.draw_user, &sampling, &rng, (int)d, (int)P, known, xs,
+                           ys) == ICL_OK;
   sampling.dims_active = dims;
-  return icl_prompt_sample(&t->task, &sampling, &rng, (int)P, xs, ys, NULL,
-                           w->thread[thread].function) == ICL_OK;
+  return icl__prompt_sample(&t->task, &sampling, &rng, (int)P, known, xs, ys, NULL,
+                            w->thread[thread].function) == ICL_OK;
 }
 
-/* Prompt i of the shard, into place at of the microbatch. */
-static int icl__draw_prompt(icl_trainer *t, size_t i, size_t at, int thread)
+/* Draws prompt i of the microbatch, or takes the caller's.  The loss becomes NaN without one. */
+static void icl__train_begin(void *arg, size_t i, int thread)
 {
+  icl_trainer *t = (icl_trainer *)arg;
   icl__work *w = &t->work;
-  size_t d = (size_t)t->o.model.n_dims, P = w->pairs;
+  size_t d = (size_t)t->o.model.n_dims, P = w->pairs, at = t->first + i;
+  t->loss[at] = 0;
   if (t->given_x) {
-    memcpy(w->xs + at * P * d, t->given_x + i * P * d, P * d * sizeof(float));
-    memcpy(w->ys + at * P, t->given_y + i * P, P * sizeof(float));
-    return 1;
+    memcpy(w->xs + i * P * d, t->given_x + at * P * d, P * d * sizeof(float));
+    memcpy(w->ys + i * P, t->given_y + at * P, P * sizeof(float));
+  } else if (!icl__source_prompt(t, (uint64_t)t->step, t->shard + at * icl__shard_count(&t->o),
+                                 icl__dims_now(t), 0, i, thread)) {
+    t->loss[at] = NAN;
   }
-  return icl__source_prompt(t, (uint64_t)t->step, t->shard + i * icl__shard_count(&t->o),
-                            icl__dims_now(t), at, thread);
+  icl__embed_task(w, i, thread);
 }
 
 /* Returns the squared error of one answer, and its share of the gradient in d[n_answer].  The loss
@@ -3877,24 +4359,18 @@ static float icl__answer_loss(const icl_config *cfg, float *d, const float *answ
   return e * e;
 }
 
-/* A group of prompts: draw, forward, squared errors, and the gradient down to the last block. */
-static void icl__train_group(void *arg, size_t group, int thread)
+/* Squared error of prompt i of the microbatch, and the gradient down to the last block. */
+static void icl__loss_task(void *arg, size_t i, int thread)
 {
   icl_trainer *t = (icl_trainer *)arg;
   icl__work *w = &t->work;
-  size_t first = group * w->group, n = icl__min(w->group, w->prompts - first), i, j;
-  float scale = 2.0f / ((float)t->o.batch * (float)w->pairs);
-  int ok = 1;
-  for (i = first; i < first + n; i++) ok &= icl__draw_prompt(t, t->first + i, i, thread);
-  icl__forward_group(w, first, n, thread);
-  for (i = first; i < first + n; i++) {
-    float sum = ok ? 0.0f : NAN;
-    for (j = i * w->pairs; j < (i + 1) * w->pairs; j++)
-      sum += icl__answer_loss(&t->o.model, w->d_pred + j * w->n_answer,
-                              w->preds + j * w->n_answer, w->ys[j], scale);
-    t->loss[t->first + i] = sum;
-  }
-  icl__head_group(w, first, n);
+  float scale = 2.0f / ((float)t->o.batch * (float)w->pairs), *loss = &t->loss[t->first + i];
+  size_t k;
+  icl__answers_task(w, i, thread);
+  for (k = i * w->pairs; k < (i + 1) * w->pairs; k++)
+    *loss += icl__answer_loss(&t->o.model, w->d_pred + k * w->n_answer,
+                              w->preds + k * w->n_answer, w->ys[k], scale);
+  icl__d_answers(w, i, thread);
 }
 
 /* Gradient of the shard: grad[n], and its part of the mean squared error behind it. */
@@ -3906,8 +4382,9 @@ static void icl__shard_gradient(icl_trainer *t, float *grad)
   icl__point_grads(t, grad);
   memset(grad, 0, (t->n + 1) * sizeof(float));
   for (t->first = 0; t->first < batch; t->first += w->prompts) {
-    w->prompts = icl__min(w->micro, batch - t->first);
-    icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__train_group, t);
+    w->prompts = icl__next_prompts(w, batch - t->first);
+    icl__forward(w, icl__train_begin, t);
+    icl__pool_run(&w->pool, w->prompts, icl__loss_task, t);
     icl__backward(w);
   }
   for (i = 0; i < batch; i++) sum += (double)t->loss[i];
@@ -4029,245 +4506,6 @@ static icl_error icl__sum_gradients(icl_trainer *t)
 
 /* What the processes tell each other before they add up their gradients; see >>processes. */
 static icl_error icl__meet(icl_trainer *t, int weights, icl_error failed, icl_report *r);
-
-static float icl__lr_now(const icl_trainer *t)
-{
-  const icl_train_options *o = &t->o;
-  int64_t s = t->step + 1;
-  double x, lr = (double)o->lr;
-  if (s <= o->warmup) return (float)(lr * (double)s / (double)o->warmup);
-  if (o->schedule == ICL_LR_INVERSE_SQRT) return (float)(lr * sqrt((double)o->warmup / (double)s));
-  if (o->schedule == ICL_LR_CONSTANT) return o->lr;
-  x = (double)(s - o->warmup) / (double)(o->steps > o->warmup ? o->steps - o->warmup : 1);
-  if (x > 1) x = 1;
-  x = o->schedule == ICL_LR_LINEAR ? 1 - x : 0.5 * (1 + cos(3.14159265358979 * x));
-  return (float)(lr * ((double)o->lr_end + (1 - (double)o->lr_end) * x));
-}
-
-/* ----- the optimizer -------------------------------------------------------------------------- */
-
-typedef struct icl__update { icl_trainer *t; icl__adam k; float lr; } icl__update;
-
-static void icl__adam_chunk(void *arg, size_t i, int thread)
-{
-  icl__update *u = (icl__update *)arg;
-  icl_trainer *t = u->t;
-  size_t at = i * ICL__ADAM_CHUNK, n = icl__min(ICL__ADAM_CHUNK, t->n - at);
-  (void)thread;
-  icl__train_ops_of(&t->model)->adam(t->params + at, t->m + at, t->v + at, t->grad + at, n, &u->k);
-}
-
-/* What one task of Muon updates: a tensor of Adam's, or rows x cols of a block's weight. */
-typedef struct icl__piece { size_t at, rows, cols, stride; int muon; } icl__piece;
-
-/* The pieces of tensor `row` of the table, the first of which begins at params[at]; returns how
- * many: queries, keys and values are three matrices in one tensor.  p[3] or NULL. */
-static int icl__pieces_of(const icl_trainer *t, int row, size_t at, icl__piece *p)
-{
-  icl_tensor x;
-  int i, n, matrix;
-  icl_tensor_at(&t->o.model, row, &x);
-  matrix = x.rank == 2 && x.layer >= 0;
-  n = matrix && strstr(x.name, "c_attn") ? 3 : 1;
-  for (i = 0; p && i < n; i++) {
-    p[i].rows = (size_t)x.rows;
-    p[i].stride = (size_t)x.cols;
-    p[i].cols = p[i].stride / (size_t)n;
-    p[i].at = at + (size_t)i * p[i].cols;
-    p[i].muon = matrix;
-  }
-  return n;
-}
-
-static size_t icl__piece_count(const icl_trainer *t)
-{
-  int row, n = 0;
-  for (row = 0; row < icl_tensor_count(&t->o.model); row++) n += icl__pieces_of(t, row, 0, NULL);
-  return (size_t)n;
-}
-
-static icl__piece icl__piece_at(const icl_trainer *t, size_t i)
-{
-  icl__piece p[3];
-  icl_tensor x;
-  size_t at = 0;
-  int row = 0;
-  for (;; row++) {
-    size_t n = (size_t)icl__pieces_of(t, row, at, p);
-    if (i < n) return p[i];
-    i -= n;
-    icl_tensor_at(&t->o.model, row, &x);
-    at += icl__tensor_floats(&x);
-  }
-}
-
-/* c[m][n] = a[m][k] B, where B is b[k][n], or the transpose of b[n][k]. */
-static void icl__newton_product(const icl_trainer *t, int thread, float *c, const float *a,
-                                const float *b, size_t m, size_t k, size_t n, int transposed)
-{
-  icl__mm g;
-  memset(&g, 0, sizeof g);
-  g.m = m; g.n = n; g.k = k;
-  g.a = a; g.a_row = k; g.a_col = 1;
-  g.b = b; g.b_row = transposed ? 1 : n; g.b_col = transposed ? k : 1;
-  g.c = c; g.c_row = n;
-  g.pack = t->work.thread[thread].pack; g.n_pack = t->work.n_pack;
-  t->model.ops->mm(&g);
-}
-
-/* x[m][n], m <= n, to a matrix with the same singular vectors and singular values near 1: five
- * times  A = X X';  X = a X + (b A + c A A) X  with the coefficients of Jordan et al. (Muon, 2024).
- * The result is in x; y[m][n], A[m][m] and B[m][m] are scratch. */
-static void icl__orthogonalize(const icl_trainer *t, int thread, float *x, float *y, float *A,
-                               float *B, size_t m, size_t n)
-{
-  const float a = 3.4445f, b = -4.7750f, c = 2.0315f;
-  size_t i;
-  int round;
-  for (round = 0; round < 5; round++) {
-    icl__newton_product(t, thread, A, x, x, m, n, m, 1);
-    icl__newton_product(t, thread, B, A, A, m, m, m, 0);
-    for (i = 0; i < m * m; i++) B[i] = b * A[i] + c * B[i];
-    for (i = 0; i < m; i++) B[i * m + i] += a;
-    icl__newton_product(t, thread, y, B, x, m, m, n, 0);
-    memcpy(x, y, m * n * sizeof(float));
-  }
-}
-
-/* Muon (Jordan et al. 2024), steps as large as Adam's (Liu et al. 2025, arXiv 2502.16982):
- *     m = momentum m + g;  O = orthogonalize(g + momentum m);
- *     p = (1 - lr wd) p - lr 0.2 sqrt(max(rows, cols)) O */
-static void icl__muon_step(const icl__update *u, const icl__piece *p, int thread)
-{
-  icl_trainer *t = u->t;
-  const float mu = t->o.momentum;
-  size_t m = icl__min(p->rows, p->cols), n = icl__max(p->rows, p->cols), i, j;
-  float *x = t->newton + (size_t)thread * icl__newton_floats(t), *y = x + m * n, *A = y + m * n;
-  float norm, rate = u->lr * 0.2f * sqrtf((float)n);
-  size_t di = p->rows <= p->cols ? n : 1, dj = p->rows <= p->cols ? 1 : n;   /* x is [m][n] */
-  for (i = 0; i < p->rows; i++)
-    for (j = 0; j < p->cols; j++) {
-      size_t at = p->at + i * p->stride + j;
-      float g = t->grad[at] * u->k.grad_scale;
-      t->m[at] = mu * t->m[at] + g;
-      x[i * di + j * dj] = g + mu * t->m[at];
-    }
-  norm = sqrtf(t->model.ops->dot(x, x, m * n));
-  if (!(norm > 0.0f)) return;
-  for (i = 0; i < m * n; i++) x[i] /= norm;
-  icl__orthogonalize(t, thread, x, y, A, A + m * m, m, n);
-  for (i = 0; i < p->rows; i++)
-    for (j = 0; j < p->cols; j++) {
-      float *w = t->params + p->at + i * p->stride + j;
-      *w = u->k.decay * *w - rate * x[i * di + j * dj];
-    }
-}
-
-static void icl__muon_piece(void *arg, size_t i, int thread)
-{
-  icl__update *u = (icl__update *)arg;
-  icl_trainer *t = u->t;
-  icl__piece p = icl__piece_at(t, i);
-  if (p.muon) icl__muon_step(u, &p, thread);
-  else
-    icl__train_ops_of(&t->model)->adam(t->params + p.at, t->m + p.at, t->v + p.at, t->grad + p.at,
-                                       p.rows * p.cols, &u->k);
-}
-
-typedef struct icl__norm_of { icl_trainer *t; const float *x; } icl__norm_of;
-
-/* Squares of a chunk of blocks.  Infinity where a block's overflow a float, from 1.8e19 on. */
-static void icl__norm_chunk(void *arg, size_t chunk, int thread)
-{
-  const icl__norm_of *a = (const icl__norm_of *)arg;
-  icl_trainer *t = a->t;
-  size_t i = chunk * ICL__NORM_CHUNK, end = icl__min(icl__blocks(t), i + ICL__NORM_CHUNK);
-  (void)thread;
-  for (; i < end; i++) {
-    const float *x = a->x + i * ICL__BLOCK;
-    t->squares[i] = t->model.ops->dot(x, x, icl__min(ICL__BLOCK, t->n - i * ICL__BLOCK));
-  }
-}
-
-/* |x| of x[t->n], the blocks in order. */
-static double icl__norm(icl_trainer *t, const float *x)
-{
-  icl__norm_of a;
-  double sum = 0;
-  size_t i, n = icl__blocks(t);
-  a.t = t;
-  a.x = x;
-  icl__pool_run(&t->work.pool, (n + ICL__NORM_CHUNK - 1) / ICL__NORM_CHUNK, icl__norm_chunk, &a);
-  for (i = 0; i < n; i++) sum += (double)t->squares[i];
-  return sqrt(sum);
-}
-
-/* 1 if an update of Adam's leaves every weight and moment finite, as computed for each. */
-static int icl__adam_fits(const icl_trainer *t, const icl__adam *k)
-{
-  size_t i;
-  for (i = 0; i < t->n; i++) {
-    float g = t->grad[i] * k->grad_scale, x[3];
-    x[0] = k->beta1 * t->m[i] + (1 - k->beta1) * g;
-    x[1] = k->beta2 * t->v[i] + (1 - k->beta2) * g * g;
-    x[2] = k->decay * t->params[i] - k->rate * x[0] / (k->root_v * sqrtf(x[1]) + k->eps);
-    x[2] *= 1.001f;                                        /* the kernel may round otherwise */
-    if (!icl__finite(x, 3)) return 0;
-  }
-  return 1;
-}
-
-/* 1 if the update leaves every weight finite.  Norms bound what it can do, and are far from that
- * limit in any ordinary run.  Beyond, Adam's update is looked at weight by weight; Muon's, whose
- * products would overflow, is not made. */
-static int icl__update_fits(icl_trainer *t, const icl__adam *k, double grad_norm)
-{
-  double p = icl__norm(t, t->params), m = icl__norm(t, t->m);
-  double step = (double)k->rate * (m > grad_norm ? m : grad_norm) / (double)k->eps;
-  if (p * fabs((double)k->decay) + step < 1e38 && m + grad_norm < 1e18) return 1;
-  return t->o.optimizer == ICL_ADAM && icl__adam_fits(t, k);
-}
-
-/* ema += (1 - decay) (params - ema), with less decay at first. */
-static void icl__average(icl_trainer *t)
-{
-  float u = (float)t->updates, early = (1 + u) / (10 + u), keep = t->o.ema;
-  size_t i;
-  if (!t->ema) return;
-  if (keep > early) keep = early;
-  for (i = 0; i < t->n; i++) t->ema[i] += (1 - keep) * (t->params[i] - t->ema[i]);
-}
-
-/* Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), as PyTorch counts
- * it: p -= lr wd p;  p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps).
- * 0, with nothing changed, if a weight would not be finite. */
-static int icl__apply(icl_trainer *t, double norm, float lr)
-{
-  icl__update u;
-  double k = (double)t->updates + 1, c1, c2;
-  c1 = 1 - pow((double)t->o.beta1, k);
-  c2 = 1 - pow((double)t->o.beta2, k);
-  u.t = t;
-  u.lr = lr;
-  u.k.beta1 = t->o.beta1;
-  u.k.beta2 = t->o.beta2;
-  u.k.eps = t->o.epsilon;
-  u.k.rate = (float)((double)lr / c1);
-  u.k.root_v = (float)(1 / sqrt(c2));
-  u.k.decay = 1.0f - lr * t->o.weight_decay;
-  u.k.grad_scale = 1.0f;
-  if (t->o.clip > 0.0f && norm > (double)t->o.clip)
-    u.k.grad_scale = (float)((double)t->o.clip / (norm + 1e-6));
-  if (!icl__update_fits(t, &u.k, norm)) return 0;
-  t->updates++;
-  if (t->o.optimizer == ICL_MUON)
-    icl__pool_run(&t->work.pool, icl__piece_count(t), icl__muon_piece, &u);
-  else
-    icl__pool_run(&t->work.pool, (t->n + ICL__ADAM_CHUNK - 1) / ICL__ADAM_CHUNK, icl__adam_chunk,
-                  &u);
-  icl__average(t);
-  return 1;
-}
 
 int icl_trainer_next(const icl_trainer *t, icl_train_info *info)
 {
@@ -4447,8 +4685,8 @@ static icl_error icl__write_all(icl__out *out, const void *data, size_t n)
   return ICL_OK;
 }
 
-/* Replaces path[ICL__MAX_PATH + 1] by what its symbolic links lead to.  0: too long, or in a
- * circle. */
+/* Replaces path[ICL__MAX_PATH + 1] by what its symbolic links lead to.  0: too long, in a circle,
+ * or, with errno set, not to be read: taken for no link, one would be overwritten. */
 static int icl__follow_links(char *path)
 {
   char to[ICL__MAX_PATH + 1];
@@ -4457,12 +4695,13 @@ static int icl__follow_links(char *path)
     char *slash = strrchr(path, '/');
     ssize_t n = readlink(path, to, sizeof to);
     size_t folder;
-    if (n < 0) return 1;                                   /* no link, or nothing there yet */
+    if (n < 0) return errno != EIO && errno != ENOMEM;     /* no link, or nothing there yet */
     folder = slash && to[0] != '/' ? (size_t)(slash - path) + 1 : 0;
-    if (folder + (size_t)n > ICL__MAX_PATH) return 0;
+    if (folder + (size_t)n > ICL__MAX_PATH) break;
     memcpy(path + folder, to, (size_t)n);
     path[folder + (size_t)n] = 0;
   }
+  errno = 0;
   return 0;
 }
 
@@ -4473,10 +4712,39 @@ static icl_error icl__real_path(char *real, const char *path, icl_report *r)
   if (err) return err;
   strcpy(real, path);
   if (icl__follow_links(real)) return ICL_OK;
+  if (errno) return icl__fail_path(r, ICL_ERR_IO, "cannot read", path, strerror(errno));
   return icl__fail_path(r, ICL_ERR_LIMIT, "too many links:", path, NULL);
 }
 
-/* Creates out->tmp, a name that nobody has, beside out->path.  Returns its descriptor or -1. */
+/* Takes the lock of a file: ICL__LOCKED, ICL__TAKEN by somebody else, or the file system or the
+ * system has ICL__NO_LOCKS. */
+enum { ICL__TAKEN, ICL__LOCKED, ICL__NO_LOCKS };
+
+static int icl__flock(int fd)
+{
+#ifdef LOCK_EX
+  int bad;
+  do bad = flock(fd, LOCK_EX | LOCK_NB); while (bad && errno == EINTR);
+  return !bad ? ICL__LOCKED : errno == EWOULDBLOCK ? ICL__TAKEN : ICL__NO_LOCKS;
+#else
+  (void)fd;
+  return ICL__NO_LOCKS;
+#endif
+}
+
+/* Locks a temporary file that was just made, which says that its writer is alive.  0: icl__sweep of
+ * another process came in between, and the name is gone. */
+static int icl__lock_tmp(int fd, const char *name)
+{
+  struct stat mine, now;
+  if (icl__flock(fd) == ICL__TAKEN) return 0;
+  if (fstat(fd, &mine)) return 1;
+  if (stat(name, &now)) return errno != ENOENT;
+  return now.st_ino == mine.st_ino && now.st_dev == mine.st_dev;
+}
+
+/* Creates out->tmp, a name that nobody has, beside out->path, and locks it.  Returns its descriptor
+ * or -1. */
 static int icl__create_tmp(icl__out *out, mode_t mode)
 {
   size_t n = strlen(out->path);
@@ -4490,6 +4758,11 @@ static int icl__create_tmp(icl__out *out, mode_t mode)
       out->tmp[n + 5 + (size_t)i] = "0123456789abcdef"[bits & 15];
     fd = icl__open(out->tmp, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (fd < 0 && errno != EEXIST) break;
+    if (fd >= 0 && !icl__lock_tmp(fd, out->tmp)) {
+      close(fd);
+      errno = EEXIST;
+      fd = -1;
+    }
   }
   return fd;
 }
@@ -4506,6 +4779,8 @@ static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
   out->r = r;
   out->digest = 0;
   there = stat(out->path, &old) == 0;
+  if (!there && errno != ENOENT)                           /* else its permissions would be lost */
+    return icl__fail_path(r, ICL_ERR_IO, "cannot write", out->path, strerror(errno));
   if (there && !S_ISREG(old.st_mode))
     return icl__fail_path(r, ICL_ERR_IO, "not a regular file:", path, NULL);
   out->fd = icl__create_tmp(out, there ? old.st_mode & 0777 : 0666);
@@ -4565,6 +4840,48 @@ static icl_error icl__close_out(icl__out *out, icl_error err)
   return ICL_OK;
 }
 
+#ifndef O_NOFOLLOW                           /* where a system hides it */
+#define O_NOFOLLOW 0
+#endif
+
+/* 1 if name is base[n] followed by .tmp. and the digits of a temporary file. */
+static int icl__is_tmp(const char *name, const char *base, size_t n)
+{
+  if (strncmp(name, base, n) || strncmp(name + n, ".tmp.", 5)) return 0;
+  name += n + 5;
+  return strlen(name) == ICL__TMP_DIGITS && strspn(name, "0123456789abcdef") == ICL__TMP_DIGITS;
+}
+
+/* Removes a temporary file that nobody has locked: its writer is dead. */
+static void icl__remove_tmp(const char *name)
+{
+  int fd = icl__open(name, O_RDWR | O_NONBLOCK | O_NOFOLLOW, 0);
+  if (fd < 0) fd = icl__open(name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+  if (fd < 0) return;
+  if (icl__flock(fd) == ICL__LOCKED) unlink(name);
+  close(fd);
+}
+
+/* Removes the temporary files that writers of path left when they were killed. */
+static void icl__sweep(const char *path)
+{
+  char real[ICL__MAX_PATH + 1], folder[ICL__MAX_PATH + 1], name[ICL__MAX_PATH + 33];
+  struct dirent *e;
+  size_t n, base;
+  DIR *d;
+  if (!path || icl__real_path(real, path, NULL)) return;
+  n = icl__folder_of(folder, real);
+  base = strlen(real + n);
+  if ((d = opendir(folder)) == NULL) return;
+  memcpy(name, real, n);
+  while ((e = readdir(d)) != NULL)
+    if (icl__is_tmp(e->d_name, real + n, base)) {
+      strcpy(name + n, e->d_name);
+      icl__remove_tmp(name);
+    }
+  closedir(d);
+}
+
 /* Opens a regular file to read.  Nothing else: a pipe would wait for its writer. */
 static FILE *icl__open_in(const char *path)
 {
@@ -4594,7 +4911,7 @@ static icl_error icl__open_out(icl__out *out, const char *path, icl_report *r)
   memcpy(out->path, path, n + 1);
   memcpy(out->tmp, path, n);
   memcpy(out->tmp + n, ".tmp", 5);
-  out->file = fopen(out->tmp, "wb");
+  out->file = ICL_FOPEN(out->tmp, "wb");
   if (out->file) return ICL_OK;
   return icl__fail_path(r, ICL_ERR_IO, "cannot create", path, strerror(errno));
 }
@@ -4619,7 +4936,8 @@ static icl_error icl__close_out(icl__out *out, icl_error err)
   return err;
 }
 
-static FILE *icl__open_in(const char *path) { return fopen(path, "rb"); }
+static FILE *icl__open_in(const char *path) { return ICL_FOPEN(path, "rb"); }
+static void icl__sweep(const char *path) { (void)path; }
 #endif
 
 icl_error icl_replace_file(const char *path, const void *data, size_t size, icl_report *r)
@@ -4627,6 +4945,7 @@ icl_error icl_replace_file(const char *path, const void *data, size_t size, icl_
   icl__out out;
   icl_error err;
   if (!path || (size && !data)) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", path ? "data" : "path");
+  icl__sweep(path);
   if ((err = icl__open_out(&out, path, r))) return err;
   err = icl__close_out(&out, icl__write_all(&out, data, size));
   return err ? err : icl__ok(r);
@@ -4637,6 +4956,7 @@ icl_error icl_probe_file(const char *path, icl_report *r)
   icl__out out;
   icl_error err;
   if (!path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", "path");
+  icl__sweep(path);
   if ((err = icl__open_out(&out, path, r))) return err;
   icl__close_out(&out, ICL_ERR_IO);                        /* which removes it */
   return icl__ok(r);
@@ -4650,19 +4970,6 @@ struct icl_lock {
 };
 
 #ifdef ICL__POSIX
-/* 1: locked, or a file system that has no locks.  0: somebody else's. */
-static int icl__flock(int fd)
-{
-#ifdef LOCK_EX
-  int bad;
-  do bad = flock(fd, LOCK_EX | LOCK_NB); while (bad && errno == EINTR);
-  return !bad || errno != EWOULDBLOCK;
-#else
-  (void)fd;
-  return 1;
-#endif
-}
-
 /* Names the process whose text is in the lock file. */
 static icl_error icl__fail_locked(int fd, const char *path, icl_report *r)
 {
@@ -4691,66 +4998,34 @@ static void icl__sign_lock(int fd)
   if (ftruncate(fd, 0) || write(fd, text, line.len) < 0) return;      /* only a name is missing */
 }
 
-#ifndef O_NOFOLLOW                           /* where a system hides it */
-#define O_NOFOLLOW 0
-#endif
-
 /* Opens and locks l->path.  A holder removes it in the end, so the file that was locked must be the
  * one that is there now. */
 static icl_error icl__take_lock(icl_lock *l, const char *path, icl_report *r)
 {
   struct stat mine, now;
-  int tries;
+  int tries, looked;
   for (tries = 0; tries < 100; tries++) {
     l->fd = icl__open(l->path, O_RDWR | O_CREAT | O_NONBLOCK | O_NOFOLLOW, 0666);
     if (l->fd < 0) return icl__fail_path(r, ICL_ERR_IO, "cannot lock", path, strerror(errno));
-    if (fstat(l->fd, &mine) || !S_ISREG(mine.st_mode)) break;
-    if (!icl__flock(l->fd)) {
+    looked = !fstat(l->fd, &mine);
+    if (looked && !S_ISREG(mine.st_mode)) break;
+    if (icl__flock(l->fd) == ICL__TAKEN) {
       icl_error err = icl__fail_locked(l->fd, path, r);
       close(l->fd);
       return err;
     }
-    if (!stat(l->path, &now) && now.st_ino == mine.st_ino && now.st_dev == mine.st_dev) {
+    if (looked && !stat(l->path, &now) && now.st_ino == mine.st_ino && now.st_dev == mine.st_dev) {
       icl__sign_lock(l->fd);
       return ICL_OK;
     }
     close(l->fd);
     l->fd = -1;
   }
-  if (l->fd >= 0) close(l->fd);
+  if (l->fd < 0) return icl__fail_path(r, ICL_ERR_IO, "cannot lock", path, "it keeps changing");
+  close(l->fd);
   return icl__fail_path(r, ICL_ERR_IO, "cannot lock", path, "not a lock file");
 }
 
-/* 1 if name is base[n] followed by .tmp. and the digits of a temporary file. */
-static int icl__is_tmp(const char *name, const char *base, size_t n)
-{
-  if (strncmp(name, base, n) || strncmp(name + n, ".tmp.", 5)) return 0;
-  name += n + 5;
-  return strlen(name) == ICL__TMP_DIGITS && strspn(name, "0123456789abcdef") == ICL__TMP_DIGITS;
-}
-
-/* Removes the temporary files that writers of path left when they were killed.  For the holder of
- * the lock. */
-static void icl__sweep(const char *path)
-{
-  char real[ICL__MAX_PATH + 1], folder[ICL__MAX_PATH + 1], name[ICL__MAX_PATH + 33];
-  struct dirent *e;
-  size_t n, base;
-  DIR *d;
-  if (!path || icl__real_path(real, path, NULL)) return;
-  n = icl__folder_of(folder, real);
-  base = strlen(real + n);
-  if ((d = opendir(folder)) == NULL) return;
-  memcpy(name, real, n);
-  while ((e = readdir(d)) != NULL)
-    if (icl__is_tmp(e->d_name, real + n, base)) {
-      strcpy(name + n, e->d_name);
-      unlink(name);
-    }
-  closedir(d);
-}
-#else
-static void icl__sweep(const char *path) { (void)path; }
 #endif
 
 icl_error icl_lock_new(icl_lock **out, const char *path, icl_report *r)
@@ -4801,10 +5076,10 @@ static icl_error icl__write_floats(icl__out *out, const float *x, size_t n)
   return err;
 }
 
-/* "ICLTRN02", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all
- * that; then weights, m, v, with options.ema their average, digest of everything. */
+/* "ICLTRN03", bytes of the run's text, step, updates, skipped, bad, n; the text, digest of all
+ * that; then params[n_state], digest of everything. */
 enum { ICL__STATE_HEAD = 56 };
-static const char icl__state_magic[] = "ICLTRN02";
+static const char icl__state_magic[] = "ICLTRN03";
 
 /* 1 if the field decides what training computes. */
 static int icl__decides(const icl_train_options *o, const icl__field *f)
@@ -4935,7 +5210,7 @@ icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r)
   icl_error err;
   size_t n;
   if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
-  if (!icl__finite(t->params, t->n) || !icl__finite(t->m, t->n) || !icl__finite(t->v, t->n))
+  if (!icl__finite(t->params, t->n_state))
     return icl__fail(r, ICL_ERR_NONFINITE, 0, "NaN or infinity in the weights; not saved", NULL);
   n = icl__run_text(t, text);
   if (n >= sizeof text)
@@ -4946,10 +5221,7 @@ icl_error icl_train_save(const icl_trainer *t, const char *path, icl_report *r)
   if (!err) err = icl__write_all(&out, text, n);
   icl__put_le(digest, out.digest, 8);
   if (!err) err = icl__write_all(&out, digest, 8);
-  if (!err) err = icl__write_floats(&out, t->params, t->n);
-  if (!err) err = icl__write_floats(&out, t->m, t->n);
-  if (!err) err = icl__write_floats(&out, t->v, t->n);
-  if (!err && t->ema) err = icl__write_floats(&out, t->ema, t->n);
+  if (!err) err = icl__write_floats(&out, t->params, t->n_state);
   icl__put_le(digest, out.digest, 8);
   if (!err) err = icl__write_all(&out, digest, 8);
   err = icl__close_out(&out, err);
@@ -4993,23 +5265,17 @@ static icl_error icl__read_state_head(const icl_trainer *t, FILE *f, unsigned ch
   return icl__fail(r, ICL_ERR_FORMAT, 48, "the training state contradicts itself", NULL);
 }
 
-/* Blocks of n floats in a state. */
-static size_t icl__state_blocks(const icl_trainer *t) { return t->ema ? 4 : 3; }
-
-/* The whole state file into fresh memory[icl__state_blocks][n]. */
+/* The whole state file into fresh memory[n_state]. */
 static icl_error icl__read_state(const icl_trainer *t, FILE *f, unsigned char *head, float *x,
                                  icl_report *r)
 {
   unsigned char tail[8];
   uint64_t digest;
-  size_t i, blocks = icl__state_blocks(t);
   icl_error err = icl__read_state_head(t, f, head, &digest, r);
   if (err) return err;
-  for (i = 0; i < blocks; i++)
-    if (!icl__read_floats(f, x + i * t->n, t->n, &digest)) break;
-  if (i < blocks || fread(tail, 1, 8, f) != 8 || icl__get64(tail) != digest || getc(f) != EOF)
-    return icl__fail(r, ICL_ERR_DIGEST, ICL__STATE_HEAD, "the training state is damaged", NULL);
-  return ICL_OK;
+  if (icl__read_floats(f, x, t->n_state, &digest) && fread(tail, 1, 8, f) == 8
+      && icl__get64(tail) == digest && getc(f) == EOF) return ICL_OK;
+  return icl__fail(r, ICL_ERR_DIGEST, ICL__STATE_HEAD, "the training state is damaged", NULL);
 }
 
 /* Every step made an update or was skipped, and second moments are not negative. */
@@ -5018,7 +5284,7 @@ static int icl__counters_ok(const icl_trainer *t, const unsigned char *head, con
   uint64_t step = icl__get64(head + 16), updates = icl__get64(head + 24);
   uint64_t skipped = icl__get64(head + 32), bad = icl__get64(head + 40);
   size_t i;
-  for (i = 0; i < t->n; i++) if (v[i] < 0.0f) return 0;
+  for (i = 0; i < t->n_v; i++) if (v[i] < 0.0f) return 0;
   return step <= (uint64_t)1 << 40 && updates <= step && skipped == step - updates && bad <= skipped
       && bad <= INT32_MAX;
 }
@@ -5034,17 +5300,14 @@ icl_error icl_train_resume(icl_trainer *t, const char *path, icl_report *r)
   if (!f)
     return icl__fail_path(r, ICL_ERR_IO, "cannot open", path,
                           errno == EINVAL ? "not a regular file" : strerror(errno));
-  x = (float *)ICL_MALLOC(icl__state_blocks(t) * t->n * sizeof(float));
+  x = (float *)ICL_MALLOC(t->n_state * sizeof(float));
   err = x ? icl__read_state(t, f, head, x, r) : icl__fail(r, ICL_ERR_MEMORY, 0,
                                                           "no memory to resume", NULL);
   fclose(f);
   if (!err && !icl__counters_ok(t, head, x + 2 * t->n))
     err = icl__fail(r, ICL_ERR_FORMAT, 16, "the training state contradicts itself", NULL);
   if (!err) {
-    memcpy(t->params, x, t->n * sizeof(float));
-    memcpy(t->m, x + t->n, t->n * sizeof(float));
-    memcpy(t->v, x + 2 * t->n, t->n * sizeof(float));
-    if (t->ema) memcpy(t->ema, x + 3 * t->n, t->n * sizeof(float));
+    memcpy(t->params, x, t->n_state * sizeof(float));
     t->step = (int64_t)icl__get64(head + 16);
     t->updates = (int64_t)icl__get64(head + 24);
     t->skipped = (int64_t)icl__get64(head + 32);
@@ -5244,9 +5507,13 @@ icl_error icl_train_agree(icl_trainer *t, icl_report *r)
 
 /* ---------------------------------------------------------------------------------------------
  * >>typical
- * What icl_surprise of icl.h measures against: its figure on prompts from the training mixture.
+ * What icl_surprise of icl.h measures against: its figure on contexts of n pairs from the training
+ * mixture.  A context is a prompt of n pairs which all set its order and its scale, as a user's
+ * do.  The first n of a longer prompt are something else: a part of the range, at another scale.
  * ------------------------------------------------------------------------------------------- */
-enum { ICL__TYPICAL_PROMPTS = 2048 };
+#ifndef ICL__TYPICAL_PROMPTS                 /* fewer for tests under emulators */
+#define ICL__TYPICAL_PROMPTS 2048
+#endif
 
 static int icl__compare_floats(const void *a, const void *b)
 {
@@ -5264,52 +5531,130 @@ static void icl__put_milli(icl__text *t, float x)
   icl__put_number(t, (uint64_t)((x < 0 ? -x : x) * 1000.0f + 0.5f));
 }
 
-static void icl__typical_group(void *arg, size_t group, int thread)
+static void icl__swap_pairs(float *xs, float *ys, int d, int a, int b)
+{
+  float y = ys[a];
+  ys[a] = ys[b];
+  ys[b] = y;
+  icl__swap_rows(xs, d, a, b);
+}
+
+/* Puts n pairs in random order; then, for turn 1 and -1, so that the first input rises or falls. */
+static void icl__typical_order(float *xs, float *ys, int n, int d, int turn, icl_rng *rng)
+{
+  size_t row = (size_t)d;
+  int i, k, best;
+  for (i = n - 1; i > 0; i--) icl__swap_pairs(xs, ys, d, i, icl_rng_below(rng, i + 1));
+  for (i = 0; i < n && turn; i++) {
+    for (best = i, k = i + 1; k < n; k++)
+      if ((float)turn * xs[(size_t)k * row] < (float)turn * xs[(size_t)best * row]) best = k;
+    icl__swap_pairs(xs, ys, d, i, best);
+  }
+}
+
+/* Context i of those at hand.  Where prompts have orders, a third each is drawn, rising, falling.
+ * Sorted contexts surprise less: with these shares one threshold serves both. */
+static void icl__typical_begin(void *arg, size_t i, int thread)
 {
   icl_trainer *t = (icl_trainer *)arg;
   icl__work *w = &t->work;
-  size_t first = group * w->group, n = icl__min(w->group, w->prompts - first), i;
-  for (i = first; i < first + n; i++)
-    icl__source_prompt(t, ICL__STREAM_TYPICAL, t->first + i, 0, i, thread);
-  icl__forward_group(w, first, n, thread);
+  size_t n = w->pairs, d = (size_t)t->o.model.n_dims, at = t->first + i;
+  icl_rng rng;
+  if (!icl__source_prompt(t, ICL__STREAM_TYPICAL, at, 0, (int)n, i, thread))
+    icl__spoil(w->ys + i * n, n);                          /* not finite: the figure is none */
+  icl_rng_init(&rng, t->o.seed, ICL__STREAM_TYPICAL + 1, at);
+  if (t->o.sampling.order)
+    icl__typical_order(w->xs + i * n * d, w->ys + i * n, (int)n, (int)d, (int)(at % 3) - 1, &rng);
+  icl__embed_task(w, i, thread);
 }
 
-/* figures[P][prompts] after 1 .. P pairs, by the trainer's own workspace; scratch residuals[P]. */
-static void icl__typical_figures(icl_trainer *t, float *figures, float *residuals)
+/* figures[N] of contexts of n pairs, by the trainer's own workspace; scratch residuals[n].  Fewer
+ * than 4 pairs have no scale of their own: they are the first of 4.  0: not finite. */
+static int icl__typical_figures(icl_trainer *t, size_t n, size_t N, float *figures,
+                                float *residuals)
 {
   icl__work *w = &t->work;
-  size_t i, k, P = (size_t)t->o.pairs;
-  icl__set_pairs(w, P);
-  w->model = &t->average;
-  icl__pack_weights(w);
-  for (t->first = 0; t->first < ICL__TYPICAL_PROMPTS; t->first += w->prompts) {
-    w->prompts = icl__min(w->micro, ICL__TYPICAL_PROMPTS - t->first);
-    icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__typical_group, t);
+  size_t i, k, whole = n < 4 ? icl__min(4, (size_t)t->o.pairs) : n;
+  icl__set_pairs(w, whole);
+  for (t->first = 0; t->first < N; t->first += w->prompts) {
+    w->prompts = icl__next_prompts(w, N - t->first);
+    icl__forward(w, icl__typical_begin, t);
+    icl__pool_run(&w->pool, w->prompts, icl__answers_task, w);
     for (i = 0; i < w->prompts; i++) {
-      const float *ys = w->ys + i * P;
-      for (k = 0; k < P; k++) residuals[k] = ys[k] - w->preds[(i * P + k) * w->n_answer];
-      for (k = 0; k < P; k++)
-        figures[k * ICL__TYPICAL_PROMPTS + t->first + i] = icl__surprise_log(ys, residuals, k + 1,
-                                                                             0, 1);
+      const float *ys = w->ys + i * whole;
+      for (k = 0; k < n; k++) residuals[k] = ys[k] - w->preds[(i * whole + k) * w->n_answer];
+      if (!icl__finite(residuals, n)) return 0;
+      figures[t->first + i] = icl__surprise_log(ys, residuals, n, 0, 1);
     }
   }
-  w->model = &t->model;
+  return 1;
 }
 
-/* The couples of icl.typical from figures[P][N], which come out sorted. */
-static void icl__typical_text(icl__text *t, float *figures, size_t P)
+/* The number of pairs to measure after n of P: each up to 8, then two in every doubling, and P. */
+static size_t icl__typical_next(size_t n, size_t P)
 {
-  const size_t N = ICL__TYPICAL_PROMPTS;
-  size_t k;
-  for (k = 0; k < P; k++, figures += N) {
-    float middle, high;
+  size_t power = 8;
+  if (n < 8) return n + 1;
+  while (2 * power <= n) power *= 2;
+  n = n < power + power / 2 ? power + power / 2 : 2 * power;
+  return n < P ? n : P;
+}
+
+/* couples[P][2]: median and 99th percentile of N contexts after 1 .. P pairs.  Between the numbers
+ * that are measured, on straight lines over log n.  0: a prediction was not finite. */
+static int icl__typical_couples(icl_trainer *t, size_t N, size_t P, float *couples, float *figures,
+                                float *residuals)
+{
+  size_t last = 0, n, k, j;
+  t->work.model = &t->average;
+  icl__pack_weights(&t->work);
+  for (n = 1; last < P; n = icl__typical_next(n, P)) {
+    float *at = couples + 2 * (n - 1);
+    if (!icl__typical_figures(t, n, N, figures, residuals)) break;
     qsort(figures, N, sizeof *figures, icl__compare_floats);
-    middle = figures[N / 2];
-    high = figures[N - N / 100];
+    at[0] = figures[N / 2];
+    at[1] = figures[N - N / 100];
+    for (k = last + 1; k < n; k++) {
+      const float *from = couples + 2 * (last - 1);
+      float part = icl__logf((float)k / (float)last) / icl__logf((float)n / (float)last);
+      for (j = 0; j < 2; j++) couples[2 * (k - 1) + j] = from[j] + part * (at[j] - from[j]);
+    }
+    last = n;
+  }
+  t->work.model = &t->model;
+  return last == P;
+}
+
+/* The text of icl.typical. */
+static void icl__typical_text(icl__text *t, const float *couples, size_t P)
+{
+  size_t k;
+  for (k = 0; k < P; k++) {
+    float middle = couples[2 * k], high = couples[2 * k + 1];
     icl__put_milli(t, middle);
     icl__put_milli(t, high < middle + 0.01f ? middle + 0.01f : high);
   }
   if (t->out) t->out[t->n] = 0;
+}
+
+icl_error icl_train_typical(icl_trainer *t, int n_prompts, char *text, size_t size)
+{
+  size_t P, N = (size_t)n_prompts;
+  icl__text out;
+  float *block;
+  icl_error err;
+  if (!t || n_prompts < 100 || n_prompts > 1 << 22 || t->o.own_prompts || !text) return ICL_ERR_ARG;
+  P = icl__min((size_t)t->o.pairs, ICL__MAX_TYPICAL);    /* what a checkpoint takes */
+  if (size < P * ICL_TYPICAL_BYTES + 1) return ICL_ERR_ARG;
+  block = (float *)ICL_MALLOC((N + 3 * P) * sizeof(float));
+  if (!block) return ICL_ERR_MEMORY;
+  out.out = text;
+  out.n = 0;
+  err = icl__typical_couples(t, N, P, block, block + 2 * P, block + 2 * P + N)
+      ? ICL_OK : ICL_ERR_NONFINITE;
+  if (!err) icl__typical_text(&out, block, P);
+  ICL_FREE(block);
+  return err;
 }
 
 /* The checkpoint's bytes in buf, to the file. */
@@ -5361,11 +5706,9 @@ static void icl__recipe_text(const icl_trainer *t, char *buf, size_t size)
 
 icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
 {
-  size_t P, N = ICL__TYPICAL_PROMPTS;
-  float *figures;
+  size_t size;
   char *text, recipe[256];
   icl_metadata md;
-  icl__text typical;
   icl_error err;
   if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");
   if (!icl__finite(t->params, t->n))
@@ -5375,17 +5718,13 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
     err = icl__write_model(t, path, &md, r);
     return err ? err : icl__ok(r);
   }
-  P = (size_t)t->o.pairs;
-  figures = (float *)ICL_MALLOC((N * P + P) * sizeof(float));
-  text = (char *)ICL_MALLOC(P * 24 + 1);
-  if (!figures || !text) {
-    err = icl__fail(r, ICL_ERR_MEMORY, 0, "no memory to measure icl.typical", NULL);
+  size = (size_t)t->o.pairs * ICL_TYPICAL_BYTES + 1;
+  text = (char *)ICL_MALLOC(size);
+  err = text ? icl_train_typical(t, ICL__TYPICAL_PROMPTS, text, size) : ICL_ERR_MEMORY;
+  if (err == ICL_ERR_MEMORY) {
+    icl__fail(r, err, 0, "no memory to measure icl.typical", NULL);
   } else {
-    icl__typical_figures(t, figures, figures + N * P);
-    typical.out = text;
-    typical.n = 0;
-    md.typical = icl__finite(figures, N * P) ? text : NULL;
-    icl__typical_text(&typical, figures, P);
+    md.typical = err ? NULL : text;
     md.task = t->o.task;
     md.sampling = t->sampling[0] ? t->sampling : NULL;
     icl__recipe_text(t, recipe, sizeof recipe);
@@ -5393,20 +5732,20 @@ icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
     err = icl__write_model(t, path, &md, r);
   }
   ICL_FREE(text);
-  ICL_FREE(figures);
   return err ? err : icl__ok(r);
 }
 
 /* ---------------------------------------------------------------------------------------------
  * >>run
  * ------------------------------------------------------------------------------------------- */
-/* A file that is there and cannot be opened exists too. */
+/* A file that is there and cannot be opened exists too, and one of which nobody can say: taken for
+ * none, it would be overwritten. */
 static int icl__exists(const char *path)
 {
 #ifdef ICL__POSIX
-  return access(path, F_OK) == 0;
+  return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 #else
-  FILE *f = fopen(path, "rb");
+  FILE *f = ICL_FOPEN(path, "rb");
   if (f) fclose(f);
   return f != NULL;
 #endif
@@ -5469,8 +5808,10 @@ static icl_error icl__run_on(icl_trainer *t, const icl_run *run, icl_train_info 
   int64_t began = info->step = t->step;
   icl_error err = icl__run_steps(t, run, info), saved;
   if (err == ICL_ERR_STATE) { *r = t->why; return err; }
-  if (err && err != ICL_ERR_NONFINITE)
+  if (err && err != ICL_ERR_NONFINITE) {                   /* the others are out of reach */
+    icl__run_end(t, run, began, r);
     return icl__fail(r, err, 0, "the sum over processes failed", NULL);
+  }
   saved = icl__meet(t, 1, icl__run_end(t, run, began, r), r);
   if (!err) return saved;
   return icl__fail(r, err, 0, saved ? "not finite too many times in a row; stopped, not saved" :
@@ -5500,85 +5841,196 @@ icl_error icl_train_run(icl_trainer *t, const icl_run *run, icl_train_info *last
   return err;
 }
 
+#endif /* ICL_TRAIN_IMPLEMENTATION, but for the kernels */
+
 /* ---------------------------------------------------------------------------------------------
- * >>batch
+ * >>kernels
+ * Those of >>gradients over the vectors of icl.h; its >>kernels tells how V works and when sums
+ * have the same bits on every processor.
  * ------------------------------------------------------------------------------------------- */
-struct icl_batch { icl__work work; void *block; };
+#ifdef ICL__PASS
+#pragma push_macro("V")
+#undef V
+#define V(name) ICL__JOIN(ICL__PASS, name)
 
-icl_error icl_batch_new(icl_batch **out, const icl_model *m, int n_pairs, int threads)
+ICL__KERNEL void V(d_layernorm)(float *dx, float *dgain, float *dbias, const float *dy,
+                                const float *x, const float *stats, const float *gain, size_t rows,
+                                size_t n)
 {
-  icl_batch *b;
-  icl__arena count = icl__arena_on(NULL), mem;
-  icl__work *w;
-  if (!out || !m || n_pairs < 1 || n_pairs > ICL__MAX_PAIRS || threads < 1
-      || threads > ICL_MAX_THREADS)
-    return ICL_ERR_ARG;
-  if (m->config.position_embedding_type == ICL_POSITION_LEARNED
-      && 2 * n_pairs - 1 > m->config.n_positions) return ICL_ERR_ARG;
-  b = (icl_batch *)ICL_MALLOC(sizeof *b);
-  if (!b) return ICL_ERR_MEMORY;
-  memset(b, 0, sizeof *b);
-  w = &b->work;
-  w->model = m;
-  w->max_pairs = (size_t)n_pairs;
-  icl__pool_start(&w->pool, threads, 1);
-  icl__choose_sizes(w, (size_t)threads * 16, threads);
-  w->micro = (size_t)threads * w->group;
-  icl__place_work(w, &count);
-  b->block = icl__arena_need(&count) == SIZE_MAX ? NULL : ICL_MALLOC(icl__arena_need(&count));
-  if (!b->block) {
-    icl_batch_delete(b);
-    return ICL_ERR_MEMORY;
+  size_t t, i;
+  for (t = 0; t < rows; t++, dx += n, dy += n, x += n) {
+    V(t) m = V(set1)(stats[2 * t]), s = V(set1)(stats[2 * t + 1]), zero = V(set1)(0.0f);
+    V(t) a0 = zero, a1 = zero, b0 = zero, b1 = zero, a, b, g, xhat;
+    for (i = 0; i < n; i += ICL__W) {
+      V(t) k = V(get)(gain, i, n), d = V(get)(dy, i, n);
+      xhat = V(mul)(V(sub)(V(get)(x, i, n), m), s);
+      V(turn)(&a0, &a1, V(fma)(k, d, a0));
+      V(turn)(&b0, &b1, V(fma)(V(mul)(k, d), xhat, b0));
+      V(put)(dgain, V(fma)(d, xhat, V(get)(dgain, i, n)), i, n);
+      V(put)(dbias, V(add)(d, V(get)(dbias, i, n)), i, n);
+    }
+    a = V(set1)(-V(sum)(a0, a1) / (float)n);
+    b = V(set1)(-V(sum)(b0, b1) / (float)n);
+    for (i = 0; i < n; i += ICL__W) {
+      xhat = V(mul)(V(sub)(V(get)(x, i, n), m), s);
+      g = V(fma)(xhat, b, V(fma)(V(get)(gain, i, n), V(get)(dy, i, n), a));
+      V(put)(dx, V(fma)(s, g, V(get)(dx, i, n)), i, n);
+    }
   }
-  icl__advise(b->block, icl__arena_need(&count));
-  memset(b->block, 0, icl__arena_need(&count));
-  mem = icl__arena_on(b->block);
-  icl__place_work(w, &mem);
-  icl__set_pairs(w, (size_t)n_pairs);
-  if (m->types) icl__pack_weights(w);
-  *out = b;
-  return ICL_OK;
 }
 
-void icl_batch_delete(icl_batch *b)
+/* Four rows at a time, so that x is read in memory order and sum stays in the first cache. */
+ICL__KERNEL void V(column_sum)(float *sum, const float *x, size_t rows, size_t n, size_t stride)
 {
-  if (!b) return;
-  icl__pool_stop(&b->work.pool);
-  ICL_FREE(b->block);
-  ICL_FREE(b);
+  size_t t = 0, i;
+  for (; t + 4 <= rows; t += 4, x += 4 * stride)
+    for (i = 0; i < n; i += ICL__W) {
+      V(t) s = V(add)(V(get)(sum, i, n), V(get)(x, i, n));
+      s = V(add)(s, V(get)(x + stride, i, n));
+      s = V(add)(s, V(get)(x + 2 * stride, i, n));
+      V(put)(sum, V(add)(s, V(get)(x + 3 * stride, i, n)), i, n);
+    }
+  for (; t < rows; t++, x += stride)
+    for (i = 0; i < n; i += ICL__W) V(put)(sum, V(add)(V(get)(sum, i, n), V(get)(x, i, n)), i, n);
 }
 
-static void icl__batch_group(void *arg, size_t group, int thread)
+/* *y = f(x); returns f'(x) */
+ICL__INLINE V(t) V(d_activate1)(V(t) *y, V(t) x, icl_activation kind)
 {
-  icl__work *w = (icl__work *)arg;
-  size_t first = group * w->group;
-  icl__forward_group(w, first, icl__min(w->group, w->prompts - first), thread);
-}
-
-icl_error icl_batch_predict(icl_batch *b, int n, const float *xs, const float *ys, float *preds)
-{
-  icl__work *w;
-  size_t P, d, at, i;
-  if (!b || n < 0 || (n && (!xs || !ys || !preds))) return ICL_ERR_ARG;
-  w = &b->work;
-  P = w->pairs;
-  d = (size_t)w->model->config.n_dims;
-  if (!icl__finite(xs, (size_t)n * P * d)) return ICL_ERR_NONFINITE;
-  for (at = 0; at < (size_t)n; at++)
-    if (!icl__finite(ys + at * P, P - 1)) return ICL_ERR_NONFINITE;
-  if (!w->model->types) icl__pack_weights(w);                /* bound weights may have changed */
-  for (at = 0; at < (size_t)n; at += w->prompts) {
-    w->prompts = icl__min(w->micro, (size_t)n - at);
-    memcpy(w->xs, xs + at * P * d, w->prompts * P * d * sizeof(float));
-    memcpy(w->ys, ys + at * P, w->prompts * P * sizeof(float));
-    icl__pool_run(&w->pool, (w->prompts + w->group - 1) / w->group, icl__batch_group, w);
-    if (!icl__finite(w->preds, w->prompts * P * w->n_answer)) return ICL_ERR_NONFINITE;
-    for (i = 0; i < w->prompts * P; i++) preds[at * P + i] = w->preds[i * w->n_answer];
+  V(t) zero = V(set1)(0.0f), one = V(set1)(1.0f), xx = V(mul)(x, x), positive = V(gt)(x, zero);
+  V(t) e, s, u;
+  if (kind == ICL_RELU) {
+    *y = V(max)(zero, x);
+    return positive;
   }
-  return ICL_OK;
+  if (kind == ICL_GELU_ERF) {
+    V(t) tail;
+    e = V(exp)(V(mul1)(xx, -0.5f));
+    tail = V(normal_tail)(x, e);
+    *y = V(fma)(V(sub)(zero, V(abs)(x)), tail, V(max)(zero, x));
+    s = V(fma1)(-2.0f, positive, one);
+    s = V(fma)(s, tail, positive);                                           /* Phi(x) */
+    return V(fma)(V(mul1)(x, 0.398942280f), e, s);
+  }
+  u = V(mul1_plus)(xx, -ICL__GELU_A * ICL__GELU_B, -ICL__GELU_A);
+  e = V(exp)(V(mul)(x, u));
+  s = V(recip)(V(add1)(e, 1.0f));
+  *y = V(mul)(x, s);
+  u = V(mul1_plus)(xx, 3.0f * ICL__GELU_A * ICL__GELU_B, ICL__GELU_A);
+  u = V(mul)(V(mul)(x, V(mul)(e, s)), u);                                    /* 1 - s = e s */
+  return V(fma)(s, u, s);
 }
 
+ICL__INLINE void V(d_activate_as)(const icl_activation kind, float *d, float *x, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i += ICL__W) {
+    V(t) y, slope = V(d_activate1)(&y, V(get)(x, i, n), kind);
+    V(put)(d, V(mul)(V(get)(d, i, n), slope), i, n);
+    V(put)(x, y, i, n);
+  }
+}
+
+ICL__KERNEL void V(d_activate)(float *d, float *x, size_t n, icl_activation kind)
+{
+  if (kind == ICL_RELU) V(d_activate_as)(ICL_RELU, d, x, n);
+  else if (kind == ICL_GELU_ERF) V(d_activate_as)(ICL_GELU_ERF, d, x, n);
+  else V(d_activate_as)(ICL_GELU_TANH, d, x, n);
+}
+
+ICL__KERNEL void V(d_softmax)(float *d, const float *p, size_t n, float scale)
+{
+  V(t) dot = V(set1)(V(dot)(p, d, n));
+  size_t i;
+  for (i = 0; i < n; i += ICL__W) {
+    V(t) v = V(sub)(V(get)(d, i, n), dot);
+    V(put)(d, V(mul)(V(mul1)(V(get)(p, i, n), scale), v), i, n);
+  }
+}
+
+ICL__KERNEL void V(adam)(float *p, float *m, float *v, const float *grad, size_t n,
+                         const icl__adam *k)
+{
+  V(t) b1 = V(set1)(k->beta1), b2 = V(set1)(k->beta2), eps = V(set1)(k->eps);
+  V(t) c1 = V(set1)(1.0f - k->beta1), c2 = V(set1)(1.0f - k->beta2), rate = V(set1)(-k->rate);
+  V(t) root = V(set1)(k->root_v), decay = V(set1)(k->decay), scale = V(set1)(k->grad_scale);
+  size_t i;
+  for (i = 0; i < n; i += ICL__W) {
+    V(t) g = V(mul)(V(get)(grad, i, n), scale);
+    V(t) a = V(fma)(b1, V(get)(m, i, n), V(mul)(c1, g));
+    V(t) b = V(fma)(b2, V(get)(v, i, n), V(mul)(c2, V(mul)(g, g)));
+    V(t) step = V(div)(V(mul)(rate, a), V(fma)(root, V(sqrt)(b), eps));
+    V(put)(m, a, i, n);
+    V(put)(v, b, i, n);
+    V(put)(p, V(fma)(decay, V(get)(p, i, n), step), i, n);
+  }
+}
+
+static const icl__train_ops V(train_ops) = {
+  V(d_layernorm), V(column_sum), V(d_activate), V(d_softmax), V(adam)
+};
+
+#pragma pop_macro("V")
+#endif /* ICL__PASS */
+
+/* ---------------------------------------------------------------------------------------------
+ * >>dispatch
+ * ------------------------------------------------------------------------------------------- */
+#if defined ICL_TRAIN_IMPLEMENTATION && !defined ICL__TRAIN_DISPATCHED
+#define ICL__TRAIN_DISPATCHED
+#ifndef ICL_TRAIN_FILE
+#define ICL_TRAIN_FILE "icl_train.h"   /* beside this file, as ICL_FILE */
+#endif
+
+#if ICL__AVX512
+#define ICL__PASS icl__v16
+#define ICL__W 16
+#include ICL_TRAIN_FILE
+#undef ICL__PASS
+#undef ICL__W
+#endif
+
+#if ICL__SIMD
+#define ICL__PASS icl__v8
+#define ICL__W 8
+#include ICL_TRAIN_FILE
+#undef ICL__PASS
+#undef ICL__W
+#endif
+
+static const icl__train_ops *icl__train_ops_of(const icl_model *m)
+{
+#if ICL__AVX512
+  if (m->ops == &icl__v16_ops) return &icl__v16_train_ops;
+#endif
+#if ICL__SIMD
+  if (m->ops == &icl__v8_ops) return &icl__v8_train_ops;
+#endif
+  (void)m;
+  return &icl__train_ref;
+}
+
+#if defined __clang__
+#pragma STDC FP_CONTRACT DEFAULT
+#elif defined __GNUC__
+#pragma GCC pop_options
+#elif defined _MSC_VER
+#pragma fp_contract (on)
+#endif
 #if defined __cplusplus && ICL__GNU
 #pragma GCC diagnostic pop
 #endif
+#pragma pop_macro("A")
+#pragma pop_macro("B")
+#pragma pop_macro("C")
+#pragma pop_macro("D")
+#pragma pop_macro("F")
+#pragma pop_macro("H")
+#pragma pop_macro("K")
+#pragma pop_macro("L")
+#pragma pop_macro("N")
+#pragma pop_macro("P")
+#pragma pop_macro("R")
+#pragma pop_macro("S")
+#pragma pop_macro("T")
 #endif /* ICL_TRAIN_IMPLEMENTATION */

@@ -1,10 +1,12 @@
 /* make demo: the bundled models on real data, with their 90 % intervals, beside the truth and beside
- * ridge regression.  Scaled by the rows of the context only; the models have never seen any of
- * these data. */
+ * ridge regression.  They answer as icl predict does: twice, by mirror images where there is one
+ * input, mixed with ridge regression where there are several.  Scaled by the rows of the context
+ * only; the models have never seen any of these data. */
 #define ICL_IMPLEMENTATION
 #define ICL_TRAIN_IMPLEMENTATION
 #define ICL_BAYES_IMPLEMENTATION             /* ridge regression */
 #include "tools/icl_bayes.h"
+#include "tools/blend.h"
 
 enum { MAX_ROWS = 500, MAX_DIMS = 10 };
 
@@ -68,25 +70,43 @@ static icl_model *load(const char *path)
   return m;
 }
 
-/* A context that holds the rows of s, and one of what it misses at them. */
-typedef struct pair_of_contexts { icl_ctx *c, *rest; } pair_of_contexts;
+/* The rows of a split, as icl predict asks about them. */
+typedef struct asked {
+  icl_ctx *c[4], *rest[4];                   /* the rows and their mirror images; what each misses */
+  int k;                                     /* how many of them count */
+  blend mix;
+} asked;
 
-static pair_of_contexts contexts_of(const icl_model *m, const split *s)
+static asked ask_of(const icl_model *m, const split *s)
 {
-  pair_of_contexts p;
-  icl_error err = icl_ctx_new(&p.c, m, s->context.n, 64);
-  if (!err) err = icl_ctx_new(&p.rest, m, s->context.n, 64);
-  if (!err) err = icl_standardize(p.c, s->context.n, s->context.x, s->context.y);
-  if (!err) err = icl_add_batch(p.c, s->context.n, s->context.x, s->context.y);
-  if (!err) err = icl_refine(p.rest, p.c);
+  asked a;
+  icl_error err = ICL_OK;
+  int i;
+  for (i = 0; i < 8 && !err; i++)
+    err = icl_ctx_new(i < 4 ? &a.c[i] : &a.rest[i - 4], m, s->context.n, 64);
+  if (!err) err = icl_standardize(a.c[0], s->context.n, s->context.x, s->context.y);
+  if (!err) err = icl_add_batch(a.c[0], s->context.n, s->context.x, s->context.y);
+  if (!err) err = icl_mirror_images(a.c, &a.k);
+  if (!err) err = blend_fit(&a.mix, a.c[0], a.rest[0]);
+  for (i = 0; i < a.k && !err; i++) err = icl_refine(a.rest[i], a.c[i]);
   if (err) fail("context", icl_error_string(err));
-  return p;
+  return a;
 }
 
-static void delete_contexts(pair_of_contexts p)
+static void answer(asked *a, int n, const float *x, float *y, float *low, float *high)
 {
-  icl_ctx_delete(p.rest);
-  icl_ctx_delete(p.c);
+  if (icl_predict_mean(a->k, a->c, a->rest, n, x, 0.9f, y, low, high)) fail("predict", "no answer");
+  blend_answers(&a->mix, n, x, y, low, high);
+}
+
+static void delete_asked(asked *a)
+{
+  int i;
+  for (i = 0; i < 4; i++) {
+    icl_ctx_delete(a->c[i]);
+    icl_ctx_delete(a->rest[i]);
+  }
+  blend_free(&a->mix);
 }
 
 /* Ridge regression with an intercept: on standardised data, lambda 1. */
@@ -112,13 +132,12 @@ static void ridge(float *out, const split *s, const float *x, int n)
 
 /* Prints the first `shown` held-out rows, the errors over all of them, and how many of them are
  * inside of their intervals. */
-static void compare(pair_of_contexts p, const split *s, int shown, const char *x_name)
+static void compare(asked *a, const split *s, int shown, const char *x_name)
 {
   static float model[MAX_ROWS], low[MAX_ROWS], high[MAX_ROWS], linear[MAX_ROWS];
   double e_model = 0, e_linear = 0, e_mean = 0;
   int i, inside = 0, n = s->held_out.n;
-  if (icl_predict_refined(p.c, p.rest, n, s->held_out.x, 0.9f, model, low, high))
-    fail("predict", "no answer");
+  answer(a, n, s->held_out.x, model, low, high);
   ridge(linear, s, s->held_out.x, n);
   printf("  %10s %10s %10s %21s %10s\n", x_name, "truth", "model", "90 % between", "ridge");
   for (i = 0; i < n; i++) {
@@ -149,7 +168,7 @@ static int place(float v, float low, float high, int cells)
 }
 
 /* The model's curve over all x as dots, its interval as dashes, the rows of the context as o, those held out as x. */
-static void draw(pair_of_contexts p, const split *s, float from, float to, const char *x_name,
+static void draw(asked *a, const split *s, float from, float to, const char *x_name,
                  const char *y_name)
 {
   char cells[HIGH][WIDE + 1];
@@ -157,7 +176,7 @@ static void draw(pair_of_contexts p, const split *s, float from, float to, const
   int i;
   memset(cells, ' ', sizeof cells);
   for (i = 0; i < WIDE; i++) xs[i] = from + (to - from) * (float)i / (WIDE - 1);
-  if (icl_predict_refined(p.c, p.rest, WIDE, xs, 0.9f, curve, lo, hi)) fail("predict", "no answer");
+  answer(a, WIDE, xs, curve, lo, hi);
   for (i = 0; i < s->context.n; i++) {
     if (s->context.y[i] < low) low = s->context.y[i];
     if (s->context.y[i] > high) high = s->context.y[i];
@@ -217,15 +236,15 @@ static float zigzag(float x) { return (int)floorf(x * 5.75f + 11.75f) % 2 ? 1.0f
 static void show(const icl_model *m, split *s, const char *heading, int shown, const char *x_name,
                  int picture)
 {
-  pair_of_contexts p = contexts_of(m, s);
+  asked a = ask_of(m, s);
   float surprise, error;
   printf("%s\n", heading);
-  compare(p, s, shown, x_name);
-  if (!icl_check(p.c, &error)) printf("  leave-one-out error on the context alone: %.2f\n", (double)error);
-  if (!icl_surprise(p.c, &surprise)) printf("  surprise %.2f\n", (double)surprise);
-  if (picture) draw(p, s, 1, 24, "month from January 1920", "degrees F");
+  compare(&a, s, shown, x_name);
+  if (!icl_check(a.c[0], &error)) printf("  leave-one-out error on the context alone: %.2f\n", (double)error);
+  if (!icl_surprise(a.c[0], &surprise)) printf("  surprise %.2f\n", (double)surprise);
+  if (picture) draw(&a, s, 1, 24, "month from January 1920", "degrees F");
   else printf("\n");
-  delete_contexts(p);
+  delete_asked(&a);
 }
 
 int main(void)

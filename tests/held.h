@@ -47,7 +47,7 @@ static snapshot take(const icl_ctx *c)
 }
 
 /* 1 if c holds what it held; frees the snapshot. */
-static int unchanged(const icl_ctx *c, snapshot s)
+ICL__UNUSED int unchanged(const icl_ctx *c, snapshot s)
 {
   snapshot now = take(c);
   int is = now.n == s.n && !memcmp(now.bytes, s.bytes, s.n);
@@ -57,7 +57,7 @@ static int unchanged(const icl_ctx *c, snapshot s)
 }
 
 /* What icl_ctx_save writes; room for one byte more. */
-static snapshot save(const icl_ctx *c)
+ICL__UNUSED snapshot save(const icl_ctx *c)
 {
   snapshot s;
   s.n = icl_ctx_save_bytes(c);
@@ -68,12 +68,12 @@ static snapshot save(const icl_ctx *c)
 }
 
 /* Makes the digest of a changed snapshot fit. */
-static void seal(snapshot s)
+ICL__UNUSED void seal(snapshot s)
 {
   icl__put_le(s.bytes + s.n - 8, icl__digest(0, s.bytes, s.n - 8), 8);
 }
 
-static icl_ctx_options ctx_options(int max_pairs, int queries, icl_storage kv)
+ICL__UNUSED icl_ctx_options ctx_options(int max_pairs, int queries, icl_storage kv)
 {
   icl_ctx_options o;
   memset(&o, 0, sizeof o);

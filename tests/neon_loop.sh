@@ -49,7 +49,7 @@ inner() {
   }'
 }
 
-loop neon aarch64-linux-gnu "" icl__tile6 24
-loop neon-armv7 arm-linux-gnueabihf -mfpu=neon-vfpv4 icl__tile2 8
+loop neon aarch64-linux-gnu "" icl__v8_tile6 24
+loop neon-armv7 arm-linux-gnueabihf -mfpu=neon-vfpv4 icl__v8_tile2 8
 echo "neon_loop: $passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -204,12 +204,47 @@ END
     $pio_python pack.py "$top" "$t/pio/icl.tar.gz" && tar xzf icl.tar.gz && ls -R &&
     [ -f icl.h ] && [ -f examples/arduino/calibrate/calibrate.ino ] && [ ! -e tools ]
 }
+# A project with lib_deps, built by `pio run` for this machine.  PlatformIO's own platforms and its SCons lie behind its
+# registry: a platform of ten lines and pip's SCons stand in for them.  What finds and adds the library is its own.
+pio_run() {
+  part pio-run && mkdir -p src here/builder core/packages/tool-scons && (cd src && program) || return 1
+  cat > here/platform.json << 'END'
+{"name": "here", "title": "this machine", "version": "1.0.0", "description": "its cc", "license": "MIT",
+ "engines": {"platformio": ">=6"}, "frameworks": {}, "packages": {}}
+END
+  printf 'from platformio.public import PlatformBase\n\nclass HerePlatform(PlatformBase):\n    pass\n' > here/platform.py
+  cat > here/builder/main.py << 'END'
+from SCons.Script import Default, DefaultEnvironment
+env = DefaultEnvironment()
+env.Replace(PROGNAME="program")
+Default(env.BuildProgram())
+END
+  printf 'import SCons.Script\nSCons.Script.main()\n' > core/packages/tool-scons/scons.py
+  $pio_python -c 'import json
+from platformio.dependencies import get_core_dependencies
+version = get_core_dependencies()["tool-scons"].lstrip("~^=")
+said = {"name": "tool-scons", "version": version}
+spec = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None, "uri": None}
+json.dump(said, open("core/packages/tool-scons/package.json", "w"))
+json.dump(dict(said, type="tool", spec=spec), open("core/packages/tool-scons/.piopm", "w"))' || return 1
+  cat > platformio.ini << END
+[env:here]
+platform = symlink://$t/pio-run/here
+lib_deps = symlink://$top
+build_flags = -O1 -lm
+END
+  PLATFORMIO_CORE_DIR=$t/pio-run/core PLATFORMIO_SETTING_ENABLE_TELEMETRY=no $pio_python -m platformio run &&
+    runs .pio/build/here/program
+}
 json() { python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$top/library.json"; }
 pio_python=
 for python in python3 "env PYTHONPATH=$top/build/pio python3" "${PIO_PYTHON:-false}"; do
   if $python -c 'import platformio' 2> /dev/null; then pio_python=$python; break; fi
 done
-if [ -n "$pio_python" ]; then ok "PlatformIO: pack" pio
+if [ -n "$pio_python" ]; then
+  ok "PlatformIO: pack" pio
+  if $pio_python -c 'import SCons' 2> /dev/null; then ok "PlatformIO: pio run" pio_run
+  else skip "PlatformIO: pio run needs SCons from pip"; fi
 elif has python3; then ok "PlatformIO: library.json is JSON" json; skip "PlatformIO: not installed"
 else skip "PlatformIO: neither that nor python3"; fi
 

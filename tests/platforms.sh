@@ -52,7 +52,7 @@ check_wasm() {
 
 if [ $# -eq 2 ] && [ "$1" = wasm ]; then check_wasm "$2"; exit; fi
 if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
-for t in train loader kernels golden api baselines sampler features; do
+for t in train loader kernels bits golden api baselines sampler features; do
   echo aarch64 $t; echo s390x $t; echo i686 $t
   case $t in train | baselines | features) ;; *) echo armv7 $t ;; esac
   case $t in train | baselines | features | loader) ;; *) echo riscv64 $t ;; esac

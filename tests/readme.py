@@ -4,7 +4,8 @@ they print is what the page says, numbers within 2 %, or 1.5 of their last digit
     python3 tests/readme.py [--update] [FILE.md...]         --update: the output on the page becomes what was printed
 
 In a ``` block a line that starts with "$ " is a command, with its continuation lines; lines up to the next one are
-its output, where there are any.  A ```c block is program.c for the commands after it.  What takes minutes is not run.
+its output, where there are any.  A ```c block is program.c for the commands after it.  Calls of c++ in a sentence or
+a table are run too, where there is one.  What takes minutes is not run.
 Closing line "readme: N passed, N failed, N skipped"; exit 1 if anything failed.
 SPDX-License-Identifier: MIT"""
 import os
@@ -122,6 +123,8 @@ def page(path, there, update):
     if update:
         with open(os.path.join(TOP, path), 'w', encoding='utf-8') as f:
             f.write('\n'.join(out))
+    for command in re.findall(r'`(c\+\+ [^`]+)`', '\n'.join(lines)) if shutil.which('c++') else []:
+        run(command, [], there, path)
     links(path, '\n'.join(lines))
 
 

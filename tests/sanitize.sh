@@ -7,11 +7,11 @@
 # ones end together.  Closing line "sanitize: N passed, N failed, N skipped".
 #
 #     tests/sanitize.sh               all, as many at once as there are processors
-#     tests/sanitize.sh asan loader   one
+#     tests/sanitize.sh asan loader   one; what follows goes to the program: tsan threads long
 cd "$(dirname "$0")/.." || exit 1
 mkdir -p build/sanitize
 
-# check KIND TEST
+# check KIND TEST [ARGUMENT]
 check() {
   name=$1-$2 exe=build/sanitize/$1-$2 log=build/sanitize/$1-$2.log runner=
   case $1 in
@@ -37,20 +37,21 @@ check() {
   elif [ "${1#valgrind}" != "$1" ] && ! command -v valgrind > /dev/null; then
     echo "skipped  $name: needs valgrind"
   elif $cc -g $flags -DICL_TRAIN_THREADS -I. -o "$exe" "tests/test_$2.c" -lm -lpthread \
-         > "$log" 2>&1 && $runner "$exe" >> "$log" 2>&1; then
+         > "$log" 2>&1 && $runner "$exe" $3 >> "$log" 2>&1; then
     echo "ok       $name: $(tail -n 1 "$log")"
   else
     echo "FAILED   $name"; tail -n 30 "$log"
   fi
 }
 
-if [ $# -eq 2 ]; then check "$1" "$2"; exit; fi
+if [ $# -ge 2 ]; then check "$1" "$2" "$3"; exit; fi
 {
   echo asan train; echo msan api; echo tsan train; echo asan features; echo valgrind features
   echo asan api; echo asan baselines; echo valgrind api; echo asan loader; echo msan loader; echo asan sampler
   echo plain train; echo plain features; echo asan kernels; echo tsan features; echo plain kernels
-  echo plain api; echo plain baselines; echo plain sampler; echo plain loader; echo asan golden; echo asan fuzz
-  for t in "tsan golden" "valgrind golden" "valgrind0 golden" "msan golden" "plain golden" "asan tools"; do
+  echo plain api; echo asan bits; echo plain baselines; echo plain sampler; echo plain loader; echo asan golden; echo asan fuzz
+  for t in "tsan golden" "valgrind golden" "valgrind0 golden" "msan golden" "plain golden" "asan tools" \
+    "asan misuse" "asan sequences" "asan memory" "asan numbers" "asan soak" "tsan threads"; do
     echo $t
   done
 } | xargs -P "$(nproc)" -n 2 sh "$0" | tee build/sanitize/all.log

@@ -41,6 +41,9 @@ misused "quantize: no dtype" quantize "$model" -o "$t/quant"
 misused "quantize: nothing smaller" quantize "$model" -o "$t/quant" --dtype f32
 misused "quantize: unknown dtype" quantize "$model" -o "$t/quant" --dtype i4
 misused "quantize: no task" quantize "$model" --dtype i8 --prompts 2
+misused "quantize: nothing to write typical figures to" quantize "$model" --typical 100
+misused "quantize: typical figures of too few contexts" quantize "$model" --typical 99 -o "$t/quant"
+misused "quantize: typical figures of no task" quantize "$model" --typical 100 -o "$t/quant"
 misused "quantize: no such task" quantize "$model" --dtype i8 --prompts 2 --task bogus
 misused "quantize: more pairs than the model takes" quantize "$model" --prompts 2 --task dense --pairs 12
 misused "predict: unknown kind of keys" predict "$model" --kv i4
@@ -340,26 +343,30 @@ misused "eval: two distributions" $ask --distribution skewed --x uniform
 run repro list
 ok "repro: list has all figures of the paper" eval 'for i in 1 2 3 4 5 6 7 8 9; do says out "^fig$i " || exit 1; done'
 ok "repro: list has the recipes" says out '^mix .*0.5\*dense + 0.5\*sparse(nnz=2)$'
+ok "repro: what is not in the repository" says out '^two-small .* not kept: '
+run repro --list
+ok "repro: --list too" says out "^fig9 "
 run repro list --scale paper
 ok "repro: the paper's recipe" says out '^mix  *12 layers, 8 heads, width 256, 1000000 steps'
 misused "repro: unknown figure" repro fig99
 refuses "repro: --no-train" "missing or unfinished" repro fig1 --dir "$t/none" --no-train
 models=$(cd "$(dirname "$0")/.." && pwd)/examples/paper/models
 have_models() {
-  for m in $("$icl" repro list | sed '1,/^Models/d; s/ .*//'); do [ -s "$models/$m.safetensors" ] || return 1; done
+  for m in $("$icl" repro list | sed '1,/^Models/d; / not kept: /d; /3 seeds/ { h; s/ .*/-3/; p; g; s/ .*/-2/; p; g; }; s/ .*//')
+  do [ -s "$models/$m.safetensors" ] || return 1; done
 }
 if have_models; then
   mkdir -p "$t/paper"
   ln -s "$models" "$t/paper/models"
   run repro all --dir "$t/paper" --no-train --prompts 16 --threads 2
   ok "repro: all figures from the models of the repository" exits 0
-  ok "repro: a verdict for each" eval '[ "$(grep -c "^measured" "$t/out")" = 19 ]'
+  ok "repro: a verdict for each" eval '[ "$(grep -c "^measured" "$t/out")" = 21 ]'
   figure_is_whole() {
     for f in csv svg txt; do [ -s "$t/paper/$1.$f" ] || return 1; done
     grep -q '^panel,series,x,y,low,high$' "$t/paper/$1.csv" && grep -q '</svg>' "$t/paper/$1.svg"
   }
   for f in fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 diversity surprise garg-linear garg-sparse garg-relu garg-tree \
-           garg-ood raventos noise rare-family; do
+           garg-ood raventos noise rare-family garg20 bands; do
     ok "repro: $f" figure_is_whole $f
   done
   cp "$t/paper/fig3.csv" "$t/fig3.csv"
@@ -399,6 +406,16 @@ for dtype in f16 bf16 i8; do
   run predict "$t/q-$dtype" --surprise
   ok "quantize $dtype: predicts, with surprise" says out '^1,2,[-0-9.e]*,[-0-9.e]*$'
 done
+input ''
+run quantize "$t/m" --typical 100 -o "$t/q-typical"
+ok "quantize --typical: exit 0" exits 0
+ok "quantize --typical: all weights in f32" test "$(wc -c <"$t/q-typical")" -gt "$(wc -c <"$t/q-f16")"
+ok "quantize --typical: other figures" sh -c "! cmp -s '$t/m' '$t/q-typical'"
+input '1,2,3\n2,1,3\n1,2,?\n'
+run predict "$t/m"
+cp "$t/out" "$t/before"
+run predict "$t/q-typical"
+ok "quantize --typical: the same predictions" same "$t/before" "$t/out"
 cp "$t/q-i8" "$t/quant"
 input ''
 refuses "quantize: output exists" "$t/quant: is there already" quantize "$t/m" -o "$t/quant" --dtype f16
@@ -722,6 +739,8 @@ run train --config "$t/p11.config" --force --seed 4 -o "$t/again"
 ok "--config: the line wins" eval 'exits 0 && ! same "$t/again" "$t/p11"'
 run train --seed 3 --config="$t/p11.config" --force -o "$t/again"
 ok "--config=: in any order" eval 'exits 0 && same "$t/again" "$t/p11"'
+(cd "$t" && "$icl" train --task dense --dims 1 --pairs 3 --steps 1 --width 8 --heads 1 --layers 1 -o @m.safetensors) >"$t/out" 2>"$t/err"
+ok "a value that begins with @ names no options" test -s "$t/@m.safetensors"
 printf '# mine\n\n--task  dense\ndims=3\npairs 11\nstepz 3\n' >"$t/mine.config"
 refuses "config: a line that is none" "line 6: no option 'stepz'" train @"$t/mine.config" -o "$t/no"
 printf 'keep-best yes\n' >"$t/mine.config"
@@ -883,15 +902,15 @@ for what in "train median V min V ms" "forward median V min V ms" "query median 
   "append median V min V us" "train_gflops V" "forward_gflops V"; do
   ok "bench: $what" says out "^$(echo "$what" | sed "s/V/$number/g")\$"
 done
-ok "bench: nothing else" lines 6
+ok "bench: nothing else" lines 8
 run bench $shape --repeat 2 --what append,forward
-ok "bench: --what" lines 3
+ok "bench: --what" lines 5
 run bench $shape --repeat 2 --threads 2 --weights f16 --what append,queries,peak
 for what in "append median V min V us" "queries median V min V ms" "queries_gflops V" \
   "peak_gflops V"; do
   ok "bench: from F16: $what" says out "^$(echo "$what" | sed "s/V/$number/g")\$"
 done
-ok "bench: from F16: nothing else" lines 4
+ok "bench: from F16: nothing else" lines 6
 misused "bench: unknown --weights" bench --weights f8
 misused "bench: unknown --what" bench --what nothing
 misused "bench: heads" bench --heads 3 --width 16

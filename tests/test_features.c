@@ -416,7 +416,7 @@ TEST(most_pairs_of_a_model)
     {ICL_POSITION_LEARNED, 1, 0}, {ICL_POSITION_LEARNED, 2, 0}, {ICL_POSITION_LEARNED, 3, 1},
     {ICL_POSITION_LEARNED, 8, 3}, {ICL_POSITION_LEARNED, 9, 4},
     {ICL_POSITION_LEARNED, 1 << 24, 1 << 22},
-    {ICL_POSITION_SINUSOIDAL, 9, 1 << 22}, {ICL_POSITION_NONE, 9, 1 << 22},
+    {ICL_POSITION_SINUSOIDAL, 9, 49999}, {ICL_POSITION_NONE, 9, 1 << 22},
     {ICL_POSITION_ALTERNATING, 1, 1 << 22}
   };
   size_t i;
@@ -505,6 +505,57 @@ TEST(quantiles_in_the_callers_units)
   for (i = 0; i < 3; i++) CHECK_NEAR(r[i], 200 + 64 * p[i], 5e-3);
   icl_ctx_delete(c);
   icl_ctx_delete(u);
+  free_subject(&s);
+}
+
+/* Ends of an interval, and sums of two looks, that no float holds are no answer. */
+TEST(intervals_never_say_infinity)
+{
+  icl_config cfg = config_of(1, 8, 1, 1, ICL_POSITION_NONE, ICL_TOKENS_APART, 0);
+  float *bias, x = 1, q = 0.5f, y, lo, hi;
+  icl_ctx *c, *rest;
+  subject s;
+  cfg.n_out = 3;
+  cfg.n_quantiles = 2;
+  cfg.quantiles[0] = 0.05f;
+  cfg.quantiles[1] = 0.95f;
+  make_subject(&s, &cfg, 1);
+  memset(s.params, 0, icl_param_count(&cfg) * sizeof(float));
+  bias = s.params + icl_param_count(&cfg) - 3;               /* all that the model answers */
+  bias[1] = -1.5f;
+  bias[2] = 1.5f;
+  c = new_ctx(&s.m, 4, 1, ICL_STORE_F32);
+  rest = new_ctx(&s.m, 4, 1, ICL_STORE_F32);
+  CHECK_EQ(icl_ctx_scale(c, NULL, NULL, 0, 2e38f), ICL_OK);
+  CHECK_EQ(icl_add(c, &x, 0), ICL_OK);
+  CHECK_EQ(icl_predict_interval(c, 1, &q, 0.5f, &y, &lo, &hi), ICL_ERR_NONFINITE);
+  bias[0] = 1;
+  CHECK_EQ(icl_ctx_scale(rest, NULL, NULL, 0, 2e38f), ICL_OK);
+  CHECK_EQ(icl_predict_refined(c, rest, 1, &q, 0, &y, NULL, NULL), ICL_ERR_NONFINITE);
+  CHECK_EQ(icl_predict_mean(1, &c, &rest, 1, &q, 0, &y, NULL, NULL), ICL_ERR_NONFINITE);
+  icl_ctx_delete(c);
+  icl_ctx_delete(rest);
+  free_subject(&s);
+}
+
+/* icl_batch_predict has the bits of icl_predict for answers below the normal floats too. */
+TEST(batches_keep_subnormal_answers)
+{
+  icl_config cfg = config_of(1, 8, 1, 1, ICL_POSITION_NONE, ICL_TOKENS_APART, 0);
+  float x = 0.5f, zero = 0, y = 0, batched = 0;
+  icl_batch *b = NULL;
+  icl_ctx *c;
+  subject s;
+  make_subject(&s, &cfg, 1);
+  memset(s.params, 0, icl_param_count(&cfg) * sizeof(float));
+  s.params[icl_param_count(&cfg) - 1] = 1e-40f;              /* the read-out's bias */
+  c = new_ctx(&s.m, 4, 1, ICL_STORE_F32);
+  CHECK_EQ(icl_predict(c, &x, &y), ICL_OK);
+  CHECK_EQ(icl_batch_new(&b, &s.m, 1, 1), ICL_OK);
+  CHECK_EQ(icl_batch_predict(b, 1, &x, &zero, &batched), ICL_OK);
+  CHECK(y > 0 && same(&y, &batched, 1));
+  icl_batch_delete(b);
+  icl_ctx_delete(c);
   free_subject(&s);
 }
 
@@ -619,13 +670,13 @@ static void answer_into(int k, icl_ctx *c, icl_ctx *r)
 /* A second context of c's model and size. */
 static icl_ctx *another(const icl_ctx *c) { return new_ctx(c->model, c->max_pairs, 6, ICL_STORE_F32); }
 
-/* r holds c's pairs with what c misses at them, and its answers are added. */
+/* r holds c's pairs with what c misses at them; its answers are added, and the interval is wider by as much. */
 TEST(refinement_adds_the_residuals)
 {
   subject s;
   icl_ctx *c = new_five(&s, PAIRS, 6), *r = another(c);
-  float at_pairs[PAIRS], rest[QUERIES];
-  int i;
+  float at_pairs[PAIRS], rest[QUERIES], y[QUERIES], first[2 * QUERIES], second[2 * QUERIES];
+  int i, rises = 0, falls = 0;
   scale_somehow(c);
   CHECK_EQ(icl_predict_batch(c, PAIRS, icl_inputs(c), at_pairs), ICL_OK);
   CHECK_EQ(icl_refine(r, c), ICL_OK);
@@ -634,7 +685,17 @@ TEST(refinement_adds_the_residuals)
   answer_into(0, c, NULL);
   answer_into(1, c, r);
   CHECK_EQ(icl_predict_batch(r, QUERIES, qs, rest), ICL_OK);
-  for (i = 0; i < 3 * QUERIES; i++) CHECK_EQ(answers_of[1][i], answers_of[0][i] + rest[i % QUERIES]);
+  for (i = 0; i < QUERIES; i++) {
+    CHECK_EQ(answers_of[1][i], answers_of[0][i] + rest[i]);
+    CHECK_NEAR(answers_of[1][QUERIES + i], answers_of[0][QUERIES + i] + 2 * fminf(rest[i], 0), 1e-5);
+    CHECK_NEAR(answers_of[1][2 * QUERIES + i], answers_of[0][2 * QUERIES + i] + 2 * fmaxf(rest[i], 0), 1e-5);
+    rises |= rest[i] > 0;
+    falls |= rest[i] < 0;
+  }
+  CHECK(rises && falls);
+  CHECK_EQ(icl_predict_interval(c, QUERIES, qs, 0.5f, y, first, first + QUERIES), ICL_OK);
+  CHECK_EQ(icl_predict_refined(c, r, QUERIES, qs, 0.5f, y, second, second + QUERIES), ICL_OK);
+  for (i = 0; i < 2 * QUERIES; i++) CHECK_EQ(second[i], first[i] + rest[i % QUERIES]);
   CHECK_EQ(icl_refine(c, c), ICL_ERR_ARG);
   CHECK_EQ(icl_rewind(c, 0), ICL_OK);
   CHECK_EQ(icl_refine(r, c), ICL_ERR_STATE);
@@ -677,6 +738,104 @@ TEST(mirror_images)
   icl_ctx_delete(c);
   icl_ctx_delete(m);
   icl_ctx_delete(again);
+  free_subject(&s);
+}
+
+/* Surprise of c when its median and 99th percentile are -1 and `most`, whatever the number of pairs. */
+static float odd(icl_ctx *c, icl_model *m, float *typical, float most)
+{
+  float s = 0;
+  typical[0] = -1;
+  typical[1] = most;
+  m->typical = typical;
+  m->n_typical = 1;
+  CHECK_EQ(icl_surprise(c, &s), ICL_OK);
+  return s;
+}
+
+/* Which images count by the rule, worked out from icl_mirror and icl_surprise. */
+static int count_familiar(icl_ctx *m, const icl_ctx *c, int *kept)
+{
+  float own, s;
+  int image, n = 1;
+  CHECK_EQ(icl_surprise(c, &own), ICL_OK);
+  for (image = 1; image < 4; image++) {
+    CHECK_EQ(icl_mirror(m, c, image), ICL_OK);
+    CHECK_EQ(icl_surprise(m, &s), ICL_OK);
+    if (s <= 1 || s <= own) kept[n++] = image;
+  }
+  return n;
+}
+
+/* Sixteen prompts with one input that varies, and a model to which some of their images are odd. */
+TEST(images_that_count)
+{
+  subject s;
+  icl_ctx *c = new_five(&s, PAIRS, 6), *m = another(c), *cs[4];
+  float typical[2];
+  int i, j, k, kept[4], seen[5] = {0};
+  cs[0] = c;
+  for (i = 1; i < 4; i++) cs[i] = another(c);
+  for (i = 0; i < 16; i++) {
+    draw_prompt(3, QUERIES);
+    for (j = 0; j < PAIRS; j++) xs[3 * j] = xs[3 * j + 2] = 0;
+    CHECK_EQ(icl_rewind(c, 0), ICL_OK);
+    CHECK_EQ(icl_add_batch(c, PAIRS, xs, ys), ICL_OK);
+    odd(c, &s.m, typical, i < 12 ? -0.75f : 9.0f);
+    CHECK_EQ(icl_mirror_images(cs, &k), ICL_OK);
+    CHECK_EQ(k, count_familiar(m, c, kept));
+    seen[k]++;
+    for (j = 1; j < k; j++) {
+      CHECK_EQ(icl_mirror(m, c, kept[j]), ICL_OK);
+      answer_into(0, m, NULL);
+      answer_into(1, cs[j], NULL);
+      CHECK(same(answers_of[0], answers_of[1], 3 * QUERIES));
+    }
+  }
+  CHECK(seen[4] >= 4 && seen[4] < 16);                       /* both outcomes were there */
+  s.m.n_typical = 0;
+  CHECK_EQ(icl_mirror_images(cs, &k), ICL_OK);
+  CHECK_EQ(k, 1);                                            /* nothing says what is familiar */
+  for (i = 1; i < 4; i++) icl_ctx_delete(cs[i]);
+  icl_ctx_delete(c);
+  icl_ctx_delete(m);
+  free_subject(&s);
+}
+
+/* One image where several inputs vary, where the context is empty, and where quantiles lack symmetry;
+ * errors, which leave *k alone. */
+TEST(images_that_do_not_count)
+{
+  subject s;
+  icl_ctx *c = new_five(&s, PAIRS, 6), *cs[4];
+  float typical[2];
+  int i, k = -1;
+  cs[0] = c;
+  for (i = 1; i < 4; i++) cs[i] = another(c);
+  odd(c, &s.m, typical, 9.0f);
+  CHECK_EQ(icl_mirror_images(cs, &k), ICL_OK);
+  CHECK_EQ(k, 1);
+  for (i = 0; i < PAIRS; i++) xs[3 * i] = xs[3 * i + 1] = 0;
+  CHECK_EQ(icl_rewind(c, 0), ICL_OK);
+  CHECK_EQ(icl_mirror_images(cs, &k), ICL_OK);
+  CHECK_EQ(k, 1);
+  CHECK_EQ(icl_add_batch(c, PAIRS, xs, ys), ICL_OK);
+  CHECK_EQ(icl_mirror_images(cs, &k), ICL_OK);
+  CHECK_EQ(k, 4);
+  s.m.config.quantiles[0] = 0.1f;
+  CHECK_EQ(icl_mirror_images(cs, &k), ICL_OK);
+  CHECK_EQ(k, 2);                                            /* x alone may be negated */
+  s.m.config.quantiles[0] = 0.05f;
+  k = -1;
+  CHECK_EQ(icl_mirror_images(NULL, &k), ICL_ERR_ARG);
+  CHECK_EQ(icl_mirror_images(cs, NULL), ICL_ERR_ARG);
+  icl_ctx_delete(cs[1]);
+  cs[1] = NULL;
+  CHECK_EQ(icl_mirror_images(cs, &k), ICL_ERR_ARG);
+  cs[1] = new_ctx(c->model, PAIRS - 1, 6, ICL_STORE_F32);
+  CHECK_EQ(icl_mirror_images(cs, &k), ICL_ERR_FULL);
+  CHECK_EQ(k, -1);
+  for (i = 0; i < 4; i++) icl_ctx_delete(cs[i]);
   free_subject(&s);
 }
 
@@ -1400,6 +1559,12 @@ TEST(digest_covers_the_metadata)
   check_edit(b, "\"joint\"", "\"apart\"", ICL_ERR_DIGEST, says);
   check_edit(b, "icl.version", "icl.vvrsion", ICL_OK, "");
   free(b.p);
+  md.sampling = "inputs=dorder=on";                    /* whole words of the digest: only lengths tell */
+  md.recipe = "steps=80";
+  b = written(&c, &md);
+  check_edit(b, "dorder=on\",\"icl.recipe\":\"", "d\",\"icl.recipe\":\"order=on", ICL_ERR_DIGEST, says);
+  check_edit(b, "on\",\"icl.recipe\":\"steps=80", "onsteps=80\",\"icl.recipe\":\"", ICL_ERR_DIGEST, says);
+  free(b.p);
 }
 
 TEST(texts_refused)
@@ -1567,15 +1732,14 @@ TEST(gradient_of_the_whole_loss)
 }
 
 /* Three steps on prompts as data are; what they leave behind. */
-static uint64_t train_bits(icl_train_options o, int threads, size_t group, size_t micro)
+static uint64_t train_bits(icl_train_options o, int threads, size_t units)
 {
   icl_trainer *t;
   uint64_t h = 0;
   int s;
   o.threads = threads;
   t = begin(&o);
-  if (group) t->work.group = group;
-  if (micro) t->work.micro = icl__min(micro, t->work.micro);
+  if (units) t->work.rows = icl__min(units * ICL__UNIT, t->work.rows);
   for (s = 0; s < 3; s++) {
     icl_train_info info;
     CHECK_EQ(icl_train_step(t, &info), ICL_OK);
@@ -1589,9 +1753,7 @@ static uint64_t train_bits(icl_train_options o, int threads, size_t group, size_
 
 TEST(training_gives_the_same_bits)
 {
-  static const struct { int threads; size_t group, micro; } ways[] = {
-    {2, 0, 0}, {3, 0, 0}, {1, 1, 0}, {1, 2, 3}, {2, 3, 5}, {3, 1, 1}, {3, 2, 4}
-  };
+  static const struct { int threads; size_t units; } ways[] = {{2, 0}, {3, 0}, {1, 3}, {2, 1}, {3, 1}, {3, 2}};
   uint64_t before = 0;
   size_t k;
   int i;
@@ -1602,12 +1764,12 @@ TEST(training_gives_the_same_bits)
     o.task = "noisy(0.5*gp(length=0.5..2) + 0.5*decaying, sd=0.01..1, share=0.7, tails=0.3, hetero=0.3, outliers=0.3)";
     o.sampling.inputs = ICL_INPUTS_DATA;
     o.sampling.order = o.sampling.standardize = 1;
-    h = train_bits(o, 1, 0, 0);
+    h = train_bits(o, 1, 0);
     CHECK(h != before);
     before = h;
-    for (k = 0; k < COUNT(ways); k++) CHECK(train_bits(o, ways[k].threads, ways[k].group, ways[k].micro) == h);
+    for (k = 0; k < COUNT(ways); k++) CHECK(train_bits(o, ways[k].threads, ways[k].units) == h);
     o.sampling.order = 0;
-    CHECK(train_bits(o, 1, 0, 0) != h);
+    CHECK(train_bits(o, 1, 0) != h);
   }
 }
 
@@ -2076,6 +2238,7 @@ TEST(ranges_in_print)
   check_printed("sparse(nnz=1..3)+0.5*poly(degree=2..12)", "sparse(nnz=1..3) + 0.5*poly(degree=2..12)");
   check_printed("saturate(x0=-3..-1.5)", "saturate(tmin=0.3, tmax=3, x0=-3..-1.5)");
   check_printed("wave(fmin=.05...5, fmax=5e-1..1e0)", "wave(fmin=0.05..0.5, fmax=0.5..1, offset=1)");
+  check_printed("noisy(dense, sd = 5 .. 6.25)", "noisy(dense, sd=5..6.25, renorm=0)");
   check_printed("noisy(dense, sd=5..6.25)", "noisy(dense, sd=5..6.25, renorm=0)");
   check_printed("noisy(dense, sd=0.5, share=1, hetero=1)", "noisy(dense, sd=0.5, renorm=0, share=1, hetero=1)");
 }
@@ -2518,6 +2681,19 @@ TEST(sampler_refuses)
   CHECK_EQ(icl_prompt_sample(&t, &s, &r, 0, xs, ys, NULL, scratch), ICL_OK);
 }
 
+/* A function without pairs is drawn all the same. */
+TEST(prompts_of_no_pairs)
+{
+  icl_task t = parse("dense + sparse", 2);
+  icl_rng r = rng_at(0);
+  icl_sampling s = data_sampling(1, 1);
+  size_t i;
+  int drawn = -1;
+  for (i = 0; i < icl_prompt_scratch(&t); i++) scratch[i] = 1e30f;
+  CHECK_EQ(icl_prompt_sample(&t, &s, &r, 0, xs, ys, &drawn, scratch), ICL_OK);
+  CHECK(drawn == 0 || drawn == 1);
+}
+
 /* ----- sampling as text ------------------------------------------------------------------------- */
 
 TEST(sampling_round_trip)
@@ -2582,10 +2758,14 @@ int main(void)
   RUN(most_pairs_of_a_model);
   RUN(intervals);
   RUN(quantiles_in_the_callers_units);
+  RUN(intervals_never_say_infinity);
+  RUN(batches_keep_subnormal_answers);
   RUN(quantiles_refused);
   RUN(few_quantiles);
   RUN(refinement_adds_the_residuals);
   RUN(mirror_images);
+  RUN(images_that_count);
+  RUN(images_that_do_not_count);
   RUN(mean_of_contexts);
   RUN(forget_equals_a_fresh_context);
   RUN(forget_refused);
@@ -2634,6 +2814,7 @@ int main(void)
   RUN(noise_of_standardized_prompts);
   RUN(data_prompts_depend_on_their_place_only);
   RUN(sampler_refuses);
+  RUN(prompts_of_no_pairs);
   RUN(sampling_round_trip);
   RUN(sampling_texts);
   return test_report("features");

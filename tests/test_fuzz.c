@@ -4,6 +4,7 @@
  *     build/test_fuzz                     all of them
  *     build/test_fuzz unpack NAME FOLDER  the inputs as files, and seeds made from the API
  *     build/test_fuzz pack NAME FOLDER    the files as a corpus
+ *     build/test_fuzz words               words of headers, as a dictionary of AFL++
  *     build/test_fuzz verdicts            writes the verdicts anew, where a change is meant
  *     build/test_fuzz FILE NAME           one file, such as a crash */
 #define _GNU_SOURCE
@@ -177,13 +178,14 @@ TEST(options_and_rows) { replay_all(&targets[5]); }
 /* ----- folders of inputs --------------------------------------------------------------------------- */
 
 static const char *folder;
-static int files_written;
+enum { MOST_FUZZED = 4096 };                 /* bytes; longer seeds are called big                        */
 
 static void put_file(const void *data, size_t n)
 {
   char path[300];
   FILE *f;
-  snprintf(path, sizeof path, "%s/seed%04d", folder, files_written++);
+  snprintf(path, sizeof path, "%s/%s%016llx", folder, n > MOST_FUZZED ? "big" : "seed",
+           (unsigned long long)icl__digest(n, data, n));
   MUST((f = fopen(path, "wb")) && fwrite(data, 1, n, f) == n);
   fclose(f);
 }
@@ -225,7 +227,8 @@ static int pack(const target *t)
 /* The smallest models of each kind, with operations of all kinds in front. */
 static void seed_load(int lives)
 {
-  static const uint8_t ops[] = {5, 3, 1, 1, 2, 3, 100, 150, 200, 90, 3, 1, 120, 13, 0, 5, 2, 11, 0, 12, 3, 10, 1};
+  static const uint8_t ops[] = {5, 3, 1, 1, 2, 3, 100, 150, 200, 90, 3, 1, 120, 13, 0, 5, 2, 11, 0, 12, 3, 10, 1,
+                                208, 2, 1, 209, 5, 77, 210, 4, 11, 120, 2, 3, 210, 3, 32, 110, 208, 2, 0};
   int i;
   for (i = 0; i < 48; i++) {
     uint8_t all[8192];
@@ -269,7 +272,96 @@ static void seed_load(int lives)
   }
 }
 
-static void seed_header(void) { seed_load(0); }
+/* A checkpoint of so many layers of width 1, without operations; returns its size, and of its header. */
+static size_t seed_plain(uint8_t *all, int layers, size_t *header)
+{
+  static float params[600];
+  icl_config cfg;
+  size_t n, k;
+  memset(&cfg, 0, sizeof cfg);
+  cfg.n_dims = cfg.n_embd = cfg.n_head = cfg.n_out = 1;
+  cfg.n_layer = layers;
+  cfg.position_embedding_type = ICL_POSITION_NONE;
+  cfg.n_positions = 9;
+  cfg.layer_norm_epsilon = 1e-5f;
+  n = icl_param_count(&cfg);
+  MUST(n <= sizeof params / sizeof *params);
+  for (k = 0; k < n; k++) params[k] = (float)(k % 19) / 16 - 0.5f;
+  *header = icl_write_bytes(&cfg, NULL) - 4 * n;
+  all[0] = all[1] = 0;
+  MUST(!icl_write(all + 2, *header + 4 * n, &cfg, params, NULL));
+  return 2 + *header + 4 * n;
+}
+
+/* That file with the first `from` of its header replaced, and without spaces at the header's end. */
+static void seed_edit(const char *from, const char *to)
+{
+  uint8_t all[4096], *at;
+  size_t header, n = seed_plain(all, 1, &header), a = strlen(from), b = strlen(to), spaces = 0;
+  while (all[1 + header - spaces] == ' ') spaces++;
+  memmove(all + 2 + header - spaces, all + 2 + header, n - 2 - header);
+  header -= spaces;
+  n -= spaces;
+  at = (uint8_t *)strstr((char *)all + 10, from);
+  MUST(at && n + b < sizeof all);
+  memmove(at + b, at + a, n - (size_t)(at - all) - a);
+  memcpy(at, to, b);
+  icl__put_le(all + 2, header - 8 + b - a, 8);
+  all[1] = 128;
+  put_file(all, n + b - a);
+}
+
+/* A file of 19 layers, whose 234 tensors come in steps of `step` through the header; tensor `moved` lies
+ * `by` bytes from where it should. */
+static void seed_shuffled(int step, int moved, int by)
+{
+  static uint8_t all[1 << 16], out[1 << 16];
+  static const char *member[400];
+  size_t header, n = seed_plain(all, 19, &header), at = 10, length;
+  int members = 0, i, k = 0;
+  char *s = (char *)all + 10;
+  for (s = strstr(s, ",\"_r"); s; s = strstr(s + 1, ",\"_")) member[members++] = s + 1;
+  member[members] = strrchr(member[members - 1], ']') + 3;
+  memcpy(out, all, n);
+  at = (size_t)(member[0] - (char *)all);
+  for (i = 0; i < members; i++, k = (k + step) % members) {
+    unsigned long begin = 0, end = 0;
+    const char *offsets = strstr(member[k], "data_offsets") + 15;
+    MUST(sscanf(offsets, "%lu,%lu", &begin, &end) == 2);
+    if (k == moved) { begin += (unsigned long)(long)by; end += (unsigned long)(long)by; }
+    at += (size_t)sprintf((char *)out + at, "%.*s%lu,%lu]},", (int)(offsets - member[k]), member[k], begin, end);
+  }
+  out[at - 1] = '}';
+  length = header - 8;
+  while (at < 10 + length) out[at++] = ' ';
+  if (at > 10 + length) length = at - 10;
+  memcpy(out + at, all + 2 + header, n - 2 - header);
+  icl__put_le(out + 2, length, 8);
+  put_file(out, at + n - 2 - header);
+}
+
+/* What the mutator does not find for long, and tensors that need several walks. */
+static void seed_rare(void)
+{
+  seed_edit("n_head\":\"1", "n_head\":\"0");
+  seed_edit("n_positions\":\"9", "n_positions\":\"0");
+  seed_edit("\"n_head", "\"note\":\"\xe0\xa0\x80\",\"n_head");
+  seed_edit("\"n_head", "\"icl.quantiles\":\".1,.11,.12,.13,.14,.15,.16,.17,.18,.19,.2,.21,.22,.23,.24,.25,.26,.27,.28,"
+            ".29,.3,.31,.32,.33,.34,.35,.36,.37,.38,.39,.4,.41,.42\",\"n_head");
+  seed_edit("[1,1],\"data_offsets\":[0,4]", "[16777217,1],\"data_offsets\":[0,67108868]");
+  seed_edit("[1,1],\"data_offsets\":[0,4]", "[1,65537],\"data_offsets\":[0,262148]");
+  seed_edit("[1,3],\"data_offsets\":[16,28]", "[2,3],\"data_offsets\":[16,40]");
+  seed_edit("\"_backbone.h.0.ln_1.bias", "\"_backbone.h.0.mlp.c_fc.weight.scale\":{\"dtype\":\"F32\",\"shape\":[4],"
+            "\"data_offsets\":[0,16]},\"_backbone.h.0.ln_1.bias");
+  seed_edit("\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[120,124]}}",
+            "\"shape\":[1],\"data_offsets\":[120,124],\"dtype\":\"F32\"}}");
+  seed_shuffled(1, -1, 0);
+  seed_shuffled(119, -1, 0);
+  seed_shuffled(119, 230, 4);
+  seed_shuffled(233, 100, -4);
+}
+
+static void seed_header(void) { seed_load(0); seed_rare(); }
 static void seed_life(void) { seed_load(1); }
 
 static void seed_restore(void)
@@ -323,22 +415,51 @@ static void seed_rows(void)
 {
   static const char *const options[] = {"", "--stream", "--x\na,b\n--y\nc", "--separator\nspace", "--decimal\n,",
     "--header\n--skip-na", "--count=7\n--steps\n1e4\n--seed=18446744073709551615", "--level\n0.25\n--kind=two",
-    "--help", "--x=1\n--y=2", "--sepa", "--\nfile"};
+    "--help", "--x=1\n--y=2", "--sepa", "--\nfile", "--config\nfile", "@file\n--count=5", "--config=file\n--header"};
   static const char *const texts[] = {"1,2\n3,4\n5,?\n", "a,b,c\n1,2,3\n4,5,\n", "x;y\n1,5;2,5\n2,5;\n",
     "\xEF\xBB\xBF\"a\",\"b \"\"c\"\"\"\r\n\"1\",\"2\"\r\n3,?\r\n", "t\ty\n2024-05-01\t1\n2024-05-02T12:30:00\t2\n2024-06-01\t\n",
     "# note\n1 2 3\n4 5 ?\n", "\"\",mpg,cyl\n\"Mazda\",21,6\n\"Datsun\",22.8,4\n\"Fiat\",?,4\n", "1,NA\n2,3\n4,\n",
     "1e3,\xE2\x88\x92""2\n+5,1.5e-3\n7,\n", "1,2,\n3,4,\n5,,\n\x1A", "\xFF\xFE""1", "1\r2\r"};
+  static const char *const configs[] = {
+    "# defaults\ncount 7\n--level = 0.25\nkind two\nstream\n", "count=x\n", "level\n", "stream 1\n", "config f\n",
+    "  steps\t1e4  \r\nseed 9\n", "coun 3\n", "x a,b\ny c\nheader\n", "separator space\ncount 100\nkind three\n"};
+  static const char *const pairs[][2] = {
+    {"--separator\ntab", "1\t2,5\n3\t4\n"}, {"--separator\n\\t", "1\t2\n3\t?\n"}, {"--separator\n,", "1,5\n2,6\n"},
+    {"--separator\n,\n--decimal\n,", "1,5\n"}, {"--x\na", "\"a\",\"b\"\n1,2\n3,?\n"}, {"--x\n\"a\"", "\"a\",\"b\"\n1,2\n3,?\n"},
+    {"--y\na", "a,b\n1,2\nNA,3\n"}, {"", "x,y\n1,NA\n"}, {"--skip-na", "x,y\n1,NA\n2,3\n"}, {"--stream", "x,y\n2024-05-01,1\n"},
+    {"", "a,b\n1,2,3\n"}, {"", "1,2\n1,2,3\n"}, {"--header", ""}, {"--stream", ""}, {"--x\nrow", "row,y\n1,2\n2,3\n"}};
   uint8_t line[400];
   size_t i, k;
-  for (i = 0; i < 12; i++)
-    for (k = 0; k < 12; k++) {
-      size_t n = strlen(options[i]), m = strlen(texts[k]);
-      if (i && k && (i + k) % 3) continue;
+  for (i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+    size_t n = strlen(pairs[i][0]), m = strlen(pairs[i][1]);
+    line[0] = (uint8_t)n;
+    memcpy(line + 1, pairs[i][0], n);
+    memcpy(line + 1 + n, pairs[i][1], m);
+    put_file(line, 1 + n + m);
+  }
+  for (i = 0; i < 15; i++)
+    for (k = 0; k < (i < 12 ? 12 : 9); k++) {
+      const char *text = i < 12 ? texts[k] : configs[k];
+      size_t n = strlen(options[i]), m = strlen(text);
+      if (i < 12 && i && k && (i + k) % 3) continue;
       line[0] = (uint8_t)n;
       memcpy(line + 1, options[i], n);
-      memcpy(line + 1 + n, texts[k], m);
+      memcpy(line + 1 + n, text, m);
       put_file(line, 1 + n + m);
     }
+}
+
+/* The words of the mutator, which AFL++ does not run. */
+static int print_words(void)
+{
+  const char *s;
+  size_t i;
+  for (i = 0; (s = load_word_at(i)) != NULL; i++) {
+    putchar('"');
+    for (; *s; s++) printf(isalnum((unsigned char)*s) ? "%c" : "\\x%02x", *s & 0xff);
+    puts("\"");
+  }
+  return 0;
 }
 
 static int unpack_with_seeds(const target *t)
@@ -351,7 +472,7 @@ static int unpack_with_seeds(const target *t)
 
 int main(int argc, char **argv)
 {
-  if (argc == 2) return write_verdicts();
+  if (argc == 2) return strcmp(argv[1], "words") ? write_verdicts() : print_words();
   if (argc == 3) {
     size_t n;
     uint8_t *data = read_all(argv[1], &n);

@@ -1,9 +1,39 @@
-/* The kernels: each over eight floats against its plain C twin and against double precision, with
+/* The kernels: each over vectors, of every width that the processor has, against its plain C twin and against double precision, with
  * buffers that end where the memory ends, and with NaN in every float that must not be used.
  *
  * The product is held to the letter of >>gemm: every element is one chain of fused multiply-adds, in
  * order of k, from init + bias on, whatever the strides, the packing, and the number of rows. */
+#ifdef ICL_TEST_PASS
+/* Included by itself for each width: the vector layer. */
+ICL__KERNEL void T(exp)(float *out, const float *x) { V(store)(out, V(exp)(V(load)(x))); }
+ICL__KERNEL void T(tail)(float *out, const float *x)
+{
+  V(t) v = V(load)(x), e = V(exp)(V(mul1)(V(mul)(v, v), -0.5f));
+  V(store)(out, V(normal_tail)(v, e));
+}
+ICL__KERNEL void T(sigmoid)(float *out, const float *x) { V(store)(out, V(sigmoid)(V(load)(x))); }
+ICL__KERNEL void T(recip)(float *out, const float *x) { V(store)(out, V(recip)(V(load)(x))); }
+ICL__KERNEL void T(part)(float *out, const float *x, size_t n) { V(store_n)(out, V(load_n)(x, n), n); }
+ICL__KERNEL void T(first)(float *out, const float *x, const float *y, size_t n)
+{
+  V(store)(out, V(first)(V(load)(x), V(load)(y), n));
+}
+ICL__KERNEL void T(halves)(float *out, const uint16_t *h) { V(store)(out, V(load_f16)(h)); }
+ICL__KERNEL void T(upper_halves)(float *out, const uint16_t *h) { V(store)(out, V(load_bf16)(h)); }
+ICL__KERNEL float T(sum)(const float *x)
+{
+  return V(sum)(V(load)(x), V(load)(x + 16 - ICL__W));
+}
+ICL__KERNEL float T(top)(const float *x) { return V(hmax)(V(load)(x)); }
+static const layer T(layer) = {
+  "", ICL__W, T(exp), T(tail), T(sigmoid), T(recip), T(part), T(first), T(halves), T(upper_halves),
+  T(sum), T(top)
+};
+#else
 #define _DEFAULT_SOURCE
+/* What the header takes for granted, which is checked in all that runs here. */
+static long assumed, assumed_wrongly;
+#define ICL_ASSERT(condition) ((void)assumed++, (condition) ? (void)0 : (void)assumed_wrongly++)
 #define ICL_IMPLEMENTATION
 #include "../icl.h"
 #include "test.h"
@@ -81,7 +111,7 @@ static float *at_end(const room *r, size_t floats)
 }
 
 /* Which tables there are to test. */
-static const icl__ops *tables[3];
+static const icl__ops *tables[4];
 static int n_tables;
 
 static int is_simd(const icl__ops *o) { return o != &icl__ops_ref; }
@@ -128,7 +158,7 @@ static void open_rooms(void)
   room_act = new_room(2 * mn);
   room_pack = new_room(256 * 256);
   room_pack_a = new_room(96 * 256);
-  room_panels = new_room(kn + 16);
+  room_panels = new_room((size_t)MAX_K * (MAX_N + ICL__NR) + 16);
 }
 
 static void draw_values(size_t m, size_t n, size_t k)
@@ -252,7 +282,7 @@ static int intact(const float *x, size_t m, size_t n, size_t row)
 /* B packed once for all: as many floats as promised, every one of them, and none around them. */
 static void lay_out_panels(icl__mm *g, const icl__ops *o)
 {
-  size_t n = g->k * icl__round_up(g->n), floats, i = 0;
+  size_t n = g->k * ((g->n + o->columns - 1) / o->columns * o->columns), floats, i = 0;
   float *p = output(&room_panels, 1, n, n, &floats);
   o->panels(p, g);
   CHECK(intact(p, 1, n, n));
@@ -319,7 +349,7 @@ static void check_way(const icl__ops *o, size_t m, size_t n, size_t k, const way
   if (in_place) { g.after = o->activate; g.out = g.c; g.in = g.c; g.after_row = g.c_row; }
   if (w->act == ACT_SCALE) lay_out_factors(&g);
   if (w->panels && o->panels) lay_out_panels(&g, o);
-  g.n_pack = w->large_pack ? 256 * 256 : 16 * (k < 256 ? k : 256);
+  g.n_pack = w->large_pack ? 256 * 256 : ICL__NR * (k < 256 ? k : 256);
   g.pack = at_end(&room_pack, g.n_pack);
   g.pack_a = w->pack_a ? at_end(&room_pack_a, 96 * 256) : NULL;
   o->mm(&g);
@@ -447,6 +477,8 @@ TEST(product_of_nothing)
     icl__mm g;
     memset(&g, 0, sizeof g);
     g.n = 5; g.k = 5; g.a_col = g.b_col = 1;
+    g.a = at_end(&room_a, 0);                              /* not NULL, to which C adds not even 0       */
+    g.c = at_end(&room_c, 0);
     tables[t]->mm(&g);
     g.n = 0; g.m = 5;
     tables[t]->mm(&g);
@@ -458,7 +490,7 @@ TEST(product_of_nothing)
 /* Weights packed once, as they lie and transposed: the chains that the product without them computes. */
 static void check_panels(size_t m, size_t n, size_t k, unsigned *turn)
 {
-  int transposed;
+  int transposed, t;
   draw_values(m, n, k);
   expect_product(m, n, k);
   for (transposed = 0; transposed < 2; transposed++) {
@@ -471,7 +503,7 @@ static void check_panels(size_t m, size_t n, size_t k, unsigned *turn)
     w.start = (int)(u / 6 % START_KINDS);
     w.act = (int)(u / 14 % ACT_KINDS);
     w.large_pack = (int)(u / 3 % 2); w.pack_a = (int)(u / 5 % 2);
-    check_way(tables[1], m, n, k, &w);
+    for (t = 1; t < n_tables; t++) if (tables[t]->panels) check_way(tables[t], m, n, k, &w);
   }
 }
 
@@ -518,12 +550,11 @@ static void check_halves(size_t m, size_t n, size_t k, icl__dtype type, int tran
     for (i = 0; i < k; i++)
       for (j = 0; j < n; j++)
         half[i * g.b_row + j * g.b_col] = (uint16_t)icl__to_half(val_b[i * n + j], type);
-    g.half = half;
-    g.half_type = type;
+    icl__set_b(&g, type, half, NULL);
     g.c = output(&room_c, m, n, n, &floats);
     g.c_row = n;
     lay_out_a(&g, &w);
-    g.n_pack = 16 * (k < 256 ? k : 256);
+    g.n_pack = ICL__NR * (k < 256 ? k : 256);
     g.pack = at_end(&room_pack, g.n_pack);
     if (panels && tables[t]->panels) lay_out_panels(&g, tables[t]);
     tables[t]->mm(&g);
@@ -575,7 +606,7 @@ static void check_bytes(size_t m, size_t n, size_t k, int scaled, int transposed
     g.c = output(&room_c, m, n, n, &floats);
     g.c_row = n;
     lay_out_a(&g, &w);
-    g.n_pack = 16 * (k < 256 ? k : 256);
+    g.n_pack = ICL__NR * (k < 256 ? k : 256);
     g.pack = at_end(&room_pack, g.n_pack);
     if (panels && tables[t]->panels) lay_out_panels(&g, tables[t]);
     tables[t]->mm(&g);
@@ -650,15 +681,15 @@ TEST(panels_stand_for_b)
 {
   static const size_t rows[] = {3, 6, 7, 24, 100}, ks[] = {1, 8, 256, 300, 600}, ns[] = {1, 16, 100, 300};
   size_t a, b, c, floats;
-  int transposed;
+  int transposed, t;
   if (n_tables < 2) SKIP("no vector unit");
   for (a = 0; a < 5; a++)
     for (b = 0; b < 5; b++)
       for (c = 0; c < 4; c++)
-        for (transposed = 0; transposed < 2; transposed++) {
+        for (transposed = 0; transposed < 2; transposed++) for (t = 1; t < n_tables; t++) {
           icl__mm g;
           way w;
-          if (!its_turn()) continue;
+          if (!its_turn() || !tables[t]->panels) continue;
           memset(&w, 0, sizeof w);
           memset(&g, 0, sizeof g);
           w.b = transposed ? B_COLUMNS : B_ROWS;
@@ -669,11 +700,11 @@ TEST(panels_stand_for_b)
           g.c_row = g.n;
           lay_out_a(&g, &w);
           lay_out_b(&g, &w);
-          lay_out_panels(&g, tables[1]);
+          lay_out_panels(&g, tables[t]);
           fill(at_end(&room_b, g.n * g.k), g.n * g.k, nan_float());
-          g.n_pack = 16 * (g.k < 256 ? g.k : 256);
+          g.n_pack = ICL__NR * (g.k < 256 ? g.k : 256);
           g.pack = at_end(&room_pack, g.n_pack);
-          tables[1]->mm(&g);
+          tables[t]->mm(&g);
           CHECK(same(g.c, want[0], g.m * g.n));
         }
 }
@@ -714,7 +745,7 @@ TEST(rows_do_not_know_of_each_other)
           for (padded = 0; padded <= !transposed; padded++)
             for (r = 0; r < 8; r++) {
               memset(c, 0, sizeof(float) * rows[r] * n);
-              multiply(tables[t], c, rows[r], n, k, transposed, padded, r & 1 ? 16 * (k < 256 ? k : 256) : 256 * 100);
+              multiply(tables[t], c, rows[r], n, k, transposed, padded, r & 1 ? ICL__NR * (k < 256 ? k : 256) : 256 * 100);
               CHECK(same(c, all, rows[r] * n));
             }
         }
@@ -770,7 +801,7 @@ TEST(product_passes_nan_on)
           draw_values(m, n, k);
           if (in_b) val_b[p * n + at] = p & 1 ? nan_float() : infinity_float();
           else val_a[at * k + p] = p & 1 ? nan_float() : infinity_float();
-          multiply(tables[t], c, m, n, k, 0, 0, 16 * 9);
+          multiply(tables[t], c, m, n, k, 0, 0, ICL__NR * 9);
           for (i = 0; i < m; i++)
             for (j = 0; j < n; j++)
               CHECK_EQ(icl__finite(&c[i * n + j], 1), in_b ? j != at : i != at);
@@ -1102,7 +1133,7 @@ static void check_dots(const icl__ops *o, size_t n)
   g.a = x; g.a_row = n; g.a_col = 1;
   g.b = y; g.b_row = 1; g.b_col = 1;
   g.c = &c; g.c_row = 1;
-  g.pack = at_end(&room_pack, 16 * 256); g.n_pack = 16 * 256;
+  g.pack = at_end(&room_pack, ICL__NR * 256); g.n_pack = ICL__NR * 256;
   o->mm(&g);
   CHECK(c == dot_in_order(o, x, y, n));
 }
@@ -1113,7 +1144,7 @@ TEST(sums_of_products)
   int t;
   for (t = 0; t < n_tables; t++) {
     CHECK_EQ(tables[t]->dot(NULL, NULL, 0), 0);
-    CHECK_EQ(dot_in_order(tables[t], NULL, NULL, 0), 0);
+    CHECK_EQ(dot_in_order(tables[t], at_end(&room_a, 0), at_end(&room_b, 0), 0), 0);
     for (n = 1; n; n = next_length(n)) {
       check_axpy(tables[t], n);
       check_dots(tables[t], n);
@@ -1174,124 +1205,222 @@ TEST(exponential_in_plain_c)
 }
 
 #if ICL__SIMD
-ICL__KERNEL void exp8(float *out, const float *x) { icl__f8_store(out, icl__f8_exp(icl__f8_load(x))); }
-ICL__KERNEL void tail8(float *out, const float *x)
-{
-  icl__f8 v = icl__f8_load(x);
-  icl__f8 e = icl__f8_exp(icl__f8_mul(icl__f8_set1(-0.5f), icl__f8_mul(v, v)));
-  icl__f8_store(out, icl__f8_normal_tail(v, e));
-}
-ICL__KERNEL void sigmoid8(float *out, const float *x) { icl__f8_store(out, icl__f8_sigmoid(icl__f8_load(x))); }
+/* The vector layer of each pass, through memory. */
+typedef struct layer {
+  const char *name;
+  size_t lanes;
+  void (*exp)(float *out, const float *x);
+  void (*tail)(float *out, const float *x);
+  void (*sigmoid)(float *out, const float *x);
+  void (*recip)(float *out, const float *x);
+  void (*part)(float *out, const float *x, size_t n);
+  void (*first)(float *out, const float *x, const float *y, size_t n);
+  void (*halves)(float *out, const uint16_t *f16);
+  void (*upper_halves)(float *out, const uint16_t *bf16);
+  float (*sum)(const float *x);
+  float (*top)(const float *x);
+} layer;
+#define ICL_TEST_PASS
+#define ICL__W 8
+#define V(name) icl__v8_##name
+#define T(name) v8_##name
+#include "test_kernels.c"
+#undef ICL__W
+#undef V
+#undef T
+#if ICL__AVX512
+#define ICL__W 16
+#define V(name) icl__v16_##name
+#define T(name) v16_##name
+#include "test_kernels.c"
+#undef ICL__W
+#undef V
+#undef T
+#endif
+#undef ICL_TEST_PASS
+
+static const layer *layers[2];
+static int n_layers;
 
 TEST(exponential)
 {
-  static const float odd[8] = {0, -0.0f, 1, -1, 87, -80, 0.34657359f, -0.34657362f};
-  float x[8], y[8];
+  static const float odd[16] = {0, -0.0f, 1, -1, 87, -80, 0.34657359f, -0.34657362f, 0, -0.0f, 2, -2, 30, -30, 1e-20f, 5};
+  float x[16], y[16];
   double worst = 0;
   uint32_t i, k;
-  if (n_tables < 2) SKIP("no vectors here");
-  for (i = 0; i < 167 * 2000; i += 8) {
-    for (k = 0; k < 8; k++) x[k] = -80.0f + (float)(i + k) / 2000.0f;
-    exp8(y, x);
-    for (k = 0; k < 8; k++) if (ulps(y[k], exp((double)x[k])) > worst) worst = ulps(y[k], exp((double)x[k]));
+  int l;
+  for (l = 0; l < n_layers; l++) {
+    for (i = 0; i < 167 * 2000; i += 8) {
+      for (k = 0; k < 16; k++) x[k] = -80.0f + (float)(i + k) / 2000.0f;
+      layers[l]->exp(y, x);
+      for (k = 0; k < layers[l]->lanes && x[k] <= 87; k++)
+        if (ulps(y[k], exp((double)x[k])) > worst) worst = ulps(y[k], exp((double)x[k]));
+    }
+    layers[l]->exp(y, odd);
+    for (k = 0; k < layers[l]->lanes; k++) CHECK(ulps(y[k], exp((double)odd[k])) <= 2);
+    CHECK(y[0] == 1 && y[1] == 1);
+    if (worst > 2) printf("exp is off by %.3f ulp\n", worst);
+    CHECK(worst > 0 && worst <= 2);
   }
-  exp8(y, odd);
-  for (k = 0; k < 8; k++) CHECK(ulps(y[k], exp((double)odd[k])) <= 2);
-  CHECK(y[0] == 1 && y[1] == 1);
-  if (worst > 2) printf("exp is off by %.3f ulp\n", worst);
-  CHECK(worst <= 2);
 }
 
 TEST(exponential_at_its_limits)
 {
-  float x[8] = {-80.0001f, -100, -3e38f, 0, 87.0001f, 100, 3e38f, 0}, y[8], low[8], high[8];
-  int k;
-  if (n_tables < 2) SKIP("no vectors here");
-  x[3] = -infinity_float();
-  x[7] = infinity_float();
-  exp8(y, x);
-  fill(x, 8, -80);
-  exp8(low, x);
-  fill(x, 8, 87);
-  exp8(high, x);
-  for (k = 0; k < 4; k++) CHECK(y[k] == low[k] && y[k + 4] == high[k]);
-  CHECK(low[0] < 2e-35f && 1 / high[0] > 1.17549435e-38f && high[0] > 6e37f);
-  for (k = 0; k < 8; k++) {
-    int i;
-    fill(x, 8, 1);
-    x[k] = nan_float();
-    exp8(y, x);
-    for (i = 0; i < 8; i++) CHECK((y[i] != y[i]) == (i == k));
+  float x[16], y[16], low[16], high[16];
+  size_t k, i;
+  int l;
+  for (l = 0; l < n_layers; l++) {
+    fill(x, 16, -80);
+    layers[l]->exp(low, x);
+    fill(x, 16, 87);
+    layers[l]->exp(high, x);
+    CHECK(low[0] < 2e-35f && 1 / high[0] > 1.17549435e-38f && high[0] > 6e37f);
+    for (k = 0; k < 4; k++) {
+      static const float below[4] = {-80.0001f, -100, -3e38f, 0}, above[4] = {87.0001f, 100, 3e38f, 0};
+      fill(x, 16, k < 3 ? below[k] : -infinity_float());
+      layers[l]->exp(y, x);
+      CHECK(same(y, low, layers[l]->lanes));
+      fill(x, 16, k < 3 ? above[k] : infinity_float());
+      layers[l]->exp(y, x);
+      CHECK(same(y, high, layers[l]->lanes));
+    }
+    for (k = 0; k < layers[l]->lanes; k++) {
+      fill(x, 16, 1);
+      x[k] = nan_float();
+      layers[l]->exp(y, x);
+      for (i = 0; i < layers[l]->lanes; i++) CHECK((y[i] != y[i]) == (i == k));
+    }
   }
 }
 
 TEST(normal_tail_and_sigmoid)
 {
-  float x[8], y[8], s[8];
+  float x[16], y[16], s[16];
   double worst = 0, worst_s = 0;
-  int i, k;
-  if (n_tables < 2) SKIP("no vectors here");
-  for (i = 0; i < 400000; i += 8) {
-    for (k = 0; k < 8; k++) x[k] = (float)(i + k - 200000) / 10000.0f;
-    tail8(y, x);
-    sigmoid8(s, x);
-    for (k = 0; k < 8; k++) {
-      double e = fabs((double)y[k] - 0.5 * erfc(fabs((double)x[k]) * 0.70710678118654752));
-      double f = fabs((double)s[k] * (1 + exp(-(double)x[k])) - 1);
-      if (e > worst) worst = e;
-      if (f > worst_s) worst_s = f;
+  size_t k;
+  int i, l;
+  for (l = 0; l < n_layers; l++)
+    for (i = 0; i < 400000; i += 8) {
+      for (k = 0; k < 16; k++) x[k] = (float)(i + (int)k - 200000) / 10000.0f;
+      layers[l]->tail(y, x);
+      layers[l]->sigmoid(s, x);
+      for (k = 0; k < layers[l]->lanes; k++) {
+        double e = fabs((double)y[k] - 0.5 * erfc(fabs((double)x[k]) * 0.70710678118654752));
+        double f = fabs((double)s[k] * (1 + exp(-(double)x[k])) - 1);
+        if (e > worst) worst = e;
+        if (f > worst_s) worst_s = f;
+      }
     }
-  }
   if (!(worst < 2.5e-7)) printf("the normal tail is off by %.3g\n", worst);
   CHECK(worst < 2.5e-7);
   CHECK(worst_s < 4e-7);
 }
 
-ICL__KERNEL void part8(float *out, const float *x, size_t n)
+/* The bits of a division, for all fractions; exponents are exact. */
+TEST(reciprocals_are_rounded_as_divisions)
 {
-  icl__f8_store_n(out, icl__f8_load_n(x, n), n);
+  static const uint32_t exponents[] = {0x3f800000u, 0x40000000u, 0x7e000000u};
+  float x[16], y[16], is[16];
+  uint32_t e, u, k;
+  int l, bad = 0;
+  for (l = 0; l < n_layers; l++)
+    for (e = 0; e < 3; e++)
+      for (u = 0; u < 1u << 23; u += (uint32_t)layers[l]->lanes) {
+        if (!its_turn() && u + 16 < 1u << 23) continue;
+        for (k = 0; k < layers[l]->lanes; k++) {
+          uint32_t bits = exponents[e] + u + k;
+          memcpy(&x[k], &bits, 4);
+          is[k] = 1 / x[k];
+        }
+        layers[l]->recip(y, x);
+        bad += !same(y, is, layers[l]->lanes);
+      }
+  CHECK_EQ(bad, 0);
 }
 
+/* n from 0 to all lanes; nothing is read or written beyond. */
 TEST(parts_of_a_vector)
 {
   size_t n, i;
-  float in[9], out[9];
-  if (n_tables < 2) SKIP("no vectors here");
-  for (i = 0; i < 9; i++) in[i] = (float)i + 1;
-  for (n = 0; n < 8; n++) {
-    fill(out, 9, canary);
-    part8(out, in, n);
-    for (i = 0; i < 9; i++) CHECK(out[i] == (i < n ? in[i] : canary));
-  }
+  float in[17], other[17], out[17];
+  int l;
+  for (i = 0; i < 17; i++) { in[i] = (float)i + 1; other[i] = -(float)i; }
+  for (l = 0; l < n_layers; l++)
+    for (n = 0; n <= layers[l]->lanes; n++) {
+      float *x = at_end(&room_a, n), *y = at_end(&room_c, n);
+      fill(out, 17, canary);
+      layers[l]->part(out, in, n);
+      for (i = 0; i < 17; i++) CHECK(out[i] == (i < n ? in[i] : canary));
+      memcpy(x, in, n * sizeof *x);
+      layers[l]->part(y, x, n);
+      CHECK(same(x, y, n));
+      layers[l]->first(out, in, other, n);
+      for (i = 0; i < layers[l]->lanes; i++) CHECK(out[i] == (i < n ? in[i] : other[i]));
+    }
 }
 
-ICL__KERNEL void halves8(float *out, const uint16_t *f16)
+/* Sixteen lanes in one tree, the same for every width; and the largest of a vector. */
+TEST(tree_of_sixteen_lanes)
 {
-  icl__f8_store(out, icl__f8_load_f16(f16));
-}
-ICL__KERNEL void upper_halves8(float *out, const uint16_t *bf16)
-{
-  icl__f8_store(out, icl__f8_load_bf16(bf16));
+  float x[16], t[16], top;
+  int l, round, i, step;
+  for (round = 0; round < 1000; round++) {
+    for (i = 0; i < 16; i++) x[i] = t[i] = uniform();
+    for (step = 8; step; step /= 2) for (i = 0; i < step; i++) t[i] += t[i + step];
+    for (l = 0; l < n_layers; l++) {
+      CHECK(layers[l]->sum(x) == t[0]);
+      for (top = x[0], i = 1; i < (int)layers[l]->lanes; i++) if (x[i] > top) top = x[i];
+      CHECK(layers[l]->top(x) == top);
+    }
+  }
 }
 
 /* All 65536 values of both 16-bit types, subnormals too, against the plain conversions. */
 TEST(halves_of_a_vector)
 {
   uint32_t u, i;
-  int type;
-  if (n_tables < 2) SKIP("no vectors here");
-  for (u = 0; u < 65536; u += 8)
-    for (type = ICL__F16; type <= ICL__BF16; type++) {
-      uint16_t h[8];
-      float v[8];
-      for (i = 0; i < 8; i++) h[i] = (uint16_t)(u + i);
-      if (type == ICL__F16) halves8(v, h);
-      else upper_halves8(v, h);
-      for (i = 0; i < 8; i++) {
-        float plain = icl__half(u + i, (icl__dtype)type);
-        CHECK(plain != plain ? v[i] != v[i] : same(&v[i], &plain, 1));
+  int type, l;
+  for (l = 0; l < n_layers; l++)
+    for (u = 0; u < 65536; u += 8)
+      for (type = ICL__F16; type <= ICL__BF16; type++) {
+        uint16_t h[16];
+        float v[16];
+        for (i = 0; i < 16; i++) h[i] = (uint16_t)(u + i);
+        if (type == ICL__F16) layers[l]->halves(v, h);
+        else layers[l]->upper_halves(v, h);
+        for (i = 0; i < layers[l]->lanes; i++) {
+          float plain = icl__half(h[i], (icl__dtype)type);
+          CHECK(plain != plain ? v[i] != v[i] : same(&v[i], &plain, 1));
+        }
       }
+}
+
+/* ----- the same bits on every width --------------------------------------------------------------- */
+
+/* What a table's kernels make of the same numbers, for every length. */
+TEST(same_bits_on_every_width)
+{
+  static float x[300], y[300], gain[300], bias[300], first[5][300], out[300];
+  float dot[2];
+  size_t n, i;
+  int t, k;
+  for (n = 1; n <= 300; n += n < 70 ? 1 : 23) {
+    for (i = 0; i < n; i++) {
+      x[i] = 3 * uniform(); y[i] = uniform(); gain[i] = uniform(); bias[i] = uniform();
     }
+    for (t = 1; t < n_tables; t++)
+      for (k = 0; k < 5; k++) {
+        memcpy(out, x, n * sizeof *out);
+        if (k == 0) tables[t]->layernorm(out, NULL, x, gain, bias, 1, n, 1e-5f);
+        else if (k == 1) tables[t]->softmax(out, n, 0.7f);
+        else tables[t]->activate(out, x, n, (icl_activation)(k - 2));
+        if (t == 1) memcpy(first[k], out, n * sizeof *out);
+        CHECK(same(out, first[k], n));
+        if (k) continue;
+        dot[t > 1] = tables[t]->dot(x, y, n);
+        CHECK(t == 1 || same(&dot[0], &dot[1], 1));
+      }
+  }
 }
 #endif
 
@@ -1318,6 +1447,19 @@ TEST(sinusoids)
       }
   }
   free(x);
+}
+
+/* Up to the last position of a context of icl_max_pairs pairs. */
+TEST(sine_and_cosine_to_their_limit)
+{
+  float x = 0, sine, cosine;
+  double worst = 0;
+  for (; x <= 2 * ICL__MAX_SINUSOIDS; x += x < 100 ? 0.01f : 1) {
+    icl__sin_cos(&sine, &cosine, x);
+    worst = fmax(worst, fmax(fabs((double)sine - sin((double)x)),
+                             fabs((double)cosine - cos((double)x))));
+  }
+  CHECK(worst > 1e-8 && worst < 1e-6);
 }
 
 /* All 65536 values of both 16-bit types, against the definition. */
@@ -1547,6 +1689,13 @@ TEST(plain_kernels_reserve_no_room_to_pack)
   free(params);
 }
 
+/* Products in shares have neither panels nor a packed A. */
+TEST(assumptions_hold)
+{
+  CHECK(assumed > 4);
+  CHECK_EQ(assumed_wrongly, 0);
+}
+
 int main(void)
 {
 #if ICL__SIMD
@@ -1555,10 +1704,17 @@ int main(void)
   open_rooms();
   tables[n_tables++] = &icl__ops_ref;
 #if ICL__SIMD
-  if (icl__ops_best() == &icl__ops_f8) {
-    tables[n_tables++] = &icl__ops_f8;
-    few = icl__ops_f8;
-    few.mm = icl__mm_few;
+  if (icl__can_run(&icl__v8_ops)) {
+    tables[n_tables++] = &icl__v8_ops;
+    layers[n_layers++] = &v8_layer;
+#if ICL__AVX512
+    if (icl__can_run(&icl__v16_ops)) {
+      tables[n_tables++] = &icl__v16_ops;
+      layers[n_layers++] = &v16_layer;
+    }
+#endif
+    few = icl__v8_ops;
+    few.mm = icl__v8_mm_few;
     few.panels = NULL;
     tables[n_tables++] = &few;
   }
@@ -1579,8 +1735,12 @@ int main(void)
   RUN(sums_of_products); RUN(axpy_goes_on_with_the_chain);
 #if ICL__SIMD
   RUN(exponential); RUN(exponential_at_its_limits); RUN(normal_tail_and_sigmoid); RUN(parts_of_a_vector);
-  RUN(halves_of_a_vector);
+  RUN(halves_of_a_vector); RUN(reciprocals_are_rounded_as_divisions); RUN(tree_of_sixteen_lanes);
+  RUN(same_bits_on_every_width);
 #endif
-  RUN(exponential_in_plain_c); RUN(sinusoids); RUN(half_precision); RUN(finite_is_a_test_of_bits); RUN(arena);
+  RUN(assumptions_hold);
+  RUN(exponential_in_plain_c); RUN(sinusoids); RUN(sine_and_cosine_to_their_limit);
+  RUN(half_precision); RUN(finite_is_a_test_of_bits); RUN(arena);
   return test_report("kernels");
 }
+#endif

@@ -148,6 +148,7 @@ faults "units" 'a line of units' 'x,y\ns,m\n1,2\n2,3\n3,?\n'
 faults "header with a number" '--header' 'x,2020\n1,2\n2,3\n3,\n'
 faults "header with nan" '--header' 'x,nan\n1,2\n2,3\n3,\n'
 faults "other dates" 'write dates as 2024-05-01' '1/2/2024,2\n2/2/2024,3\n3/2/2024,?\n'
+faults "times of day" 'of day in hours' '10:30,2\n11:00,2\n11:30,?\n'
 faults "no such day" "'2023-02-29' is not a number" '2023-02-28,2\n2023-02-29,3\n2023-03-01,?\n'
 faults "a date among numbers" 'is a date, the rows above have numbers' '1,2\n2024-01-01,3\n3,?\n'
 faults "a number among dates" 'is not a date' '2024-01-01,2\n2,3\n3,?\n'
@@ -354,7 +355,7 @@ input 'x,y\n1,2.1\n2,3.9\n'
 run predict
 ok "nothing asks: exit 0" exits 0
 ok "nothing asks: nothing on stdout" silent out
-ok "nothing asks: a note" says err 'no row asks: .*--at or --grid'
+ok "nothing asks: a note" says err 'no row asks for a y: .*--at or --grid'
 
 input '1,2.1\n2,3.9\n3,6.2\n4,?\n'
 run predict --digits 3
@@ -370,6 +371,7 @@ ok "--surprise: in the header" says out '^x,y,surprise$'
 refuses "--interval of a model without quantiles" 'no intervals: it has no quantiles' \
   predict "$model" --interval 0.9
 misused "--interval 90" predict --interval 90
+refuses "--interval beyond the quantiles" '^icl: curves: --interval is 0.95 at most: the model' predict --interval 0.99
 run predict --interval 0.9 --surprise
 if says err 'has no quantiles'; then
   skip "--interval: the bundled model has no quantiles"
@@ -431,6 +433,19 @@ input '1700000000,5\n1700000060,6\n1700000120,5\n'
 run predict --plot "$t/p.svg" --force
 ok "--plot: time stamps at the axis" grep -q '>1700000[01][0-9]*<' "$t/p.svg"
 
+# Numbers so large that 1 more is the same: time stamps of 17 digits, x or y far from 0.
+far_plot() {
+  input "$1"
+  timeout 60 "$icl" predict --plot "$t/far.svg" --force <"$t/in" >"$t/out" 2>"$t/err" && grep -q '</svg>' "$t/far.svg"
+}
+ok "--plot: time stamps of 17 digits" far_plot '20240501123000123,1\n20240501123000123,2\n20240501123000123,?\n'
+ok "--plot: x far from 0" far_plot '100000000000000000,1\n100000000000000016,2\n100000000000000032,?\n'
+ok "--plot: y far from 0" far_plot '1,100000000000000000\n2,100000000000000016\n3,?\n'
+input '1,-8e307\n2,-4e307\n3,0\n4,4e307\n5,8e307\n6,1.2e308\n30,?\n'
+run predict --interval 0.9
+ok "an interval beyond all numbers: exit 1" exits 1
+ok "... and no infinity" eval '! grep -q inf "$t/out"'
+
 # ----- check --------------------------------------------------------------------------------------
 
 awk 'BEGIN { print "x,y"; for (i = 1; i <= 20; i++) printf "%d,%d\n", i, 3 * i + 7; print "30," }' >"$t/line.csv"
@@ -441,9 +456,14 @@ for name in 'the model (curves)' 'Gaussian process' 'joining the dots' '3 neares
   'ridge regression' 'straight line (least squares)' 'mean'; do ok "check: $name" says out "^  $name  *[0-9]"; done
 ok "check: 20 rows" says out '^20 rows, each predicted from the others'
 ok "check: advice" says out '^Use a straight line (least squares) instead: the error is 100 % smaller'
+ok "check: a row that asks" says out '^  at the rows without y, ridge regression answers [0-9.]* widths of that interval away'
+sed '$d' "$t/line.csv" >"$t/asks-nothing.csv"
+run check "$t/asks-nothing.csv" --json
+ok "check --json: no rows that ask" says out '"ridge_apart": null'
 run check "$t/line.csv" --json
 ok "check --json: exit 3" exits 3
 ok "check --json: one line" lines 1
+ok "check --json: how far ridge is at the row that asks" says out '"ridge_apart": [0-9]'
 ok "check --json: what to use" says out '"use": "line"'
 ok "check --json: error of the line" sh -c "sed 's/.*\"line\": \([0-9.e-]*\).*/\1/' '$t/out' | awk '{ exit !(\$1 < 1e-6) }'"
 

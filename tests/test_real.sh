@@ -73,6 +73,21 @@ ok "the same figures" cmp other.csv again.csv
 ok "the command" real --command "$icl" --csv command.csv > command.txt
 ok "scores of the command" plausible command.csv
 
+ok "fresh prompts" python3 "$root/tools/validate.py" --icl "$icl" --prompts 2 --kind tab \
+  --parts looks,interval,ridge,surprise --jobs 1 > prompts.txt
+for row in 'two looks and ridge, 1 / (1 + r^8)' 'interp: and wider by the move' 'nearest first'; do
+  ok "fresh prompts: $row" grep -q -F "| $row | 0." prompts.txt
+done
+
+# One fresh context in a hundred is above 1, at few pairs too: over all orders between 0.4 and 2.5 %.
+calm() {
+  awk -F '|' 'NF > 3 && $3 ~ /%/ { n++; four += $3; eight += $4 }
+              END { exit n != 5 || four / n < 0.4 || four / n > 2.5 || eight / n < 0.4 || eight / n > 2.5 }' "$1"
+}
+ok "surprise of fresh prompts" python3 "$root/tools/validate.py" --icl "$icl" --prompts 400 --kind tab \
+  --parts surprise --lengths 4,8 --jobs 1 > surprise.txt
+ok "surprise is calibrated" calm surprise.txt
+
 refuses_all() {
   refuses "no task nosuch" --tasks nosuch && refuses "give --rivals" --recompute --splits 1 \
     && refuses "no such file" --tasks women --curves nosuch.safetensors \

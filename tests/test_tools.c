@@ -8,38 +8,12 @@
 #include "../tools/answers.c"
 #include "../tools/solve.c"
 #include "../tools/gp.c"
+#include "../tools/ridge.c"
 #include "../tools/rivals.c"
 #include "test.h"
+#include "common_stub.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-/* ----- what the tools need of common.c and rows.c --------------------------------------------- */
-
-static jmp_buf after_fault;
-
-#if defined __SANITIZE_ADDRESS__
-const char *__asan_default_options(void);      /* a text that is refused leaves its memory */
-const char *__asan_default_options(void) { return "detect_leaks=0"; }
-#endif
-
-void fail(const char *path, const char *format, ...)
-{
-  char text[8192];
-  va_list args;
-  (void)path;
-  va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  longjmp(after_fault, 1);
-}
-
-void *allocate(size_t count, size_t size)
-{
-  void *p = calloc(count ? count : 1, size);
-  if (!p) abort();
-  return p;
-}
+/* ----- what the tools need of rows.c ---------------------------------------------------------- */
 
 int rows_next(row_reader *r, row *out)
 {

@@ -386,6 +386,27 @@ def test_same_run_muon():
                  "--optimizer", "muon", "--weight-decay", 0.1, "--schedule", "linear", "--lr", 0.02, start=start)
     assert weights_in(T / "muon.safetensors")[2]["icl.recipe"].endswith(" from=another-model"), w
 
+def test_same_run_without_options():
+    """The command of docs/training.md, shorter: every default is icl train's, and so are ten losses."""
+    (c, _, meta), (c2, _, meta2), (losses, losses2) = trained(
+        "defaults", "--task", "dense", "--dims", 5, "--pairs", 16, "--steps", 10)
+    assert c == c2 and c.tokens == "joint" and meta["icl.recipe"] == meta2["icl.recipe"]
+    assert "optimizer=muon" in meta["icl.recipe"] and len(losses) == len(losses2) == 10
+    assert max(abs(a - b) for a, b in zip(losses, losses2)) <= 1.01e-4, (losses, losses2)
+
+def test_defaults():
+    """Those of icl train, recipe by recipe."""
+    for recipe in ("laptop", "garg", "yadlowsky"):
+        argv = ["--task", "dense", "--dims", "20", "--pairs", "41", "--recipe", recipe]
+        said = subprocess.run([ICL, "train", *argv, "-o", "x", "--settings"], check=True, capture_output=True,
+                              text=True).stdout
+        said = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+        r = train_torch.options([*argv, "-o", "x"])[1]
+        for key in ("steps", "batch", "lr", "warmup", "clip", "epsilon", "init-sd", "schedule", "optimizer", "layers",
+                    "heads", "width", "positions", "tokens", "activation", "dims-start", "dims-every", "pairs-start",
+                    "pairs-add", "pairs-every", "momentum", "beta1", "beta2"):
+            assert str(r[key.replace("-", "_")]) == said[key] or r[key.replace("-", "_")] == float(said[key]), (key, r)
+
 def test_same_run_as_data():
     """Data prompts, joint tokens, alternating positions, quantiles; and such a file comes back byte for byte."""
     same_run("data", "--task", "noisy(gp(length=0.5..2) + hinge, sd=0.1..1, tails=0.5)", *RUN, *SHAPED,
@@ -419,7 +440,8 @@ def test_bundled_commands():
 SMALL = ["--task", "0.5*garg(dense) + 0.5*noisy(sparse(nnz=1), sd=0.1)", "--dims", 3, "--pairs", 6,
          "--layers", 2, "--heads", 2, "--width", 16, "--batch", 8, "--lr", 3e-3, "--init-sd", 0.25,
          "--dims-start", 2, "--dims-every", 6, "--pairs-start", 3, "--pairs-every", 4, "--clip", 1,
-         "--weight-decay", 0.01, "--schedule", "inverse-sqrt", "--warmup", 5, "--device", "cpu"]
+         "--weight-decay", 0.01, "--schedule", "inverse-sqrt", "--warmup", 5, "--device", "cpu", "--optimizer",
+         "adam", "--tokens", "apart"]
 
 def weights_of(folder):
     return b"".join(torch_model.raw(t) for t in train_torch.load_state(folder)[1].values())
@@ -463,7 +485,7 @@ def test_bad_states():
                        (["--lr", "x"], "--lr"), (["--pairs-start", 9], "--pairs-start"),
                        (["--resume", "--force"], "contradict"), (["--device", "nonsense"], "nonsense"),
                        (["--n-positions", 5], "--n-positions"), (["--lr-end", 0.1], "--lr-end"),
-                       (["--quantiles", "0.5,0.2"], "rising"), (["--quantiles", "a"], "not numbers"),
+                       (["--quantiles", "0.5,0.2"], "rising"), (["--quantiles", "a"], "--quantiles wants"),
                        (["--quantiles", "0.1,0.9", "--n-out", 2], "--n-out"),
                        (["--from", GOLDEN / "gpt2.safetensors"], "--layers")):
         refuses(train_torch, 2, word, *SMALL, "--steps", 2, "--state", state, *args)

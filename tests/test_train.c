@@ -15,6 +15,10 @@ static void test_free(void *p);
 #define ICL_REALLOC(p, size) test_realloc(p, size)
 #define ICL_FREE(p) test_free(p)
 
+#ifdef ICL_TEST_QUICK
+#define ICL__TYPICAL_PROMPTS 128        /* too few to judge its figures: these tests leave that out */
+#endif
+
 /* The system's functions that write files and make threads, with faults on demand. */
 #if defined __unix__ || defined __APPLE__
 #include <dirent.h>
@@ -394,10 +398,7 @@ static int has_simd(void) { return icl__ops_best() != &icl__ops_ref; }
 /* Everything that the next step depends on, to tell trainers apart. */
 static uint64_t state_of(const icl_trainer *t)
 {
-  uint64_t h = icl__digest(1, t->params, t->n * sizeof(float));
-  h = icl__digest(h, t->m, t->n * sizeof(float));
-  if (t->ema) h = icl__digest(h, t->ema, t->n * sizeof(float));
-  h = icl__digest(h, t->v, t->n * sizeof(float));
+  uint64_t h = icl__digest(1, t->params, t->n_state * sizeof(float));
   h = digest_int(h, t->step);
   h = digest_int(h, t->updates);
   h = digest_int(h, t->skipped);
@@ -664,8 +665,8 @@ static void check_shape(const shape *z)
       u[i].slope += (way ? 5e6 : -5e6) * shifted_loss(&u[i], way ? 1e-7 : -1e-7, p, params, &orc,
                                                       &t->o.model, xs, ys, z->B, z->P);
   expected = shifted_loss(&u[0], 0, p, params, &orc, &t->o.model, xs, ys, z->B, z->P);
-  for (way = 0; way < 3; way++) {                              /* as built, other groups, plain C */
-    if (way == 1) { t->work.group = 1; t->work.micro = z->B > 1 ? 2 : 1; }
+  for (way = 0; way < 3; way++) {                              /* as built, other parts, plain C */
+    if (way == 1) { t->work.rows = ICL__UNIT; t->work.micro = z->B > 1 ? 2 : 1; }
     plain(t, way == 2);
     memcpy(icl_trainer_params(t), params, t->n * sizeof(float));
     CHECK_EQ(icl_train_gradient(t, xs, ys, &loss), ICL_OK);
@@ -697,8 +698,8 @@ TEST(gradient_of_the_loss)
 
 /* ----- operations against central differences ------------------------------------------------- */
 
-static const icl__train_ops *train_tables[2];
-static const icl__ops *op_tables[2];
+static const icl__train_ops *train_tables[3];
+static const icl__ops *op_tables[3];
 static int n_tables;
 
 static void find_tables(void)
@@ -707,8 +708,14 @@ static void find_tables(void)
   op_tables[n_tables++] = &icl__ops_ref;
 #if ICL__SIMD
   if (has_simd()) {
-    train_tables[n_tables] = &icl__train_f8;
-    op_tables[n_tables++] = &icl__ops_f8;
+    train_tables[n_tables] = &icl__v8_train_ops;
+    op_tables[n_tables++] = &icl__v8_ops;
+  }
+#endif
+#if ICL__AVX512
+  if (icl__can_run(&icl__v16_ops)) {
+    train_tables[n_tables] = &icl__v16_train_ops;
+    op_tables[n_tables++] = &icl__v16_ops;
   }
 #endif
 }
@@ -744,8 +751,7 @@ TEST(layernorm_slopes)
       memcpy(dgain, start, sizeof dgain);
       memcpy(dbias, start + 40, sizeof dbias);
       op_tables[table]->layernorm(out, stats, x, gain, bias, ROWS, (size_t)n, 1e-3f);
-      train_tables[table]->layernorm(dx, dy, x, stats, gain, ROWS, (size_t)n);
-      train_tables[table]->layernorm_params(dgain, dbias, dy, x, stats, ROWS, (size_t)n);
+      train_tables[table]->layernorm(dx, dgain, dbias, dy, x, stats, gain, ROWS, (size_t)n);
       for (r = 0; r < ROWS; r++)
         for (i = 0; i < n; i++)
           CHECK_NEAR(dx[r * n + i] - start[r * n + i],
@@ -813,20 +819,19 @@ TEST(activation_slopes)
     0.0f, 1e-3f, -1e-3f, 4.0f, -4.0f, 8.0f, -8.0f, 13.0f, -13.0f, 20.0f, -20.0f, 100.0f, -100.0f,
     1e4f, -1e4f, 1e9f, -1e9f
   };
-  float x[417], d[417], y[417], expected[417], slopes[417];
+  float x[417], d[417], expected[417], slopes[417];
   int table, kind;
   size_t i, n = COUNT(x);
   for (i = 0; i < n; i++)
     x[i] = i < COUNT(special) ? special[i] : (float)(i - COUNT(special)) / 25 - 7.983f;
   for (table = 0; table < n_tables; table++)
     for (kind = ICL_GELU_TANH; kind <= ICL_RELU; kind++) {
-      const icl__ops *forward = train_tables[table] == &icl__train_ref ? &icl__ops_ref : icl__ops_best();
+      const icl__ops *forward = op_tables[table];
       for (i = 0; i < n; i++) { d[i] = 2.0f; slopes[i] = x[i]; }
       forward->activate(expected, slopes, n, (icl_activation)kind);
       CHECK(!memcmp(slopes, x, sizeof x));
-      train_tables[table]->activate(y, slopes, n, (icl_activation)kind);
-      CHECK(!memcmp(y, expected, sizeof y));                /* training sees what inference does */
-      train_tables[table]->multiply(d, slopes, n, (icl_activation)kind);
+      train_tables[table]->activate(d, slopes, n, (icl_activation)kind);
+      CHECK(!memcmp(slopes, expected, sizeof slopes));      /* training sees what inference does */
       for (i = 0; i < n; i++) {
         double v = (double)x[i], h = 1e-5 * (fabs(v) > 1 ? fabs(v) : 1), slope;
         slope = (act64(v + h, (icl_activation)kind) - act64(v - h, (icl_activation)kind)) / (2 * h);
@@ -845,19 +850,16 @@ static void attention_backward(icl_trainer *t, int trim, const float *qkv, const
                                float *dqkv)
 {
   icl__work *k = &t->work;
-  size_t C = (size_t)t->o.model.n_embd, l = trim ? (size_t)t->o.model.n_layer - 1 : 0, R;
-  icl__acts a;
-  icl__pass p;
+  size_t C = (size_t)t->o.model.n_embd, H = (size_t)t->o.model.n_head, R, i;
   icl__set_pairs(k, (size_t)t->o.pairs);
   k->prompts = 2;
+  k->layer = trim ? (size_t)t->o.model.n_layer - 1 : 0;
   R = 2 * k->T;
-  a = icl__acts_from(k, l, 0);
-  p = icl__work_pass(k, 2, 0);
-  memcpy(a.qkv, qkv, R * 3 * C * sizeof(float));
-  icl__attention(&t->model, &p, l, &a, trim);
+  memcpy(k->acts[k->layer].qkv, qkv, R * 3 * C * sizeof(float));
+  for (i = 0; i < 2 * H; i++) icl__attention_task(k, i, 0);
   memcpy(k->d_att, w, 2 * icl__kept(k->T, trim) * C * sizeof(float));
   fill(k->d_qkv, R * 3 * C, 1);                               /* it does not add */
-  icl__d_attention(k, &p, &a, k->d_qkv, k->d_att, trim, 0);
+  for (i = 0; i < 2 * H; i++) icl__d_attention(k, i, 0);
   memcpy(dqkv, k->d_qkv, R * 3 * C * sizeof(float));
 }
 
@@ -931,6 +933,8 @@ static void check_twins(const float *a, const float *b, size_t n, double toleran
   for (i = n; i < n + 8; i++) CHECK(a[i] == guard && b[i] == guard);
 }
 
+static const icl__train_ops *twin;                           /* of icl__train_ref              */
+
 enum { TWIN_ROWS = 40, TWIN_SIZE = TWIN_ROWS * 41 + 8 };
 
 /* The same start for both, with guards behind n floats. */
@@ -944,6 +948,7 @@ static void start_twins(float *a, float *b, size_t n)
 static void row_twins(size_t rows, size_t n)
 {
   static float a[TWIN_SIZE], b[TWIN_SIZE], c[TWIN_SIZE], d[TWIN_SIZE], x[TWIN_SIZE], dy[TWIN_SIZE];
+  static float e[TWIN_SIZE], f[TWIN_SIZE];
   float stats[2 * TWIN_ROWS], gain[64];
   size_t stride = n + 1, i;
   fill(x, TWIN_SIZE, 1);
@@ -954,18 +959,16 @@ static void row_twins(size_t rows, size_t n)
     stats[2 * i + 1] = 1 + (float)(0.1 * normal());
   }
   start_twins(a, b, rows * n);
-  icl__train_f8.layernorm(a, dy, x, stats, gain, rows, n);
-  icl__train_ref.layernorm(b, dy, x, stats, gain, rows, n);
-  check_twins(a, b, rows * n, 1e-5);
-  start_twins(a, b, n);
   start_twins(c, d, n);
-  icl__train_f8.layernorm_params(a, c, dy, x, stats, rows, n);
-  icl__train_ref.layernorm_params(b, d, dy, x, stats, rows, n);
-  check_twins(a, b, n, 1e-5);
+  start_twins(e, f, n);
+  twin->layernorm(a, c, e, dy, x, stats, gain, rows, n);
+  icl__train_ref.layernorm(b, d, f, dy, x, stats, gain, rows, n);
+  check_twins(a, b, rows * n, 1e-5);
   check_twins(c, d, n, 1e-5);
-  CHECK(same(c, d, n));                                       /* plain sums in the same order */
+  check_twins(e, f, n, 1e-5);
+  CHECK(same(e, f, n));                                       /* plain sums in the same order */
   start_twins(a, b, n);
-  icl__train_f8.column_sum(a, x, rows, n, stride);
+  twin->column_sum(a, x, rows, n, stride);
   icl__train_ref.column_sum(b, x, rows, n, stride);
   check_twins(a, b, n, 0);
 }
@@ -980,16 +983,14 @@ static void flat_twins(size_t n)
     start_twins(a, b, n);
     fill(g, 48, 3);
     memcpy(p, g, sizeof p);
-    icl__train_f8.activate(a, g, n, (icl_activation)kind);
+    twin->activate(a, g, n, (icl_activation)kind);
     icl__train_ref.activate(b, p, n, (icl_activation)kind);
-    check_twins(a, b, n, 2e-6);
-    icl__train_f8.multiply(a, g, n, (icl_activation)kind);
-    icl__train_ref.multiply(b, p, n, (icl_activation)kind);
     check_twins(a, b, n, 4e-6);
+    for (i = 0; i < n; i++) CHECK_NEAR(g[i], p[i], 2e-6 * (1 + fabs((double)p[i])));
   }
   start_twins(a, b, n);
   for (i = 0; i < 48; i++) p[i] = (float)(fabs(uniform()) / (double)n);
-  icl__train_f8.softmax(a, p, n, 0.4f);
+  twin->softmax(a, p, n, 0.4f);
   icl__train_ref.softmax(b, p, n, 0.4f);
   check_twins(a, b, n, 1e-6);
   k.beta1 = 0.8f; k.beta2 = 0.95f; k.eps = 1e-6f; k.rate = 0.02f; k.root_v = 1.7f; k.decay = 0.99f;
@@ -998,7 +999,7 @@ static void flat_twins(size_t n)
   start_twins(m[0], m[1], n);
   start_twins(v[0], v[1], n);
   for (i = 0; i < n; i++) v[0][i] = v[1][i] = v[0][i] * v[0][i];
-  icl__train_f8.adam(a, m[0], v[0], g, n, &k);
+  twin->adam(a, m[0], v[0], g, n, &k);
   icl__train_ref.adam(b, m[1], v[1], g, n, &k);
   check_twins(a, b, n, 1e-6);
   check_twins(m[0], m[1], n, 1e-6);
@@ -1010,10 +1011,14 @@ TEST(kernels_and_their_plain_twins)
 {
 #if ICL__SIMD
   size_t rows, n;
+  int table;
   if (!has_simd()) SKIP("no vector unit");
-  for (rows = 1; rows <= 40; rows++)
-    for (n = 1; n <= 40; n += rows % 8 == 1 ? 1 : 3) row_twins(rows, n);
-  for (n = 1; n <= 40; n++) flat_twins(n);
+  for (table = 1; table < n_tables; table++) {
+    twin = train_tables[table];
+    for (rows = 1; rows <= 40; rows++)
+      for (n = 1; n <= 40; n += rows % 8 == 1 ? 1 : 3) row_twins(rows, n);
+    for (n = 1; n <= 40; n++) flat_twins(n);
+  }
 #else
   SKIP("built without vectors");
 #endif
@@ -1021,9 +1026,9 @@ TEST(kernels_and_their_plain_twins)
 
 /* ----- the same bits -------------------------------------------------------------------------- */
 
-/* What steps of training leave behind, losses and norms included.  group, micro 0: as chosen. */
-static uint64_t train_bits(icl_train_options o, int steps, int threads, size_t group, size_t micro,
-                           int force)
+/* What steps of training leave behind, losses and norms included.  units of a task's rows, 0: as
+ * chosen. */
+static uint64_t train_bits(icl_train_options o, int steps, int threads, size_t units, int force)
 {
   icl_trainer *t;
   uint64_t h;
@@ -1031,8 +1036,7 @@ static uint64_t train_bits(icl_train_options o, int steps, int threads, size_t g
   o.threads = threads;
   t = begin(&o);
   plain(t, force);
-  if (group) t->work.group = group;
-  if (micro) t->work.micro = icl__min(micro, t->work.micro);
+  if (units) t->work.rows = icl__min(units * ICL__UNIT, t->work.rows);
   for (h = 0, s = 0; s < steps; s++) {
     icl_train_info info;
     CHECK_EQ(icl_train_step(t, &info), ICL_OK);
@@ -1045,25 +1049,22 @@ static uint64_t train_bits(icl_train_options o, int steps, int threads, size_t g
 
 static void check_same_bits(const icl_train_options *o, int steps)
 {
-  static const struct { int threads; size_t group, micro; } ways[] = {
-    {2, 0, 0}, {3, 0, 0}, {8, 0, 0}, {1, 1, 0}, {1, 1, 1}, {1, 2, 5}, {2, 3, 7}, {3, 16, 10},
-    {1, 5, 2}, {8, 1, 3}
+  static const struct { int threads; size_t units; } ways[] = {
+#ifndef ICL_TEST_QUICK
+    {4, 0}, {8, 0}, {16, 0}, {1, 1}, {1, 3}, {2, 1}, {3, 2},
+#endif
+    {2, 0}, {3, 0}, {1, 2}
   };
   int force;
   size_t i;
-#ifdef ICL_TEST_QUICK
-  const size_t each = 3;
-#else
-  const size_t each = 1;
-#endif
   for (force = 0; force < 1 + ICL__SIMD; force++) {
-    uint64_t h = train_bits(*o, steps, 1, 0, 0, force);
-    for (i = 0; i < COUNT(ways); i += each)
-      CHECK(train_bits(*o, steps, ways[i].threads, ways[i].group, ways[i].micro, force) == h);
+    uint64_t h = train_bits(*o, steps, 1, 0, force);
+    for (i = 0; i < COUNT(ways); i++)
+      CHECK(train_bits(*o, steps, ways[i].threads, ways[i].units, force) == h);
   }
 }
 
-TEST(same_bits_for_any_threads_and_groups)
+TEST(same_bits_for_any_threads_and_rows)
 {
   icl_train_options o = lively();
   check_same_bits(&o, 5);
@@ -1080,16 +1081,43 @@ TEST(same_bits_for_any_threads_and_groups)
   check_same_bits(&o, 3);
 }
 
+/* Bytes of a trainer of the standard size, 41 pairs of 20 inputs, which it takes in one block. */
+static size_t standard_bytes(int threads, icl_optimizer optimizer)
+{
+  static icl_trainer t;
+  memset(&t, 0, sizeof t);
+  t.o.model.n_dims = 20; t.o.model.n_layer = 12; t.o.model.n_head = 8; t.o.model.n_embd = 256;
+  t.o.pairs = 41;
+  t.o.optimizer = optimizer;
+  t.o.threads = t.work.pool.threads = threads;
+  icl__default_options(&t.o);
+  return icl__size_trainer(&t);
+}
+
+/* Activations, of which all threads share one set, do not grow with their number; and Muon keeps no
+ * second moments of the matrices that it updates. */
+TEST(memory_of_a_standard_step)
+{
+  static const int threads[] = {1, 4, 16};
+  const size_t moments = 12 * 12 * 256 * 256 * sizeof(float);
+  size_t i;
+  for (i = 0; i < COUNT(threads); i++) {
+    size_t adam = standard_bytes(threads[i], ICL_ADAM), muon = standard_bytes(threads[i], ICL_MUON);
+    CHECK(adam > 300000000 && adam < 350000000);
+    CHECK(muon < adam - moments + 10000);
+  }
+}
+
 /* Where the system has no more threads, fewer do the same. */
 TEST(threads_that_cannot_be_had)
 {
 #ifdef ICL_TRAIN_THREADS
   icl_train_options o = lively();
-  uint64_t h = train_bits(o, 2, 4, 0, 0, 0);
+  uint64_t h = train_bits(o, 2, 4, 0, 0);
   int left;
   for (left = 0; left < 4; left++) {
     threads_left = left;
-    CHECK(train_bits(o, 2, 4, 0, 0, 0) == h);
+    CHECK(train_bits(o, 2, 4, 0, 0) == h);
   }
   threads_left = -1;
 #else
@@ -1101,10 +1129,10 @@ TEST(threads_that_cannot_be_had)
 TEST(other_bits_for_other_runs)
 {
   icl_train_options o = small();
-  uint64_t h = train_bits(o, 2, 1, 0, 0, 0);
-  CHECK(h != train_bits(o, 3, 1, 0, 0, 0));
+  uint64_t h = train_bits(o, 2, 1, 0, 0);
+  CHECK(h != train_bits(o, 3, 1, 0, 0));
   o.seed++;
-  CHECK(h != train_bits(o, 2, 1, 0, 0, 0));
+  CHECK(h != train_bits(o, 2, 1, 0, 0));
 }
 
 static void check_resumed(icl_train_options o)
@@ -1494,8 +1522,7 @@ static void arm(icl_trainer *t, int64_t step, int prompt, int pair, float y)
 /* Weights and moments. */
 static uint64_t learned(const icl_trainer *t)
 {
-  size_t n = t->n * sizeof(float);
-  return icl__digest(icl__digest(icl__digest(0, t->params, n), t->m, n), t->v, n);
+  return icl__digest(0, t->params, (2 * t->n + t->n_v) * sizeof(float));
 }
 
 /* A step that must be skipped: nothing moves but the counters. */
@@ -1615,11 +1642,11 @@ TEST(huge_numbers)
       plain(t, way);
       CHECK_EQ(icl_train_gradient(t, xs, ys, &loss), ICL_OK);
       CHECK_EQ(icl_train_update(t, NULL), ICL_OK);
-      CHECK(icl__finite(t->params, t->n) && icl__finite(t->m, t->n) && icl__finite(t->v, t->n));
+      CHECK(icl__finite(t->params, t->n_state));
       for (k = 0; k < t->n; k++) t->params[k] *= sizes[i];
       icl_train_step(t, NULL);
       icl_train_step(t, NULL);
-      CHECK(icl__finite(t->m, t->n) && icl__finite(t->v, t->n));
+      CHECK(icl__finite(t->m, t->n) && icl__finite(t->v, t->n_v));
       icl_trainer_delete(t);
     }
     free(xs); free(ys);
@@ -1916,8 +1943,8 @@ static void check_muon(float decay, float clip, int force)
     give_gradient(other, g, 1);
     CHECK_EQ(icl_train_update(t, NULL), ICL_OK);
     CHECK_EQ(icl_train_update(other, NULL), ICL_OK);
-    for (i = 0; i < icl__piece_count(t); i++) {
-      icl__piece p = icl__piece_at(t, i);
+    for (i = 0; i < t->n_pieces; i++) {
+      icl__piece p = t->pieces[i];
       size_t size = p.rows * p.cols;
       if (p.muon) check_muon_matrix(&o, t, before, g, m, &p, scale);
       for (k = p.muon ? size : 0; k < size; k++)
@@ -2677,6 +2704,7 @@ TEST(sum_over_processes_fails)
 {
   icl_train_options o = small();
   icl_trainer *t;
+  icl_model *m = NULL;
   icl_run run;
   icl_report r;
   uint64_t before;
@@ -2689,6 +2717,12 @@ TEST(sum_over_processes_fails)
   CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_IO);
   CHECK(r.code == ICL_ERR_IO && r.text[0]);
   CHECK(state_of(t) == before);
+  run.model_path = at("s.safetensors");
+  run.state_path = at("s.state");
+  CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_IO);
+  CHECK_EQ(icl_load(&m, at("s.safetensors"), &r), ICL_OK);     /* the good weights are kept */
+  icl_unload(m);
+  CHECK_FILES(1);
   icl_trainer_delete(t);
 }
 
@@ -2721,6 +2755,7 @@ static void check_typical(const icl_trainer *t, const icl_model *m)
   float *scratch = (float *)need(icl_prompt_scratch(&t->task) * sizeof(float));
   icl_ctx *c;
   int i, odd = 0, P = t->o.pairs;
+  if (ICL__TYPICAL_PROMPTS < 2048) { free(scratch); return; }
   CHECK_EQ(icl_ctx_new(&c, m, P - 1, 4), ICL_OK);
   for (i = 0; i < N; i++) {
     icl_rng rng;
@@ -2835,6 +2870,112 @@ TEST(how_it_was_trained_survives)
     check_same_model(m, icl_trainer_model(t), o.pairs);
     check_typical(t, m);
   }
+  icl_unload(m);
+  icl_trainer_delete(t);
+  CHECK_FILES(1);
+}
+
+/* Puts n pairs of one input into rising order. */
+static void sort_pairs(float *x, float *y, int n)
+{
+  int i, k;
+  for (i = 1; i < n; i++) {
+    for (k = i; k && x[k - 1] > x[k]; k--) {
+      float u = x[k], v = y[k];
+      x[k] = x[k - 1]; x[k - 1] = u;
+      y[k] = y[k - 1]; y[k - 1] = v;
+    }
+  }
+}
+
+/* The part of N contexts of n pairs, in drawn or rising order, whose surprise is above 1, and in
+ * *low the part below 0.  They are the first pairs of drawn prompts, at their own scale. */
+static double part_above_1(const icl_model *m, int n, int sorted, int N, double *low)
+{
+  icl_sampling how;
+  icl_task task;
+  icl_ctx *c;
+  float x[12], y[12], s = 0, *scratch;
+  int i, above = 0, below = 0;
+  memset(&how, 0, sizeof how);
+  how.inputs = ICL_INPUTS_DATA;
+  how.standardize = 1;
+  CHECK_EQ(icl_task_parse(&task, m->task, 1, NULL, 0, NULL), ICL_OK);
+  CHECK_EQ(icl_ctx_new(&c, m, 12, 4), ICL_OK);
+  scratch = (float *)need(icl_prompt_scratch(&task) * sizeof(float));
+  for (i = 0; i < N; i++) {
+    icl_rng rng;
+    icl_rng_init(&rng, 5, 3, (uint64_t)i);
+    CHECK_EQ(icl_prompt_sample(&task, &how, &rng, 12, x, y, NULL, scratch), ICL_OK);
+    if (sorted) sort_pairs(x, y, n);
+    CHECK_EQ(icl_rewind(c, 0), ICL_OK);
+    CHECK_EQ(icl_standardize(c, n, x, y), ICL_OK);
+    CHECK_EQ(icl_add_batch(c, n, x, y), ICL_OK);
+    CHECK_EQ(icl_surprise(c, &s), ICL_OK);
+    above += s > 1;
+    below += s < 0;
+  }
+  icl_ctx_delete(c);
+  free(scratch);
+  *low = (double)below / N;
+  return (double)above / N;
+}
+
+/* Surprise means the same at every number of pairs and in every order: 0 is the median, and 1 in 100
+ * is above 1. */
+TEST(surprise_of_whole_contexts)
+{
+  static const int sizes[] = {4, 6, 8, 12};
+  icl_train_options o = small();
+  icl_trainer *t;
+  icl_model *m = NULL;
+  size_t i;
+  if (ICL__TYPICAL_PROMPTS < 2048) SKIP("too few prompts");
+  o.model.n_dims = 1;
+  o.model.tokens = ICL_TOKENS_JOINT;
+  o.model.position_embedding_type = ICL_POSITION_ALTERNATING;
+  o.task = "noisy(0.5*affine + 0.5*wave(fmin=0.05, fmax=0.6), sd=0.01..2)";
+  o.sampling.inputs = ICL_INPUTS_DATA;
+  o.sampling.order = o.sampling.standardize = 1;
+  o.pairs = 13;
+  o.batch = 32;
+  o.steps = 60;
+  t = begin(&o);
+  for (i = 0; i < 60; i++) CHECK_EQ(icl_train_step(t, NULL), ICL_OK);
+  CHECK_EQ(icl_train_export(t, at("m.safetensors"), NULL), ICL_OK);
+  CHECK_EQ(icl_load(&m, at("m.safetensors"), NULL), ICL_OK);
+  for (i = 0; m && i < COUNT(sizes); i++) {
+    double drawn_low, rising_low, drawn, rising;
+    drawn = part_above_1(m, sizes[i], 0, 2000, &drawn_low);
+    rising = part_above_1(m, sizes[i], 1, 2000, &rising_low);
+    CHECK_NEAR((drawn_low + rising_low) / 2, 0.5, 0.1);
+    CHECK(drawn >= 0.003 && drawn <= 0.025);
+    CHECK(rising >= 0.003 && rising <= 0.025);
+  }
+  icl_unload(m);
+  icl_trainer_delete(t);
+  CHECK_FILES(1);
+}
+
+/* icl.typical alone is that of the checkpoint; what it refuses. */
+TEST(typical_alone)
+{
+  icl_train_options o = small();
+  icl_trainer *t = begin(&o);
+  icl_model *m = NULL;
+  char text[5 * ICL_TYPICAL_BYTES + 1], *rest = text;
+  int i;
+  CHECK_EQ(icl_train_typical(t, ICL__TYPICAL_PROMPTS, text, sizeof text), ICL_OK);
+  CHECK_EQ(icl_train_export(t, at("m.safetensors"), NULL), ICL_OK);
+  CHECK_EQ(icl_load(&m, at("m.safetensors"), NULL), ICL_OK);
+  for (i = 0; m && i < 10; i++) CHECK_NEAR(strtol(rest, &rest, 10) / 1000.0, (double)m->typical[i], 1e-6);
+  CHECK_STR(rest, "");
+  CHECK_EQ(icl_train_typical(NULL, 2048, text, sizeof text), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_typical(t, 99, text, sizeof text), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_typical(t, 2048, NULL, sizeof text), ICL_ERR_ARG);
+  CHECK_EQ(icl_train_typical(t, 2048, text, sizeof text - 1), ICL_ERR_ARG);
+  icl_trainer_params(t)[0] = NAN;
+  CHECK_EQ(icl_train_typical(t, 100, text, sizeof text), ICL_ERR_NONFINITE);
   icl_unload(m);
   icl_trainer_delete(t);
   CHECK_FILES(1);
@@ -2989,7 +3130,7 @@ TEST(run_keeps_a_state_it_cannot_use)
   icl_run run = new_run(&w);
   icl_report r;
   bytes bad;
-  spill(run.state_path, "ICLTRN01 but no more", 20);
+  spill(run.state_path, "ICLTRN03 but no more", 20);
   bad = slurp(run.state_path);
   run.resume = 1;
   CHECK_EQ(icl_train_run(t, &run, NULL, &r), ICL_ERR_FORMAT);
@@ -3073,6 +3214,8 @@ static const char *spoil(icl_train_options *o, int i)
     case 62: o->shards = 257; o->batch = 300; return "shards";
     case 63: o->shards = 7; return "shards";
     case 64: o->shards = 1; o->world = 2; o->reduce = no_sum; return "shards";
+    case 65: o->pairs = ICL__MAX_SINUSOIDS + 1; o->model.n_positions = 0;
+             o->model.position_embedding_type = ICL_POSITION_SINUSOIDAL; return "49999 with sinusoidal";
     default: return NULL;
   }
 }
@@ -3138,6 +3281,9 @@ TEST(null_arguments)
   CHECK_EQ(icl_batch_new(&b, &t->model, 6, 1), ICL_ERR_ARG);           /* 11 tokens, 9 positions */
   CHECK_EQ(icl_batch_new(&b, &t->model, 3, 0), ICL_ERR_ARG);
   CHECK_EQ(icl_batch_new(&b, &t->model, 3, ICL_MAX_THREADS + 1), ICL_ERR_ARG);
+  t->model.config.position_embedding_type = ICL_POSITION_SINUSOIDAL;
+  CHECK_EQ(icl_batch_new(&b, &t->model, ICL__MAX_SINUSOIDS + 1, 1), ICL_ERR_ARG);
+  t->model.config.position_embedding_type = ICL_POSITION_LEARNED;
   CHECK(!b && !u);
   CHECK_EQ(icl_batch_new(&b, &t->model, 3, 1), ICL_OK);
   CHECK_EQ(icl_batch_predict(NULL, 1, x, x, x), ICL_ERR_ARG);
@@ -3255,7 +3401,7 @@ static void pause_a_little(void)
 #endif
 }
 
-#if ICL__X86
+#if ICL__X86 || (defined __aarch64__ && ICL__GNU)
 /* out[i] = 1e-30 * 1e-10, which is subnormal. */
 static void tiny_task(void *arg, size_t i, int thread)
 {
@@ -3265,11 +3411,11 @@ static void tiny_task(void *arg, size_t i, int thread)
 }
 #endif
 
-/* A trainer's tasks round subnormal numbers to zero on x86, which has nothing slower; those that a
- * caller brings are left alone, and so is the caller's thread. */
+/* A trainer's tasks round subnormal numbers to zero on x86, which has nothing slower, and on AArch64, to
+ * get the same bits; those that a caller brings are left alone, and so is the caller's thread. */
 TEST(subnormal_numbers_in_tasks)
 {
-#if ICL__X86
+#if ICL__X86 || (defined __aarch64__ && ICL__GNU)
   static icl__pool pool;
   float out[16];
   int flush, threads, i;
@@ -3283,7 +3429,7 @@ TEST(subnormal_numbers_in_tasks)
       CHECK(out[0] > 0);
     }
 #else
-  SKIP("numbers are rounded to zero on x86-64 only");
+  SKIP("numbers are rounded to zero on x86-64 and AArch64 only");
 #endif
 }
 
@@ -3916,6 +4062,32 @@ TEST(source_that_fails)
   CHECK_EQ(icl_train_step(t, &info), ICL_OK);
   CHECK(info.skipped == 1 && state_of(t) != h);
   icl_trainer_delete(t);
+}
+
+/* What is typical is not measured on prompts that never came, and not of more pairs than a
+ * checkpoint takes. */
+TEST(source_that_fails_is_not_typical)
+{
+  enum { MOST = ICL__MAX_TYPICAL };
+  icl_train_options o = own_lines();
+  char *text = (char *)need(MOST * ICL_TYPICAL_BYTES + 1);
+  int broken = 1, i;
+  o.draw_user = &broken;
+  for (i = 0; i < 2; i++) {
+    const size_t size = (size_t)(i ? MOST : o.pairs) * ICL_TYPICAL_BYTES;
+    icl_trainer *t;
+    if (i) {
+      o.pairs = MOST + 1000;
+      o.pairs_start = o.pairs_add = o.pairs_every = 0;
+      o.model.n_positions = 0;
+      o.batch = 1;
+    }
+    t = begin(&o);
+    CHECK_EQ(icl_train_typical(t, 100, text, size + 1), ICL_ERR_NONFINITE);
+    CHECK_EQ(icl_train_typical(t, 100, text, size), ICL_ERR_ARG);
+    icl_trainer_delete(t);
+  }
+  free(text);
 }
 
 TEST(source_beside_others)
@@ -4786,7 +4958,7 @@ int main(void)
   before = live_blocks;
   RUN(gradient_of_the_loss); RUN(layernorm_slopes); RUN(softmax_slopes); RUN(activation_slopes);
   RUN(attention_slopes); RUN(kernels_and_their_plain_twins);
-  RUN(same_bits_for_any_threads_and_groups); RUN(threads_that_cannot_be_had);
+  RUN(same_bits_for_any_threads_and_rows); RUN(memory_of_a_standard_step); RUN(threads_that_cannot_be_had);
   RUN(other_bits_for_other_runs); RUN(resumed_run_is_the_same_run); RUN(training_from_a_model); RUN(looking_does_not_touch);
   RUN(state_of_another_run); RUN(steps_can_be_added); RUN(damaged_state); RUN(hostile_state);
   RUN(one_bad_pair_skips_the_step); RUN(weights_that_are_not_finite); RUN(huge_numbers);
@@ -4798,7 +4970,8 @@ int main(void)
   RUN(two_ranks_at_once); RUN(shards_add_up); RUN(shards_are_added_exactly); RUN(shards_of_any_world);
   RUN(prompts_of_all_ranks); RUN(a_rank_elsewhere); RUN(a_reduce_that_does_not_add_up); RUN(ranks_stop_fail_and_resume);
   RUN(rank_zero_cannot_save); RUN(sum_over_processes_fails); RUN(exported_model);
-  RUN(long_task_survives); RUN(how_it_was_trained_survives); RUN(run_stops_and_goes_on); RUN(save_every);
+  RUN(long_task_survives); RUN(how_it_was_trained_survives); RUN(surprise_of_whole_contexts); RUN(typical_alone);
+  RUN(run_stops_and_goes_on); RUN(save_every);
   RUN(run_keeps_a_state_it_cannot_use); RUN(options_out_of_range); RUN(null_arguments);
   RUN(each_allocation_fails); RUN(subnormal_numbers_in_tasks); RUN(each_task_is_done_once); RUN(many_small_runs);
   RUN(runs_after_a_pause); RUN(threads_out_of_range); RUN(threads_without_memory);
@@ -4807,7 +4980,7 @@ int main(void)
   RUN(threads_that_are_not_compiled_in);
   RUN(state_says_what_differs); RUN(version_of_a_class); RUN(class_without_a_limit);
   RUN(update_that_is_not_finite); RUN(large_but_finite_updates); RUN(prompts_of_ones_own);
-  RUN(source_of_ones_own); RUN(source_that_fails); RUN(source_beside_others);
+  RUN(source_of_ones_own); RUN(source_that_fails); RUN(source_that_fails_is_not_typical); RUN(source_beside_others);
   RUN(own_prompts_are_scaled); RUN(average_of_the_weights);
   RUN(shapes_of_the_next_step); RUN(paths_that_do_not_work); RUN(odd_names);
 #ifdef ICL__POSIX

@@ -1,7 +1,7 @@
 """One table: icl beside PyTorch, torch.compile and ONNX Runtime, as far as they are installed.
 
     python3 tools/bench.py [--sizes tiny,small,standard] [--rounds 5] [--threads 2]
-                           [--no-compile] [--csv build/bench.csv] [--md]
+                           [--no-compile] [--isa avx512|avx2|c] [--csv build/bench.csv] [--md]
 
 All run the same weights: a checkpoint that this script writes.  Before anything is timed, each
 peer's predictions are compared with `icl predict`'s.  A round runs everything once, one after the
@@ -28,6 +28,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 ICL = os.path.join(os.path.dirname(__file__), "..", "build", "icl")
 SIZES = {"tiny": (3, 2, 64), "small": (6, 4, 128), "standard": (12, 8, 256)}
 D, P, B = 20, 41, 64
+ISA = []                                           # --isa NAME, where the caller chose
 UNIT = {"train": ("ms", 1), "forward": ("ms", 1), "query": ("ms", 1e-3), "append": ("ms", 1e-3),
         "queries": ("ms", 1)}
 
@@ -71,18 +72,26 @@ def write_checkpoint(path, weights, n_head):
         for x in weights.values(): f.write(x.tobytes())
 
 
+def machine():
+    """The lines with processor and kernels."""
+    out = subprocess.run([ICL, "bench", "--what", "peak", *ISA], check=True, capture_output=True,
+                         text=True).stdout
+    return ", ".join(out.splitlines()[:2])
+
+
 def icl_bench(size, what, threads, *more):
     """{name: milliseconds, or the figure of a line NAME VALUE}"""
     L, H, C = size
     out = subprocess.run([ICL, "bench", "--layers", str(L), "--heads", str(H), "--width", str(C),
                           "--dims", str(D), "--pairs", str(P), "--batch", str(B), "--threads",
-                          str(threads), "--what", what, *more],
+                          str(threads), "--what", what, *ISA, *more],
                          check=True, capture_output=True, text=True).stdout
     found = {}
     for line in out.splitlines():
         words = line.split()
-        found[words[0]] = (float(words[2]) * UNIT[words[0]][1] if words[1] == "median"
-                           else float(words[1]))
+        if words[0] not in ("processor", "kernels"):
+            found[words[0]] = (float(words[2]) * UNIT[words[0]][1] if words[1] == "median"
+                               else float(words[1]))
     return found
 
 
@@ -90,7 +99,8 @@ def icl_predict(path, xs, ys):
     """The last prediction of a prompt, from the command."""
     rows = [",".join(map(repr, map(float, x))) + f",{float(y)!r}" for x, y in zip(xs[:-1], ys)]
     rows.append(",".join(map(repr, map(float, xs[-1]))) + ",?")
-    command = [ICL, "predict", path, "--raw", "--keep-order", "--digits", "9"]
+    command = [ICL, "predict", path, "--raw", "--keep-order", "--no-refine", "--no-mirror",
+               "--digits", "9"]
     out = subprocess.run(command, input="\n".join(rows) + "\n", check=True, capture_output=True,
                          text=True).stdout
     return float(out.strip().split(",")[-1])
@@ -159,7 +169,7 @@ def bench_size(name, args):
         if r:
             for key, value in icl_bench(size, "queries,peak", args.threads).items():
                 note(key if key != "peak_gflops" else "peak_gflops:queries", "icl", value)
-            for key, value in icl_bench(size, "train,forward", 1).items():
+            for key, value in icl_bench(size, "train,forward,query", 1).items():
                 note(key + "@1", "icl", value)
             note("bandwidth_gbs", "icl", icl_bench(size, "bandwidth", 1)["bandwidth_gbs"])
             for kind in ("f16", "bf16"):
@@ -238,16 +248,19 @@ def main():
     parse.add_argument("--rounds", type=int, default=5)
     parse.add_argument("--threads", type=int, default=2)
     parse.add_argument("--no-compile", action="store_true")
+    parse.add_argument("--isa", help="kernels of icl by name")
     parse.add_argument("--csv", default="build/bench.csv")
     parse.add_argument("--md", action="store_true", help="print the table as Markdown")
     args = parse.parse_args()
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    if args.isa: ISA.extend(["--isa", args.isa])
+    print(machine(), flush=True)
     table, rest, peers = [], [], []
     for name in args.sizes.split(","):
         medians, peers, n_params = bench_size(name, args)
         table += rows_of(name, medians, peers, n_params)
         scaling = [f"{what} {medians[what + '@1', 'icl'] / medians[what, 'icl']:.2f}x"
-                   for what in ("train", "forward")]
+                   for what in ("train", "forward", "query")]
         weights_ms = 4e-6 * n_params / medians["bandwidth_gbs", "icl"]
         rest.append(f"{name}: {args.threads} threads against 1: {', '.join(scaling)}; peak "
                     f"{medians['peak_gflops:train', 'icl']:.0f} GFLOP/s, one thread reads memory at "

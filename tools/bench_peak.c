@@ -1,76 +1,118 @@
 /* What this machine could do at best: multiply-adds in registers, and reading memory.
  * SPDX-License-Identifier: MIT */
-#define ICL_API static                     /* a copy of the engine for its eight-float type */
-#if defined __GNUC__
-#pragma GCC diagnostic ignored "-Wunused-function"
-#endif
+#ifdef BENCH_PEAK_PASS
+/* Included by itself for each width.  Ten chains, more than latency times throughput of any processor
+ * we know. */
+ICL__KERNEL void T(chains)(float *x, long steps)
+{
+  const V(t) a = V(set1)(0.999f), b = V(set1)(1e-3f);
+  V(t) c0 = V(load)(x), c1 = V(load)(x + ICL__W), c2 = V(load)(x + 2 * ICL__W);
+  V(t) c3 = V(load)(x + 3 * ICL__W), c4 = V(load)(x + 4 * ICL__W), c5 = V(load)(x + 5 * ICL__W);
+  V(t) c6 = V(load)(x + 6 * ICL__W), c7 = V(load)(x + 7 * ICL__W), c8 = V(load)(x + 8 * ICL__W);
+  V(t) c9 = V(load)(x + 9 * ICL__W);
+  for (; steps; steps--) {
+    c0 = V(fma)(c0, a, b); c1 = V(fma)(c1, a, b); c2 = V(fma)(c2, a, b); c3 = V(fma)(c3, a, b);
+    c4 = V(fma)(c4, a, b); c5 = V(fma)(c5, a, b); c6 = V(fma)(c6, a, b); c7 = V(fma)(c7, a, b);
+    c8 = V(fma)(c8, a, b); c9 = V(fma)(c9, a, b);
+  }
+  c0 = V(add)(V(add)(V(add)(c0, c1), V(add)(c2, c3)), V(add)(V(add)(c4, c5), V(add)(c6, c7)));
+  V(store)(x, V(add)(c0, V(add)(c8, c9)));
+}
+
+ICL__KERNEL float T(sum)(const float *x, size_t n)
+{
+  V(t) s0 = V(set1)(0), s1 = s0, s2 = s0, s3 = s0;
+  size_t i;
+  for (i = 0; i + 4 * ICL__W <= n; i += 4 * ICL__W) {
+    s0 = V(add)(s0, V(load)(x + i));
+    s1 = V(add)(s1, V(load)(x + i + ICL__W));
+    s2 = V(add)(s2, V(load)(x + i + 2 * ICL__W));
+    s3 = V(add)(s3, V(load)(x + i + 3 * ICL__W));
+  }
+  return V(sum)(V(add)(s0, s1), V(set1)(0)) + V(sum)(V(add)(s2, s3), V(set1)(0));
+}
+#else
+#define ICL_STATIC                         /* a copy of the engine for its vectors */
 #define ICL_IMPLEMENTATION
 #include "icl.h"
 #include "bench_peak.h"
 
+#define BENCH_PEAK_PASS
 #if ICL__SIMD
-/* Ten chains, more than latency times throughput of any processor we know. */
-ICL__KERNEL void chains(float *x, long steps)
-{
-  const icl__f8 a = icl__f8_set1(0.999f), b = icl__f8_set1(1e-3f);
-  icl__f8 c0 = icl__f8_load(x), c1 = icl__f8_load(x + 8), c2 = icl__f8_load(x + 16);
-  icl__f8 c3 = icl__f8_load(x + 24), c4 = icl__f8_load(x + 32), c5 = icl__f8_load(x + 40);
-  icl__f8 c6 = icl__f8_load(x + 48), c7 = icl__f8_load(x + 56), c8 = icl__f8_load(x + 64);
-  icl__f8 c9 = icl__f8_load(x + 72);
-  for (; steps; steps--) {
-    c0 = icl__f8_fma(c0, a, b); c1 = icl__f8_fma(c1, a, b); c2 = icl__f8_fma(c2, a, b);
-    c3 = icl__f8_fma(c3, a, b); c4 = icl__f8_fma(c4, a, b); c5 = icl__f8_fma(c5, a, b);
-    c6 = icl__f8_fma(c6, a, b); c7 = icl__f8_fma(c7, a, b); c8 = icl__f8_fma(c8, a, b);
-    c9 = icl__f8_fma(c9, a, b);
-  }
-  icl__f8_store(x, c0); icl__f8_store(x + 8, c1); icl__f8_store(x + 16, c2);
-  icl__f8_store(x + 24, c3); icl__f8_store(x + 32, c4); icl__f8_store(x + 40, c5);
-  icl__f8_store(x + 48, c6); icl__f8_store(x + 56, c7); icl__f8_store(x + 64, c8);
-  icl__f8_store(x + 72, c9);
-}
+#define ICL__W 8
+#define V(name) icl__v8_##name
+#define T(name) v8_##name
+#include "bench_peak.c"
+#undef ICL__W
+#undef V
+#undef T
+#endif
+#if ICL__AVX512
+#define ICL__W 16
+#define V(name) icl__v16_##name
+#define T(name) v16_##name
+#include "bench_peak.c"
+#undef ICL__W
+#undef V
+#undef T
+#endif
 
-ICL__KERNEL float sum(const float *x, size_t n)
-{
-  icl__f8 s0 = icl__f8_set1(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-  size_t i;
-  for (i = 0; i + 64 <= n; i += 64) {
-    s0 = icl__f8_add(s0, icl__f8_load(x + i));      s1 = icl__f8_add(s1, icl__f8_load(x + i + 8));
-    s2 = icl__f8_add(s2, icl__f8_load(x + i + 16)); s3 = icl__f8_add(s3, icl__f8_load(x + i + 24));
-    s4 = icl__f8_add(s4, icl__f8_load(x + i + 32)); s5 = icl__f8_add(s5, icl__f8_load(x + i + 40));
-    s6 = icl__f8_add(s6, icl__f8_load(x + i + 48)); s7 = icl__f8_add(s7, icl__f8_load(x + i + 56));
-  }
-  s0 = icl__f8_add(icl__f8_add(s0, s1), icl__f8_add(s2, s3));
-  return icl__f8_sum(icl__f8_add(s0, icl__f8_add(icl__f8_add(s4, s5), icl__f8_add(s6, s7))));
-}
-#else
-static void chains(float *x, long steps)
+static void plain_chains(float *x, long steps)
 {
   int i;
   for (; steps; steps--)
     for (i = 0; i < 80; i++) x[i] = x[i] * 0.999f + 1e-3f;
 }
 
-static float sum(const float *x, size_t n)
+static float plain_sum(const float *x, size_t n)
 {
   float s = 0;
   size_t i;
   for (i = 0; i < n; i++) s += x[i];
   return s;
 }
-#endif
+
+/* Lanes of the kernels of that name. */
+static int lanes(const char *isa)
+{
+  return !strcmp(isa, "avx512") ? 16 : !strcmp(isa, "c") ? 1 : 8;
+}
+
+double peak_flop(const char *isa)
+{
+  return (lanes(isa) == 16 ? 320.0 : 160.0) * PEAK_STEPS;
+}
 
 void peak_task(void *arg, int i)
 {
-  volatile float *kept = (volatile float *)arg;
-  float x[80];
+  peak_work *work = (peak_work *)arg;
+  float x[160];
   int k;
-  for (k = 0; k < 80; k++) x[k] = (float)(k + i);
-  chains(x, PEAK_STEPS);
-  for (k = 0; k < 80; k++) kept[i] = x[k];
+  for (k = 0; k < 160; k++) x[k] = (float)(k + i);
+  switch (lanes(work->isa)) {
+#if ICL__AVX512
+    case 16: v16_chains(x, PEAK_STEPS); break;
+#endif
+#if ICL__SIMD
+    case 8: v8_chains(x, PEAK_STEPS); break;
+#endif
+    default: plain_chains(x, PEAK_STEPS);
+  }
+  for (k = 0; k < 160; k++) work->kept[i] = x[k];
 }
 
 void read_task(void *arg, int i)
 {
   read_area *area = (read_area *)arg;
-  area->sum[i] = sum(area->x + (size_t)i * area->floats, area->floats);
+  const float *x = area->x + (size_t)i * area->floats;
+  switch (lanes(area->isa)) {
+#if ICL__AVX512
+    case 16: area->sum[i] = v16_sum(x, area->floats); break;
+#endif
+#if ICL__SIMD
+    case 8: area->sum[i] = v8_sum(x, area->floats); break;
+#endif
+    default: area->sum[i] = plain_sum(x, area->floats);
+  }
 }
+#endif

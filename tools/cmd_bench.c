@@ -5,6 +5,7 @@
 #include "icl_train.h"
 #include "bench_peak.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ enum { N_QUERIES = 1000 };
 typedef struct bench {
   icl_train_options o;
   int repeat, storage;
+  const char *isa;                 /* the kernels by name; NULL: the best                     */
   int wanted[N_WHAT];
   icl_trainer *trainer;
   icl_model model;                 /* random weights: the trainer's before its first step     */
@@ -146,7 +148,10 @@ static double best_rate(bench *b, void (*task)(void *, int), void *arg, double e
 static void measure_peak(bench *b)
 {
   float kept[ICL_MAX_THREADS];
-  printf("peak_gflops %.6g\n", 1e-9 * best_rate(b, peak_task, kept, PEAK_FLOP));
+  peak_work work;
+  work.isa = icl_isa_name(&b->model);
+  work.kept = kept;
+  printf("peak_gflops %.6g\n", 1e-9 * best_rate(b, peak_task, &work, peak_flop(work.isa)));
 }
 
 /* Reading far more than the caches hold. */
@@ -158,6 +163,7 @@ static void measure_bandwidth(bench *b)
   read_area area;
   size_t i;
   for (i = 0; i < (size_t)b->o.threads * floats; i++) x[i] = 1;
+  area.isa = icl_isa_name(&b->model);
   area.x = x;
   area.floats = floats;
   area.sum = sums;
@@ -170,7 +176,10 @@ static void run_jobs(bench *b)
   const double token = 2.0 * (double)b->model.n_params;
   const double unit = token * b->o.batch * 2.0 * b->o.pairs;
   double medians[N_JOBS];
+  char name[64];
   int i;
+  printf("processor %s\n", processor_name(name, sizeof name));
+  printf("kernels %s\n", icl_isa_name(&b->model));
   for (i = 0; i < N_JOBS; i++)
     if (b->wanted[i]) medians[i] = time_job(b, i);
   for (i = 0; i < N_JOBS; i++)
@@ -199,6 +208,14 @@ static void store(bench *b)
   check(icl_model_init(&b->model, b->file, size, b->model_mem, need, NULL), "bench: read");
 }
 
+/* Chooses the kernels of a model. */
+static void choose(const bench *b, icl_model *m)
+{
+  const icl_error e = icl_model_isa(m, b->isa);
+  if (e == ICL_ERR_LIMIT) fail("bench", "this processor has no %s", b->isa);
+  if (e) usage_error(&cmd_bench, "--isa: this build has no kernels '%s'", b->isa);
+}
+
 static void set_up(bench *b)
 {
   const size_t n = (size_t)b->o.batch * (size_t)b->o.pairs, d = (size_t)b->o.model.n_dims;
@@ -208,6 +225,8 @@ static void set_up(bench *b)
   if (icl_trainer_new(&b->trainer, &b->o, &r)) fail("bench", "%s", r.text);
   b->o.model = icl_trainer_model(b->trainer)->config;
   store(b);
+  choose(b, &b->model);
+  choose(b, (icl_model *)(uintptr_t)icl_trainer_model(b->trainer));     /* before its first step */
   check(icl_batch_new(&b->batch, &b->model, b->o.pairs, b->o.threads), "bench: forward");
   check(icl_ctx_new(&b->ctx, &b->model, b->o.pairs,
                     b->wanted[QUERIES] ? N_QUERIES : 2 * b->o.pairs), "bench: query");
@@ -269,6 +288,7 @@ static int run(int argc, char **argv)
     OPT_INT("--batch", "B", &b.o.batch, 1, 1 << 24, "prompts a step"),
     OPT_INT("--threads", "T", &b.o.threads, 1, ICL_MAX_THREADS, "of all"),
     OPT_CHOICE("--weights", STORAGE_CHOICES, &b.storage, "of all but train"),
+    OPT_TEXT("--isa", "NAME", &b.isa, "kernels: avx512, avx2, c ..; otherwise the best"),
     OPT_TEXT("--what", "LIST", &what, "what to time"),
     OPT_INT("--repeat", "N", &b.repeat, 1, 1000000,
             "runs of each; otherwise as many as take a second, 5 to 1000"),
@@ -298,7 +318,7 @@ static int run(int argc, char **argv)
 
 const command cmd_bench = {
   "bench", "how fast this machine trains and predicts", "[options]",
-  "Times a model with random weights:\n"
+  "Times a model with random weights, after telling processor and kernels:\n"
   "  train    one Adam step on B prompts of P pairs\n"
   "  forward  all P predictions of B prompts\n"
   "  query    one cold prompt, P-1 pairs and one query\n"
@@ -307,7 +327,7 @@ const command cmd_bench = {
   "and prints the median and the least of several runs, after one that is not timed.  The GFLOP/s\n"
   "are nominal, by the median: forward is 2 * parameters * B * 2P operations, train three times\n"
   "that, queries 2 * parameters * 1000.  Two more are what the machine does at best:\n"
-  "  peak       GFLOP/s of multiply-adds in registers\n"
+  "  peak       GFLOP/s of multiply-adds in registers, of the kernels' width\n"
   "  bandwidth  GB/s of reading memory",
   run
 };

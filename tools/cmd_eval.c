@@ -175,7 +175,7 @@ static request parse_request(evaluation *v, int argc, char **argv)
     OPT_REAL("--holdout", "SHARE", &q.holdout, TINY_REAL, 1,
              "only those of them that icl train --holdout SHARE left out;\n1: all"),
     OPT_INT("--pairs", "P", &v->pairs, 1, 16384,
-            "pairs of a prompt, as in training; otherwise as many as there"),
+            "pairs of a prompt; otherwise as many as in training"),
     OPT_FLAG("--last", &v->at, "only k = P - 1, which is quicker"),
     OPT_INT("--prompts", "M", &v->prompts, 1, INT_MAX / 2, "prompts to average over"),
     OPT_SEED("--seed", "S", &v->seed, "of the prompts"),

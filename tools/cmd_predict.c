@@ -17,7 +17,7 @@ enum { CURVE_POINTS = 241 };
 typedef struct request {
   const char *model, *data;        /* paths, or NULL                                          */
   row_options rows;
-  int stream, raw, keep_order, kv, unrefined, one_image;
+  int stream, raw, keep_order, kv, unrefined, one_image, unmixed;
   int max_context, pairs;          /* 0: not said                                             */
   const char *at, *plot;
   int grid, digits, surprise, force;
@@ -115,9 +115,20 @@ static void tell_of_constants(job *j)
     fprintf(stderr, "icl predict: the only y is %.9g, and so is every answer\n", j->model.y_mean);
 }
 
+/* Ends: the level of --interval is beyond the model's quantiles. */
+static void refuse_level(const predictor *p)
+{
+  const icl_config *c = &p->model->config;
+  const double low = c->quantiles[0], high = 1 - (double)c->quantiles[c->n_quantiles - 1];
+  fail(p->name, "--interval is %.4g at most: the model's quantiles go from %.4g to %.4g",
+       1 - 2 * fmax(low, high), low, 1 - high);
+}
+
 static void refuse_query(const job *j, const points *asked, int i, icl_error e)
 {
   const char *name = j->rows.csv.name;
+  if (e == ICL_ERR_ARG && j->want->level > 0 && j->model.model->config.n_quantiles > 0)
+    refuse_level(&j->model);
   if (e == ICL_ERR_CONFIG && j->want->level > 0)
     fail(j->model.name, "this model gives no intervals: it has no quantiles of y");
   if (e == ICL_ERR_NONFINITE && asked->lines[i])
@@ -357,7 +368,7 @@ static void answer_file(job *j)
   print_answers(j);
   if (j->want->plot) draw(j);
   else if (!j->data.queries.n)
-    fprintf(stderr, "icl predict: no row asks: leave y empty or write ? there, or use --at or "
+    fprintf(stderr, "icl predict: no row asks for a y: leave y empty or write ? there, or use --at or "
             "--grid\n");
 }
 
@@ -418,7 +429,7 @@ static void answer_stream(job *j)
     }
     free(next.text);
   }
-  if (!asked) fprintf(stderr, "icl predict: no row asks: leave y empty or write ? there\n");
+  if (!asked) fprintf(stderr, "icl predict: no row asks for a y: leave y empty or write ? there\n");
   free(next.x);
 }
 
@@ -452,6 +463,7 @@ static void work(const request *want)
   j.model.kv = want->kv;
   j.model.refine = !want->unrefined;
   j.model.one_image = want->one_image;
+  j.model.unmixed = want->unmixed;
   j.data = new_dataset(j.rows.n_inputs);
   j.style = (answer_style){j.rows.csv.separator, '.', want->digits, 0};
   check_limit(&j, "--max-context", want->max_context);
@@ -473,34 +485,39 @@ static int run(int argc, char **argv)
     OPT_INT("--grid", "N", &want.grid, 2, 1000000,
             "ask at N places from the least x to the largest too"),
     OPT_REAL("--interval", "LEVEL", &want.level, 0.01, 0.999,
-             "two more columns, lo and hi: y is between them in so large a\n"
-             "part of cases, such as 0.9; for models that have quantiles"),
+             "two more columns, lo and hi: y is between them with this\n"
+             "probability, 0.9 say; for models that have quantiles"),
     OPT_FLAG("--surprise", &want.surprise,
-             "one more column: how unlike the pretraining the pairs look;\n"
-             "0 is typical, above 1 fewer than one in a hundred are as odd"),
+             "one more column: how unlike those of training the pairs are;\n"
+             "0 is typical; above 1: about one in a hundred is as odd"),
     OPT_TEXT("--plot", "FILE", &want.plot,
              "draw points, curve and answers: FILE.svg, FILE.png, or - for\n"
              "characters on standard output; for one input"),
     OPT_FLAG("--force", &want.force, FORCE_HELP),
     ROW_OPTIONS(want.rows),
     OPT_INT("--digits", "N", &want.digits, 1, 17,
-            "significant digits of answers; without it six, or as many as\n"
-            "the interval is worth"),
+            "significant digits of answers; without it six, with intervals\n"
+            "as many as their width justifies"),
     OPT_FLAG("--stream", &want.stream, "answer each row at once, from the rows above it only"),
     OPT_INT("--max-context", "N", &want.max_context, 1, INT_MAX / 4,
             "give the model N of the rows with a y, spread over the file;\n"
-            "with --stream the last N; without it as many as it takes"),
+            "with --stream the last N; without it 1000 at most, with\n"
+            "--stream as many as it takes"),
     OPT_INT("--pairs", "N", &want.pairs, 1, INT_MAX / 4, "more than N rows with a y are an error"),
     OPT_FLAG("--keep-order", &want.keep_order,
              "give the model the rows in the order of the file; without it\n"
              "they are shuffled, in the same way each time, for models that\n"
              "see the order and learned from random ones"),
     OPT_FLAG("--no-refine", &want.unrefined,
-             "answer at once; without it the model is also asked at its own\n"
-             "points, and a second context learns what it missed there"),
+             "one look only; without it the model also predicts its own\n"
+             "residuals at the rows with a y, in a second context"),
     OPT_FLAG("--no-mirror", &want.one_image,
-             "with one input, do not average over mirror images of the\n"
-             "rows: a quarter of the time"),
+             "with one input, do not average over mirror images (x, y or\n"
+             "both negated) of the rows: a quarter of the time"),
+    OPT_FLAG("--no-ridge", &want.unmixed,
+             "with several inputs, do not mix in ridge regression, whose\n"
+             "share comes from 5-fold cross-validation of it and of the\n"
+             "model: less than half the time"),
     OPT_FLAG("--refine", &refined, "as without --no-refine"),
     OPT_FLAG("--raw", &want.raw, "do not scale: x and y have mean 0 and standard deviation 1"),
     OPT_FLAG("--standardize", &standardize, "scale x and y to mean 0 and standard deviation 1: as\n"
@@ -523,8 +540,8 @@ static int run(int argc, char **argv)
 const command cmd_predict = {
   "predict", "predicts the missing y of a CSV file from its other rows", "[MODEL] [FILE.csv]",
   "Reads rows x1,...,xd,y from FILE, or from standard input without one or for -.  A row whose y\n"
-  "is empty or ? asks; the answer is y as the model predicts it from all rows that have one,\n"
-  "wherever they stand.  It prints the rows that ask, with their x as written:\n\n"
+  "is empty or ? is a query: it asks for its y, which the model predicts from all rows that have\n"
+  "one, wherever they stand.  It prints the queries, with their x as written:\n\n"
   "  printf '1,2.1\\n2,3.9\\n3,6.2\\n4,?\\n' | icl predict\n"
   "  icl predict data.csv --plot - --at 10,20      a picture, and y at two more x\n\n"
   "MODEL is a checkpoint (.safetensors); without it a model inside the command is used: one for\n"

@@ -27,11 +27,33 @@ static char *typical_text(const icl_model *m)
   return text;
 }
 
-/* The model as a checkpoint with that kind of weights would give it. */
-static void store(stored_model *s, const icl_model *m, int storage)
+/* icl.typical of a model, measured anew on n_contexts of each length. */
+static char *measure_typical(const icl_model *m, const char *name, int n_contexts)
+{
+  icl_train_options o;
+  icl_trainer *t;
+  icl_report why = {ICL_OK, 0, ""};
+  char *text;
+  size_t size;
+  icl_train_defaults(&o);
+  o.model = m->config;
+  o.task = m->task;
+  o.from = m;
+  o.steps = 1;
+  o.pairs = m->n_typical ? m->n_typical : prompt_pairs(&cmd_quantize, m, 0);
+  sample_as_trained(&cmd_quantize, &o.sampling, m, name);
+  if (icl_trainer_new(&t, &o, &why)) fail_report(name, &why);
+  size = (size_t)o.pairs * ICL_TYPICAL_BYTES + 1;
+  text = allocate(size, 1);
+  check(icl_train_typical(t, n_contexts, text, size), name);
+  icl_trainer_delete(t);
+  return text;
+}
+
+/* The model as a checkpoint with that kind of weights would give it.  Owns typical. */
+static void store(stored_model *s, const icl_model *m, int storage, char *typical)
 {
   float *params = allocate(m->n_params, sizeof *params);
-  char *typical = typical_text(m);
   icl_metadata md;
   size_t need = 0;
   memset(&md, 0, sizeof md);
@@ -129,16 +151,20 @@ static void print_curves(const report *r, const icl_model *before, const icl_mod
 
 typedef struct request {
   const char *model, *out, *task;
-  int dtype, kv, force;
+  int dtype, kv, force, typical;
 } request;
 
 static request parse_request(report *r, int argc, char **argv)
 {
-  request q = {NULL, NULL, NULL, ICL_STORE_F32, ICL_STORE_F32, 0};
+  request q = {NULL, NULL, NULL, ICL_STORE_F32, ICL_STORE_F32, 0, 0};
   const option table[] = {
     OPT_TEXT("-o", "OUT", &q.out, "the checkpoint to write, OUT.safetensors"),
     OPT_CHOICE("--dtype", STORAGE_CHOICES, &q.dtype,
                "of the matrices of blocks; i8 has one scale per output\nchannel; -o wants one"),
+    OPT_INT("--typical", "N", &q.typical, 100, 1 << 20,
+            "measure what surprise compares with anew, on N contexts of each\n"
+            "length from the mixture it was trained on; then without --dtype\n"
+            "all weights are f32"),
     OPT_FLAG("--force", &q.force, FORCE_HELP),
     OPT_INT("--prompts", "M", &r->prompts, 1, INT_MAX / 2,
             "print learning curves before and after, over M prompts"),
@@ -147,14 +173,16 @@ static request parse_request(report *r, int argc, char **argv)
     OPT_TEXT("--task", "SPEC", &q.task,
              "... on these functions, inputs N(0, 1); otherwise prompts as it\nwas trained on"),
     OPT_INT("--pairs", "P", &r->pairs, 2, 16384,
-            "... of P pairs, as in training; otherwise as many as there"),
+            "... of P pairs; otherwise as many as in training"),
     OPT_SEED("--seed", "S", &r->seed, "... of the prompts"),
     OPT_END
   };
   const command *cmd = &cmd_quantize;
   if (!parse_options(cmd, table, argc, argv, &q.model, 1)) usage_error(cmd, "no MODEL");
   if (!q.out && !r->prompts) usage_error(cmd, "nothing to do: -o OUT, --prompts M or both");
-  if (q.out && q.dtype == ICL_STORE_F32) usage_error(cmd, "-o wants --dtype f16, bf16 or i8");
+  if (q.out && q.dtype == ICL_STORE_F32 && !q.typical)
+    usage_error(cmd, "-o wants --dtype f16, bf16 or i8, or --typical");
+  if (q.typical && !q.out) usage_error(cmd, "--typical wants -o");
   return q;
 }
 
@@ -183,7 +211,10 @@ static int run(int argc, char **argv)
   if (q.out) protect_output(&cmd_quantize, q.out, q.model, q.force);
   m = load_model(q.model);
   if (r.prompts) prepare_report(&r, m, &q);
-  if (q.dtype != ICL_STORE_F32) store(&s, m, q.dtype);
+  if (q.typical && !m->task[0])
+    usage_error(&cmd_quantize, "--typical: the model does not say what it learned");
+  if (q.dtype != ICL_STORE_F32 || q.typical)
+    store(&s, m, q.dtype, q.typical ? measure_typical(m, q.model, q.typical) : typical_text(m));
   if (q.out) {
     write_output(q.out, s.file, s.size);
     fprintf(stderr, "wrote %s, %zu bytes\n", q.out, s.size);

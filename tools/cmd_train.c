@@ -21,7 +21,7 @@
 typedef struct settings {
   training t;
   const char *from, *quantiles, *data, *config;
-  int positions, activation, schedule, optimizer, tokens, inputs, recipe, raw, seeds;
+  int positions, activation, schedule, optimizer, tokens, inputs, recipe, raw, seeds, settings;
   float holdout;
   function_table table;            /* of --data                                               */
 } settings;
@@ -76,6 +76,7 @@ static void fill_table(option table[MAX_OPTIONS], settings *s)
     OPT_TEXT("--config", "FILE", &s->config,
              "read options from FILE, as @FILE does; a line each, without\n"
              "dashes.  OUT.config is such a file"),
+    OPT_FLAG("--settings", &s->settings, "print what all options would be, and do nothing else"),
     OPT_FLAG("--resume", &s->t.resume, "go on from the training state OUT.state, if it is there"),
     OPT_FLAG("--force", &s->t.force, FORCE_HELP),
     OPT_COUNT("--save-every", "N", &s->t.save_every, 1, "steps between saves"),
@@ -108,6 +109,9 @@ static void fill_table(option table[MAX_OPTIONS], settings *s)
              "are not for this"),
     OPT_SEED("--seed", "S", &o->seed, "of weights and prompts"),
     OPT_ANY_INT("--threads", "T", &o->threads, "the result does not depend on it"),
+    OPT_ANY_INT("--shards", "N", &o->shards,
+                "parts of a batch whose gradients are added up exactly, at most\n"
+                "B: the bits are those of N processes; 0: none"),
     OPT_INT("--layers", "L", &m->n_layer, 1, 4096, "decoder blocks; laptop: 3"),
     OPT_INT("--heads", "H", &m->n_head, 1, 4096, "attention heads, a divisor of C; laptop: 2"),
     OPT_INT("--width", "C", &m->n_embd, 1, 1 << 20, "width of the residual stream; laptop: 64"),
@@ -173,9 +177,9 @@ static void write_config(void *user)
 {
   /* those of one run; then the shape, which --from has */
   static const char *const skip[] = {
-    "-o", "--config", "--resume", "--force", "--threads", "--log", "--seeds", "--n-out", "--layers",
-    "--heads", "--width", "--positions", "--tokens", "--quantiles", "--n-positions", "--activation",
-    "--layer-norm-epsilon", "--init-sd"
+    "-o", "--config", "--settings", "--resume", "--force", "--threads", "--log", "--seeds", "--n-out",
+    "--layers", "--heads", "--width", "--positions", "--tokens", "--quantiles", "--n-positions",
+    "--activation", "--layer-norm-epsilon", "--init-sd"
   };
   settings *s = user;
   option table[MAX_OPTIONS];
@@ -185,7 +189,7 @@ static void write_config(void *user)
   open_output(&out, path);
   fprintf(out.file, "# icl train @THIS -o OUT\n");
   print_options(out.file, table, skip,
-               s->from ? (int)(sizeof skip / sizeof *skip) : s->quantiles ? 8 : 7);
+               s->from ? (int)(sizeof skip / sizeof *skip) : s->quantiles ? 9 : 8);
   close_output(&out);
   free(path);
 }
@@ -197,8 +201,7 @@ static void protect_config(const settings *s)
   FILE *f = fopen(path, "r");
   if (f && !fgets(head, sizeof head, f)) head[0] = 0;
   if (f) fclose(f);
-  if (!f || strcmp(head, "# icl train "))
-    protect_output(&cmd_train, path, s->data, s->t.force);
+  protect_output(&cmd_train, path, s->data, s->t.force || (f && !strcmp(head, "# icl train ")));
   free(path);
 }
 
@@ -452,6 +455,7 @@ static int run(int argc, char **argv)
   settings s = default_settings();
   const preset *p;
   option table[MAX_OPTIONS];
+  static const char *const skip[] = {"-o", "--settings"};
   icl_model *from;
   int done;
   fill_table(table, &s);
@@ -467,6 +471,11 @@ static int run(int argc, char **argv)
   choose_training(&s, p);
   choose_evaluations(&s.t);
   check_settings(&s);
+  if (s.settings) {
+    print_options(stdout, table, skip, 2);
+    flush_output();
+    return EXIT_SUCCESS;
+  }
   s.t.o.from = from;
   s.t.from = s.from;
   s.t.eval_seed = s.t.o.seed;

@@ -91,6 +91,8 @@ int prompt_pairs(const command *cmd, const icl_model *m, int wanted)
   const int limit = c->n_positions / 2 + c->n_positions % 2;
   if (c->position_embedding_type == ICL_POSITION_LEARNED && wanted > limit)
     usage_error(cmd, "--pairs %d: this model takes prompts of %d at most", wanted, limit);
+  if (!wanted && limit > 16384)
+    usage_error(cmd, "--pairs is required: the model says that it takes %d", limit);
   return wanted ? wanted : limit;
 }
 
@@ -106,13 +108,14 @@ void *read_file(const char *path, size_t *size)
   struct stat st;
   FILE *f;
   void *data;
-  if (stat(path, &st) || !S_ISREG(st.st_mode) || !(f = fopen(path, "rb"))) return NULL;
+  if (stat(path, &st)) fail(path, "%s", strerror(errno));
+  if (!S_ISREG(st.st_mode)) return NULL;
+  if (!(f = fopen(path, "rb"))) fail(path, "%s", strerror(errno));
   *size = (size_t)st.st_size;
   data = allocate(*size, 1);
-  if (fread(data, 1, *size, f) != *size) {
-    free(data);
-    data = NULL;
-  }
+  errno = 0;
+  if (fread(data, 1, *size, f) != *size)
+    fail(path, "%s", errno ? strerror(errno) : "shorter than its size");
   fclose(f);
   return data;
 }
@@ -156,12 +159,21 @@ void open_output(output *o, const char *path)
   if (!o->file) fail(path, "not enough memory");
 }
 
-int file_exists(const char *path) { struct stat st; return !lstat(path, &st); }
+/* 1 if a stat that returned `bad` found something.  Where nobody can say, the command ends: what is
+ * taken for nothing is overwritten. */
+static int is_there(int bad, const char *path)
+{
+  if (bad && errno != ENOENT && errno != ENOTDIR) fail(path, "%s", strerror(errno));
+  return !bad;
+}
+
+int file_exists(const char *path) { struct stat st; return is_there(lstat(path, &st), path); }
 
 int same_file(const char *a, const char *b)
 {
   struct stat x, y;
-  return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+  return is_there(stat(a, &x), a) && is_there(stat(b, &y), b)
+         && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 void write_output(const char *path, const void *data, size_t size)
@@ -203,9 +215,11 @@ static int compare_doubles(const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
+void sort_doubles(double *v, size_t n) { qsort(v, n, sizeof *v, compare_doubles); }
+
 double median(double *v, size_t n)
 {
-  qsort(v, n, sizeof *v, compare_doubles);
+  sort_doubles(v, n);
   return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
 }
 
@@ -510,12 +524,15 @@ static const char *config_path(const option *table, int argc, char **argv, int i
   return argv[i + 1];
 }
 
+/* Values of other options are passed over: one that begins with @ names no options. */
 static void take_configs(const command *cmd, const option *table, int argc, char **argv)
 {
   int i;
   for (i = 1; i < argc && strcmp(argv[i], "--"); i++) {
-    const char *path = config_path(table, argc, argv, i, &i);
+    const char *arg = argv[i], *path = config_path(table, argc, argv, i, &i);
+    const option *o = path ? NULL : find_option(table, arg);
     if (path) take_config(cmd, table, path);
+    else if (o && o->kind != OPTION_FLAG && !strchr(arg, '=')) i++;
   }
 }
 

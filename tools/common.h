@@ -144,7 +144,8 @@ void write_output(const char *path, const void *data, size_t size);
  * 0, or cannot be written; bad usage where it is the file input (NULL: none), whatever force is. */
 void protect_output(const command *cmd, const char *path, const char *input, int force);
 
-/* 1 if there is something of that name; 1 if both are there and the same file. */
+/* 1 if there is something of that name; 1 if both are there and the same file.  Exit 1 where the
+ * system cannot say. */
 int file_exists(const char *path);
 int same_file(const char *a, const char *b);
 
@@ -159,8 +160,8 @@ icl_model *load_model(const char *path);
  * those of its training.  Bad usage where it has no positions for that many. */
 int prompt_pairs(const command *cmd, const icl_model *m, int wanted);
 
-/* The bytes of a regular file, which the caller frees.  NULL for what is none, such as a pipe: it
- * cannot be read a second time. */
+/* The bytes of a regular file, which the caller frees; exit 1 where it cannot be read.  NULL for what
+ * is none, such as a pipe: it cannot be read a second time. */
 void *read_file(const char *path, size_t *size);
 
 /* Memory for count objects of size bytes, all zero, or exit 1. */
@@ -175,6 +176,12 @@ double seconds(void);
 /* Processors that this process may use, from 1 to most: by its affinity and its cgroup's quota,
  * where there are such things. */
 int processors(int most);
+
+/* Writes the processor's name, "unknown" where the system does not tell; returns name. */
+const char *processor_name(char *name, size_t size);
+
+/* Sorts v[n], the least first. */
+void sort_doubles(double *v, size_t n);
 
 /* The median of v[n], which it sorts; n > 0. */
 double median(double *v, size_t n);

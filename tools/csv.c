@@ -447,6 +447,8 @@ const char *csv_hint(const csv_reader *r, const char *text)
   if (strspn(text, "+-0123456789.,eE") == n && strchr(text, ',')) return comma_hint(r, text);
   if (strspn(text, "+-0123456789.") == n && strchr(text, '.') && r->decimal == ',')
     return " (a decimal point, and a decimal comma above? --decimal says which)";
+  if (strspn(text, "0123456789:") == n && strchr(text, ':') == strrchr(text, ':') && strchr(text, ':'))
+    return " (write a time of day in hours, or with its date: 2024-05-01T12:30:00)";
   if (like_date(text)) return " (write dates as 2024-05-01 or 2024-05-01T12:30:00)";
   return "";
 }

@@ -99,7 +99,7 @@ typedef struct sheet {
 static int cell(double v, range r, int n)
 {
   const double at = (v - r.from) / (r.to - r.from) * (n - 1);
-  return at < -0.5 || at >= n - 0.5 ? -1 : (int)floor(at + 0.5);
+  return at >= -0.5 && at < n - 0.5 ? (int)floor(at + 0.5) : -1;         /* NaN is nowhere */
 }
 
 static void put(sheet *s, double x, double y, char mark)

@@ -512,12 +512,6 @@ static void resample_share(void *arg, int i)
   free(sum);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 void bootstrap_band(const evaluation *v, double *low, double *high)
 {
   resampling s;
@@ -535,7 +529,7 @@ void bootstrap_band(const evaluation *v, double *low, double *high)
   icl_threads_run(pool, v->threads, resample_share, &s);
   icl_threads_delete(pool);
   for (c = 0; c < s.width; c++) {
-    qsort(s.means + c * RESAMPLES, RESAMPLES, sizeof *s.means, compare_doubles);
+    sort_doubles(s.means + c * RESAMPLES, RESAMPLES);
     low[c] = s.means[c * RESAMPLES + RESAMPLES / 20];
     high[c] = s.means[c * RESAMPLES + RESAMPLES - 1 - RESAMPLES / 20];
   }

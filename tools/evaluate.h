@@ -22,7 +22,7 @@ typedef enum x_distribution {
 } x_distribution;
 #define DISTRIBUTION_CHOICES "standard|quadrants|orthogonal|overlapping|half-subspace|skewed"
 
-enum { MAX_PREDICTORS = 24 };
+enum { MAX_PREDICTORS = 32 };
 
 /* A model; or, where model is NULL, a baseline. */
 typedef struct predictor {

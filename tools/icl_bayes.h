@@ -339,13 +339,13 @@ static double icl__pivot(icl__fit *f, int j)
 {
   int i, best = j, d = f->d;
   double longest = -1, t;
-  double *a = f->a + j * d, *b;
+  double *a = f->a + (ptrdiff_t)j * d, *b;
   for (i = j; i < f->k; i++) {
-    const double *rest = f->a + i * d + j;
+    const double *rest = f->a + (ptrdiff_t)i * d + j;
     double s = icl__fit_dot(rest, rest, d - j);
     if (s > longest) { longest = s; best = i; }
   }
-  b = f->a + best * d;
+  b = f->a + (ptrdiff_t)best * d;
   for (i = 0; i < d; i++) { t = a[i]; a[i] = b[i]; b[i] = t; }
   t = f->labels[j]; f->labels[j] = f->labels[best]; f->labels[best] = t;
   return sqrt(longest);
@@ -358,12 +358,12 @@ static int icl__ols_rows(icl__fit *f)
   int i, j, n = f->k < f->d ? f->k : f->d;
   double length, first = 0;
   for (j = 0; j < n; j++) {
-    double *v = f->a + j * f->d + j;
+    double *v = f->a + (ptrdiff_t)j * f->d + j;
     length = icl__pivot(f, j);
     if (j == 0) first = length;
     if (!(length > first * (f->k > f->d ? f->k : f->d) / 8388608)) break;
     f->pivot_a[j] = icl__make_reflection(v, f->d - j);
-    for (i = j + 1; i < f->k; i++) icl__reflect(f->a + i * f->d + j, v, f->d - j);
+    for (i = j + 1; i < f->k; i++) icl__reflect(f->a + (ptrdiff_t)i * f->d + j, v, f->d - j);
   }
   return j;
 }
@@ -373,14 +373,14 @@ static void icl__ols_columns(icl__fit *f, int rank)
 {
   int i, j, k = f->k;
   for (j = 0; j < rank; j++) {
-    double *b = f->b + j * k;
+    double *b = f->b + (ptrdiff_t)j * k;
     for (i = 0; i < k; i++)
       b[i] = i < j ? 0 : i == j ? f->pivot_a[j] : f->a[i * f->d + j];
   }
   for (j = 0; j < rank; j++) {
-    double *v = f->b + j * k + j;
+    double *v = f->b + (ptrdiff_t)j * k + j;
     f->pivot_b[j] = icl__make_reflection(v, k - j);
-    for (i = j + 1; i < rank; i++) icl__reflect(f->b + i * k + j, v, k - j);
+    for (i = j + 1; i < rank; i++) icl__reflect(f->b + (ptrdiff_t)i * k + j, v, k - j);
     icl__reflect(f->labels + j, v, k - j);
   }
   for (j = rank - 1; j >= 0; j--) {
@@ -400,7 +400,7 @@ static void icl__fit_ols(icl__fit *f)
   rank = icl__ols_rows(f);
   icl__ols_columns(f, rank);
   for (j = rank - 1; j >= 0; j--)
-    icl__reflect(f->w + j, f->a + j * f->d + j, f->d - j);
+    icl__reflect(f->w + j, f->a + (ptrdiff_t)j * f->d + j, f->d - j);
 }
 
 /* ----- ridge -------------------------------------------------------------------------------- */
@@ -411,9 +411,9 @@ static void icl__fit_ols(icl__fit *f)
  * to rounding counts as infinite, for z has rounding of the same size. */
 static double icl__ldl_row(icl__fit *f, int i, double least)
 {
-  double *row = f->l + i * f->stride, pivot = row[i], z = f->z[i], lost = 1e-14 * row[i];
+  double *row = f->l + (ptrdiff_t)i * f->stride, pivot = row[i], z = f->z[i], lost = 1e-14 * row[i];
   int j;
-  for (j = 1; j < i; j++) row[j] -= icl__fit_dot(row, f->l + j * f->stride, j);
+  for (j = 1; j < i; j++) row[j] -= icl__fit_dot(row, f->l + (ptrdiff_t)j * f->stride, j);
   for (j = 0; j < i; j++) {
     double u = row[j];
     row[j] = u * f->inverse[j];
@@ -440,10 +440,10 @@ static void icl__ldl_back(icl__fit *f, int n)
 /* The first i + 1 elements of row i of scale X X' + diagonal I, and its label. */
 static void icl__dual_row(icl__fit *f, int i, double scale, double diagonal)
 {
-  double *row = f->l + i * f->stride;
+  double *row = f->l + (ptrdiff_t)i * f->stride;
   int j, d = f->d;
   for (j = 0; j <= i; j++)
-    row[j] = scale * icl__fit_dot_f(f->x + i * d, f->x + j * d, d);
+    row[j] = scale * icl__fit_dot_f(f->x + (ptrdiff_t)i * d, f->x + (ptrdiff_t)j * d, d);
   row[i] += diagonal;
   f->z[i] = (double)f->y[i];
 }
@@ -454,7 +454,7 @@ static void icl__gram_row(double *row, const icl__fit *f, int j, int n)
   int i, p;
   memset(row, 0, (size_t)n * sizeof *row);
   for (i = 0; i < f->k; i++) {
-    const float *x = f->x + i * f->d;
+    const float *x = f->x + (ptrdiff_t)i * f->d;
     for (p = 0; p < n; p++) row[p] += (double)x[j] * (double)x[p];
   }
 }
@@ -476,7 +476,7 @@ static void icl__fit_ridge(icl__fit *f, double lambda)
     if (n < f->d) {
       icl__dual_row(f, i, 1, lambda);
     } else {
-      icl__gram_row(f->l + i * n, f, i, i + 1);
+      icl__gram_row(f->l + (ptrdiff_t)i * n, f, i, i + 1);
       f->l[i * n + i] += lambda;
       f->z[i] = icl__moment(f, i);
     }
@@ -504,7 +504,7 @@ static void icl__fit_moments(icl__fit *f, double scale)
  * is kept at X'(y - X w) / k.  Returns how far that moves the predictions, root mean square. */
 static double icl__lasso_step(icl__fit *f, int j, double alpha)
 {
-  const double *g = f->gram + j * f->d;
+  const double *g = f->gram + (ptrdiff_t)j * f->d;
   double old = f->w[j], t, change;
   int i;
   if (!(g[j] > 0)) return 0;
@@ -891,8 +891,8 @@ static double icl__bayes_weigh(icl__fit *f, int k, int term, double log_weight)
 {
   double p, *answer, *mass;
   int i, slot = k - f->from;
-  answer = f->answer + slot * f->m;
-  mass = f->mass + slot * f->terms;
+  answer = f->answer + (ptrdiff_t)slot * f->m;
+  mass = f->mass + (ptrdiff_t)slot * f->terms;
   if (!(f->sum[slot] > 0) || log_weight > f->top[slot]) {
     double shrink = f->sum[slot] > 0 ? exp(f->top[slot] - log_weight) : 0;
     for (i = 0; i < f->m; i++) answer[i] *= shrink;
@@ -915,8 +915,8 @@ static int icl__bayes_lost(const icl__fit *f, int k, double log_weight)
 /* Query j of the first k pairs: NULL where there is none. */
 static const float *icl__bayes_query(const icl__fit *f, int k, int j)
 {
-  if (f->q) return f->q + j * f->d;
-  return k < f->n && f->m ? f->x + k * f->d : NULL;
+  if (f->q) return f->q + (ptrdiff_t)j * f->d;
+  return k < f->n && f->m ? f->x + (ptrdiff_t)k * f->d : NULL;
 }
 
 /* Correlation of a gp at this squared distance. */
@@ -952,14 +952,14 @@ static int icl__same_kernel(const icl__prior *p, const icl__prior *q)
 /* Row i of K + noise I, and its label.  K is kept above the diagonal of l; known: it is there. */
 static void icl__process_row(icl__fit *f, const icl__prior *p, int i, int known)
 {
-  double *row = f->l + i * f->stride;
+  double *row = f->l + (ptrdiff_t)i * f->stride;
   int j, d = f->d;
   for (j = 0; j < i; j++) {
-    double *kept = f->l + j * f->stride + i;
-    if (!known) *kept = icl__kernel(f, p, f->x + i * d, f->x + j * d);
+    double *kept = f->l + (ptrdiff_t)j * f->stride + i;
+    if (!known) *kept = icl__kernel(f, p, f->x + (ptrdiff_t)i * d, f->x + (ptrdiff_t)j * d);
     row[j] = *kept;
   }
-  row[i] = icl__kernel(f, p, f->x + i * d, f->x + i * d) + p->noise;
+  row[i] = icl__kernel(f, p, f->x + (ptrdiff_t)i * d, f->x + (ptrdiff_t)i * d) + p->noise;
   f->z[i] = (double)f->y[i];
 }
 
@@ -967,16 +967,18 @@ static void icl__process_row(icl__fit *f, const icl__prior *p, int i, int known)
  * L^-1 D^-1 times its covariances: the mean is its product with z. */
 static void icl__process_answer(icl__fit *f, const icl__prior *p, int k, double weight)
 {
-  double *answer = f->answer + (k - f->from) * f->m;
+  double *answer = f->answer + (ptrdiff_t)(k - f->from) * f->m;
   int i, j;
   if (!f->q) {
-    if (k < f->n && f->m) *answer += weight * icl__fit_dot(f->l + k * f->stride, f->z, k);
+    if (k < f->n && f->m)
+      *answer += weight * icl__fit_dot(f->l + (ptrdiff_t)k * f->stride, f->z, k);
     return;
   }
   icl__ldl_back(f, k);
   for (j = 0; j < f->m; j++)
     for (i = 0; i < k; i++)
-      answer[j] += weight * f->c[i] * icl__kernel(f, p, f->q + j * f->d, f->x + i * f->d);
+      answer[j] += weight * f->c[i] * icl__kernel(f, p, f->q + (ptrdiff_t)j * f->d,
+                                                  f->x + (ptrdiff_t)i * f->d);
 }
 
 /* A Gaussian process, up to prefix `to`: K + noise I = L D L' grows by a row for each pair, and
@@ -1008,8 +1010,8 @@ static void icl__bayes_rows(icl__fit *f, const icl__prior *p, int from)
   double pivot;
   int i, j;
   for (i = from; i < p->nnz; i++) {
-    double *row = f->l + i * f->stride;
-    const double *gram = f->gram + f->index[i] * f->d;
+    double *row = f->l + (ptrdiff_t)i * f->stride;
+    const double *gram = f->gram + (ptrdiff_t)f->index[i] * f->d;
     for (j = 0; j <= i; j++) row[j] = gram[f->index[j]];
     row[i] += p->noise / p->linear;
     f->z[i] = f->xy[f->index[i]];
@@ -1033,7 +1035,7 @@ static void icl__bayes_support(icl__fit *f, const icl__prior *p)
   icl__ldl_back(f, s);
   for (j = 0; j < f->m; j++) {
     const float *q = icl__bayes_query(f, f->k, j);
-    double *answer = f->answer + (f->k - f->from) * f->m + j;
+    double *answer = f->answer + (ptrdiff_t)(f->k - f->from) * f->m + j;
     for (i = 0; i < s && q; i++) *answer += weight * f->c[i] * (double)q[f->index[i]];
   }
 }
@@ -1210,7 +1212,7 @@ static double icl__waves_bound(icl__waves *v, const icl__prior *p, int n, int k)
 static void icl__waves_enter(icl__fit *f, const icl__prior *p, int n, int k, double first)
 {
   icl__waves *v = f->waves;
-  double *answer = f->answer + (k - f->from) * f->m, slope;
+  double *answer = f->answer + (ptrdiff_t)(k - f->from) * f->m, slope;
   int i, j, h;
   if (n > 1 && icl__bayes_lost(f, k, icl__waves_bound(v, p, n, k))) return;
   for (i = 0; i < n; i++) {
@@ -1264,7 +1266,7 @@ static void icl__member_enter(icl__fit *f, const icl__prior *p, int k, double re
                               double log_noise)
 {
   double weight = p->log_weight - 0.5 * (rest / p->noise + k * log_noise);
-  double *answer = f->answer + (k - f->from) * f->m;
+  double *answer = f->answer + (ptrdiff_t)(k - f->from) * f->m;
   int j;
   if (icl__bayes_lost(f, k, weight)) return;
   weight = icl__bayes_weigh(f, k, p->term, weight);
@@ -1286,7 +1288,7 @@ static void icl__bayes_pool(icl__fit *f, const icl_task *t, int i, const icl__pr
     for (k = 0; k <= f->to; k++) {
       if (k >= f->from) icl__member_enter(f, p, k, rest, log_noise);
       if (k == f->n) break;
-      miss = p->member * (double)icl__class_dot(f->member, f->x + k * f->d, f->d);
+      miss = p->member * (double)icl__class_dot(f->member, f->x + (ptrdiff_t)k * f->d, f->d);
       miss -= (double)f->y[k];
       rest += miss * miss;
     }
@@ -1344,11 +1346,11 @@ static void icl__bayes_choice_at(icl__fit *f, const icl_task *t, int a, int b, d
 /* Pair k into X'X, X'y and y'y. */
 static void icl__bayes_add(icl__fit *f)
 {
-  const float *x = f->x + f->k * f->d;
+  const float *x = f->x + (ptrdiff_t)f->k * f->d;
   double y = (double)f->y[f->k];
   int i, j;
   for (i = 0; i < f->d; i++) {
-    double *row = f->gram + i * f->d, xi = (double)x[i];
+    double *row = f->gram + (ptrdiff_t)i * f->d, xi = (double)x[i];
     for (j = 0; j < f->d; j++) row[j] += xi * (double)x[j];
     f->xy[i] += xi * y;
   }
@@ -1390,7 +1392,7 @@ static float icl__knn(icl__fit *f, const float *q, int n)
   double sum = 0;
   int i, j, have = 0;
   for (i = 0; i < f->k; i++) {
-    double s = icl__distance(f->x + i * f->d, q, f->d);
+    double s = icl__distance(f->x + (ptrdiff_t)i * f->d, q, f->d);
     if (have == n && !(s < f->nearest[2 * (n - 1)])) continue;
     if (have < n) have++;
     for (j = have - 1; j > 0 && s < f->nearest[2 * (j - 1)]; j--) {
@@ -1506,7 +1508,7 @@ static float icl__tree_answer(const icl__fit *f, const float *q)
 static double icl__net_value(icl__fit *f, const float *x)
 {
   int i, j, d = f->d, h = f->units;
-  const double *w = f->net[0], *b = w + h * d, *a = b + h;
+  const double *w = f->net[0], *b = w + (ptrdiff_t)h * d, *a = b + h;
   double y = a[h];
   for (i = 0; i < h; i++, w += d) {
     double s = b[i];
@@ -1521,8 +1523,8 @@ static double icl__net_value(icl__fit *f, const float *x)
 static void icl__net_gradient(icl__fit *f, const float *x, double dy)
 {
   int i, j, d = f->d, h = f->units;
-  const double *a = f->net[0] + h * (d + 1);
-  double *dw = f->net[1], *db = dw + h * d, *da = db + h;
+  const double *a = f->net[0] + (ptrdiff_t)h * (d + 1);
+  double *dw = f->net[1], *db = dw + (ptrdiff_t)h * d, *da = db + h;
   da[h] += dy;
   for (i = 0; i < h; i++, dw += d) {
     double ds = dy * a[i];
@@ -1560,7 +1562,7 @@ static void icl__fit_net(icl__fit *f, int steps)
   for (step = 1; step <= steps; step++) {
     memset(f->net[1], 0, (size_t)n * sizeof *f->net[1]);
     for (i = 0; i < f->k; i++) {
-      const float *x = f->x + i * f->d;
+      const float *x = f->x + (ptrdiff_t)i * f->d;
       double miss = icl__net_value(f, x) - (double)f->y[i];
       icl__net_gradient(f, x, 2 * miss / f->k);
     }

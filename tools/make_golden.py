@@ -2,7 +2,7 @@
 """Makes tests/golden/: small checkpoints, and what PyTorch says they predict and how they train.
 
     pip install torch==2.13.0 && pip install transformers safetensors numpy
-    python3 tools/make_golden.py            # the same bytes every time; takes seconds
+    python3 tools/make_golden.py [FOLDER]   # the same bytes every time; takes seconds
 
 The model is the wrapper of Garg et al. 2022 (arXiv 2208.01066) around Hugging Face's GPT2Model. For
 positions that do not learn (sinusoidal, none) it is written out in torch_model.py; wherever both
@@ -31,6 +31,7 @@ import json
 import math
 import re
 import struct
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,7 +46,7 @@ from torch_model import Model, PlainBackbone, float32, gpt2_backbone, has_wpe, l
 # processor to the next, are written as 0.
 NOTHING = 1e-12
 
-OUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
+OUT = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "tests" / "golden"
 
 DEFAULTS = dict(B=3, P=9, n_out=1, act="gelu_new", ln_eps=1e-5, pos="absolute", steps=10, lr=1e-3,
                 betas=(0.9, 0.999), adam_eps=1e-8, wd=0.0, clip=0.0, dtype=torch.float32, prefix="",

@@ -54,7 +54,7 @@ static axis x_axis(const panel *v)
     a.from -= 0.5;
     a.to += 0.5;
   }
-  if (!(a.to > a.from)) a.to = a.from + 1;
+  if (!(a.to > a.from)) a.to = a.from + fmax(1, 1e-9 * fabs(a.from));
   a.at_from = v->from.x;
   a.at_to = v->to.x;
   return a;
@@ -142,8 +142,10 @@ static void draw_linear_ticks(const panel *v, const axis *a, void (*draw)(const 
 {
   const int most = (int)fmin(10, fabs(a->at_to - a->at_from) / 28);
   const double step = tick_step(a->to - a->from, most), end = a->to / step + 1e-9;
-  double i;
-  for (i = ceil(a->from / step - 1e-9); i <= end; i++) draw(v, i == 0 ? 0 : i * step);
+  const double first = ceil(a->from / step - 1e-9);
+  int n;                           /* first + 1 is first from 2^53 on */
+  for (n = 0; n <= most && first + n <= end; n++)
+    draw(v, first + n == 0 ? 0 : (first + n) * step);
 }
 
 /* Powers of ten, and 2 and 5 times them where there are few. */
@@ -242,6 +244,14 @@ static void draw_dot(canvas *c, point at, double radius, unsigned colour)
   c->area(c, p, 16, colour, 1);
 }
 
+/* The range of a bar's height, where there is one. */
+static void draw_whisker(const panel *v, double x, double low, double high)
+{
+  const point ends[2] = {{x, place(&v->y, low)}, {x, place(&v->y, high)}};
+  const stroke thin = {ink, 1.5, 0, 0};
+  if (high > low) v->c->lines(v->c, ends, 2, &thin);
+}
+
 /* Bar `index` of each group, with its value on top. */
 static void draw_bars(const panel *v, const plot_series *s, int index, unsigned colour)
 {
@@ -256,6 +266,7 @@ static void draw_bars(const panel *v, const plot_series *s, int index, unsigned 
     char label[32];
     if (!isfinite(s->y[i])) continue;
     v->c->area(v->c, corners, 4, colour, 1);
+    if (s->low) draw_whisker(v, 0.5 * (x0 + x1), s->low[i], s->high[i]);
     snprintf(label, sizeof label, s->y[i] < 0.0995 ? "%.3f" : "%.2f", s->y[i]);
     v->c->text(v->c, (point){0.5 * (x0 + x1), y - 4}, label, &style);
   }
@@ -266,7 +277,7 @@ static void draw_series(const panel *v, int index)
   const plot_series *s = &v->p->series[index];
   const stroke style = series_stroke(index);
   int i;
-  if (s->low) draw_band(v, s, style.colour);
+  if (s->low && s->kind != PLOT_BARS) draw_band(v, s, style.colour);
   if (s->kind == PLOT_CURVE) draw_curve(v, s, &style);
   if (s->kind == PLOT_BARS) draw_bars(v, s, index, style.colour);
   for (i = 0; s->kind == PLOT_DOTS && i < s->n; i++)

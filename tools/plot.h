@@ -11,7 +11,7 @@ typedef struct plot_series {
   plot_kind kind;
   int n;
   const double *x, *y;             /* [n] x increasing for curves; of bars 0, 1, 2, ...       */
-  const double *low, *high;        /* [n] a band around a curve; or NULL                      */
+  const double *low, *high;        /* [n] a band around a curve, a bar's range; or NULL       */
 } plot_series;
 
 typedef struct plot {

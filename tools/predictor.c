@@ -84,6 +84,7 @@ void free_predictor(predictor *p)
     icl_ctx_delete(p->rests[i]);
   }
   icl_ctx_delete(p->ctx);
+  blend_free(&p->mix);
   if (p->memory) free(p->model);
   else icl_unload(p->model);
   free(p->memory);
@@ -217,22 +218,21 @@ static void match_room(const predictor *p, icl_ctx **c)
   *c = new_context(p, p->ctx->max_pairs);
 }
 
-/* 1 if the model finds an image no odder than is usual, or no odder than the data themselves. */
-static int familiar(const icl_ctx *image, const icl_ctx *data)
-{
-  float s, of_data;
-  return !icl_surprise(image, &s) && !icl_surprise(data, &of_data) && (s <= 1 || s <= of_data);
-}
-
-/* The mirror images of a context of one input that are familiar to the model. */
+/* The mirror images that count, where there is one input. */
 static void mirror(predictor *p)
 {
-  int image;
-  for (image = 1; image < 4; image++) {
-    match_room(p, &p->images[p->n_images]);
-    if (icl_mirror(p->images[p->n_images], p->ctx, image)) return;
-    p->n_images += familiar(p->images[p->n_images], p->ctx);
-  }
+  int i;
+  for (i = 1; i < 4; i++) match_room(p, &p->images[i]);
+  check(icl_mirror_images(p->images, &p->n_images), p->name);
+}
+
+/* How much of ridge regression belongs into the answers, where there are several inputs. */
+static void mix(predictor *p)
+{
+  const int known = p->share > 0;
+  match_room(p, &p->rests[0]);
+  check(blend_fit(&p->mix, p->ctx, known ? NULL : p->rests[0]), p->name);
+  if (known && p->mix.mean) p->mix.share = p->share;
 }
 
 /* A second look at each image: contexts of residuals. */
@@ -240,6 +240,7 @@ static void refine(predictor *p)
 {
   int i;
   if (p->d == 1 && !p->raw && !p->one_image) mirror(p);
+  if (p->d > 1 && !p->raw && !p->unmixed) mix(p);
   for (i = 0; i < p->n_images; i++) {
     match_room(p, &p->rests[i]);
     check(icl_refine(p->rests[i], p->images[i]), p->name);
@@ -262,6 +263,8 @@ void set_context(predictor *p, int n, const double *x, const double *y, int kept
   check(e, p->name);
   p->images[0] = p->ctx;
   p->n_images = 1;
+  blend_free(&p->mix);
+  p->mix.share = 1;
   p->refined = p->refine && n > 0;
   if (p->refined) refine(p);
   free(xs);
@@ -290,13 +293,20 @@ icl_error ask(predictor *p, int n, const double *x, double level, double *y, dou
   float *xs = allocate((size_t)n * (size_t)wide, sizeof *xs);
   float *ys = allocate(3 * (size_t)n, sizeof *ys);
   icl_error e;
+  int k;
   scale_inputs(p, n, x, xs);
   e = icl_predict_mean(p->n_images, p->images, p->refined ? p->rests : NULL, n, xs,
                        (float)level, ys, level > 0 ? ys + n : NULL, level > 0 ? ys + 2 * n : NULL);
+  if (!e) blend_answers(&p->mix, n, xs, ys, level > 0 ? ys + n : NULL, ys + 2 * n);
   if (e == ICL_ERR_NONFINITE) *bad = first_nonfinite(xs, n, wide);
   if (!e) unscale(p, n, ys, y);
   if (!e && level > 0) unscale(p, n, ys + n, low);
   if (!e && level > 0) unscale(p, n, ys + 2 * n, high);
+  for (k = 0; k < n && !e; k++)                    /* the data's units may leave all numbers behind */
+    if (!isfinite(y[k]) || (level > 0 && !(isfinite(low[k]) && isfinite(high[k])))) {
+      *bad = k;
+      e = ICL_ERR_NONFINITE;
+    }
   free(xs);
   free(ys);
   return e;

@@ -4,6 +4,7 @@
 #ifndef ICL_TOOLS_PREDICTOR_H
 #define ICL_TOOLS_PREDICTOR_H
 
+#include "blend.h"
 #include "dataset.h"
 
 typedef struct predictor {
@@ -16,8 +17,11 @@ typedef struct predictor {
   int refined;                     /* 1: rests are of the present context                     */
   int d;                           /* inputs of the data, at most the model's                 */
   int raw;                         /* 1: nothing is scaled                                    */
-  int refine;                      /* 1: answers are refined; with one input mirrored as well */
-  int one_image;                   /* 1: no mirror images                                     */
+  int refine;                      /* 1: answers are refined; with one input mirrored as well, */
+                                   /* with several mixed with ridge regression's              */
+  int one_image, unmixed;          /* 1: no mirror images; no ridge regression                */
+  double share;                    /* of the model in that mix; 0: found for each context     */
+  blend mix;                       /* with share 1 the model alone                            */
   int kv;                          /* an icl_storage                                          */
   double *mean, *scale;            /* [d] the model sees (x - mean) / scale; scale 0: only 0  */
   double y_mean, y_scale;          /* y_scale 0: all y are y_mean                             */

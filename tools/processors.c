@@ -1,4 +1,4 @@
-/* How many processors this process may use.
+/* How many processors this process may use, and what they are called.
  * SPDX-License-Identifier: MIT */
 #if defined __linux__
 #define _GNU_SOURCE                /* sched_getaffinity */
@@ -86,4 +86,21 @@ int processors(int most)
   if (mask > 0 && mask < n) n = mask;
   if (share > 0 && share < n) n = share;
   return n < 1 ? 1 : n > most ? most : (int)n;
+}
+
+/* Linux: "model name : Intel(R) Xeon(R) Processor". */
+const char *processor_name(char *name, size_t size)
+{
+  char line[256];
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  snprintf(name, size, "unknown");
+  while (f && fgets(line, sizeof line, f)) {
+    const char *colon = strchr(line, ':');
+    if (strncmp(line, "model name", 10) || !colon) continue;
+    line[strcspn(line, "\n")] = 0;
+    snprintf(name, size, "%s", colon + 1 + strspn(colon + 1, " "));
+    break;
+  }
+  if (f) fclose(f);
+  return name;
 }

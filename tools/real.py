@@ -21,6 +21,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 import warnings
 import zlib
 
@@ -44,7 +45,7 @@ RIVALS = ["mean", "ridge", "poly2", "knn3", "rf", "gp_rbf", "gp_matern", "pchip"
           "bayes_ridge"]
 GP_INTERVAL = ("gp_cover90", "gp_width90")
 KEY = ["task", "setting", "k", "split"]
-OURS = ["icl", "cover", "width", "surprise", "interval", "loo", "doubt", "sorted"]
+OURS = ["icl", "cover", "width", "surprise", "interval", "loo", "doubt", "doubt_at", "sorted"]
 
 
 # ----- tasks and contexts -------------------------------------------------------------------------
@@ -86,14 +87,27 @@ def contexts(task, splits):
 
 # ----- icl ----------------------------------------------------------------------------------------
 
+ENGINE = '#define ICL_IMPLEMENTATION\n#include "icl.h"\n'
+MIX = """
+static blend mix;
+int real_mix(icl_ctx *c, icl_ctx *spare) { blend_free(&mix); return blend_fit(&mix, c, spare); }
+double real_share(void) { return mix.share; }
+void real_mixed(int n, const float *xs, float *ys, float *lo, float *hi)
+{
+  blend_answers(&mix, n, xs, ys, lo, hi);
+}
+"""
+
+
 def build_library():
-    """icl.h as a shared library.  Returns its path."""
-    out, header = os.path.join(ROOT, "build", "real_icl.so"), os.path.join(ROOT, "icl.h")
-    newest = max(os.path.getmtime(header), os.path.getmtime(__file__))
+    """icl.h and tools/blend.c as a shared library.  Returns its path."""
+    out = os.path.join(ROOT, "build", "real_icl.so")
+    parts = [os.path.join(ROOT, "tools", name + ".c") for name in ("solve", "ridge", "blend")]
+    newest = max(map(os.path.getmtime, (os.path.join(ROOT, "icl.h"), __file__, *parts)))
     if not os.path.exists(out) or os.path.getmtime(out) < newest:
         os.makedirs(os.path.dirname(out), exist_ok=True)
-        source = ('#define ICL_IMPLEMENTATION\n#include "icl.h"\n'
-                  "int real_dims(const icl_model *m) { return m->config.n_dims; }\n")
+        source = (ENGINE + "".join(f'#include "{path}"\n' for path in parts)
+                  + "int real_dims(const icl_model *m) { return m->config.n_dims; }\n" + MIX)
         subprocess.run([*os.environ.get("CC", "cc").split(), "-O2", "-shared", "-fPIC", "-I", ROOT,
                         "-x", "c", "-", "-o", f"{out}.{os.getpid()}", "-lm"],
                        input=source, text=True, check=True)
@@ -112,12 +126,14 @@ def handle(context):
 class Library:
     """A model by way of the C interface."""
 
-    def __init__(self, path, library, refine, pairs=64):
+    def __init__(self, path, library, refine, pairs=64, ridge=True):
         self.lib, self.path, self.refine = ctypes.CDLL(library), path, refine
         self.lib.icl_error_string.restype = ctypes.c_char_p
         model, self.images, self.rests = ctypes.c_void_p(), (ctypes.c_void_p * 4)(), (ctypes.c_void_p * 4)()
         self.call("icl_load", ctypes.byref(model), os.fsencode(path), None)
+        self.lib.real_share.restype = ctypes.c_double
         self.d, self.most = self.lib.real_dims(model), self.lib.icl_max_pairs(model)
+        self.ridge = ridge and refine and self.d > 1
         for contexts_of in (self.images, self.rests):
             for i in range(4):
                 c = ctypes.c_void_p()
@@ -145,9 +161,12 @@ class Library:
             self.call(name, handle(self.c), len(y), address(x), address(y))
         level, answers = ctypes.c_float(LEVEL), [address(a) for a in out]
         if self.refine:
-            kept = self.look_again(x.shape[1] if self.d == 1 else 0)
+            kept = self.look_again(self.d == 1)
             self.call("icl_predict_mean", kept, self.images, self.rests, n, address(queries), level,
                       answers[0], *(answers[1:] if self.quantiles else (None, None)))
+            if self.ridge:
+                self.lib.real_mixed(n, address(queries), answers[0],
+                                    *(answers[1:] if self.quantiles else (None, None)))
         elif self.quantiles:
             self.call("icl_predict_interval", handle(self.c), n, address(queries), level, *answers)
         else:
@@ -155,26 +174,38 @@ class Library:
         return out.astype(float), self.figure("icl_surprise")
 
     def look_again(self, mirrored):
-        """Mirror images that are familiar, and the residuals of each, as `icl predict` has them.
-        Returns the number of images."""
-        kept, own = 1, self.figure("icl_surprise")
-        for image in (1, 2, 3) if mirrored else ():
-            if self.lib.icl_mirror(handle(self.images[kept]), handle(self.c), image):
-                break
-            odd = self.figure("icl_surprise", self.images[kept])
-            kept += odd <= max(1, own)
-        for i in range(kept):
+        """Mirror images that count, and the residuals of each, as `icl predict` has them.  Returns
+        the number of images."""
+        kept = ctypes.c_int(1)
+        if mirrored:
+            self.call("icl_mirror_images", self.images, ctypes.byref(kept))
+        elif self.ridge:
+            self.call("real_mix", handle(self.c), handle(self.rests[0]))
+        for i in range(kept.value):
             self.call("icl_refine", handle(self.rests[i]), handle(self.images[i]))
-        return kept
+        return kept.value
 
-    def figure(self, name, context=None):
+    def figure(self, name):
         """icl_surprise or icl_check of the context; NaN where the model does not say."""
         value = ctypes.c_float()
-        return (np.nan if getattr(self.lib, name)(handle(context or self.c), ctypes.byref(value))
-                else value.value)
+        return np.nan if getattr(self.lib, name)(handle(self.c), ctypes.byref(value)) else value.value
 
     def check(self):
         return self.figure("icl_check")
+
+    def left_out(self, x, y):
+        """What the first look misses at each row, predicted from the others, which set the scale."""
+        missed, out = np.empty(len(y)), np.empty((1, 1), np.float32)
+        x, y32 = self.padded(x), y.astype(np.float32)
+        for i in range(len(y)):
+            kept = np.arange(len(y)) != i
+            xs, ys, query = x[kept], y32[kept], x[i:i + 1].copy()
+            self.call("icl_rewind", handle(self.c), 0)
+            for name in ("icl_standardize", "icl_add_batch"):
+                self.call(name, handle(self.c), len(ys), address(xs), address(ys))
+            self.call("icl_predict_batch", handle(self.c), 1, address(query), address(out))
+            missed[i] = out[0, 0] - y[i]
+        return missed
 
 
 class Command:
@@ -206,33 +237,69 @@ class Command:
     def check(self):
         return np.nan
 
+    def left_out(self, _, y):
+        return np.full(len(y), np.nan)
+
 
 @functools.lru_cache(maxsize=None)
-def engine(path, command, library, refine):
-    return Command(path, command) if command else Library(path, library, refine)
+def engine(path, command, library, refine, ridge):
+    return Command(path, command) if command else Library(path, library, refine, 64, ridge)
 
 
 def ridge_left_out(x, y):
-    """The least leave-one-out error of ridge over its penalties, in units of y."""
-    x_std, least = x.std(0), np.inf
+    """What ridge misses at each row, predicted from the others, with the penalty whose leave-one-out
+    error is least."""
+    x_std, least = x.std(0), None
     x = (x - x.mean(0)) / np.where(x_std > 0, x_std, 1)
     values, vectors = np.linalg.eigh(x @ x.T)
     for penalty in 10.0 ** np.linspace(-3, 3, 13):
         hat = vectors * (values / (values + penalty)) @ vectors.T
         missed = (y - y.mean() - hat @ (y - y.mean())) / (1 - np.minimum(np.diag(hat) + 1 / len(y), 0.999))
-        least = min(least, np.sqrt(np.mean(missed ** 2)))
+        if least is None or np.mean(missed ** 2) < np.mean(least ** 2):
+            least = missed
     return least
+
+
+def ridge(x, y, queries):
+    """Ridge regression's answers, penalty by leave-one-out."""
+    mean, sd = x.mean(0), np.where(x.std(0) > 0, x.std(0), 1)
+    a, b = (x - mean) / sd, (queries - mean) / sd
+    left, values, right = np.linalg.svd(a, full_matrices=False)
+    best, answer = np.inf, None
+    for penalty in 10.0 ** np.linspace(-3, 3, 13):
+        shrunk = values / (values ** 2 + penalty)
+        hat = (left * (values * shrunk)) @ left.T
+        missed = (y - y.mean() - hat @ (y - y.mean())) / (1 - np.minimum(np.diag(hat) + 1 / len(y), 0.999))
+        if np.mean(missed ** 2) < best:
+            best = np.mean(missed ** 2)
+            answer = y.mean() + b @ (right.T @ (shrunk * (left.T @ (y - y.mean()))))
+    return answer
+
+
+def doubt(model_missed, ridge_missed, scale):
+    """Mean absolute leave-one-out error over ridge's: above 1, ridge may well do better here."""
+    return np.abs(model_missed).mean() / max(np.abs(ridge_missed).mean(), 1e-3 * scale)
+
+
+def doubt_at(figure, answer, other, low, high, scale):
+    """That figure where certain queries are asked: over how far ridge's answers are from the model's, in widths of
+    the model's interval.  A model that is sure of itself, and contradicts ridge, is right more often."""
+    apart, width = (max(np.sqrt(np.mean(v ** 2)), 1e-3 * scale) for v in (answer - other, high - low))
+    return figure * width / apart
 
 
 def measure(job):
     """The rows of one task: KEY and OURS."""
     task, a = job
-    icl = engine(a.models[task["kind"]], a.command, a.library, a.refine)
-    x, y, rows = task["x"], task["y"], []
+    icl = engine(a.models[task["kind"]], a.command, a.library, a.refine,
+                 not a.no_ridge)
+    x, y, rows, took = task["x"], task["y"], [], []
 
     def score(context, asked):
+        began = time.process_time()
         out, surprise = icl.ask(x[context], y[context], x[asked])
-        return np.sqrt(np.mean((out[0] - y[asked]) ** 2)) / y.std(), out[1:], surprise
+        took.append(1000 * (time.process_time() - began))
+        return np.sqrt(np.mean((out[0] - y[asked]) ** 2)) / y.std(), out, surprise
 
     for setting, k, split, context, asked in contexts(task, a.splits):
         if k > icl.most:
@@ -242,15 +309,18 @@ def measure(job):
             context = by_x
         elif a.order == "random":
             context = generator(task, setting, k, split, 1).permutation(context)
-        error, (lo, hi), surprise = score(context, asked)
-        row = dict(zip(KEY, (task["name"], setting, k, split)), icl=error, surprise=surprise)
+        error, (answer, lo, hi), surprise = score(context, asked)
+        row = dict(zip(KEY, (task["name"], setting, k, split)), icl=error, surprise=surprise,
+                   ms=took[-1])
         spread = y[context].std() or 1.0
         if icl.quantiles:
             row["cover"] = np.mean((y[asked] >= lo) & (y[asked] <= hi))
             row["width"] = np.mean(hi - lo) / y.std()
             row["interval"] = np.mean(hi - lo) / spread
         row["loo"] = icl.check() / spread
-        row["doubt"] = row["loo"] / max(ridge_left_out(x[context], y[context]) / spread, 1e-3)
+        row["doubt"] = doubt(icl.left_out(x[context], y[context]),
+                             ridge_left_out(x[context], y[context]), spread)
+        row["doubt_at"] = doubt_at(row["doubt"], answer, ridge(x[context], y[context], x[asked]), lo, hi, spread)
         row["mean"] = np.sqrt(np.mean((y[context].mean() - y[asked]) ** 2)) / y.std()
         if task["kind"] == "1d" and k == 32 and a.order != "sorted":
             row["sorted"] = score(by_x, asked)[0]
@@ -393,6 +463,10 @@ def report(title, rows, tasks, a):
     if a.per_task:
         by_group("Geometric mean by task", sorted({task for task, _ in cells}), cells, methods,
                  lambda key: key[0], a.markdown)
+    if a.time:
+        show("Milliseconds of one processor for the context and up to 60 queries", ["pairs", "median", "largest cell"],
+             [[str(k), float(np.median(ms)), max(ms)] for k in sorted({k for _, k in cells})
+              for ms in [[c["ms"] for key, c in cells.items() if key[1] == k]]], a.markdown)
     report_doubt(rows, cells, a)
 
 
@@ -413,7 +487,8 @@ def report_doubt(rows, cells, a):
     table = []
     for name, text in (("surprise", "surprise"), ("interval", "width of the interval"),
                        ("loo", "leave-one-out error"),
-                       ("doubt", "leave-one-out error over ridge's")):
+                       ("doubt", "mean absolute leave-one-out error over ridge's"),
+                       ("doubt_at", "and over ridge's distance from the model")):
         known = [r for r in rows if name in r]
         if known:
             bad = np.array([r["icl"] > r["ridge"] for r in known])
@@ -433,7 +508,10 @@ def arguments():
     p.add_argument("--curves", metavar="MODEL", help="for one input [examples/models]")
     p.add_argument("--table", metavar="MODEL", help="for several inputs [examples/models]")
     p.add_argument("--command", metavar="ICL", help="ask `ICL predict` instead of the library")
-    p.add_argument("--refine", action="store_true", help="icl_refine after the first look; with one input mirror images too")
+    p.add_argument("--refine", action="store_true",
+                   help="as icl predict does: icl_refine after the first look; with one input mirror images,"
+                        " with several ridge regression too")
+    p.add_argument("--no-ridge", action="store_true", help="but not ridge regression")
     p.add_argument("--order", choices=("drawn", "sorted", "random"), default="drawn",
                    help="of a context's rows: as drawn, by the first input, drawn once more")
     p.add_argument("--tasks", metavar="A,B,..", help="these only")
@@ -441,12 +519,14 @@ def arguments():
     p.add_argument("--domains", action="store_true", help="errors by domain too")
     p.add_argument("--per-task", action="store_true", help="errors by task too")
     p.add_argument("--markdown", action="store_true", help="tables for a README")
+    p.add_argument("--time", action="store_true", help="how long it takes too: processor time, best on a quiet machine")
     p.add_argument("--csv", metavar="OUT", help="every context's figures")
     p.add_argument("--rivals", metavar="FILE", default=os.path.join(DATA, "rivals.csv.gz"),
                    help="scores of the other methods [examples/real/rivals.csv.gz]")
     p.add_argument("--recompute", action="store_true", help="make that file first")
     p.add_argument("--jobs", type=int, default=2, metavar="N", help="processes [2]")
     a = p.parse_args()
+    a.jobs = 1 if a.time else a.jobs
     if a.splits < 0 or a.jobs < 1:
         p.error("--splits is 0 or more, --jobs 1 or more")
     if a.command and a.refine:

@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: MIT */
 #include "rivals.h"
 #include "common.h"
+#include "ridge.h"
 #include "solve.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 static double mean_of(const sample *s, const double *query)
 {
@@ -14,73 +14,25 @@ static double mean_of(const sample *s, const double *query)
   return 0;                        /* the data are scaled */
 }
 
-/* ----- lines: X'X + penalty ------------------------------------------------------------------ */
-
-/* Factors X'X + penalty I into l[d][d] and finds the coefficients. */
-static void fit_ridge(const sample *s, double penalty, double *l, double *coefficients)
-{
-  const size_t d = (size_t)s->d;
-  size_t i, k;
-  int row;
-  memset(l, 0, d * d * sizeof *l);
-  memset(coefficients, 0, d * sizeof *coefficients);
-  for (row = 0; row < s->n; row++) {
-    const double *x = s->x + (size_t)row * d;
-    for (i = 0; i < d; i++) {
-      for (k = 0; k <= i; k++) l[i * d + k] += x[i] * x[k];
-      coefficients[i] += x[i] * s->y[row];
-    }
-  }
-  for (i = 0; i < d; i++) l[i * d + i] += penalty;
-  cholesky(l, s->d);
-  solve_lower(l, s->d, coefficients);
-  solve_upper(l, s->d, coefficients);
-}
-
-/* Squared error of leaving one row out, in closed form: residual / (1 - leverage). */
-static double left_out_error(const sample *s, const double *l, const double *coefficients,
-                             double *scratch)
-{
-  double sum = 0;
-  int row;
-  for (row = 0; row < s->n; row++) {
-    const double *x = s->x + (size_t)row * (size_t)s->d;
-    double residual = s->y[row] - dot(coefficients, x, s->d), free_part;
-    memcpy(scratch, x, (size_t)s->d * sizeof *x);
-    solve_lower(l, s->d, scratch);
-    free_part = 1 - dot(scratch, scratch, s->d) - 1.0 / s->n;
-    residual /= fmax(free_part, 1e-3);
-    sum += residual * residual;
-  }
-  return sum;
-}
+/* ----- lines --------------------------------------------------------------------------------- */
 
 static double line(const sample *s, const double *query)
 {
   const size_t d = (size_t)s->d;
   double *l = allocate(d * (d + 1), sizeof *l), y;
-  fit_ridge(s, 1e-9 * s->n, l, l + d * d);
+  ridge_fit(s->n, s->d, s->x, s->y, 1e-9 * s->n, l, l + d * d);
   y = dot(l + d * d, query, s->d);
   free(l);
   return y;
 }
 
-/* The penalty is the one of 10^-3 .. 10^3 with the least error of leaving one row out. */
 static double ridge(const sample *s, const double *query)
 {
   const size_t d = (size_t)s->d;
-  double *l = allocate(d * (d + 2), sizeof *l), *coefficients = l + d * d;
-  double best = INFINITY, y = 0;
-  int i;
-  for (i = -6; i <= 6; i++) {
-    double error;
-    fit_ridge(s, pow(10, 0.5 * i), l, coefficients);
-    error = left_out_error(s, l, coefficients, coefficients + d);
-    if (error >= best) continue;
-    best = error;
-    y = dot(coefficients, query, s->d);
-  }
-  free(l);
+  double *slope = allocate(d * (d + 3), sizeof *slope), y;
+  ridge_choose(s->n, s->d, s->x, s->y, slope, slope + d);
+  y = dot(slope, query, s->d);
+  free(slope);
   return y;
 }
 

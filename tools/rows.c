@@ -72,7 +72,7 @@ static void read_ahead(row_reader *r, int whole)
 static int column_is_empty(const row_reader *r, int i)
 {
   int k;
-  if (r->header && (i >= r->header->n || *r->header->fields[i].text)) return 0;
+  if (r->header && *r->header->fields[i].text) return 0;
   for (k = 0; k < r->n_ahead; k++)
     if (i < r->ahead[k]->n && *r->ahead[k]->fields[i].text) return 0;
   return 1;
@@ -81,8 +81,7 @@ static int column_is_empty(const row_reader *r, int i)
 /* How many fields a row has: a separator at the end of all lines makes none. */
 static int count_columns(const row_reader *r, int whole)
 {
-  const csv_record *first = r->header ? r->header : r->n_ahead ? r->ahead[0] : NULL;
-  int n = first ? first->n : 0;
+  int n = r->header ? r->header->n : r->ahead[0]->n;
   if (n > 2 && (whole || r->header) && column_is_empty(r, n - 1)) n--;
   return n;
 }
@@ -256,10 +255,10 @@ static void check_width(const row_reader *r, const csv_record *c)
   const char *hint = "";
   int i = r->n_fields;
   while (i < c->n && !*c->fields[i].text) i++;
-  if (c->n >= r->n_fields && i == c->n) return;
+  if (i == c->n) return;
   if (r->header && c->n == r->n_fields + 1)
     hint = " (are there row names? R: write.csv(.., row.names = FALSE))";
-  fail(r->csv.name, "line %ld has %d fields, %s %d%s", c->line, c->n,
+  fail(r->csv.name, "line %ld has %d field%s, %s %d%s", c->line, c->n, c->n == 1 ? "" : "s",
        r->header ? "the header has" : "the first row has", r->n_fields, hint);
 }
 
@@ -398,7 +397,6 @@ int rows_next(row_reader *r, row *out)
     read = read_inputs(r, c, out->x) && read_target(r, c, out);
     if (!read && !r->n_skipped++) r->first_skipped = c->line;
     out->text = read && out->asks ? inputs_as_written(r, c) : NULL;
-    if (r->taken) r->ahead[r->taken - 1] = NULL;
     csv_free(c);
   }
   if (!read) tell_of_rest(r);

@@ -418,14 +418,14 @@ class Sampling(ctypes.Structure):
 
 TASK_BYTES, RNG_BYTES = 1 << 20, 256                                # more than icl_task and icl_rng have
 
-def build_library():
-    """Calls make where build/libicl_train.so is missing or older than the headers; returns its path."""
-    path = os.path.join(ROOT, "build", "libicl_train.so")
+def make(name):
+    """Calls make where build/`name` is missing or older than the headers; returns its path."""
+    path = os.path.join(ROOT, "build", name)
     headers = [os.path.join(ROOT, name) for name in ("icl.h", "icl_train.h")]
     if not os.path.exists(path) or os.path.getmtime(path) < max(map(os.path.getmtime, headers)):
-        made = subprocess.run(["make", "-s", "-C", ROOT, "build/libicl_train.so"], capture_output=True, text=True)
+        made = subprocess.run(["make", "-s", "-C", ROOT, f"build/{name}"], capture_output=True, text=True)
         if made.returncode:
-            raise OSError(f"make build/libicl_train.so: {made.stderr}")
+            raise OSError(f"make build/{name}: {made.stderr}")
     return path
 
 _library = None
@@ -434,7 +434,7 @@ def library():
     """The C library, with the types of what is called."""
     global _library
     if not _library:
-        lib, pointer, word = ctypes.CDLL(build_library()), ctypes.c_void_p, ctypes.c_uint64
+        lib, pointer, word = ctypes.CDLL(make("libicl_train.so")), ctypes.c_void_p, ctypes.c_uint64
         for name, result, *args in (
                 ("icl_task_parse", ctypes.c_int, pointer, ctypes.c_char_p, ctypes.c_int, pointer,
                  ctypes.c_int, pointer),
@@ -489,18 +489,41 @@ class Task:
                 ys[i] = math.nan                                    # the step will be skipped
         return xs, ys
 
+def whole_contexts(task, n, seed, first, count):
+    """Prompts of n pairs that all set their scale and, where prompts have orders, in an order of their own: a third
+    each drawn, rising, falling by the first input (>>typical in icl_train.h)."""
+    xs, ys = task.sample(seed, 1 << 41, first, count, n)
+    if "standardize=1" in task.how:
+        for v in (xs, ys):
+            sd = v.std(1, unbiased=False, keepdim=True)
+            v.sub_(v.mean(1, keepdim=True)).div_(torch.where(sd > 1e-6, sd, 1.0))
+    for i in range(count if "order=1" in task.how else 0):
+        order, turn = torch.randperm(n, generator=torch.Generator().manual_seed(first + i)), (first + i) % 3 - 1
+        order = order if turn == 0 else order[torch.argsort(turn * xs[i, order, 0], stable=True)]
+        xs[i], ys[i] = xs[i, order].clone(), ys[i, order].clone()
+    return xs, ys
+
+def measured_lengths(P):
+    """Each number of pairs up to 8, then two in every doubling, and P."""
+    return sorted({n for e in range(30) for n in (e + 1 if e < 8 else 0, 8 << e, 12 << e) if 0 < n < P} | {P})
+
 @torch.no_grad()
 def typical(model, task, P, seed, device="cpu", N=2048, batch=64):
-    """icl.typical (>>surprise in icl.h), from N prompts: after 1 .. P pairs the median and the 99th percentile of
+    """icl.typical (>>surprise in icl.h), from N contexts: after 1 .. P pairs the median and the 99th percentile of
     the mean log(residual^2 + 1e-4) of all but the first third - log(mean y^2 + 0.1), in thousandths."""
-    figures = []
-    for i in range(0, N, batch):
-        xs, ys = (t.to(device) for t in task.sample(seed, 1 << 41, i, batch, P))
-        late, size = ((model(xs, ys) - ys).square() + 1e-4).log().cpu().double(), ys.square().cpu().double()
-        figures.append(torch.stack([late[:, n // 3:n].mean(1) - (size[:, :n].mean(1) + 0.1).log()
-                                    for n in range(1, P + 1)], dim=1))
-    figures = torch.cat(figures).sort(0).values                                                     # [N, P]
-    middle = figures[N // 2]
-    high = torch.maximum(figures[N - N // 100], middle + 0.01)
-    return " ".join(str(round(1000 * max(-1000, min(1000, v)))) for v in
-                    torch.stack([middle, high], dim=1).flatten().tolist())
+    couples, lengths = {}, measured_lengths(P)
+    for n in lengths:
+        figures, whole = [], max(n, min(4, P))
+        for i in range(0, N, batch):
+            xs, ys = (t.to(device) for t in whole_contexts(task, whole, seed, i, batch))
+            late, size = ((model(xs, ys) - ys).square() + 1e-4).log().cpu().double(), ys.square().cpu().double()
+            figures.append(late[:, n // 3:n].mean(1) - (size[:, :n].mean(1) + 0.1).log())
+        figures = torch.cat(figures).sort().values
+        couples[n] = float(figures[N // 2]), float(figures[N - N // 100])
+    text = []
+    for n in range(1, P + 1):
+        a, b = max(k for k in lengths if k <= n), min(k for k in lengths if k >= n)
+        part = math.log(n / a) / math.log(b / a) if b > a else 0
+        middle, high = (u + part * (v - u) for u, v in zip(couples[a], couples[b]))
+        text += [middle, max(high, middle + 0.01)]
+    return " ".join(str(round(1000 * max(-1000, min(1000, v)))) for v in text)

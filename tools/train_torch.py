@@ -5,7 +5,7 @@
         --width 256 --steps 500000 --dims-start 5 --dims-every 2000 --pairs-start 11 --pairs-every 2000 \\
         --precision bf16 --compile --minutes 9 --resume -o dense.safetensors
 
-Options have the names and meanings of `icl train`'s.  Prompts and first weights are the same bits, drawn
+Options have the names, meanings and defaults of `icl train`'s, which is asked for what is not given.  Prompts and first weights are the same bits, drawn
 by icl_train.h itself on the CPU, one step ahead; so the losses are the same but for rounding.  The state is
 a folder of files of at most 16 MiB, replaced as a whole: with --minutes and --resume a long run is done in
 pieces, on the CPU to the same bits as in one go.  Needs torch, numpy, make and a C compiler, --from also
@@ -17,13 +17,14 @@ import math
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 import zlib
 from types import SimpleNamespace
 
 from torch_model import (ACTIVATIONS, POSITIONS, TOKENS, Model, Parser, Task, check_levels, check_weights,
-                         command, draws, fused_attention, level_text, losses, number, raw, read_checkpoint,
+                         command, draws, fused_attention, level_text, losses, make, number, raw, read_checkpoint,
                          read_levels, replace_file, shapes, token_size, typical, write_checkpoint)
 import torch
 
@@ -276,74 +277,70 @@ def export_state(folder, path):
 
 # ----- the command ---------------------------------------------------------------------------------
 
-# Options that say nothing where the shape comes from a model, and their defaults.
-SHAPE = {"layers": 3, "heads": 2, "width": 64, "positions": "learned", "tokens": "apart", "quantiles": "",
-         "n_positions": 0, "activation": "gelu_new", "n_out": 0, "layer_norm_epsilon": 1e-5, "init_sd": 0.02}
-
 def parser():
-    """The parser, and the names of the options that a recipe is made of."""
+    """The parser, and the options that a recipe is made of with their types.  What is not given is None: icl
+    train has the defaults."""
     p = Parser("train_torch", description=__doc__.split("\n\n")[0])
-    recipe = []
-    def add(name, kind, default, text, low=0, high=math.inf, **more):
+    recipe = {}
+    def add(name, kind, text, low=0, high=math.inf, **more):
         def checked(text):
             v = kind(text)
             if not low <= v <= high:
                 raise ValueError
             return v
         checked.__name__ = {int: "whole number", float: "number"}.get(kind, "text")
-        recipe.append(name.strip("-").replace("-", "_"))
-        shown = SHAPE.get(recipe[-1], default)
-        text = f"{text} ({shown})" if shown else text
+        recipe[name.strip("-").replace("-", "_")] = kind
         if kind is bool:
-            p.add_argument(name, action="store_true", help=text)
+            p.add_argument(name, action="store_true", default=None, help=text)
         else:
-            p.add_argument(name, type=kind if kind is str else checked, default=default, help=text, **more)
-    add("--task", str, None, "function classes, in the language of icl_train.h", required=True)
-    add("--dims", int, None, "inputs of a function; needed without --from", 1, 4096)
-    add("--pairs", int, None, "pairs of a prompt", 1, 1 << 20, required=True)
-    add("--steps", int, None, "optimizer steps", 1, 1 << 40, required=True)
-    add("--from", str, "", "start from the weights of this model, which has the shape", metavar="MODEL")
-    add("--seed", int, 0, "of weights and prompts", 0, 2 ** 64 - 1)
-    add("--layers", int, None, "decoder blocks", 1, 512)
-    add("--heads", int, None, "attention heads, a divisor of the width", 1, 4096)
-    add("--width", int, None, "width of the residual stream", 1, 1 << 16)
-    add("--positions", str, None, "position embedding", choices=("learned", *POSITIONS[1:]))
-    add("--tokens", str, None, "the token of y carries y alone, or x and y", choices=TOKENS)
-    add("--quantiles", str, None, "learn these quantiles of y too: 0.05,0.25,0.5,0.75,0.95", metavar="LIST")
-    add("--n-positions", int, None, "tokens that the model is made for; otherwise 2 PAIRS - 1", 1, 1 << 24)
-    add("--activation", str, None, "of the MLP", choices=list(ACTIVATIONS))
-    add("--n-out", int, None, "rows of the read-out, 1 or d; otherwise 1", 1, 4096)
-    add("--layer-norm-epsilon", float, None, "of LayerNorm", 1e-30, 0.1)
-    add("--init-sd", float, None, "of the first weights of the blocks", 1e-30, 10)
-    add("--batch", int, 64, "prompts a step", 1, 1 << 24)
-    add("--lr", float, 1e-4, "learning rate, or its peak", 1e-30, 10)
-    add("--schedule", str, "constant", "of the learning rate",
+            p.add_argument(name, type=kind if kind is str else checked, help=text, **more)
+    add("--task", str, "function classes, in the language of icl_train.h", required=True)
+    add("--dims", int, "inputs of a function; needed without --from", 1, 4096)
+    add("--pairs", int, "pairs of a prompt", 1, 1 << 20, required=True)
+    add("--steps", int, "optimizer steps", 1, 1 << 40)
+    add("--from", str, "start from the weights of this model, which has the shape", metavar="MODEL")
+    add("--seed", int, "of weights and prompts", 0, 2 ** 64 - 1)
+    add("--layers", int, "decoder blocks", 1, 512)
+    add("--heads", int, "attention heads, a divisor of the width", 1, 4096)
+    add("--width", int, "width of the residual stream", 1, 1 << 16)
+    add("--positions", str, "position embedding", choices=("learned", *POSITIONS[1:]))
+    add("--tokens", str, "the token of y carries y alone, or x and y", choices=TOKENS)
+    add("--quantiles", str, "learn these quantiles of y too: 0.05,0.25,0.5,0.75,0.95", metavar="LIST")
+    add("--n-positions", int, "tokens that the model is made for; otherwise 2 PAIRS - 1", 1, 1 << 24)
+    add("--activation", str, "of the MLP", choices=list(ACTIVATIONS))
+    add("--n-out", int, "rows of the read-out, 1 or d; otherwise 1", 1, 4096)
+    add("--layer-norm-epsilon", float, "of LayerNorm", 1e-30, 0.1)
+    add("--init-sd", float, "of the first weights of the blocks", 1e-30, 10)
+    add("--batch", int, "prompts a step", 1, 1 << 24)
+    add("--lr", float, "learning rate, or its peak", 1e-30, 10)
+    add("--schedule", str, "of the learning rate",
         choices=["constant", "inverse-sqrt", "cosine", "linear"])
-    add("--warmup", int, 0, "steps of linear warm-up; inverse-sqrt has 5000 otherwise")
-    add("--lr-end", float, 0, "cosine, linear: share of the rate at the last step", 0, 1)
-    add("--optimizer", str, "adam", "Adam; or Muon for the matrices of the blocks", choices=["adam", "muon"])
-    add("--momentum", float, 0.95, "Muon", 1e-30, 0.999999)
-    add("--beta1", float, 0.9, "Adam", 1e-30, 0.999999)
-    add("--beta2", float, 0.999, "Adam", 1e-30, 0.999999)
-    add("--epsilon", float, 1e-8, "Adam", 1e-30, 1)
-    add("--weight-decay", float, 0, "AdamW, decoupled", 0, 10)
-    add("--clip", float, 0, "largest norm of the gradient; 0 is no limit", 0, 1e9)
-    add("--dims-start", int, 0, "curriculum: inputs in use at first", 1, 4096)
-    add("--dims-every", int, 0, "... and one more every so many steps", 1)
-    add("--pairs-start", int, 0, "curriculum: pairs at first", 1, 1 << 20)
-    add("--pairs-add", int, 2, "... and so many more", 1, 1 << 20)
-    add("--pairs-every", int, 0, "... every so many steps", 1)
-    add("--x", str, "normal", "distribution of inputs", choices=["normal", "uniform", "data"])
-    add("--order", bool, None, "pairs in the orders that data come in")
-    add("--standardize", bool, None, "scale each prompt by its first pairs")
-    add("--x-scale", float, 1.0, "inputs times this", 1e-30, 1e6)
-    add("--y-scale", float, 1.0, "outputs times this", 1e-30, 1e6)
-    add("--precision", str, "fp32", "of the matrix products", choices=["fp32", "tf32", "bf16"])
-    keys = list(recipe)
-    add("--max-bad", int, 10, "give up after so many steps in a row that are not finite", 1)
-    add("--save-every", int, 1000, "steps between saves", 1)
-    add("--log-every", int, 0, "steps between lines; otherwise there is one in 5 s")
-    add("--minutes", float, None, "stop after so many, with the state saved")
+    add("--warmup", int, "steps of linear warm-up; inverse-sqrt has 5000 otherwise")
+    add("--lr-end", float, "cosine, linear: share of the rate at the last step", 0, 1)
+    add("--optimizer", str, "Adam; or Muon for the matrices of the blocks", choices=["adam", "muon"])
+    add("--momentum", float, "Muon", 1e-30, 0.999999)
+    add("--beta1", float, "Adam", 1e-30, 0.999999)
+    add("--beta2", float, "Adam", 1e-30, 0.999999)
+    add("--epsilon", float, "Adam", 1e-30, 1)
+    add("--weight-decay", float, "AdamW, decoupled", 0, 10)
+    add("--clip", float, "largest norm of the gradient; 0 is no limit", 0, 1e9)
+    add("--dims-start", int, "curriculum: inputs in use at first", 1, 4096)
+    add("--dims-every", int, "... and one more every so many steps", 1)
+    add("--pairs-start", int, "curriculum: pairs at first", 1, 1 << 20)
+    add("--pairs-add", int, "... and so many more", 1, 1 << 20)
+    add("--pairs-every", int, "... every so many steps", 1)
+    add("--x", str, "distribution of inputs", choices=["normal", "uniform", "data"])
+    add("--order", bool, "pairs in the orders that data come in")
+    add("--standardize", bool, "scale each prompt by its first pairs")
+    add("--x-scale", float, "inputs times this", 1e-30, 1e6)
+    add("--y-scale", float, "outputs times this", 1e-30, 1e6)
+    add("--precision", str, "of the matrix products", choices=["fp32", "tf32", "bf16"])
+    keys = dict(recipe)
+    add("--max-bad", int, "give up after so many steps in a row that are not finite", 1)
+    add("--save-every", int, "steps between saves", 1)
+    add("--log-every", int, "steps between lines; otherwise there is one in 5 s")
+    add("--minutes", float, "stop after so many, with the state saved")
+    p.add_argument("--recipe", choices=["laptop", "garg", "yadlowsky"], help="what is not given; otherwise laptop")
     p.add_argument("-o", metavar="OUT.safetensors", help="the checkpoint to write")
     p.add_argument("--state", metavar="FOLDER", help="of the training state; otherwise OUT.torch")
     p.add_argument("--resume", action="store_true", help="go on from the state, if it is there")
@@ -351,28 +348,36 @@ def parser():
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="(%(default)s)")
     p.add_argument("--threads", type=int, default=1, help="of PyTorch on the CPU (%(default)s)")
     p.add_argument("--compile", action="store_true", help="with torch.compile")
-    return p, keys
+    return p, keys, recipe
+
+def take_defaults(p, o, kinds):
+    """What is not given, from icl train."""
+    name, argv = "icl", ["train", "-o", "x", "--settings"]
+    for key in [*kinds, "recipe"]:
+        value = getattr(o, key)
+        if value is not None and key not in ("precision", "minutes"):
+            argv += [f"--{key}".replace("_", "-"), *([] if value is True else [str(value)])]
+    found = subprocess.run([make(name), *argv], capture_output=True, text=True)
+    if found.returncode:
+        p.error(found.stderr.strip().splitlines()[0].removeprefix("icl train: "))
+    said = dict(line.split(" ", 1) for line in found.stdout.splitlines() if " " in line)
+    for key, kind in kinds.items():
+        if getattr(o, key) is None:
+            text = said.get(key.replace("_", "-"))
+            setattr(o, key, False if kind is bool else kind(text) if text else "" if kind is str else 0)
+    o.precision = o.precision or "fp32"
 
 def take_shape(p, o, model):
     """The shape from the options; or from the model of --from, whose weights [n] come back."""
-    given = [k for k in SHAPE if getattr(o, k) is not None]
     if not model:
-        if not o.dims:
-            p.error("--dims is required")
-        for key in SHAPE:
-            setattr(o, key, SHAPE[key] if key not in given else getattr(o, key))
         o.n_positions = o.n_positions or 2 * o.pairs - 1
         o.quantiles = ",".join(map(level_text, read_levels(o.quantiles))) if o.quantiles else ""
         o.n_out = o.n_out or 1 + len(shape_of(vars(o)).quantiles)
         return None
-    if given:
-        p.error(f"--{given[0].replace('_', '-')} and --from contradict each other: the model has its shape")
     c, weights, _ = model
-    if o.dims and o.dims != c.d:
-        p.error(f"--dims {o.dims}, but the model has {c.d}")
     o.dims, o.layers, o.heads, o.width, o.activation, o.n_out = c.d, c.L, c.H, c.C, c.act, c.n_out
     o.positions, o.tokens = "learned" if c.pos == "absolute" else c.pos, c.tokens
-    o.n_positions, o.layer_norm_epsilon, o.init_sd = c.n_positions, c.ln_eps, SHAPE["init_sd"]
+    o.n_positions, o.layer_norm_epsilon, o.init_sd = c.n_positions, c.ln_eps, 0.02
     o.quantiles = ",".join(map(level_text, c.quantiles))
     weights = torch.cat([t.float().flatten() for t in weights.values()])
     setattr(o, "from", f"{zlib.crc32(raw(weights)):08x}")           # says which weights; the path may change
@@ -402,9 +407,11 @@ def wrong_options(o):
 
 def options(argv):
     """The options, the recipe, and the weights to start from or None."""
-    p, keys = parser()
+    p, keys, all_of_icl = parser()
     o = p.parse_args(argv)
-    o.warmup = o.warmup or (5000 if o.schedule == "inverse-sqrt" else 0)
+    minutes = o.minutes
+    take_defaults(p, o, all_of_icl)
+    o.minutes = minutes
     o.state = o.state or o.o and o.o + ".torch"
     model = read_checkpoint(getattr(o, "from")) if getattr(o, "from") else None
     try:

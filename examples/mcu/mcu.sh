@@ -25,8 +25,8 @@ expect() {
 
 silent() { said=$("$@" 2>&1); code=$?; [ -z "$said" ] || echo "$said"; [ $code -eq 0 ] && [ -z "$said" ]; }
 
-# The budgets are link.ld's regions: 24 KB for the engine, and 28 KB on the M55, where Helium's kernels
-# stand beside the plain ones; 128 KB of RAM, of which 4 KB are stack.
+# The budgets are link.ld's regions: 24 KB for the engine, and 29 KB on the M55 with Helium's kernels; 128 KB
+# of RAM, of which 4 KB are stack.  Engine and all the rest but the model: 34 KB.
 build() {
   for file in main engine startup; do
     silent $arm-gcc $flags -c $here/$file.c -o $dir/$file.o || return 1
@@ -101,7 +101,7 @@ size_of() { $arm-size -A $dir/main.elf | awk -v names=" $1 " 'index(names, " " $
 # core NAME MACHINE PICOSECONDS-A-TICK MODEL-ORIGIN DOUBLE-UNIT INSTRUCTIONS-A-MULTIPLY-ADD FLAGS...
 core() {
   core=$1 machine=$2 model=$4 double=$5 most=$6 dir=$out/$1 engine=24K
-  [ "$core" != M55 ] || engine=28K
+  [ "$core" != M55 ] || engine=29K
   flags="-DTICK_PS=$3"
   shift 6
   flags="$flags -mthumb $* -std=gnu99 -Os -fno-math-errno -ffunction-sections -fdata-sections -I. -I$out
@@ -115,6 +115,7 @@ core() {
   expect "stack frames" frames
   expect "no recursion" no_recursion
   expect "counts instructions" counted_right
+  expect "all code" within "$(size_of '.engine .vectors .code .unwind .data')" 34816
   expect "stack in use" within "$(value '#stack')" 4096
   append=$(value '#append') query=$(value '#query')
   append_each=$(awk "BEGIN { printf \"%.3f\", $append / $(value append_multiply_adds) }")
@@ -129,7 +130,7 @@ core() {
 mkdir -p $out
 core=host
 make -s build/icl && build/icl embed $here/sensors.safetensors --force -o $out/sensors_model.h || exit 1
-cc -std=c99 -O2 -Wall -Wextra -I. -I$out $here/main.c $here/engine.c $here/host.c -lm -o $out/host || exit 1
+cc -std=c99 -O2 -Wall -Wextra -DICL_NO_AVX512 -I. -I$out $here/main.c $here/engine.c $here/host.c -lm -o $out/host || exit 1
 $out/host | grep -v '^#' > $out/host.txt
 expect "runs" grep '^all well$' $out/host.txt
 

@@ -15,7 +15,7 @@ recipe() {
     --pairs 65 --pairs-start 16 --pairs-add 7 --pairs-every 1000 --batch 64 --steps 8000 --seed "${SEED:-1}" \
     --layers 6 --heads 4 --width 96 --init-sd 0.1 --optimizer muon --lr 0.006 --schedule cosine --warmup 200 \
     --clip 1 || exit 1
-  build/icl quantize "$out/$1.f32.safetensors" --dtype f16 --force -o "$out/$1.safetensors" || exit 1
+  build/icl quantize "$out/$1.f32.safetensors" --dtype f16 --typical 8192 --force -o "$out/$1.safetensors" || exit 1
 }
 
 # one input: curves that people meet, alone or two at once, with every kind of noise

@@ -2,13 +2,13 @@
 
 const VIEW = { x0: -2.5, x1: 2.5, y0: -2.5, y1: 2.5 };   // what the engine sees of the plot, whatever its units
 const QUERIES = 201;                       // x at which all curves are computed, over the whole view
-const POINTS = 64, CHECKED = 32;           // most points, and most that are each predicted from the others
+const POINTS = 64;                         // the most
 const JITTER = 1e-4;                       // variance of the noise that the optimum allows for
 const NAMES = ['curves', 'both'];
 const SHARES = { both: [0.5, 0.5] };       // of lines and cosines in the pretraining
 const ABOUT = {
   curves: 'Trained on curves of many kinds, most of them noisy. It scales the points itself, takes up to 64 of them in any '
-    + 'order, and looks twice, as <code>icl predict --no-mirror</code> does.',
+    + 'order, and corrects itself once by what it missed at them. While nothing moves, it looks at their mirror images too.',
   both: 'Trained on lines and on cosines, never on a sum of the two: <i>Combination</i> shows that it does not learn one '
     + 'from its points (Yadlowsky et al. 2023).',
 };
@@ -23,7 +23,7 @@ let points = [];                           // {x, y, button}, in the user's unit
 let truth = null;                          // the function behind the points, until one is moved
 let preset = '', selected = null, engine = null, said = '';
 const state = { model: 'curves', curve: null, low: null, high: null, squares: null, optimum: null, surprise: NaN,
-                rmse: NaN, milliseconds: 0 };
+                rmse: NaN, images: false, milliseconds: 0 };
 
 const seen = p => ({ x: (p.x - units.x) / units.dx, y: (p.y - units.y) / units.dy });
 const told = p => ({ x: units.x + units.dx * p.x, y: units.y + units.dy * p.y });
@@ -116,14 +116,20 @@ function bayes(pts, [lineShare, cosineShare]) {
   });
 }
 
+// The model's curve and band.  With mirror images, as icl predict has them, it takes four times as long.
+function ask(pts, images) {
+  const i = NAMES.indexOf(state.model), error = engine.ask(i, pts.length, QUERIES, images), band = !error && engine.has_interval(i);
+  state.curve = error ? null : Array.from(engine.answers);
+  state.low = band ? Array.from(engine.low) : null;
+  state.high = band ? Array.from(engine.high) : null;
+  state.images = Boolean(band && images);
+}
+
 // All curves, from the points, as the engine sees them.
 function compute() {
   const i = NAMES.indexOf(state.model), pts = points.slice(0, capacity()).map(seen), began = performance.now();
   pts.forEach((p, k) => { engine.xs[k] = p.x; engine.ys[k] = p.y; });
-  const error = engine.ask(i, pts.length, QUERIES), band = !error && engine.has_interval(i);
-  state.curve = error ? null : Array.from(engine.answers);
-  state.low = band ? Array.from(engine.low) : null;
-  state.high = band ? Array.from(engine.high) : null;
+  ask(pts, 0);
   state.surprise = pts.length ? engine.surprise(i) : NaN;
   state.rmse = NaN;
   state.engineMilliseconds = performance.now() - began;
@@ -133,15 +139,20 @@ function compute() {
   plan();
 }
 
-// The error of each point when it is predicted from the others takes longer than a frame: once, when all is still.
+// What takes longer than a frame: once, when all is still.  The answer by mirror images; then the error of each point
+// when it is predicted from the others.
 let later = 0;
 function plan() {
   clearTimeout(later);
   state.settled = false;
   later = setTimeout(() => {
-    state.rmse = state.curve && drags.size === 0 ? engine.check(NAMES.indexOf(state.model)) * units.dy : NaN;
-    state.settled = drags.size === 0;
-    showCheck();
+    const i = NAMES.indexOf(state.model), n = Math.min(points.length, capacity()), known = state.curve && drags.size === 0;
+    if (known && n && engine.has_interval(i) && !state.images) { ask({ length: n }, 1); draw(); }
+    later = setTimeout(() => {
+      state.rmse = known ? engine.check(i) * units.dy : NaN;
+      state.settled = drags.size === 0;
+      showCheck();
+    }, 0);
   }, 200);
 }
 
@@ -279,13 +290,13 @@ function showLegend() {
 
 // What the figure means, and no more: it compares errors, and proves nothing about the curve.
 function showSurprise() {
-  const s = state.surprise, known = Number.isFinite(s), n = Math.min(points.length, capacity());
+  const n = Math.min(points.length, capacity()), s = state.surprise, known = Number.isFinite(s) && n >= 4;
   const say = !n ? 'No points: there is nothing to judge yet.'
-    : !known ? 'This model does not say what is typical for it.'
-    : s > 1 ? 'Odd: in its training, fewer than one prompt in a hundred was guessed this badly, point after point. Do not trust the curve.'
-    : s > 0.6 ? 'Unusual: most prompts of its training were guessed better, point after point. Be careful.'
     : n < 4 ? 'Too few points to judge.'
-    : 'Guessed point after point, these are no harder than what it was trained on. That does not prove the curve right.';
+    : !known ? 'This model does not say what is typical for it.'
+    : s > 1 ? 'Odd: the model predicts each point from those before it, and in its training fewer than 1 prompt in 100 went this badly. Do not trust the curve.'
+    : s > 0.6 ? 'Unusual: the model predicts each point from those before it, and in its training most prompts went better. Be careful.'
+    : 'The model predicts each point from those before it, and this went no worse than in its training. That does not prove the curve right.';
   element('figure').textContent = known ? s.toFixed(2).replace('-', '\u2212') : '';
   element('gauge').setAttribute('aria-valuenow', known ? s.toFixed(2) : 0);
   element('gauge').setAttribute('aria-valuetext', say);
@@ -298,9 +309,8 @@ function showSurprise() {
 function showCheck() {
   const n = Math.min(points.length, capacity()), ys = points.slice(0, n).map(p => p.y);
   const mean = ys.reduce((s, y) => s + y, 0) / n, sd = Math.sqrt(ys.reduce((s, y) => s + (y - mean) ** 2, 0) / n);
-  const say = n < 2 ? '' : n > CHECKED ? `With more than ${CHECKED} points it is not computed here: icl check does it.`
-    : !state.settled ? '\u2026'
-    : Number.isFinite(state.rmse) ? `${short(state.rmse, 2)} where y has a standard deviation of ${short(sd, 2)}.` : 'Not known.';
+  const part = sd > 0 ? `, ${Math.round(100 * state.rmse / sd)} % of the standard deviation of y` : '';
+  const say = n < 2 ? '' : !state.settled ? '\u2026' : Number.isFinite(state.rmse) ? short(state.rmse, 2) + part : 'Not known.';
   if (element('check').textContent !== say) element('check').textContent = say;
 }
 
@@ -504,21 +514,21 @@ function showPreset(name) {
 
 // ----- the user's own data ----------------------------------------------------------------------
 
-// {names, rows: [[x, y], ..], more} of CSV text: columns by tab, semicolon or comma; a header, empty lines and lines
+// {names, rows: [[x, y], ..], wide} of CSV text: columns by tab, semicolon, comma or blanks; a header, empty lines and lines
 // that start with # are fine; rows without a y are left out.  Throws an Error that names the line.
 function readCsv(text) {
   const lines = text.replace(/^\ufeff/, '').split(/\r\n?|\n/), out = { names: ['x', 'y'], rows: [] };
-  const filled = lines.filter(l => l.trim() && !l.startsWith('#')), separator = ['\t', ';', ','].find(c => (filled[0] || '').includes(c));
+  const head = (lines.find(l => l.trim() && !l.startsWith('#')) || '').trim(), separator = ['\t', ';', ',', ' '].find(c => head.includes(c));
   const number = t => t === '' ? NaN : Number(separator === ',' ? t : t.replace(',', '.'));
   let first = true;
-  if (!separator) throw new Error('The data need two columns, x and y, with a comma, semicolon or tab between them.');
+  if (!separator) throw new Error('The data need two columns, x and y, with a comma, semicolon, tab or blank between them.');
   lines.forEach((line, i) => {
     if (!line.trim() || line.startsWith('#')) return;
-    const fields = line.split(separator).map(t => t.trim().replace(/^"(.*)"$/, '$1')), [x, y] = fields.map(number);
+    const fields = (separator === ' ' ? line.trim().split(/\s+/) : line.split(separator)).map(t => t.trim().replace(/^"(.*)"$/, '$1')), [x, y] = fields.map(number);
     if (first && fields.slice(0, 2).every(t => Number.isNaN(number(t)))) out.names = [fields[0] || 'x', fields[1] || 'y'];
     else if (fields[1] === '' || fields[1] === '?' || fields.length < 2) { /* it asks */ }
-    else if (Number.isFinite(x) && Number.isFinite(y)) out.rows.push([x, y]);
-    else throw new Error(`Line ${i + 1}: ${line.slice(0, 40)} has no two numbers in its first two columns.`);
+    else if (Number.isFinite(x) && Number.isFinite(y)) { out.rows.push([x, y]); out.wide = out.wide || fields.length > 2; }
+    else throw new Error(`Line ${i + 1}: ${line.slice(0, 40)} does not have numbers in its first two columns.`);
     first = false;
   });
   if (!out.rows.length) throw new Error('No row has an x and a y.');
@@ -533,12 +543,13 @@ function fit(values) {
 
 function useText(text) {
   try {
-    const { names, rows } = readCsv(text), n = rows.length;
+    const { names, rows, wide } = readCsv(text), n = rows.length;
     const used = n <= POINTS ? rows : Array.from({ length: POINTS }, (_, i) => rows[Math.round(i * (n - 1) / (POINTS - 1))]);
     const [x, dx] = fit(used.map(r => r[0])), [y, dy] = fit(used.map(r => r[1]));
     element('model').value = state.model = 'curves';
     setPoints(used.map(([a, b]) => ({ x: a, y: b })), null, { own: true, names, x, y, dx, dy });
-    said = n > POINTS ? `${n} rows: ${POINTS} of them, spread evenly, are used here. ` : '';
+    said = (n > POINTS ? `${n} rows: ${POINTS} of them, spread evenly, are used here. ` : '')
+      + (wide ? 'x and y are the first two columns; the others are not used. ' : '');
     showPreset('');
   } catch (error) {
     said = error.message + ' ';

@@ -2,7 +2,7 @@
 #ifdef __STRICT_ANSI__
 #define _POSIX_C_SOURCE 200809L
 #endif
-#if defined NAMES_LATE || defined __cplusplus        /* as a file that includes all else first */
+#if defined NAMES_LATE        /* as a file that includes all else first */
 #include <errno.h>
 #include <fcntl.h>
 #include <float.h>
@@ -31,3 +31,10 @@
 #endif
 #include "../../icl_train.h"
 #include "../../icl.h"
+
+/* They are as they were before. */
+#if A != 1 || B != 2 || C != 3 || D != 4 || E != 5 || G != 7 || H != 8 || I != 9 || J != 10 || K != 11 || L != 12 \
+    || M != 13 || N != 14 || O != 15 || P != 16 || Q != 17 || R != 18 || S != 19 || T != 20 || U != 21 || V != 22 \
+    || W != 23 || X != 24 || Y != 25 || Z != 26 || F(6) != 6 || B1 != 1 || min(3, 2) != 2
+#error "a macro of the program is gone"
+#endif

@@ -63,9 +63,7 @@
 #define DATA 1
 #define CALLBACK
 
-/* single letters, object-like, as pin maps, maths code and complex.h have them: declarations get by with all of
- * them, the implementation with none, since it calls its dimensions so */
-#ifndef NAMES_IMPLEMENT
+/* single letters, object-like, as pin maps, status registers, maths code and complex.h have them */
 #define A 1
 #define B 2
 #define C 3
@@ -91,7 +89,6 @@
 #define X 24
 #define Y 25
 #define Z 26
-#endif
 #define _A 1
 #define _B 2
 #define _C 3
@@ -113,9 +110,11 @@
 
 /* words of embedded and game code */
 #define log2(x) (((x) > 1) + 1)
+#if !defined __cplusplus || defined NAMES_LATE       /* names of the C++ library's headers, which break before ours */
 #define swap(a, b) (void)((a) = (b))
 #define clamp(x, low, high) (x)
 #define lerp(a, b, t) ((a) + (t) * ((b) - (a)))
+#endif
 #define SIZE 100
 #define MAX 100
 #define MIN 1

@@ -51,7 +51,7 @@ exports() {
 }
 exports_none() { names "$1" '^header_only$|^_Z11header_only' -g --defined-only; }
 prefixed() {
-  names "$1" '^(_ZL[0-9]+)?(icl_|__get_cpuid)|\.[0-9]+$|^\.|^_ZZ.*icl_|^_ZSt' --defined-only
+  names "$1" '^(_ZL[0-9]+)?icl_|\.[0-9]+$|^\.|^_ZZ.*icl_|^_ZSt' --defined-only
 }
 
 # Nothing but the math library, memory and strings.
@@ -187,14 +187,16 @@ while read -r cc; do
   [ $n -le 4 ] || job "$cc: icl.h alone" "$check $src/alone.c"
   job "$cc: twice" "$check $src/twice.c"
   job "$cc: predictors" "$check -I. $src/bayes.c"
-  job "$cc: names that others have as macros" "$check -DNAMES_LATE $src/names.c &&
+  job "$cc: names that others have as macros" "$check $src/names.c &&
+    $check -DNAMES_IMPLEMENT -DICL_TRAIN_THREADS $src/names.c"
+  job "$cc: ... behind all system headers" "$check -DNAMES_LATE $src/names.c &&
     $check -DNAMES_LATE -DNAMES_IMPLEMENT -DICL_TRAIN_THREADS $src/names.c"
   if [ $n -le 4 ]; then
     job "$cc: memory of the caller's" "$check $src/custom.c"
     job "$cc: trainer without threads" "$check $src/train.c"
   fi
   for m in -DICL_NO_SIMD -DICL_NO_MALLOC -DICL_NO_STDIO "-DICL_NO_MALLOC -DICL_NO_STDIO" \
-           -funsigned-char "-DICL_API=static -Wno-unused-function" -DICL_STATIC; do
+           -funsigned-char "-DICL_API=static -Wno-unused-function" -DICL_STATIC -DICL_THREADS -DICL_NO_AVX512; do
     job "$cc: icl.h $m" "$check $m $src/alone.c"
     case $m in
       -DICL_NO_MALLOC) job "$cc: both $m" "silent_or_told ${check#silent } $m $src/train.c" ;;
@@ -207,12 +209,15 @@ done < "$tmp/compilers"
 for c in aarch64-linux-gnu-gcc s390x-linux-gnu-gcc arm-linux-gnueabihf-gcc \
          "arm-linux-gnueabihf-gcc -mfpu=neon-vfpv4" riscv64-linux-gnu-gcc; do
   o=$tmp/$(echo "$c" | tr -dc a-z0-9).o   # s390x counts in double under -std=c99
-  if has ${c%% *}; then job "$c" "silent $c $warn -std=gnu99 -O1 -c $src/train.c -o $o"
+  if has ${c%% *}; then
+    job "$c" "silent $c $warn -std=gnu99 -O1 -c $src/train.c -o $o"
+    job "$c: names" "silent $c $warn -std=gnu99 -O1 -fsyntax-only -DNAMES_IMPLEMENT $src/names.c"
   else skip "$c: not installed"; fi
 done
 c=x86_64-w64-mingw32-gcc o=$tmp/windows   # each header, alone and with all that it has; a program
 if has $c; then
-  for f in "alone.c -std=c99" "alone.c -DICL_NO_SIMD" "train.c -std=c99" "header.c -std=c99"; do
+  for f in "alone.c -std=c99" "alone.c -DICL_NO_SIMD" "train.c -std=c99" "header.c -std=c99" \
+           "names.c -DNAMES_LATE -DNAMES_IMPLEMENT"; do
     job "$c: $f" "silent $c $warn -fsyntax-only ${f#* } $src/${f%% *}"
   done
   job "$c: linked" "silent $c $warn -O1 -DICL_TRAIN_THREADS -c $src/train.c -o $o-1.o &&
@@ -246,6 +251,11 @@ for system in x86_64-macos aarch64-macos x86_64-freebsd x86_64-netbsd x86_64-lin
   job "$system: tests" "compiles $system '' tests/test_[agkl]*.c &&
     compiles $system '' tests/test_[bst]*.c"
 done
+job "ICL_ASSERT" "silent gcc $warn -O1 -include assert.h '-DICL_ASSERT(condition)=assert(condition)'
+  -DICL_TRAIN_THREADS -c $src/train.c -o $tmp/assert.o"
+if has nvcc; then
+  job "nvcc" "silent nvcc -Xcompiler -Wall,-Wextra -x cu -c $src/alone.c -o $tmp/cuda.o && exports $tmp/cuda.o"
+else skip "nvcc: not installed"; fi
 job "ICL_MAX_THREADS" "silent gcc $warn -O1 -DICL_MAX_THREADS=2 -DICL_TRAIN_THREADS -c $src/train.c
   -o $tmp/two.o"
 job "-O3" "silent gcc $warn -O3 -DICL_TRAIN_THREADS -c $src/train.c -o $tmp/o3.o"
@@ -255,6 +265,8 @@ done
 for m in -ffast-math -ffinite-math-only -D_M_FP_FAST; do
   job "$m is refused" "! gcc $m -fsyntax-only $src/alone.c 2> $tmp/fast$m && grep -q fast-math $tmp/fast$m"
 done
+
+job "-std=c89 is refused" "! gcc -std=c89 -fsyntax-only $src/alone.c 2> $tmp/c89 && grep -q 'needs C99' $tmp/c89"
 
 # Numbers under flags that let compilers reorder, round late, or take NaN for impossible.
 numbers() {
@@ -347,7 +359,7 @@ job "program on top of icl_bayes.h" "manual tools/icl_bayes.h $tmp/manual-bayes"
 
 # Source.
 job "GNU constructs only where they belong" 'rule '\''
-  section !~ /^(config|platform|f8|dispatch)$/ &&
+  section !~ /^(config|platform|kernels|dispatch)$/ &&
   $2 ~ /__attribute__|__builtin|__asm__|typeof|__extension__|\( *\{|__declspec|__forceinline/ {
     print where, $2 }'\'
 ends='abort|_?exit|[a-z]*printf|f?puts|perror|assert|setjmp|longjmp|alloca|raise|atexit|signal'

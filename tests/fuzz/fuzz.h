@@ -13,6 +13,7 @@
 #define FUZZ_ALONE 1
 #endif
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,18 @@ static inline void fuzz_say(uint64_t v)
   fuzz_verdict = (fuzz_verdict ^ (uint32_t)(v ^ v >> 32)) * 0x01000193u;
   fuzz_verdict ^= fuzz_verdict >> 15;
 }
+
+/* Messages, for tests/proof/mutant.c alone: they may change without a verdict's changing. */
+#ifdef FUZZ_TEXTS
+static uint32_t fuzz_texts;
+
+static inline void fuzz_say_text(const char *s)
+{
+  for (; *s; s++) fuzz_texts = (fuzz_texts ^ (unsigned char)*s) * 0x01000193u;
+}
+#else
+#define fuzz_say_text(s) (void)0
+#endif
 
 /* The input, read from its front; zeros behind its end. */
 typedef struct fuzz_input { const uint8_t *p; size_t n; } fuzz_input;

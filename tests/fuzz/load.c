@@ -9,11 +9,12 @@
 
 enum { LOAD_ROWS = 7, LOAD_MAX_OPS = 120, LOAD_MAX_CTX = 1 << 20 };
 
-/* A context, another of the same sizes, and room for LOAD_ROWS rows of everything. */
+/* A context, another of the same sizes, a smaller one (now and then of another kv), and room for LOAD_ROWS
+ * rows of everything. */
 typedef struct load_life {
   fuzz_input in;
   const icl_model *model;
-  icl_ctx c, other;
+  icl_ctx c, other, third;
   size_t d, Q;
   int n;                                     /* rows of this operation                                */
   float *xs, *ys, *out, *again, *lo, *hi, *quantiles;
@@ -162,11 +163,70 @@ static void load_misuse(load_life *l)
   MUST(icl_forget(&l->c, before + 1) == ICL_ERR_ARG && icl_count(&l->c) == before);
 }
 
+/* A copy answers as the original does. */
+static void load_copy(load_life *l)
+{
+  icl_ctx *to = fuzz_byte(&l->in) & 1 ? &l->other : &l->third;
+  int before = icl_count(to);
+  icl_error e = icl_ctx_copy(to, &l->c);
+  MUST(e == (to->kv != l->c.kv ? ICL_ERR_STATE : icl_count(&l->c) > to->max_pairs ? ICL_ERR_FULL : ICL_OK));
+  MUST(icl_count(to) == (e ? before : icl_count(&l->c)));
+  MUST(icl_ctx_copy(&l->c, &l->c) == ICL_OK);
+  if (e) return;
+  MUST(!memcmp(icl_residuals(to), icl_residuals(&l->c), 4 * (size_t)icl_count(to)));
+  e = icl_predict(&l->c, l->xs, l->out);
+  MUST(icl_predict(to, l->xs, l->again) == e && (e || !memcmp(l->out, l->again, 4)));
+}
+
+/* Contexts in any order, one there more than once: each answers as it does alone. */
+static void load_many(load_life *l)
+{
+  icl_ctx *of[3], *each[LOAD_ROWS];
+  unsigned how = fuzz_byte(&l->in);
+  icl_error e;
+  int i;
+  of[0] = &l->c; of[1] = &l->other; of[2] = &l->third;
+  for (i = 0; i < l->n; i++) each[i] = of[(how + how / 3 * (unsigned)i) % 3];
+  e = icl_predict_many(of[how >> 6 & 1 ? 2 : 0], l->n, each, l->xs, l->out);
+  for (i = 0; i < l->n; i++) {
+    icl_error alone = icl_predict(each[i], l->xs + (size_t)i * l->d, l->again);
+    MUST(e || (!alone && !memcmp(l->out + i, l->again, 4)));
+    if (alone) MUST(e == alone);
+  }
+}
+
+/* An image, and the mean of both with or without the image of refinement. */
+static void load_mirror(load_life *l)
+{
+  unsigned how = fuzz_byte(&l->in);
+  float level = 0.5f + fuzz_number(&l->in) / 8, *lo = how & 8 ? l->lo : NULL, *hi = how & 8 ? l->hi : NULL;
+  icl_ctx *cs[2], *rs[2] = {NULL, NULL};
+  int before = icl_count(&l->c), i;
+  icl_error e = icl_mirror(&l->other, &l->c, (int)(how & 7));
+  MUST(icl_count(&l->c) == before && (!(how & 4) || e == ICL_ERR_ARG));
+  MUST(e || icl_count(&l->other) == before);
+  cs[0] = &l->c; cs[1] = &l->other;
+  if (how & 16 && !icl_refine(&l->third, &l->c)) rs[0] = &l->third;
+  e = icl_predict_mean(how & 32 ? 1 : 2, cs, rs, l->n, l->xs, level, l->out, lo, hi);
+  for (i = 0; i < l->n && !e && lo; i++) MUST(l->lo[i] <= l->hi[i] || !fuzz_finite(l->out + i, 1));
+  if (e || lo || rs[0] || !(how & 32)) return;
+  MUST(icl_predict_batch(&l->c, l->n, l->xs, l->again) == ICL_OK);
+  for (i = 0; i < l->n; i++) MUST(fabsf(l->out[i] - l->again[i]) <= 1e-6f * fabsf(l->again[i]));
+}
+
 static void (*const load_ops[])(load_life *) = {
   load_add, load_add_batch, load_add_batch, load_predict, load_predict, load_ask, load_rewind, load_forget,
   load_scale, load_standardize, load_quantiles, load_judge, load_refine, load_snapshot, load_threads,
   load_misuse
 };
+static void (*const load_new_ops[])(load_life *) = {load_copy, load_many, load_mirror};
+
+/* Operation `op`: the later ones at the end, so that older inputs stay what they were. */
+static void load_operate(load_life *l, unsigned op)
+{
+  if (op >= 208) load_new_ops[op % 3](l);
+  else load_ops[op % (sizeof load_ops / sizeof *load_ops)](l);
+}
 
 /* ----- a life -------------------------------------------------------------------------------- */
 
@@ -194,7 +254,7 @@ static void load_live(load_life *l)
     l->xs = block + floats - (size_t)l->n * l->d;
     for (i = 0; i < (size_t)l->n * l->d; i++) l->xs[i] = i < 14 ? fuzz_number(&l->in) : 0.25f;
     for (i = 0; i < (size_t)l->n; i++) l->ys[i] = fuzz_number(&l->in);
-    load_ops[op % (sizeof load_ops / sizeof *load_ops)](l);
+    load_operate(l, op);
   }
   free(block);
 }
@@ -206,7 +266,7 @@ static void load_contexts(const icl_model *m, fuzz_input in)
   int pairs = 1 + (int)(fuzz_byte(&in) % 6), batch = 1 + (int)(fuzz_byte(&in) % 9);
   icl_ctx_options o;
   size_t need;
-  void *mem[2];
+  void *mem[3];
   memset(&o, 0, sizeof o);
   o.max_pairs = pairs > icl_max_pairs(m) ? icl_max_pairs(m) : pairs;
   o.queries_at_once = batch;
@@ -223,9 +283,15 @@ static void load_contexts(const icl_model *m, fuzz_input in)
   MUST(icl_ctx_init_with(&l.c, m, &o, mem[0], need - 1, NULL) == ICL_ERR_MEMORY);
   MUST(icl_ctx_init_with(&l.c, m, &o, mem[0], need, NULL) == ICL_OK);
   MUST(icl_ctx_init_with(&l.other, m, &o, mem[1], need, NULL) == ICL_OK);
+  o.max_pairs = (o.max_pairs + 1) / 2;
+  if (batch % 4 == 0) o.kv = (icl_storage)((o.kv + 1) % 4);
+  need = icl_ctx_bytes_with(m, &o, NULL);
+  mem[2] = fuzz_alloc(need);
+  MUST(icl_ctx_init_with(&l.third, m, &o, mem[2], need, NULL) == ICL_OK);
   load_live(&l);
   free(mem[0]);
   free(mem[1]);
+  free(mem[2]);
 }
 
 /* ----- the file ------------------------------------------------------------------------------- */
@@ -237,6 +303,7 @@ static void load_report_ok(const icl_report *r, icl_error e, size_t size)
   for (; *t; t++) MUST(*t >= 32 && *t < 127);
   MUST(!e || r->offset <= size);
   fuzz_say((uint64_t)e << 32 | (e ? r->offset : 0));
+  fuzz_say_text(r->text);
 }
 
 /* What was written from a model's weights loads again as the same configuration. */
@@ -329,6 +396,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   file = fuzz_copy(data + 2 + ops, size, data[1] & 15, &block);
   e = icl_inspect(file, size, &cfg, &need, &r);
   load_report_ok(&r, e, size);
+  if (data[1] & 128) MUST(icl_inspect(file, size, NULL, NULL, NULL) == e);
   if (!e) {
     MUST(icl_config_check(&cfg, NULL) == ICL_OK && need <= 4 * size + 65536);
     fuzz_say(need);
@@ -337,6 +405,22 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   free(block);
   return 0;
 }
+
+/* ----- words of headers, for the mutator below and for AFL++'s dictionary ------------------------ */
+static const char *const load_words[] = {
+  "F32", "F16", "BF16", "I8", "F64", "I64", "U8", "BOOL", "dtype", "shape", "data_offsets", "__metadata__",
+  "n_head", "activation_function", "gelu", "relu", "gelu_new", "gelu_fast", "absolute", "sinusoidal", "none",
+  "alternating", "position_embedding_type", "n_positions", "layer_norm_epsilon", "icl.digest", "icl.task",
+  "icl.typical", "icl.tokens", "joint", "icl.quantiles", "0.05,0.5,0.95", "icl.sampling", "icl.recipe",
+  "-1 2 0 1000000", "0123456789abcdef", "module.", "_orig_mod.", "_backbone.h.0.attn.bias",
+  "_backbone.h.0.attn.masked_bias", "_backbone.wte.weight", "_backbone.h.511.", "_backbone.h.512.", "1e-5",
+  "1e-45", "123456789012345678901", "\\u0041", "\\u00", "\\", "\xc3\xa9", "\xf0\x9f\x98\x80", "\xed\xa0\x80",
+  ".scale", "{}", "[]", "[1,2,3,4]", "[1,2,3,4,5]", "null", "\t", " ", ","
+};
+enum { LOAD_WORDS = sizeof load_words / sizeof *load_words };
+
+/* Word i, or NULL. */
+static inline const char *load_word_at(size_t i) { return i < LOAD_WORDS ? load_words[i] : NULL; }
 
 /* ----- a mutator that knows headers -------------------------------------------------------------- */
 #ifdef FUZZ_MUTATOR                          /* libFuzzer's */
@@ -379,18 +463,7 @@ static void load_other_number(load_text *x)
   if (e > i) load_splice(x, i, e, s, strlen(s));
 }
 
-static const char *const load_words[] = {
-  "F32", "F16", "BF16", "I8", "F64", "I64", "U8", "BOOL", "dtype", "shape", "data_offsets", "__metadata__",
-  "n_head", "activation_function", "gelu", "relu", "gelu_new", "gelu_fast", "absolute", "sinusoidal", "none",
-  "alternating", "position_embedding_type", "n_positions", "layer_norm_epsilon", "icl.digest", "icl.task",
-  "icl.typical", "icl.tokens", "joint", "icl.quantiles", "0.05,0.5,0.95", "icl.sampling", "icl.recipe",
-  "-1 2 0 1000000", "0123456789abcdef", "module.", "_orig_mod.", "_backbone.h.0.attn.bias",
-  "_backbone.h.0.attn.masked_bias", "_backbone.wte.weight", "_backbone.h.511.", "_backbone.h.512.", "1e-5",
-  "1e-45", "123456789012345678901", "\\u0041", "\\u00", "\\", "\xc3\xa9", "\xf0\x9f\x98\x80", "\xed\xa0\x80",
-  ".scale", "{}", "[]", "[1,2,3,4]", "[1,2,3,4,5]", "null", "\t", " ", ","
-};
-
-static const char *load_word(void) { return load_words[load_below(sizeof load_words / sizeof *load_words)]; }
+static const char *load_word(void) { return load_word_at(load_below(LOAD_WORDS)); }
 
 static void load_other_string(load_text *x)
 {

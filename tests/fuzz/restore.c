@@ -88,6 +88,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   e = icl_ctx_restore(c, s, n - 1, &r);
   MUST(e == r.code && memchr(r.text, 0, sizeof r.text) && (!e || r.offset <= n));
   fuzz_say((uint64_t)e << 8 | (uint64_t)icl_count(c));
+  fuzz_say_text(r.text);
   if (!e) restore_ok(c, s, n - 1);
   else if (e == ICL_ERR_NONFINITE && !r.offset) MUST(icl_count(c) == 0);
   else {

@@ -64,6 +64,25 @@ static FILE *rows_open_file(void)
   return rows_file;
 }
 
+/* What the command prints goes nowhere, or to where its words are counted. */
+#ifdef FUZZ_TEXTS
+static char *rows_text;
+static size_t rows_text_size;
+
+static FILE *rows_open_talk(void) { return open_memstream(&rows_text, &rows_text_size); }
+
+static void rows_say_talk(void)
+{
+  fputc(0, rows_talk);
+  fflush(rows_talk);
+  fuzz_say_text(rows_text);
+  rewind(rows_talk);
+}
+#else
+static FILE *rows_open_talk(void) { return fopen("/dev/null", "w"); }
+#define rows_say_talk() (void)0
+#endif
+
 static int rows_close_file(FILE *f)
 {
   if (f == rows_file) rows_file = NULL;
@@ -107,6 +126,7 @@ static void rows_options(int argc, char **argv, row_options *o, int *whole)
   static const command cmd = {"fuzz", "", "[FILE.csv]", "", NULL};
   int64_t steps = 1;
   uint64_t seed = 0;
+  const char *config = NULL;
   float level = 0.5f;
   int count = 3, kind = 0;
   const option table[] = {
@@ -117,10 +137,13 @@ static void rows_options(int argc, char **argv, row_options *o, int *whole)
     OPT_SEED("--seed", "N", &seed, "64 bits"),
     OPT_REAL("--level", "P", &level, TINY_REAL, 1, "a real one"),
     OPT_CHOICE("--kind", "one|two|three", &kind, "one of them"),
+    OPT_TEXT("--config", "FILE", &config, "options from a file"),
     OPT_END
   };
+  static const char *const skip[] = {"--config"};
   const char *operands[1];
   parse_options(&cmd, table, argc, argv, operands, 1);
+  print_options(rows_talk, table, skip, 1);
   MUST(count >= 1 && count <= 100 && steps >= 1 && level > 0 && level <= 1 && kind >= 0 && kind < 3);
 }
 
@@ -156,6 +179,15 @@ static void rows_read(const row_options *o, int whole)
   rows_close(&r);
 }
 
+/* 1 where options may be read from a file: their texts stay allocated. */
+static int rows_names_config(const char *options, size_t n)
+{
+  size_t i;
+  for (i = 0; i < n; i++)
+    if ((!i || options[i - 1] == '\n') && (options[i] == '@' || !strncmp(options + i, "--config", 8))) return 1;
+  return 0;
+}
+
 static void rows_run(char *options, size_t n)
 {
   char *argv[17] = {(char *)"fuzz"};
@@ -175,7 +207,7 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   size_t options;
   char *text;
   int status;
-  if (!rows_talk) MUST((rows_talk = fopen("/dev/null", "w")) != NULL);
+  if (!rows_talk) MUST((rows_talk = rows_open_talk()) != NULL);
   if (n < 1) return 0;
   options = data[0] > n - 1 ? n - 1 : data[0];
   text = (char *)rows_calloc(options + 1, 1);
@@ -185,14 +217,16 @@ int FUZZ_ENTRY(const uint8_t *data, size_t n)
   status = setjmp(rows_end);
   fuzz_say((uint64_t)status);
   if (!status) {
+    int keeps = rows_names_config(text, options);
     rows_run(text, options);
     rows_free(text);
-    MUST(rows_blocks.link.next == &rows_blocks);           /* nothing is left of a run that ended well */
+    MUST(keeps || rows_blocks.link.next == &rows_blocks);  /* nothing is left of a run that ended well */
   } else {
     MUST(status >= 1 && status <= 3);
     if (rows_file) rows_close_file(rows_file);
     rows_file = NULL;
-    while (rows_blocks.link.next != &rows_blocks) rows_free(rows_blocks.link.next + 1);
   }
+  while (rows_blocks.link.next != &rows_blocks) rows_free(rows_blocks.link.next + 1);
+  rows_say_talk();
   return 0;
 }

@@ -14,11 +14,14 @@ mkdir -p $dir
 export ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 UBSAN_OPTIONS=print_stacktrace=1
 flags='-O2 -g1 -fno-sanitize-recover=all -DFUZZ_ALL -DICL_TRAIN_THREADS -I.'
 
-clang=
-for c in clang-19 clang-14 clang clang-15 clang-16 clang-17 clang-18; do
-  echo 'int LLVMFuzzerTestOneInput(const char *p, long n) { return n > 9 && p[0] == 1; }' \
-    | $c -fsanitize=fuzzer,address -x c - -o $dir/probe 2> /dev/null && clang=$c && break
-done
+# Sets clang to one with libFuzzer.
+find_clang() {
+  clang=
+  for c in clang-19 clang-14 clang clang-15 clang-16 clang-17 clang-18; do
+    echo 'int LLVMFuzzerTestOneInput(const char *p, long n) { return n > 9 && p[0] == 1; }' \
+      | $c -fsanitize=fuzzer,address -x c - -o $dir/probe 2> /dev/null && clang=$c && break
+  done
+}
 
 # Seeds and the corpus of target $1 as files in build/fuzz/seeds-NAME.
 unpack() {
@@ -31,6 +34,7 @@ merge() {
   rm -rf "$dir/merged-$1"; mkdir -p "$dir/merged-$1"
   FUZZ_TARGET=$1 $dir/all -set_cover_merge=1 -use_counters="${FUZZ_COUNTERS:-0}" -verbosity=0 -max_len=4096 \
     "$dir/merged-$1" "$dir/corpus-$1" "$dir/seeds-$1" > "$dir/merge-$1.log" 2>&1
+  for big in "$dir/seeds-$1"/big*; do [ ! -f "$big" ] || cp "$big" "$dir/merged-$1"; done
   build/test_fuzz pack "$1" "$dir/merged-$1"
 }
 
@@ -49,19 +53,27 @@ fuzz() {
   fi
 }
 
-# AFL++ on target $1.
+# Number NAME of AFL++'s figures.
+afl_stat() { sed -n "s/^$1 *: //p" "$stats" 2> /dev/null; }
+
+# AFL++ on target $1, which goes on where it was stopped the last time: build/fuzz/afl-out-NAME.  What it finds
+# stays found until somebody removes that folder.
 afl() {
   unpack "$1"
-  rm -rf "$dir/afl-out-$1"
-  FUZZ_TARGET=$1 ASAN_OPTIONS=abort_on_error=1:symbolize=0:detect_leaks=0 AFL_SKIP_CPUFREQ=1 AFL_NO_UI=1 \
-    AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_IGNORE_SEED_PROBLEMS=1 \
-    afl-fuzz -V "$seconds" -m none -i "$dir/seeds-$1" -o "$dir/afl-out-$1" $dir/afl > "$dir/afl-$1.log" 2>&1
   stats=$dir/afl-out-$1/default/fuzzer_stats
-  runs=$(sed -n 's/^execs_done *: //p' "$stats" 2> /dev/null)
-  if [ "${runs:-0}" -eq 0 ]; then echo "FAILED   $1: AFL++ ran nothing"; tail -n 20 "$dir/afl-$1.log"; return; fi
+  before=$(afl_stat execs_done) ran=$(afl_stat run_time)
+  FUZZ_TARGET=$1 ASAN_OPTIONS=abort_on_error=1:symbolize=0:detect_leaks=0 AFL_SKIP_CPUFREQ=1 AFL_NO_UI=1 \
+    AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_IGNORE_SEED_PROBLEMS=1 AFL_AUTORESUME=1 \
+    AFL_FAST_CAL=1 AFL_HANG_TMOUT=10000 \
+    afl-fuzz -V "$seconds" -m none -t 2000 -G 4096 -x $dir/words -i "$dir/seeds-$1" -o "$dir/afl-out-$1" $dir/afl \
+    > "$dir/afl-$1.log" 2>&1
+  all=$(afl_stat execs_done) runs=$((${all:-0} - ${before:-0}))
+  if [ "$runs" -le 0 ]; then echo "FAILED   $1: AFL++ ran nothing"; tail -n 20 "$dir/afl-$1.log"; return; fi
   echo "afl-$1 $runs" >> $dir/executions
-  if grep -qE '^(saved|unique)_crashes *: 0$' "$stats"; then echo "ok       $1: $runs executions of AFL++ in $seconds s"
-  else echo "FAILED   $1: see $dir/afl-out-$1/default/crashes"; fi
+  found=$(ls -d "$dir/afl-out-$1"/default/crashes*/id* "$dir/afl-out-$1"/default/hangs*/id* 2> /dev/null)
+  if [ -z "$found" ]; then
+    echo "ok       $1: $runs executions of AFL++ in $(($(afl_stat run_time) - ${ran:-0})) s; $all in all, $(afl_stat edges_found) edges"
+  else echo "FAILED   $1: see $found"; fi
 }
 
 # All targets in one program, which runs the one that FUZZ_TARGET names.  Comparisons are not traced: that
@@ -69,9 +81,13 @@ afl() {
 compile() {
   if [ $engine = afl ]; then
     command -v afl-fuzz > /dev/null && command -v afl-clang-fast > /dev/null || { missing=afl++; return 1; }
+    build/test_fuzz words > $dir/words
+    [ ! -x $dir/afl ] || [ -n "$(find icl.h icl_train.h tools tests/test_fuzz.c tests/fuzz -name '*.[ch]' -newer $dir/afl)" ] \
+      || return 0
     AFL_QUIET=1 AFL_USE_ASAN=1 AFL_USE_UBSAN=1 afl-clang-fast $flags -DFUZZ_AFL -fsanitize=fuzzer -o $dir/afl \
       tests/test_fuzz.c -lm -lpthread
   else
+    find_clang
     [ -n "$clang" ] || { missing='clang with libFuzzer'; return 1; }
     $clang $flags -fsanitize=fuzzer,address,undefined -fno-sanitize-coverage=trace-cmp -o $dir/all \
       tests/test_fuzz.c -lm -lpthread

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The loader against Python: generated checkpoints, good and broken, through build/verdict and through
-json.loads and the rules of safetensors below (and safetensors itself where it is installed).
+json.loads and the rules of safetensors below, and through the package safetensors, where it is
+installed.
 
     tests/proof/differential.py [N]       N files (100000)
 
-What the loader accepts Python must accept.  What Python accepts the loader must accept, or refuse with a
+What the loader accepts both must accept.  What one of them accepts the loader must accept, or refuse with a
 text of OURS: rules that are stricter than the format's, each with its reason.  Closing line
 "differential: N passed, N failed, N skipped"."""
 import json
@@ -179,6 +180,21 @@ def python_accepts(f):
     return at == len(f) - 8 - n
 
 
+def package_accepts(f):
+    try:
+        deserialize(f)
+        return True
+    except Exception:                        # of the package, by what it does not like
+        return False
+
+
+def tell(who, count, both, neither, stricter):
+    print('%d files beside %s: %d accepted by both, %d refused by both, %d by a rule of ours' % (
+        count, who, both, neither, sum(stricter.values())))
+    for rule, n in sorted(stricter.items(), key=lambda x: -x[1]):
+        print('%7d  %s: %s' % (n, rule.replace('\\', ''), OURS[rule]))
+
+
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100000
     rng, files = random.Random(15), []
@@ -188,8 +204,8 @@ def main():
     out = subprocess.run([os.path.join(ROOT, 'build/verdict')], input=feed, stdout=subprocess.PIPE, check=True).stdout
     lines = out.decode().split('\n')[:-1]
     assert len(lines) == count, (len(lines), count)
-    both = neither = bad = 0
-    stricter, real = {}, 0
+    both = neither = bad = real_both = real_neither = 0
+    stricter, real_stricter = {}, {}
     for f, line in zip(files, lines):
         code, _, text = line.split(' ', 2)
         ours, theirs = code == '0', python_accepts(f)
@@ -203,17 +219,21 @@ def main():
             print('differs: %s; Python %s: %r' % (line, 'accepts' if theirs else 'refuses', f[:300]))
         elif theirs and not ours:
             stricter[rule] = stricter.get(rule, 0) + 1
-        if safetensors and ours:
-            try:
-                deserialize(f)
-                real += 1
-            except Exception as e:
-                bad += 1
-                print('safetensors refuses what we accept: %s: %r' % (e, f[:300]))
-    print('%d files: %d accepted by both, %d refused by both, %d by a rule of ours, %d of those accepted also by '
-          'safetensors' % (count, both, neither, sum(stricter.values()), real))
-    for rule, n in sorted(stricter.items(), key=lambda x: -x[1]):
-        print('%7d  %s: %s' % (n, rule.replace('\\', ''), OURS[rule]))
+        if not safetensors:
+            continue
+        real = package_accepts(f)
+        real_both += ours and real
+        real_neither += not ours and not real
+        if ours and not real or (real and not ours and not rule):
+            bad += 1
+            print('differs: %s; safetensors %s: %r' % (line, 'accepts' if real else 'refuses', f[:300]))
+        elif real and not ours:
+            real_stricter[rule] = real_stricter.get(rule, 0) + 1
+    tell('Python', count, both, neither, stricter)
+    if safetensors:
+        tell('safetensors ' + safetensors.__version__, count, real_both, real_neither, real_stricter)
+    else:
+        print('skipped: the comparison with safetensors, which is not installed')
     if both < count // 20 or neither < count // 20:
         print('differential: 0 passed, 1 failed, 0 skipped: the generator makes too few of one kind')
         return 1

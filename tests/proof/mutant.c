@@ -1,7 +1,8 @@
 /* The corpora of one mutant, as short as can be: the verdicts of tests/test_fuzz.c, and the end at the first
- * one that is another.  Digests are compared here (in fuzzing they are not), on files that were damaged.
- *
- *     cc -DMUTANT_ENGINE | -DMUTANT_CSV -I. tests/proof/mutant.c -lm && ./a.out */
+ * one that is another.  Without a change it also writes the messages of each input, as a hash, to
+ * mutant-NAME.texts, which those of the mutants are compared with.  tests/proof/mutants.py compiles it with the
+ * sources of schemata.py, and with MUTANT_ENGINE or MUTANT_CSV. */
+#define FUZZ_TEXTS 1
 #ifdef MUTANT_CSV
 #define _GNU_SOURCE
 #define FUZZ_ENTRY fuzz_rows
@@ -32,26 +33,37 @@ icl_error icl_probe_file(const char *path, icl_report *r)
 
 static uint8_t all[1 << 22];
 
-/* Every input of a corpus. */
-static void replay(const char *name, int (*run)(const uint8_t *, size_t))
+static FILE *open_for(const char *folder, const char *name, const char *kind, const char *mode)
 {
   char path[100];
-  FILE *corpus, *verdicts;
+  FILE *f;
+  sprintf(path, "%s%s.%s", folder, name, kind);
+  MUST((f = fopen(path, mode)) != NULL);
+  return f;
+}
+
+/* Every input of a corpus, each in a block of its own size. */
+static void replay(const char *name, int (*run)(const uint8_t *, size_t))
+{
+  FILE *corpus = open_for("tests/fuzz/", name, "corpus", "rb");
+  FILE *verdicts = open_for("tests/fuzz/", name, "verdicts", "r");
+  FILE *texts = open_for("mutant-", name, "texts", icl__mutant ? "r" : "w");
   uint8_t size[4];
-  unsigned long want;
-  sprintf(path, "tests/fuzz/%s.corpus", name);
-  MUST((corpus = fopen(path, "rb")) != NULL);
-  sprintf(path, "tests/fuzz/%s.verdicts", name);
-  MUST((verdicts = fopen(path, "r")) != NULL);
+  unsigned long want, text;
   while (fread(size, 1, 4, corpus) == 4) {
     size_t n = size[0] | size[1] << 8 | size[2] << 16;
+    void *block;
     MUST(fread(all, 1, n, corpus) == n && fscanf(verdicts, "%lx", &want) == 1);
-    fuzz_verdict = 0;
-    run(all, n);
-    if (fuzz_verdict != want) exit(3);
+    fuzz_verdict = fuzz_texts = 0;
+    run(fuzz_copy(all, n, 0, &block), n);
+    free(block);
+    if (!icl__mutant) fprintf(texts, "%x\n", fuzz_texts);
+    else MUST(fscanf(texts, "%lx", &text) == 1);
+    if (fuzz_verdict != want || (icl__mutant && fuzz_texts != text)) exit(3);
   }
   fclose(corpus);
   fclose(verdicts);
+  fclose(texts);
 }
 
 int main(void)

@@ -1,101 +1,213 @@
 #!/usr/bin/env python3
-"""Mutants of the loader, the digest, the snapshot and the CSV reader: one change each to an operator, a
-constant, a condition or a jump, and the tests must notice.
+"""Mutants of the loader, the digest, the snapshot and the CSV reader: one change each, and the tests must notice.
 
     tests/proof/mutants.py             all of them
     tests/proof/mutants.py N           N of them, drawn with a fixed seed
+    tests/proof/mutants.py +WORD       those of functions and files whose name has WORD
+    tests/proof/mutants.py @FILE       those that an earlier run printed
+    tests/proof/mutants.py -quick      without the stages of SLOW
 
-A mutant is killed if it does not compile, or if tests/proof/mutant.c, which replays the corpora of
-tests/fuzz and compares their verdicts, fails or runs longer than 10 s.  What that leaves is shown to
-tests/test_loader.c and tests/test_api.c (or tests/test_tools.c) in their quick form.  Survivors are printed;
-those in tests/proof/survivors.txt ("FILE | FUNCTION | LINE'S TEXT | CHANGE | REASON") are known to change
-nothing that can be seen.  Closing line "mutants: N passed, N failed, N skipped"; 'passed' are killed or known."""
+schemata.py puts all changes into one source, so that each test program is compiled once and a mutant costs
+one process of it, which is forked from one that has started.  A mutant is killed if a program of STAGES fails, is
+stopped by a signal, or takes more than its CPU time; they end at their first failed check.  The first stage replays
+the corpora of tests/fuzz and compares their verdicts and messages, in milliseconds.
+
+What a stage found is kept in build/mutants, by all that went into its program: a run that was stopped goes on where
+it was, and after a change of one test only its stage runs again.
+Survivors are printed; those in tests/proof/survivors.txt
+("FILE | FUNCTION | LINE'S TEXT | CHANGE | REASON") were looked at and change nothing that a test could see.  The gate:
+GATE percent of the others are killed.  A known survivor that is killed is out of date, and a failure, and so is one
+that is no mutant any more.  Closing line "mutants: N passed, N failed, N skipped"."""
+import hashlib
+import itertools
 import os
 import random
 import re
+import resource
+import shutil
 import subprocess
 import sys
-import tempfile
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import schemata
+
+GATE = 99                                   # percent of those that change something
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CC = os.environ.get('CC', 'cc').split()
-PARTS = [('icl.h', ('checkpoint', 'digest', 'snapshot')), ('tools/csv.c', None)]
-SWAPS = [('<=', '<'), ('>=', '>'), (' < ', ' <= '), (' > ', ' >= '), (' == ', ' != '), (' != ', ' == '),
-         (' && ', ' || '), (' || ', ' && '), (' + 1', ' + 2'), (' + 1', ''), (' - 1', ' - 2'), ('++', '--'),
-         (' + ', ' - '), (' - ', ' + '), (' * ', ' + '), (' | ', ' & '), (' & ', ' | '), (' << ', ' >> '),
-         ('return 0;', 'return 1;'), ('return 1;', 'return 0;'), ('continue;', 'break;'), ('break;', ';'),
-         ('1 << 53', '1 << 54'), ('0x20', '0x21'), ('0x80', '0x81')]
+PLACE = os.path.join(ROOT, 'build/mutants')
+CLANG = next((c for c in ('clang-19', 'clang-14', 'clang') if shutil.which(c)), None)
+# File, sections (None: all).
+PARTS = [('icl.h', ('checkpoint', 'digest', 'snapshot')), ('tools/csv.c', None), ('tools/rows.c', None)]
+ASAN = ['-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all']
+QUICK = '-DICL_TEST_QUICK'
+# Programs that mutants are shown to, in turn: name, source, flags, milliseconds of CPU (ten times what they take).
+ENGINE = [('corpus', 'tests/proof/mutant.c', ['-O1', '-DMUTANT_ENGINE'], 300),
+          ('parts', 'tests/test_parts.c', ['-O1'], 1000),
+          ('parts-asan', 'tests/test_parts.c', ['-O1', *ASAN], 5000),
+          ('paths', 'tests/test_paths.c', ['-O1', QUICK], 1000),
+          ('asan', 'tests/proof/mutant.c', ['-O1', '-DMUTANT_ENGINE', *ASAN], 3000),
+          ('short', 'tests/test_loader.c', ['-O1', QUICK, '-DICL_TEST_SHORT'], 3000),
+          ('loader', 'tests/test_loader.c', ['-O1', QUICK], 25000)]
+READER = [('corpus', 'tests/proof/mutant.c', ['-O1', '-DMUTANT_CSV'], 300),
+          ('csv', 'tests/test_csv.c', ['-O1'], 2000),
+          ('csv-asan', 'tests/test_csv.c', ['-O1', *ASAN], 5000),
+          ('tools', 'tests/test_tools.c', ['-O1', QUICK], 3000),
+          ('asan', 'tests/proof/mutant.c', ['-O1', '-DMUTANT_CSV', *ASAN], 3000)]
+SLOW = ('paths', 'loader')                    # the first takes long to compile
 
 
-def section_lines(lines, names):
-    """The numbers of the lines of the sections, or all."""
-    inside, out = names is None, []
-    for i, line in enumerate(lines):
-        start = re.match(r'(?: \*|/\* -----) >>(\w+)', line)
-        if start and names is not None:
-            inside = start.group(1) in names
-        if inside:
-            out.append(i)
+def functions(text, sections):
+    """The names of the functions of some sections, or of all."""
+    inside, out = sections is None, set()
+    for line in text.split('\n'):
+        start = re.match(r' \* >>(\w+)', line)
+        if start and sections is not None:
+            inside = start.group(1) in sections
+        m = inside and re.match(r'\w[\w *]*?\b(\w+)\(', line)
+        if m:
+            out.add(m.group(1))
     return out
 
 
-def code_lines(lines, numbers):
-    """Without comments, preprocessor lines and tables."""
-    comment, wanted = False, set(numbers)
-    for i, s in enumerate(lines):
-        if comment:
-            comment = '*/' not in s
-            continue
-        code = re.sub(r'/\*.*?\*/', lambda m: ' ' * len(m.group(0)), s)
-        if '/*' in code:
-            code, comment = code[:code.index('/*')], True
-        if i in wanted and code.strip() and not code.lstrip().startswith(('#', 'typedef', 'enum', 'static const', '{"')):
-            yield i, code
+def generate(folder):
+    """Mutants, with the sources in folder that hold them all."""
+    numbers, all_mutants = itertools.count(1), []
+    with open(os.path.join(folder, 'top.c'), 'w') as f:
+        f.write('#define ICL_IMPLEMENTATION\n#define ICL_NO_SIMD\n#include "icl.h"\n')
+    for name, sections in PARTS:
+        path = os.path.join(folder, name)
+        text = open(path).read()
+        assert text.isascii(), name                    # clang counts bytes
+        source = schemata.Source(name, text, numbers, functions(text, sections))
+        source.take(schemata.tree(CLANG, folder, 'top.c' if name == 'icl.h' else name, ['-I.']))
+        mark = '#define ICL__IMPLEMENTED\n'
+        new = source.result()
+        with open(path, 'w') as f:
+            f.write(new.replace(mark, mark + schemata.PRELUDE) if mark in new else schemata.PRELUDE + new)
+        all_mutants += source.mutants
+    return all_mutants
 
 
-def candidates(name, sections):
-    """(file, line, column, old, new)"""
-    lines = open(os.path.join(ROOT, name)).read().split('\n')
-    for i, code in code_lines(lines, section_lines(lines, sections)):
-        for old, new in SWAPS:
-            for m in re.finditer(re.escape(old), code):
-                if code.count('"', 0, m.start()) % 2 or (old == ' * ' and re.search(r'\w \* ?\w+[;,)=]', code)):
-                    continue
-                yield name, i, m.start(), old, new
-        if re.match(r'\s*(?:else )?if \(', code):
-            yield name, i, code.index('if (') + 4, '', '0 && '
-            yield name, i, code.index('if (') + 4, '', '1 || '
-        if re.match(r'  +[\w>.\[\]-]+ [|+-]?= [^=].*;$', code.rstrip()):
-            yield name, i, len(code) - len(code.lstrip()), code.strip(), ';'
+def source_folder(name):
+    return os.path.join(PLACE, 'engine' if name == 'icl.h' else 'reader')
 
 
-def function_of(lines, i):
-    while i > 0 and not re.match(r'\w.*\(', lines[i]):
-        i -= 1
-    m = re.search(r'(\w+)\(', lines[i])
-    return m.group(1) if m else '-'
+def make_sources():
+    """The mutants; build/mutants/engine has the changed icl.h and build/mutants/reader the changed tools."""
+    shutil.rmtree(PLACE + '/new', ignore_errors=True)
+    for part in ('engine', 'reader'):
+        f = '%s/new/%s' % (PLACE, part)
+        os.makedirs(f + '/tests')
+        subprocess.run('cp -r icl.h icl_train.h tools "%s"; cp -r tests/*.c tests/*.h tests/fuzz tests/proof '
+                       'tests/golden tests/csv "%s/tests"' % (f, f), shell=True, cwd=ROOT, check=True)
+        path = f + '/tests/test.h'                                   # the first failed check ends a program
+        text = open(path).read()
+        new = text.replace('if (++test_bad > 10) return 0;', 'exit(3);')
+        new = new.replace('#include <stdio.h>', '#include <stdio.h>\n#include <stdlib.h>')
+        assert 'exit(3)' in new
+        open(path, 'w').write(new)
+    every = generate(PLACE + '/new/engine')
+    for name in ('tools/csv.c', 'tools/rows.c'):
+        shutil.copy('%s/new/engine/%s' % (PLACE, name), '%s/new/reader/%s' % (PLACE, name))
+        shutil.copy(os.path.join(ROOT, name), '%s/new/engine/%s' % (PLACE, name))
+    for part in ('engine', 'reader'):
+        old, f = PLACE + '/' + part, '%s/new/%s' % (PLACE, part)
+        os.makedirs(old, exist_ok=True)
+        for binary in os.listdir(old):
+            if binary.startswith('bin-'):
+                os.rename(old + '/' + binary, f + '/' + binary)
+        shutil.rmtree(old)
+        os.rename(f, old)
+    return every
 
 
-def run(command, folder, limit):
-    try:
-        return subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              timeout=limit).returncode
-    except subprocess.TimeoutExpired:
-        return -1
+def compile_line(stage):
+    return [CLANG, '-w', '-DICL_NO_SIMD', '-DICL_TRAIN_THREADS', *stage[2], '-I.']
 
 
-def build(folder, source, flags, out):
-    return run(CC + ['-w', '-DICL_NO_SIMD', *flags, '-I.', '-o', out, source, '-lm', '-lpthread'], folder, 300) == 0
+def stage_key(folder, stage):
+    """A hash of all that goes into a stage: its sources, flags and corpora."""
+    made = subprocess.run([*compile_line(stage), '-MM', stage[1]], cwd=folder, stdout=subprocess.PIPE, check=True)
+    files = made.stdout.decode().replace('\\\n', ' ').split()[1:]
+    if stage[1].endswith('mutant.c'):
+        files += ['tests/fuzz/' + f for f in os.listdir(folder + '/tests/fuzz') if f.endswith(('corpus', 'verdicts'))]
+    h = hashlib.sha256(repr((compile_line(stage), stage[3])).encode())
+    for f in sorted(files):
+        h.update(f.encode() + b'\0' + open(os.path.join(folder, f), 'rb').read())
+    return h.hexdigest()[:24]
 
 
-def killed(folder, name):
-    which = '-DMUTANT_CSV' if name.endswith('csv.c') else '-DMUTANT_ENGINE'
-    if not build(folder, 'tests/proof/mutant.c', ['-O0', which], 'mutant') or run(['./mutant'], folder, 10):
-        return 'corpus'
-    for test in ['tools'] if name.endswith('csv.c') else ['loader', 'api']:
-        if not build(folder, 'tests/test_%s.c' % test, ['-O1', '-DICL_TEST_QUICK'], 'slow') or run(['./slow'], folder, 120):
-            return test
-    return None
+class Stage:
+    """A program, compiled where it changed, and what it said of mutants."""
+
+    def __init__(self, name, stage):
+        self.folder, self.stage, self.server = source_folder(name), stage, None
+        self.key = stage_key(self.folder, stage)
+        self.binary = os.path.join(self.folder, 'bin-%s-%s' % (stage[0], self.key))
+        self.path = os.path.join(PLACE, 'results-%s-%s' % (os.path.basename(self.folder), self.key))
+        self.known = {}
+        if os.path.exists(self.path):
+            for line in open(self.path):
+                verdict, _, key = line.rstrip('\n').partition(' ')
+                self.known[key] = verdict == '1'
+        self.results = open(self.path, 'a')
+
+    def start(self):
+        name, source, _, most = self.stage
+        for old in os.listdir(self.folder):
+            if old.startswith('bin-%s-' % name) and not self.binary.endswith(old):
+                os.remove(os.path.join(self.folder, old))
+        if not os.path.exists(self.binary):
+            subprocess.run([*compile_line(self.stage), '-o', self.binary + '.new', source, '-lm', '-lpthread'],
+                           cwd=self.folder, check=True)
+            os.rename(self.binary + '.new', self.binary)
+        env = {**os.environ, 'MUTANT_MS': str(most), 'ASAN_OPTIONS': 'detect_leaks=0:hard_rss_limit_mb=2000'}
+
+        def limits():
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            if 'asan' not in name:
+                resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+        self.server = subprocess.Popen([self.binary], cwd=self.folder, env=env, stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=limits)
+        if self.ask(0):
+            sys.exit('mutants: 0 passed, 1 failed, 0 skipped: %s fails without a mutant' % name)
+
+    def ask(self, number):
+        self.server.stdin.write(b'%d\n' % number)
+        self.server.stdin.flush()
+        return int(self.server.stdout.readline()) != 0
+
+    def kills(self, m):
+        key = ' | '.join(m.key())
+        if key not in self.known:
+            if not self.server:
+                self.start()
+            self.known[key] = self.ask(m.number)
+            self.results.write('%d %s\n' % (self.known[key], key))
+            self.results.flush()
+        return self.known[key]
+
+    def end(self):
+        self.results.close()
+        if self.server:
+            self.server.stdin.close()
+            self.server.wait()
+
+
+def run_stages(name, stages, mutants, known):
+    """Which stage kills which mutant: {mutant: name of the stage or None}.  Known survivors come last."""
+    mutants = sorted(mutants, key=lambda m: m.key() in known)
+    how = {m: None for m in mutants}
+    for stage in stages:
+        left = [m for m in mutants if how[m] is None]
+        s = Stage(name, stage) if left else None
+        for m in left:
+            if s.kills(m):
+                how[m] = stage[0]
+        if s:
+            s.end()
+        print('%s, %s: %d of %d killed' % ('engine' if name == 'icl.h' else 'reader', stage[0],
+                                           sum(how[m] == stage[0] for m in left), len(left)), flush=True)
+    return how
 
 
 def known_survivors():
@@ -106,40 +218,53 @@ def known_survivors():
     return known
 
 
+def choose(every, arguments):
+    words = [a[1:] for a in arguments if a.startswith('+')]
+    counts = [int(a) for a in arguments if a.isdigit()]
+    for a in arguments:
+        if a.startswith('@'):
+            listed = {tuple(line.split(' | ')[:4]) for line in open(a[1:])}
+            every = [m for m in every if m.key() in {tuple(s.strip() for s in k) for k in listed}]
+    chosen = [m for m in every if not words or any(w in m.file or w in m.function for w in words)]
+    random.Random(20261126).shuffle(chosen)
+    return chosen[:counts[0]] if counts else chosen
+
+
 def main():
-    every = [c for name, sections in PARTS for c in candidates(name, sections)]
-    random.Random(20261126).shuffle(every)
-    chosen = every[:int(sys.argv[1])] if len(sys.argv) > 1 else every
-    known, by, left = known_survivors(), {}, []
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run('cp -r icl.h icl_train.h tools "%s"; mkdir "%s/tests"; cp -r tests/*.c tests/*.h tests/fuzz '
-                       'tests/proof tests/golden "%s/tests"' % (folder, folder, folder), shell=True, cwd=ROOT, check=True)
-        for name in ('icl.h', 'tools/csv.c'):
-            how = killed(folder, name)
-            if how:
-                print('mutants: 0 passed, 1 failed, 0 skipped: %s fails without a mutant (%s)' % (name, how))
-                return 1
-        for n, (name, i, at, old, new) in enumerate(chosen):
-            lines = open(os.path.join(ROOT, name)).read().split('\n')
-            text = lines[i].strip()
-            key = (name, function_of(lines, i), text, '%s -> %s' % (old.strip(), new.strip()))
-            lines[i] = lines[i][:at] + new + lines[i][at + len(old):]
-            open(os.path.join(folder, name), 'w').write('\n'.join(lines))
-            how = killed(folder, name)
-            subprocess.run(['cp', os.path.join(ROOT, name), os.path.join(folder, name)], check=True)
-            by[how] = by.get(how, 0) + 1
-            if how is None:
-                state = 'known' if key in known else 'SURVIVED'
-                left.append(key)
-                print('%s | %s' % (' | '.join(key), state), flush=True)
-            if os.environ.get('MUTANTS_VERBOSE') and n % 20 == 19:
-                print(n + 1, by, flush=True)
-    unknown = [k for k in left if k not in known]
-    print('%d of %d candidates: %s killed, %d left, of which %d are known: %.1f %%'
-          % (len(chosen), len(every), {k: v for k, v in by.items() if k}, len(left), len(left) - len(unknown),
-             100.0 * (len(chosen) - len(left)) / len(chosen)))
-    print('mutants: %d passed, %d failed, 0 skipped' % (len(chosen) - len(unknown), len(unknown)))
-    return bool(unknown)
+    if not CLANG:
+        print('skipped: needs clang\nmutants: 0 passed, 0 failed, 1 skipped')
+        return 0
+    known, how = known_survivors(), {}
+    every = make_sources()
+    keys = {m.key() for m in every}
+    chosen = choose(every, sys.argv[1:])
+    for name, stages in (('icl.h', ENGINE), ('reader', READER)):
+        stages = [s for s in stages if '-quick' not in sys.argv or s[0] not in SLOW]
+        how.update(run_stages(name, stages, [m for m in chosen if (m.file == 'icl.h') == (name == 'icl.h')], known))
+    left = [m for m in chosen if how[m] is None]
+    unknown = [m for m in left if m.key() not in known]
+    stale = [m for m in chosen if how[m] and m.key() in known]
+    for m in unknown:
+        print('%s | SURVIVED' % ' | '.join(m.key()))
+    for m in stale:
+        print('%s | known to survive, but %s killed it' % (' | '.join(m.key()), how[m]))
+    gone = [k for k in known if k not in keys]
+    for k in gone:
+        print('%s | known to survive, but is no mutant' % ' | '.join(k))
+    for f in [p[0] for p in PARTS]:
+        of = [m for m in chosen if m.file == f]
+        if of:
+            n = sum(how[m] is not None for m in of)
+            same = sum(how[m] is None and m.key() in known for m in of)
+            print('%-12s %4d mutants: %4d killed, %3d that change nothing, %3d others left; %.1f %%' % (
+                f, len(of), n, same, len(of) - n - same, 100.0 * n / max(1, len(of) - same)))
+    killed, others = len(chosen) - len(left), len(chosen) - len(left) + len(unknown)
+    print('%d of %d mutants: %d killed, %d left, of which %d change nothing; %.1f %% of the others killed (at least %d)' % (
+        len(chosen), len(every), killed, len(left), len(left) - len(unknown), 100.0 * killed / max(1, others), GATE))
+    good = 100 * killed >= GATE * others and not stale and not gone
+    print('mutants: %d passed, %d failed, 0 skipped' % (good, not good))
+    return not good
 
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

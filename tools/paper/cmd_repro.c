@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const figure_row *const tables[] = {linear_figures, wave_figures, other_figures};
+static const figure_row *const tables[] = {linear_figures, wave_figures, other_figures, more_figures};
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
 /* Figure i of all tables, NULL past the last. */
@@ -31,6 +31,7 @@ static const figure_row *find_figure(const char *name)
 
 static void list_all(scale s)
 {
+  static const char *const kept[] = {", not kept", "", ", 2 seeds", ", 3 seeds"};
   const figure_row *row;
   const recipe *what;
   int i;
@@ -38,17 +39,25 @@ static void list_all(scale s)
   printf("\nModels (%s scale):\n", s == LAPTOP ? "laptop" : "paper");
   for (i = 0; (what = recipe_at(s, i)) != NULL; i++) {
     const char *from = s == LAPTOP ? what->from : NULL;
-    printf("%-13s %2d layers, %d heads, width %3d, %7ld steps%s%s: %s\n", what->name,
+    printf("%-13s %2d layers, %d heads, width %3d, %7ld steps%s%s%s: %s\n", what->name,
            what->at[s].n_layer, what->at[s].n_head, what->at[s].n_embd, (long)what->at[s].steps,
-           from ? " from " : "", from ? from : "", what->task);
+           from ? " from " : "", from ? from : "", s == PAPER ? "" : kept[what->seeds],
+           what->task);
   }
+}
+
+static void train_seeds(const repro *r, const recipe *what)
+{
+  int seed;
+  for (seed = 1; seed <= count_seeds(r, what->name); seed++) train_model(r, what, seed);
 }
 
 static void train_all(const repro *r)
 {
   const recipe *what;
   int i;
-  for (i = 0; (what = recipe_at(r->scale, i)) != NULL; i++) train_model(r, what);
+  for (i = 0; (what = recipe_at(r->scale, i)) != NULL; i++)
+    if (r->scale == PAPER || what->seeds) train_seeds(r, what);
 }
 
 static void make_all(repro *r)
@@ -56,6 +65,7 @@ static void make_all(repro *r)
   const figure_row *row;
   int i;
   for (i = 0; (row = figure_at(i)) != NULL; i++) {
+    if (row->apart) continue;
     if (r->force || !figure_exists(r, row->name)) row->make(r);
     else fprintf(stderr, "%s is there already: --force draws it again\n", row->name);
   }
@@ -74,17 +84,18 @@ static void make(repro *r, const char *name)
   else if (!strcmp(name, "models")) train_all(r);
   else if (!strcmp(name, "all")) make_all(r);
   else if (find_figure(name)) find_figure(name)->make(r);
-  else train_model(r, find_recipe(r->scale, name));
+  else train_seeds(r, find_recipe(r->scale, name));
 }
 
 static int run(int argc, char **argv)
 {
   const char *names[64];
-  int n, i, size = LAPTOP;
+  int n, i, size = LAPTOP, list = 0;
   repro r;
   memset(&r, 0, sizeof r);
   r.dir = "paper";
   r.prompts = 4096;
+  r.seeds = MAX_SEEDS;
   r.seed = 2311;
   r.threads = processors(ICL_MAX_THREADS);
   {
@@ -94,17 +105,22 @@ static int run(int argc, char **argv)
       OPT_TEXT("--dir", "DIR", &r.dir,
                "where figures go, and models into DIR/models;\n"
                "examples/paper of the repository has all models"),
+      OPT_FLAG("--list", &list, "all figures and models, as icl repro list"),
       OPT_FLAG("--no-train", &r.no_train, "fail where a model is missing"),
       OPT_FLAG("--force", &r.force, "draw figures again that are there already"),
       OPT_INT("--prompts", "M", &r.prompts, 16, 1 << 20, "prompts to average over"),
-      OPT_SEED("--seed", "S", &r.seed, "of the prompts; models are trained with seed 1"),
+      OPT_SEED("--seed", "S", &r.seed, "of the prompts; models have seeds of their own, from 1"),
+      OPT_INT("--seeds", "N", &r.seeds, 1, MAX_SEEDS,
+              "models of each recipe at most, where it has several: the mean,\n"
+              "and a band from the least to the largest"),
       OPT_INT("--threads", "T", &r.threads, 1, ICL_MAX_THREADS, "the result does not depend on it"),
       OPT_END
     };
     n = parse_options(&cmd_repro, table, argc, argv, names, 64);
   }
   r.scale = (scale)size;
-  if (!n) usage_error(&cmd_repro, "no FIGURE");
+  if (list) { list_all(r.scale); return EXIT_SUCCESS; }
+  if (!n) usage_error(&cmd_repro, "no FIGURE; icl repro list shows all");
   for (i = 0; i < n; i++)
     if (!is_known(r.scale, names[i]))
       usage_error(&cmd_repro, "there is no figure or model '%s'; icl repro list shows all",
@@ -124,7 +140,7 @@ const command cmd_repro = {
   "are missing are trained (Ctrl-C stops, the next call goes on), evaluated, and drawn beside the\n"
   "exact optimum: DIR/FIGURE.csv, .svg and, in builds with libstb-dev, .png, and three lines on\n"
   "stdout: what the paper says, what was measured, the optimum.  FIGURE is a name of `icl repro\n"
-  "list`; `all` makes all figures that are not there yet.  A model's name of that list only\n"
-  "trains it, `models` trains all.",
+  "list`; `all` makes all figures that are not there yet, but for `sizes`, which trains 10 models\n"
+  "for an hour.  A model's name of that list only trains it, `models` trains all.",
   run
 };

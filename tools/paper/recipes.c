@@ -1,6 +1,7 @@
 /* The recipes of the figures' models.
  * SPDX-License-Identifier: MIT */
 #include "recipes.h"
+#include "../presets.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,66 +29,82 @@
 #define MILLION 1000000
 #define GARG_STEPS 500001
 
+/* The mixtures of the sizes figure: the two classes of figures 4 to 6; these and two more; these four
+ * and combinations of each of the two with one of the others, but not of the two with each other. */
+#define TWO "0.5*dense + 0.5*sine"
+#define FOUR "0.3*dense + 0.3*sine + 0.2*poly(degree=3) + 0.2*peak"
+#define COMBINED "0.2*dense + 0.2*sine + 0.1*poly(degree=3) + 0.1*peak + " \
+  "0.2*convex(dense, peak) + 0.2*convex(sine, poly(degree=3))"
+#define W40 3, 2, 40
+#define AT_SIZES(name, task) \
+  {name "-40", task, PROBLEM_SIZES, {{W40, 8000}, NONE}, NULL, 0.008f, 0}, \
+  {name "-tiny", task, PROBLEM_SIZES, {{TINY, 8000}, NONE}, NULL, 0.008f, 0}, \
+  {name "-medium", task, PROBLEM_SIZES, {{MEDIUM, 8000}, NONE}, NULL, 0.0057f, 0}
+
 static const recipe recipes[] = {
-  {"dense", "dense", PROBLEM_LINEAR, {{MEDIUM, 10000}, {STANDARD, MILLION}}, NULL, 0.004f},
+  {"dense", "dense", PROBLEM_LINEAR, {{MEDIUM, 10000}, {STANDARD, MILLION}}, NULL, 0.004f, 3},
   {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "mix-short",
-   0.001f},
+   0.001f, 1},
   {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, {{MEDIUM, 10000}, {STANDARD, MILLION}}, "mix-short",
-   0.001f},
+   0.001f, 1},
   {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "mix-short",
-   0.001f},
-  {"mix-short", MIX(0.5, 0.5), PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, "mix-start", 0.002f},
-  {"mix-start", MIX(0.5, 0.5), PROBLEM_LINEAR, {{MEDIUM, 15000}, NONE}, "start", 0.001f},
-  {"sparse", SPARSE, PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "start", 0.001f},
-  {"start", SPARSE, PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, NULL, 0.002f},
-  {"dense-tiny", "dense", PROBLEM_LINEAR, {{TINY, 12000}, NONE}, NULL, 0.008f},
-  {"dense-small", "dense", PROBLEM_LINEAR, {{SMALL, 4000}, NONE}, NULL, 0.004f},
-  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 5000}, {SMALL, MILLION}}, NULL, 0.004f},
-  {"mix-tiny", MIX(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {TINY, MILLION}}, NULL, 0.008f},
-  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL, 0.008f},
-  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL, 0.008f},
+   0.001f, 1},
+  {"mix-short", MIX(0.5, 0.5), PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, "mix-start", 0.002f, 0},
+  {"mix-start", MIX(0.5, 0.5), PROBLEM_LINEAR, {{MEDIUM, 15000}, NONE}, "start", 0.001f, 0},
+  {"sparse", SPARSE, PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "start", 0.001f, 1},
+  {"start", SPARSE, PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, NULL, 0.002f, 0},
+  {"dense-tiny", "dense", PROBLEM_LINEAR, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
+  {"dense-small", "dense", PROBLEM_LINEAR, {{SMALL, 4000}, NONE}, NULL, 0.004f, 1},
+  {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 5000}, {SMALL, MILLION}}, NULL, 0.004f, 1},
+  {"mix-tiny", MIX(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {TINY, MILLION}}, NULL, 0.008f, 1},
+  {"mix90", MIX(0.9, 0.1), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL, 0.008f, 1},
+  {"mix98", MIX(0.98, 0.02), PROBLEM_LINEAR, {{TINY, 6000}, {STANDARD, MILLION}}, NULL, 0.008f, 1},
   {"relu75", WITH_RELU(0.75, 0.25), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL,
-   0.008f},
+   0.008f, 1},
   {"relu50", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL,
-   0.008f},
+   0.008f, 1},
   {"relu25", WITH_RELU(0.25, 0.75), PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL,
-   0.008f},
-  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL, 0.008f},
+   0.008f, 1},
+  {"relu", "relu(hidden=100)", PROBLEM_LINEAR, {{TINY, 5000}, {STANDARD, MILLION}}, NULL, 0.008f, 1},
   {"relu50-small", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 2500}, {SMALL, MILLION}}, NULL,
-   0.004f},
+   0.004f, 1},
   {"relu50-tiny", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 2500}, {TINY, MILLION}}, NULL,
-   0.008f},
-  {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}, NULL, 0.004f},
-  {"sine", "sine", PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both", 0.001f},
+   0.008f, 1},
+  {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}, NULL, 0.004f, 1},
+  {"sine", "sine", PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both", 0.001f, 1},
   {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{MEDIUM, 30000}, {STANDARD, MILLION}},
-   "both-start", 0.002f},
-  {"both-start", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{MEDIUM, 40000}, NONE}, NULL, 0.002f},
-  {"sine-tiny", "sine", PROBLEM_WAVE, {{TINY, 8000}, NONE}, "both-tiny", 0.004f},
-  {"both-tiny", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{TINY, 60000}, NONE}, NULL, 0.004f},
+   "both-start", 0.002f, 1},
+  {"both-start", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{MEDIUM, 40000}, NONE}, NULL, 0.002f, 0},
+  {"sine-tiny", "sine", PROBLEM_WAVE, {{TINY, 8000}, NONE}, "both-tiny", 0.004f, 1},
+  {"both-tiny", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{TINY, 60000}, NONE}, NULL, 0.004f, 1},
   {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both",
-   0.001f},
+   0.001f, 1},
   {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}},
-   "both", 0.001f},
+   "both", 0.001f, 1},
   {"convex50", WITH_CONVEX(0.25, 0.5), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both",
-   0.001f},
-  {"garg-linear", "garg(dense)", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0},
-  {"garg-sparse", "garg(sparse(nnz=3))", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0},
+   0.001f, 1},
+  {"garg-linear", "garg(dense)", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0, 1},
+  {"garg-sparse", "garg(sparse(nnz=3))", PROBLEM_GARG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0, 1},
   {"garg-relu", "garg(relu(hidden=100))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}},
-   NULL, 0},
-  {"tree", "tree(depth=2)", PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL, 0.008f},
-  {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0},
-  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f},
-  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f},
-  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f},
-  {"pool", POOL("dense"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f},
-  {"pool4", THEIR_POOL("pool(size=16)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
-  {"pool8", THEIR_POOL("pool(size=256)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
-  {"pool12", THEIR_POOL("pool(size=4096)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
-  {"pool14", THEIR_POOL("pool(size=16384)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
-  {"pool16", THEIR_POOL("pool(size=65536)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
-  {"pool20", THEIR_POOL("pool(size=1048576)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
-  {"pool", THEIR_POOL("dense"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0},
-  {"noises", NOISES, PROBLEM_LEVELS, {{TINY, 12000}, {STANDARD, 500000}}, NULL, 0.008f}
+   NULL, 0, 1},
+  {"tree", "tree(depth=2)", PROBLEM_LINEAR, {{TINY, 4000}, NONE}, NULL, 0.008f, 1},
+  {"tree", "garg(tree(depth=4))", PROBLEM_GARG_LONG, {NONE, {STANDARD, GARG_STEPS}}, NULL, 0, 1},
+  {"pool4", POOL("pool(size=16)"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
+  {"pool8", POOL("pool(size=256)"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
+  {"pool12", POOL("pool(size=4096)"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
+  {"pool", POOL("dense"), PROBLEM_POOL, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
+  {"pool4", THEIR_POOL("pool(size=16)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0, 1},
+  {"pool8", THEIR_POOL("pool(size=256)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0, 1},
+  {"pool12", THEIR_POOL("pool(size=4096)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0, 1},
+  {"pool14", THEIR_POOL("pool(size=16384)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0, 1},
+  {"pool16", THEIR_POOL("pool(size=65536)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0, 1},
+  {"pool20", THEIR_POOL("pool(size=1048576)"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0, 1},
+  {"pool", THEIR_POOL("dense"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0, 1},
+  {"noises", NOISES, PROBLEM_LEVELS, {{TINY, 12000}, {STANDARD, 500000}}, NULL, 0.008f, 1},
+  {"dense20", "dense", PROBLEM_TWENTY, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
+  {"bands", TWO, PROBLEM_BANDS, {{MEDIUM, 12000}, NONE}, NULL, 0.004f, 1},
+  AT_SIZES("two", TWO), AT_SIZES("four", FOUR), AT_SIZES("combined", COMBINED),
+  {"two-small", TWO, PROBLEM_SIZES, {{SMALL, 8000}, NONE}, NULL, 0.004f, 0}
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -110,8 +127,10 @@ const recipe *find_recipe(scale s, const char *name)
 /* ----- training ------------------------------------------------------------------------------ */
 
 static const shape shapes[2][N_PROBLEMS] = {
-  {{8, 17, 6}, {8, 10, 6}, {1, 17, 16}, {8, 17, 6}, {8, 17, 6}, {8, 17, 8}, {8, 17, 6}},
-  {{20, 41, 16}, {20, 41, 16}, {1, 41, 16}, {20, 41, 20}, {20, 101, 50}, {8, 16, 8}, {20, 21, 10}}
+  {{8, 17, 6}, {8, 10, 6}, {1, 17, 16}, {8, 17, 6}, {8, 17, 6}, {8, 17, 8}, {8, 17, 6}, {1, 17, 16},
+   {1, 17, 16}, {20, 41, 20}},
+  {{20, 41, 16}, {20, 41, 16}, {1, 41, 16}, {20, 41, 20}, {20, 101, 50}, {8, 16, 8}, {20, 21, 10},
+   {0, 0, 0}, {0, 0, 0}, {0, 0, 0}}
 };
 
 shape problem_shape(scale s, problem p) { return shapes[s][p]; }
@@ -121,6 +140,7 @@ shape problem_shape(scale s, problem p) { return shapes[s][p]; }
  * their cosine ends at a fifth. */
 static void laptop_training(icl_train_options *o, const recipe *r)
 {
+  static const float quantiles[] = {0.05f, 0.25f, 0.5f, 0.75f, 0.95f};
   o->batch = 64;
   o->optimizer = ICL_MUON;
   o->lr = r->lr;
@@ -132,35 +152,17 @@ static void laptop_training(icl_train_options *o, const recipe *r)
     o->lr_end = 0.2f;
     o->model.n_positions = 2 * problem_shape(LAPTOP, PROBLEM_LINEAR).pairs - 1;
   }
+  if (r->problem >= PROBLEM_SIZES) o->model.tokens = ICL_TOKENS_JOINT;
+  if (r->problem == PROBLEM_SIZES || r->problem == PROBLEM_BANDS)
+    o->model.position_embedding_type = ICL_POSITION_ALTERNATING;
+  if (r->problem == PROBLEM_BANDS) {
+    o->model.n_quantiles = 5;
+    o->model.n_out = 6;
+    memcpy(o->model.quantiles, quantiles, sizeof quantiles);
+  }
   if (o->model.n_dims == 1 || r->from) return;
-  o->dims_start = 2;
-  o->dims_every = 300;
-}
-
-/* Yadlowsky et al., appendix A.1: Adam with the inverse square root schedule of Praxis, whose
- * "learning rate of 1" peaks at 1 / sqrt(width warmup) (Transformer schedule). */
-static void yadlowsky_training(icl_train_options *o)
-{
-  o->model.position_embedding_type = ICL_POSITION_SINUSOIDAL;
-  o->model.activation_function = ICL_RELU;
-  o->model.n_out = o->model.n_dims;
-  o->batch = 1024;
-  o->schedule = ICL_LR_INVERSE_SQRT;
-  o->warmup = 5000;
-  o->lr = 1 / sqrtf((float)o->model.n_embd * 5000.0f);
-  o->epsilon = 1e-9f;
-}
-
-/* Garg et al., appendix A.2: Adam at 1e-4 and a curriculum over inputs and pairs. */
-static void garg_training(icl_train_options *o)
-{
-  o->batch = 64;
-  o->lr = 1e-4f;
-  o->dims_start = 5;
-  o->dims_every = 2000;
-  o->pairs_start = o->pairs > 41 ? 26 : 11;
-  o->pairs_add = o->pairs > 41 ? 5 : 2;
-  o->pairs_every = 2000;
+  o->dims_start = r->problem == PROBLEM_TWENTY ? 5 : 2;
+  o->dims_every = r->problem == PROBLEM_TWENTY ? 150 : 300;
 }
 
 /* Raventos et al., and their code: a triangle up to 1e-3 at half of the run. */
@@ -194,9 +196,10 @@ icl_train_options recipe_options(scale s, const recipe *r, uint64_t seed)
   o.steps = r->at[s].steps;
   o.seed = seed;
   if (s == LAPTOP) laptop_training(&o, r);
-  else if (r->problem == PROBLEM_GARG || r->problem == PROBLEM_GARG_LONG) garg_training(&o);
+  else if (r->problem == PROBLEM_GARG || r->problem == PROBLEM_GARG_LONG)
+    use_preset(&o, find_preset(PRESET_GARG));
   else if (r->problem == PROBLEM_POOL) raventos_training(&o);
   else if (r->problem == PROBLEM_LEVELS) bai_training(&o);
-  else yadlowsky_training(&o);
+  else use_preset(&o, find_preset(PRESET_YADLOWSKY));
   return o;
 }

@@ -18,6 +18,10 @@ typedef enum problem {
   PROBLEM_GARG_LONG,               /* the same with 101 pairs                                 */
   PROBLEM_POOL,                    /* Raventos et al.: d = 8; 17 pairs; 16 pairs              */
   PROBLEM_LEVELS,                  /* Bai et al.: as linear; d = 20, 21 pairs                 */
+  PROBLEM_SIZES,                   /* laptop: d = 1, 17 pairs; a token of y carries x too, and
+                                      positions alternate: learned in a tenth of the steps    */
+  PROBLEM_BANDS,                   /* laptop: the same with quantiles                         */
+  PROBLEM_TWENTY,                  /* laptop: d = 20, 41 pairs, a token of y carries x too    */
   N_PROBLEMS
 } problem;
 
@@ -31,6 +35,8 @@ typedef struct recipe {
   recipe_size at[2];               /* laptop, paper                                           */
   const char *from;                /* laptop: name of the model it starts from, or NULL       */
   float lr;                        /* laptop: peak of the learning rate                       */
+  int seeds;                       /* laptop: models in examples/paper, which figures average
+                                      over; 0: none, trained for those who ask for the figure */
 } recipe;
 
 /* The i-th recipe of a scale, NULL past the last; the one of that name, NULL where there is none. */

@@ -113,23 +113,32 @@ static void make_folder(const char *path)
   if (failed && errno != EEXIST) fail(path, "%s", strerror(errno));
 }
 
+/* Where the model of a seed is, to be freed. */
+static char *model_path(const repro *r, const recipe *what, int seed)
+{
+  char name[64];
+  if (seed == 1) snprintf(name, sizeof name, "%s", what->name);
+  else snprintf(name, sizeof name, "%s-%d", what->name, seed);
+  return path_of(r, "/models/", name, ".safetensors");
+}
+
 /* The model that this one starts from, trained if need be; NULL where there is none. */
-static icl_model *first_weights(const repro *r, const recipe *what)
+static icl_model *first_weights(const repro *r, const recipe *what, int seed)
 {
   const recipe *before = r->scale == LAPTOP && what->from ? find_recipe(LAPTOP, what->from) : NULL;
   char *path;
   icl_model *m;
   if (!before) return NULL;
-  train_model(r, before);
-  path = path_of(r, "/models/", before->name, ".safetensors");
+  train_model(r, before, seed);
+  path = model_path(r, before, seed);
   m = load_model(path);
   free(path);
   return m;
 }
 
-void train_model(const repro *r, const recipe *what)
+void train_model(const repro *r, const recipe *what, int seed)
 {
-  char *path = path_of(r, "/models/", what->name, ".safetensors"), *state = join(path, ".state");
+  char *path = model_path(r, what, seed), *state = join(path, ".state");
   const int there = access(path, F_OK) == 0, begun = access(state, F_OK) == 0;
   char *folder = join(r->dir, "/models");
   icl_model *from;
@@ -139,13 +148,13 @@ void train_model(const repro *r, const recipe *what)
     make_folder(r->dir);
     make_folder(folder);
     memset(&t, 0, sizeof t);
-    t.o = recipe_options(r->scale, what, 1);
-    t.o.from = from = first_weights(r, what);
+    t.o = recipe_options(r->scale, what, (uint64_t)seed);
+    t.o.from = from = first_weights(r, what, seed);
     t.o.threads = r->threads;
     t.out = path;
     t.resume = 1;
     t.save_every = 1000;
-    fprintf(stderr, "training %s: %s%s\n", what->name, what->task, hint(r));
+    fprintf(stderr, "training %s, seed %d: %s%s\n", what->name, seed, what->task, hint(r));
     if (!train(&cmd_repro, &t)) exit(EXIT_STOPPED);
     remove(state);
     icl_unload(from);
@@ -168,21 +177,106 @@ static void check_model(const repro *r, const icl_model *m, const recipe *what, 
     fail(path, "was made by another recipe, not %s at this scale: move it away", what->name);
 }
 
-const icl_model *get_model(repro *r, const char *name)
+int count_seeds(const repro *r, const char *name)
 {
   const recipe *what = find_recipe(r->scale, name);
+  return r->scale == LAPTOP && what && what->seeds > 1 && r->seeds > 1
+             ? what->seeds < r->seeds ? what->seeds : r->seeds : 1;
+}
+
+const icl_model *get_model(repro *r, const char *name, int seed)
+{
+  const recipe *what = find_recipe(r->scale, name);
+  const int at = r->n_models;
   char *path;
   int i;
   if (!what) fail(name, "there is no such model at this scale");
-  for (i = 0; i < r->n_models; i++) if (r->recipes[i] == what) return r->models[i];
-  if (r->n_models == MAX_MODELS) fail(name, "more than %d models", MAX_MODELS);
-  train_model(r, what);
-  path = path_of(r, "/models/", what->name, ".safetensors");
-  r->models[r->n_models] = load_model(path);
-  r->recipes[r->n_models] = what;
-  check_model(r, r->models[r->n_models], what, path);
+  for (i = 0; i < at; i++)
+    if (r->recipes[i] == what && r->model_seeds[i] == seed) return r->models[i];
+  if (at == MAX_MODELS) fail(name, "more than %d models", MAX_MODELS);
+  train_model(r, what, seed);
+  path = model_path(r, what, seed);
+  r->models[at] = load_model(path);
+  r->recipes[at] = what;
+  r->model_seeds[at] = seed;
+  check_model(r, r->models[at], what, path);
   free(path);
   return r->models[r->n_models++];
+}
+
+/* ----- teams ---------------------------------------------------------------------------------- */
+
+void add_team(repro *r, evaluation *v, const char *title, const char *name)
+{
+  const int n = count_seeds(r, name);
+  int seed;
+  for (seed = 1; seed <= n; seed++) add_model(v, title, get_model(r, name, seed));
+}
+
+/* Predictors from i on with the name of predictor i. */
+static int members(const evaluation *v, int i)
+{
+  int n = 1;
+  while (i + n < v->n && !strcmp(v->p[i + n].name, v->p[i].name)) n++;
+  return n;
+}
+
+/* A team's first predictor. */
+static int first_of(const evaluation *v, int team)
+{
+  int i = 0;
+  while (team--) i += members(v, i);
+  return i;
+}
+
+int count_teams(const evaluation *v)
+{
+  int i, n = 0;
+  for (i = 0; i < v->n; i += members(v, i)) n++;
+  return n;
+}
+
+const char *team_name(const evaluation *v, int team) { return v->p[first_of(v, team)].name; }
+
+double team_error(const evaluation *v, int team, int c)
+{
+  const int first = first_of(v, team), n = members(v, first);
+  double sum = 0;
+  int i;
+  for (i = first; i < first + n; i++) sum += mean_error(v, i, c);
+  return sum / n;
+}
+
+void team_range(const evaluation *v, int team, int c, double *low, double *high)
+{
+  const int first = first_of(v, team), n = members(v, first);
+  int i;
+  *low = INFINITY;
+  *high = -INFINITY;
+  for (i = first; i < first + n; i++) {
+    *low = fmin(*low, mean_error(v, i, c));
+    *high = fmax(*high, mean_error(v, i, c));
+  }
+}
+
+double team_difference(const evaluation *v, int team, int other, int c)
+{
+  const int a = first_of(v, team), n = members(v, a), b = first_of(v, other), m = members(v, b);
+  double sum = 0;
+  int i;
+  for (i = 0; i < n; i++) sum += mean_difference(v, a + i, b + (i < m ? i : 0), c);
+  return sum / n;
+}
+
+char *write_spread(char text[SPREAD_SIZE], const evaluation *v, int team, int c, int decimals)
+{
+  const int length = snprintf(text, SPREAD_SIZE, "%.*f", decimals, team_error(v, team, c));
+  double low, high;
+  team_range(v, team, c, &low, &high);
+  if (members(v, first_of(v, team)) > 1)
+    snprintf(text + length, SPREAD_SIZE - (size_t)length, " (%.*f to %.*f)", decimals, low, decimals,
+             high);
+  return text;
 }
 
 /* ----- figures -------------------------------------------------------------------------------- */
@@ -242,18 +336,24 @@ void add_series(figure *f, const char *name, plot_kind kind, int n, const double
   s->high = copy_doubles(high, n);
 }
 
-void add_curve(figure *f, const evaluation *v, int i, const double *low, const double *high)
+/* A team over all k.  low and high [n][n_k] are of its predictors, for a single model. */
+static void add_team_curve(figure *f, const evaluation *v, int team, const double *low,
+                           const double *high)
 {
-  double *x = allocate((size_t)v->n_k, sizeof *x), *y = allocate((size_t)v->n_k, sizeof *y);
+  const int i = first_of(v, team), several = members(v, i) > 1;
+  const size_t n = (size_t)v->n_k;
+  double *x = allocate(4 * n, sizeof *x), *y = x + n, *least = y + n, *most = least + n;
   int c;
   for (c = 0; c < v->n_k; c++) {
     x[c] = v->pairs + 1 - v->n_k + c;
-    y[c] = mean_error(v, i, c);
+    y[c] = team_error(v, team, c);
+    team_range(v, team, c, &least[c], &most[c]);
   }
-  add_series(f, v->p[i].name, PLOT_CURVE, v->n_k, x, y, low ? low + i * v->n_k : NULL,
-             high ? high + i * v->n_k : NULL);
+  if (!several) low += i * v->n_k, high += i * v->n_k;
+  else low = least, high = most;
+  if (v->p[i].model) add_series(f, v->p[i].name, PLOT_CURVE, v->n_k, x, y, low, high);
+  else add_series(f, v->p[i].name, PLOT_CURVE, v->n_k, x, y, NULL, NULL);
   free(x);
-  free(y);
 }
 
 void add_curves(figure *f, const evaluation *v)
@@ -262,8 +362,7 @@ void add_curves(figure *f, const evaluation *v)
   double *low = allocate(n, sizeof *low), *high = allocate(n, sizeof *high);
   int i;
   bootstrap_band(v, low, high);
-  for (i = 0; i < v->n; i++)
-    add_curve(f, v, i, v->p[i].model ? low : NULL, v->p[i].model ? high : NULL);
+  for (i = 0; i < count_teams(v); i++) add_team_curve(f, v, i, low, high);
   free(low);
   free(high);
 }

@@ -8,24 +8,30 @@
 #include "../plot.h"
 #include "recipes.h"
 
-enum { MAX_MODELS = 40, MAX_PANELS = 16, MAX_SERIES = 12 };
+enum { MAX_MODELS = 100, MAX_PANELS = 16, MAX_SERIES = 12, MAX_SEEDS = 3 };
 
 /* One call of the command. */
 typedef struct repro {
   scale scale;
   const char *dir;                 /* figures; its folder models/ holds the models            */
   int prompts, threads, no_train, force;
+  int seeds;                       /* at most so many models of a recipe                      */
   uint64_t seed;
   int n_models;
   icl_model *models[MAX_MODELS];
   const recipe *recipes[MAX_MODELS];
+  int model_seeds[MAX_MODELS];
 } repro;
 
-/* The model of that name: from its file; trained where that is missing or unfinished. */
-const icl_model *get_model(repro *r, const char *name);
+/* The model of that name that was trained with a seed from 1: from its file, NAME.safetensors or
+ * NAME-SEED.safetensors; trained where that is missing or unfinished. */
+const icl_model *get_model(repro *r, const char *name, int seed);
+
+/* How many seeds the figures have of that model. */
+int count_seeds(const repro *r, const char *name);
 
 /* Trains it if need be. */
-void train_model(const repro *r, const recipe *what);
+void train_model(const repro *r, const recipe *what, int seed);
 
 /* A text of a class of one's own: "cosine(f=0.5)" is the function cos(2 pi f x), "slope(b=1)" is
  * b x; both without chance, d = 1; "tone(fmin=3, fmax=5)" is b cos(2 pi w x), b ~ N(0, 1), w
@@ -34,6 +40,28 @@ icl_task parse_task(const char *text, int n_dims);
 
 /* An evaluation of the task at the problem's shape, without predictors; the caller may change it. */
 evaluation new_evaluation(const repro *r, const char *task, problem p);
+
+/* ----- teams ---------------------------------------------------------------------------------
+ * A team is one predictor, or one for each seed of a model: neighbours in an evaluation that have
+ * the same name.  Teams are counted from 0, in the order of their predictors. */
+
+/* Adds one predictor for each seed of the model, as one team. */
+void add_team(repro *r, evaluation *v, const char *title, const char *name);
+
+int count_teams(const evaluation *v);
+const char *team_name(const evaluation *v, int team);
+
+/* The mean over a team's members of mean_error in column c; the least and the largest of them. */
+double team_error(const evaluation *v, int team, int c);
+void team_range(const evaluation *v, int team, int c, double *low, double *high);
+
+/* The mean over seeds of mean_difference: member s of one team against member s of the other, or
+ * against its only one. */
+double team_difference(const evaluation *v, int team, int other, int c);
+
+/* "0.123", or with several members "0.123 (0.120 to 0.127)", with so many decimals.  Returns text. */
+enum { SPREAD_SIZE = 48 };
+char *write_spread(char text[SPREAD_SIZE], const evaluation *v, int team, int c, int decimals);
 
 /* ----- figures -------------------------------------------------------------------------------- */
 
@@ -56,8 +84,8 @@ plot *add_panel(figure *f, const char *x_label, const char *y_label, const char 
 void add_series(figure *f, const char *name, plot_kind kind, int n, const double *x,
                 const double *y, const double *low, const double *high);
 
-/* Predictor i of an evaluation over all k, with the band of the models' means; all of them. */
-void add_curve(figure *f, const evaluation *v, int i, const double *low, const double *high);
+/* All teams of an evaluation over all k.  Models have a band: from the least to the largest of
+ * several seeds; of a single model, 90 % of the means of resampled prompts. */
 void add_curves(figure *f, const evaluation *v);
 
 /* 1 if a file of the figure is there. */
@@ -76,8 +104,10 @@ void verdict(const repro *r, const char *name, const char *claim, const char *me
 typedef struct figure_row {
   const char *name, *about;
   void (*make)(repro *r);
+  int apart;                       /* 1: not of `all`: its models are in no folder            */
 } figure_row;
 
-extern const figure_row linear_figures[], wave_figures[], other_figures[];   /* end: name NULL */
+/* The end of each has the name NULL. */
+extern const figure_row linear_figures[], wave_figures[], other_figures[], more_figures[];
 
 #endif

@@ -20,8 +20,8 @@ static void make_fig1(repro *r)
   const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
   const int nnz[3] = {2, s.dims / 2, s.dims};
   const double x[3] = {0, 1, 2};
-  double e[4][3];
-  char names[3][40];
+  double e[4][3], low[4][3], high[4][3];
+  char names[3][40], spread[4][3][SPREAD_SIZE];
   const char *groups[3] = {names[0], names[1], names[2]};
   figure *f = new_figure("fig1", NULL, 1);
   plot *p = add_panel(f, "functions evaluated", "mean squared error",
@@ -34,23 +34,27 @@ static void make_fig1(repro *r)
     v = new_evaluation(r, text, PROBLEM_LINEAR);
     v.pairs = s.at;
     v.at = 1;
-    add_model(&v, "mix", get_model(r, "mix"));
-    add_model(&v, "sparse", get_model(r, "sparse"));
-    add_model(&v, "dense", get_model(r, "dense"));
+    add_team(r, &v, "mix", "mix");
+    add_team(r, &v, "sparse", "sparse");
+    add_team(r, &v, "dense", "dense");
     if (nnz[i] == s.dims) add_baseline(&v, "optimum", "ols", NULL);
     else add_baseline(&v, "optimum", "bayes", NULL);
     evaluate(&v);
-    for (j = 0; j < 4; j++) e[j][i] = mean_error(&v, j, 0);
+    for (j = 0; j < 4; j++) {
+      e[j][i] = team_error(&v, j, 0);
+      team_range(&v, j, 0, &low[j][i], &high[j][i]);
+      write_spread(spread[j][i], &v, j, 0, 3);
+    }
     free_evaluation(&v);
     snprintf(names[i], sizeof names[i], i == 2 ? "dense" : "%d nonzero", nnz[i]);
   }
-  for (j = 0; j < 4; j++) add_series(f, columns[j], PLOT_BARS, 3, x, e[j], NULL, NULL);
+  for (j = 0; j < 4; j++) add_series(f, columns[j], PLOT_BARS, 3, x, e[j], low[j], high[j]);
   p->groups = groups;
   finish_figure(r, f);
   verdict(r, "fig1", "a model of a mixture is as good as the specialist on each of its classes",
-          "measured: %d nonzero / dense: mixture %.3f / %.3f, sparse only %.3f / %.3f, dense only "
-          "%.3f / %.3f\noptimum: %.3f / %.3f", nnz[0], e[0][0], e[0][2], e[1][0], e[1][2], e[2][0],
-          e[2][2], e[3][0], e[3][2]);
+          "measured: %d nonzero / dense: mixture %s / %s, sparse only %s / %s, dense only %s / %s\n"
+          "optimum: %.3f / %.3f", nnz[0], spread[0][0], spread[0][2], spread[1][0], spread[1][2],
+          spread[2][0], spread[2][2], e[3][0], e[3][2]);
 }
 
 /* ----- learning curves ------------------------------------------------------------------------ */
@@ -73,7 +77,7 @@ static evaluation curves_panel(repro *r, figure *f, const char *title, const cha
   evaluation v = new_evaluation(r, task, PROBLEM_LINEAR);
   plot *panel;
   int i;
-  for (i = 0; models[i][0]; i++) add_model(&v, models[i][1], get_model(r, models[i][0]));
+  for (i = 0; models[i][0]; i++) add_team(r, &v, models[i][1], models[i][0]);
   add_baseline(&v, "optimum, class known", "bayes", NULL);
   add_baseline(&v, "optimum of mixture", "bayes", mixture);
   evaluate(&v);
@@ -89,7 +93,7 @@ static double largest_gap(const evaluation *v, int i, int j)
 {
   double most = 0;
   int c;
-  for (c = 0; c < v->n_k; c++) most = fmax(most, mean_error(v, i, c) - mean_error(v, j, c));
+  for (c = 0; c < v->n_k; c++) most = fmax(most, team_error(v, i, c) - team_error(v, j, c));
   return most;
 }
 
@@ -113,8 +117,8 @@ static void make_mixtures(repro *r, const char *name, const char *heading, const
           "measured: largest gap of a mixture above the specialist %.3f on dense, %.3f on %s; with "
           "%d pairs w = 0.5 has %.3f and %.3f, the model of the other class %.3f and %.3f\n"
           "optimum: %.3f and %.3f with %d pairs", gap_a, gap_b, other, s.at,
-          mean_error(&a, 2, s.at), mean_error(&b, 2, s.at), mean_error(&a, 0, s.at),
-          mean_error(&b, 4, s.at), mean_error(&a, 5, s.at), mean_error(&b, 5, s.at), s.at);
+          team_error(&a, 2, s.at), team_error(&b, 2, s.at), team_error(&a, 0, s.at),
+          team_error(&b, 4, s.at), team_error(&a, 5, s.at), team_error(&b, 5, s.at), s.at);
   free_evaluation(&a);
   free_evaluation(&b);
 }
@@ -153,17 +157,17 @@ static void make_sizes(repro *r, const char *name, const char *heading, const ch
   figure *f = new_figure(name, heading, 2);
   evaluation a = curves_panel(r, f, "(a) on dense", "dense", models, &mixture);
   evaluation b = curves_panel(r, f, title, other, models, &mixture);
-  const int last = a.n - 2;        /* the optimum of the class */
-  char text[512];
+  const int last = count_teams(&a) - 2;      /* the optimum of the class */
+  char text[768], one[SPREAD_SIZE], two[SPREAD_SIZE];
   size_t length = 0;
   int i;
   finish_figure(r, f);
   for (i = 0; i < last; i++)
-    length += (size_t)snprintf(text + length, sizeof text - length, "%s%s %.3f / %.3f",
-                               i ? "; " : "", a.p[i].name, mean_error(&a, i, s.at),
-                               mean_error(&b, i, s.at));
+    length += (size_t)snprintf(text + length, sizeof text - length, "%s%s %s / %s",
+                               i ? "; " : "", models[i][1], write_spread(one, &a, i, s.at, 3),
+                               write_spread(two, &b, i, s.at, 3));
   verdict(r, name, claim, "measured with %d pairs, on dense / on %s: %s\noptimum: %.3f / %.3f",
-          s.at, other, text, mean_error(&a, last, s.at), mean_error(&b, last, s.at));
+          s.at, other, text, team_error(&a, last, s.at), team_error(&b, last, s.at));
   free_evaluation(&a);
   free_evaluation(&b);
 }
@@ -228,19 +232,19 @@ static void sweep_point(repro *r, sweep *w, int nnz, const icl_task *sparse, con
   v = new_evaluation(r, text, PROBLEM_LINEAR);
   v.pairs = s.at;
   v.at = 1;
-  add_model(&v, "sparse", get_model(r, "sparse"));
-  add_model(&v, "dense", get_model(r, "dense"));
-  add_model(&v, "mix", get_model(r, "mix"));
+  add_team(r, &v, "sparse", "sparse");
+  add_team(r, &v, "dense", "dense");
+  add_team(r, &v, "mix", "mix");
   add_baseline(&v, "optimum of sparse", "bayes", sparse);
   add_baseline(&v, "optimum of mixture", "bayes", mix);
   for (i = 0; i < N_NOISES; i++) add_baseline(&v, noises[i], noises[i], mix);
   evaluate(&v);
   w->nnz[nnz] = nnz;
-  for (i = 0; i < N_SWEEP; i++) w->error[i][nnz] = mean_error(&v, i, 0);
-  for (i = 0; i < N_NOISES; i++) w->distance[i] += mean_difference(&v, MIXED, N_SWEEP + i, 0);
-  apart = mean_difference(&v, SPARSE, DENSE, 0);
-  w->to_dense[nnz] = mean_difference(&v, MIXED, DENSE, 0) / apart;
-  w->to_sparse[nnz] = mean_difference(&v, MIXED, SPARSE, 0) / apart;
+  for (i = 0; i < N_SWEEP; i++) w->error[i][nnz] = team_error(&v, i, 0);
+  for (i = 0; i < N_NOISES; i++) w->distance[i] += team_difference(&v, MIXED, N_SWEEP + i, 0);
+  apart = team_difference(&v, SPARSE, DENSE, 0);
+  w->to_dense[nnz] = team_difference(&v, MIXED, DENSE, 0) / apart;
+  w->to_sparse[nnz] = team_difference(&v, MIXED, SPARSE, 0) / apart;
   free_evaluation(&v);
 }
 
@@ -290,11 +294,11 @@ static void make_fig3(repro *r)
 }
 
 const figure_row linear_figures[] = {
-  {"fig1", "models of dense, sparse and both functions on each", make_fig1},
-  {"fig2", "learning curves for five shares of dense and sparse", make_fig2},
-  {"fig3", "functions between dense and sparse; effective noise of the mixture", make_fig3},
-  {"fig7", "learning curves for five shares of dense and ReLU networks", make_fig7},
-  {"fig8", "size study on dense and sparse", make_fig8},
-  {"fig9", "size study on dense and ReLU networks", make_fig9},
-  {NULL, NULL, NULL}
+  {"fig1", "models of dense, sparse and both functions on each", make_fig1, 0},
+  {"fig2", "learning curves for five shares of dense and sparse", make_fig2, 0},
+  {"fig3", "functions between dense and sparse; effective noise of the mixture", make_fig3, 0},
+  {"fig7", "learning curves for five shares of dense and ReLU networks", make_fig7, 0},
+  {"fig8", "size study on dense and sparse", make_fig8, 0},
+  {"fig9", "size study on dense and ReLU networks", make_fig9, 0},
+  {NULL, NULL, NULL, 0}
 };

@@ -35,16 +35,16 @@ static void draw_garg(repro *r, const garg_figure *g, const garg_panel *p, figur
   size_t n;
   int i;
   if (!small) v.unit = p->paper_variance;
-  add_model(&v, "model", get_model(r, small ? g->laptop_model : g->paper_model));
+  add_team(r, &v, "model", small ? g->laptop_model : g->paper_model);
   for (i = 0; p->baselines[i][0]; i++)
     add_baseline(&v, p->baselines[i][1], p->baselines[i][0], NULL);
   evaluate(&v);
   add_panel(f, "pairs in context k", "mean squared error", "%s", p->title)->log_y = 1;
   add_curves(f, &v);
   n = (size_t)snprintf(text, size, "with %d / %d pairs: ", s.at, v.pairs);
-  for (i = 0; i < v.n && n < size; i++)
-    n += (size_t)snprintf(text + n, size - n, "%s%s %.3f / %.4f", i ? ", " : "", v.p[i].name,
-                          mean_error(&v, i, s.at), mean_error(&v, i, v.pairs));
+  for (i = 0; i < count_teams(&v) && n < size; i++)
+    n += (size_t)snprintf(text + n, size - n, "%s%s %.3f / %.4f", i ? ", " : "", team_name(&v, i),
+                          team_error(&v, i, s.at), team_error(&v, i, v.pairs));
   free_evaluation(&v);
 }
 
@@ -158,13 +158,13 @@ static void make_garg_ood(repro *r)
     v.sampling.x_scale = shifts[i].x_scale;
     v.sampling.y_scale = shifts[i].y_scale;
     if (!small) v.unit = 20;
-    add_model(&v, "model", get_model(r, small ? "dense-small" : "garg-linear"));
+    add_team(r, &v, "model", small ? "dense-small" : "garg-linear");
     add_baseline(&v, "least squares", "ols", NULL);
     add_baseline(&v, "ridge 1", "ridge:1", NULL);
     evaluate(&v);
     add_panel(f, "pairs k", "squared error", "%s", shifts[i].title)->log_y = 1;
     add_curves(f, &v);
-    last[i] = mean_error(&v, 0, v.pairs);
+    last[i] = team_error(&v, 0, v.pairs);
     free_evaluation(&v);
   }
   finish_figure(r, f);
@@ -205,20 +205,20 @@ static void make_raventos(repro *r)
     evaluation b = new_evaluation(r, fresh_task, PROBLEM_POOL);
     a.at = b.at = 1;
     if (r->scale == PAPER) a.unit = b.unit = s.dims;
-    add_model(&a, "model", get_model(r, model));
+    add_team(r, &a, "model", model);
     add_baseline(&a, "optimum", "bayes", NULL);
-    add_model(&b, "model", get_model(r, model));
+    add_team(r, &b, "model", model);
     add_baseline(&b, "dMMSE", "bayes", &prior);
     add_baseline(&b, "ridge", "bayes", NULL);
     evaluate(&a);
     evaluate(&b);
     size[i] = i < last ? pools[i].size : pools[last - 1].size + 4;
-    own[i] = mean_error(&a, 0, 0);
-    to_own[i] = mean_difference(&a, 0, 1, 0);
-    fresh[i] = mean_error(&b, 0, 0);
-    best[i] = mean_error(&b, 2, 0);
-    discrete[i] = mean_difference(&b, 0, 1, 0);
-    ridge[i] = mean_difference(&b, 0, 2, 0);
+    own[i] = team_error(&a, 0, 0);
+    to_own[i] = team_difference(&a, 0, 1, 0);
+    fresh[i] = team_error(&b, 0, 0);
+    best[i] = team_error(&b, 2, 0);
+    discrete[i] = team_difference(&b, 0, 1, 0);
+    ridge[i] = team_difference(&b, 0, 2, 0);
     free_evaluation(&a);
     free_evaluation(&b);
     if (i < last)
@@ -262,7 +262,7 @@ static void make_noise(repro *r)
     evaluation v;
     snprintf(task, sizeof task, "noisy(sd=%g)", sd[i]);
     v = new_evaluation(r, task, p);
-    add_model(&v, "model", get_model(r, "noises"));
+    add_team(r, &v, "model", "noises");
     add_baseline(&v, "ridge, noise known", "bayes", NULL);
     add_baseline(&v, "optimum of mixture", "bayes", &mixture);
     add_baseline(&v, "least squares", "ols", NULL);
@@ -270,7 +270,7 @@ static void make_noise(repro *r)
     add_panel(f, "pairs in context k", "squared error", "noise sd %g", sd[i]);
     add_curves(f, &v);
     for (k = 0; k <= v.pairs; k++)
-      worst = fmax(worst, mean_error(&v, 0, k) - mean_error(&v, 2, k));
+      worst = fmax(worst, team_error(&v, 0, k) - team_error(&v, 2, k));
     free_evaluation(&v);
   }
   finish_figure(r, f);
@@ -297,7 +297,7 @@ static void make_rare(repro *r)
   for (j = 0; j < 3; j++) priors[j] = parse_task(find_recipe(r->scale, models[j])->task, s.dims);
   for (i = 0; i < 2; i++) {
     evaluation v = new_evaluation(r, tasks[i], PROBLEM_LINEAR);
-    for (j = 0; j < 3; j++) add_model(&v, names[j], get_model(r, models[j]));
+    for (j = 0; j < 3; j++) add_team(r, &v, names[j], models[j]);
     add_baseline(&v, "optimum, 50 %", "bayes", &priors[0]);
     add_baseline(&v, "optimum, 10 %", "bayes", &priors[1]);
     add_baseline(&v, "optimum, 2 %", "bayes", &priors[2]);
@@ -305,8 +305,8 @@ static void make_rare(repro *r)
     add_panel(f, "pairs in context k", "mean squared error", "%s", titles[i]);
     add_curves(f, &v);
     for (j = 0; j < 3; j++) {
-      at[i][j] = mean_error(&v, j, s.at);
-      best[i][j] = mean_error(&v, 3 + j, s.at);
+      at[i][j] = team_error(&v, j, s.at);
+      best[i][j] = team_error(&v, 3 + j, s.at);
     }
     free_evaluation(&v);
   }
@@ -319,13 +319,13 @@ static void make_rare(repro *r)
 }
 
 const figure_row other_figures[] = {
-  {"garg-linear", "linear functions beside least squares (Garg et al.)", make_garg_linear},
-  {"garg-sparse", "sparse functions beside Lasso", make_garg_sparse},
-  {"garg-relu", "ReLU networks beside a Gaussian process and Adam", make_garg_relu},
-  {"garg-tree", "decision trees beside greedy learning", make_garg_tree},
-  {"garg-ood", "prompts unlike those of training", make_garg_ood},
-  {"raventos", "how many functions pretraining needs (Raventos et al.)", make_raventos},
-  {"noise", "several levels of label noise (Bai et al.)", make_noise},
-  {"rare-family", "rare families in the mixture (Tripuraneni et al.)", make_rare},
-  {NULL, NULL, NULL}
+  {"garg-linear", "linear functions beside least squares (Garg et al.)", make_garg_linear, 0},
+  {"garg-sparse", "sparse functions beside Lasso", make_garg_sparse, 0},
+  {"garg-relu", "ReLU networks beside a Gaussian process and Adam", make_garg_relu, 0},
+  {"garg-tree", "decision trees beside greedy learning", make_garg_tree, 0},
+  {"garg-ood", "prompts unlike those of training", make_garg_ood, 0},
+  {"raventos", "how many functions pretraining needs (Raventos et al.)", make_raventos, 0},
+  {"noise", "several levels of label noise (Bai et al.)", make_noise, 0},
+  {"rare-family", "rare families in the mixture (Tripuraneni et al.)", make_rare, 0},
+  {NULL, NULL, NULL, 0}
 };

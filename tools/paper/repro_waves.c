@@ -63,7 +63,7 @@ static void add_model_sweep(repro *r, figure *f, const prompt *p, const char *na
   float y[SWEEP_POINTS];
   icl_ctx *c;
   int i;
-  check(icl_ctx_new(&c, get_model(r, name), p->n, SWEEP_POINTS), name);
+  check(icl_ctx_new(&c, get_model(r, name, 1), p->n, SWEEP_POINTS), name);
   for (i = 0; i < p->n; i++) check(icl_add(c, &p->x[i], p->y[i]), name);
   check(icl_predict_batch(c, SWEEP_POINTS, p->query, y), name);
   add_floats(f, title, PLOT_CURVE, SWEEP_POINTS, p->query, y);
@@ -101,8 +101,8 @@ static void add_sweep(repro *r, figure *f, const char *function, double range, c
 
 /* ----- errors on one function after another -------------------------------------------------- */
 
-/* Mean squared errors with 16 pairs on a task; predictor i goes to e[i].  Those with a prior are
- * Bayes predictors. */
+/* Mean squared errors with 16 pairs on a task; that of entry i goes to e[i], the least and the largest
+ * of its seeds to low[i], high[i], if these are not NULL.  Those with a prior are Bayes predictors. */
 typedef struct contest {
   int n;
   const char *names[MAX_SERIES], *models[MAX_SERIES], *baselines[MAX_SERIES], *priors[MAX_SERIES];
@@ -117,7 +117,8 @@ static void add_to(contest *c, const char *name, const char *model, const char *
   c->priors[c->n++] = prior;
 }
 
-static void run_contest(repro *r, const contest *c, const char *task, double *e)
+static void run_contest(repro *r, const contest *c, const char *task, double *e, double *low,
+                        double *high)
 {
   evaluation v = new_evaluation(r, task, PROBLEM_WAVE);
   icl_task priors[MAX_SERIES];
@@ -126,11 +127,14 @@ static void run_contest(repro *r, const contest *c, const char *task, double *e)
   v.at = 1;
   for (i = 0; i < c->n; i++) {
     if (c->priors[i]) priors[i] = parse_task(c->priors[i], 1);
-    if (c->models[i]) add_model(&v, c->names[i], get_model(r, c->models[i]));
+    if (c->models[i]) add_team(r, &v, c->names[i], c->models[i]);
     else add_baseline(&v, c->names[i], c->baselines[i], c->priors[i] ? &priors[i] : NULL);
   }
   evaluate(&v);
-  for (i = 0; i < v.n; i++) e[i] = mean_error(&v, i, 0);
+  for (i = 0; i < c->n; i++) {
+    e[i] = team_error(&v, i, 0);
+    if (low) team_range(&v, i, 0, &low[i], &high[i]);
+  }
   free_evaluation(&v);
 }
 
@@ -153,9 +157,9 @@ static void make_fig4(repro *r)
   add_to(&c, "both", "both", NULL, NULL);
   add_to(&c, "optimum of mixture", NULL, "bayes:1e-4", BOTH_TASK);
   add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
-  run_contest(r, &c, "slope", e[0]);
-  run_contest(r, &c, "cosine", e[1]);
-  run_contest(r, &c, "convex(slope, cosine, alpha=0.5)", e[2]);
+  run_contest(r, &c, "slope", e[0], NULL, NULL);
+  run_contest(r, &c, "cosine", e[1], NULL, NULL);
+  run_contest(r, &c, "convex(slope, cosine, alpha=0.5)", e[2], NULL, NULL);
   verdict(r, "fig4", "the model of both classes follows lines and cosines, and no convex "
           "combination of them",
           "measured: root mean squared error of `both` %.3f on x, %.3f on cos(2 pi x), %.3f on "
@@ -178,18 +182,26 @@ static void alpha_figure(repro *r, const contest *c, const char *name, const cha
                          double (*e)[N_ALPHAS])
 {
   figure *f = new_figure(name, NULL, 1);
-  double alpha[N_ALPHAS], at[MAX_SERIES];
+  double alpha[N_ALPHAS], at[MAX_SERIES], least[MAX_SERIES], most[MAX_SERIES];
+  double low[MAX_SERIES][N_ALPHAS], high[MAX_SERIES][N_ALPHAS];
   plot *p = add_panel(f, "alpha (0: cosine, 1: line)", "mean squared error", "%s", title);
   int i, j;
   for (i = 0; i < N_ALPHAS; i++) {
     char text[64];
     alpha[i] = i / (N_ALPHAS - 1.0);
     convex_text(text, alpha[i]);
-    run_contest(r, c, text, at);
-    for (j = 0; j < c->n; j++) e[j][i] = at[j];
+    run_contest(r, c, text, at, least, most);
+    for (j = 0; j < c->n; j++) {
+      e[j][i] = at[j];
+      low[j][i] = least[j];
+      high[j][i] = most[j];
+    }
   }
-  for (j = 0; j < c->n; j++)
-    add_series(f, c->names[j], PLOT_CURVE, N_ALPHAS, alpha, e[j], NULL, NULL);
+  for (j = 0; j < c->n; j++) {
+    const int several = c->models[j] && count_seeds(r, c->models[j]) > 1;
+    add_series(f, c->names[j], PLOT_CURVE, N_ALPHAS, alpha, e[j], several ? low[j] : NULL,
+               several ? high[j] : NULL);
+  }
   p->y_to = 0.8;
   finish_figure(r, f);
 }
@@ -238,9 +250,9 @@ static void make_diversity(repro *r)
   add_to(&c, "share 0.5", "convex50", NULL, NULL);
   add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
   alpha_figure(r, &c, "diversity", "Figure 5 repaired: convex combinations in the mixture", e);
-  run_contest(r, &c, LINE_TASK, pure[0]);
-  run_contest(r, &c, SINE_TASK, pure[1]);
-  run_contest(r, &c, "convex(dense, sine)", pure[2]);
+  run_contest(r, &c, LINE_TASK, pure[0], NULL, NULL);
+  run_contest(r, &c, SINE_TASK, pure[1], NULL, NULL);
+  run_contest(r, &c, "convex(dense, sine)", pure[2], NULL, NULL);
   f = new_figure("diversity-share", NULL, 1);
   p = add_panel(f, "share of convex combinations in the mixture", "mean squared error",
                 "What diversity costs and gives, after 16 pairs");
@@ -273,7 +285,8 @@ static void frequency_figure(repro *r, double *w, double (*e)[N_FREQUENCIES])
 {
   figure *f = new_figure("fig6-error", NULL, 1);
   contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
-  double density[N_FREQUENCIES], at[MAX_SERIES];
+  double density[N_FREQUENCIES], at[MAX_SERIES], least[MAX_SERIES], most[MAX_SERIES];
+  double low[3][N_FREQUENCIES], high[3][N_FREQUENCIES];
   plot *p = add_panel(f, "frequency", "mean squared error; density",
                       "Fig 6: error on cos(2 pi w x) after 16 pairs");
   int i, j;
@@ -285,11 +298,18 @@ static void frequency_figure(repro *r, double *w, double (*e)[N_FREQUENCIES])
     w[i] = i ? 0.2 * i : 0.01;
     density[i] = gamma_density(w[i]);
     snprintf(text, sizeof text, "cosine(f=%g)", w[i]);
-    run_contest(r, &c, text, at);
-    for (j = 0; j < c.n; j++) e[j][i] = at[j];
+    run_contest(r, &c, text, at, least, most);
+    for (j = 0; j < c.n; j++) {
+      e[j][i] = at[j];
+      low[j][i] = least[j];
+      high[j][i] = most[j];
+    }
   }
-  for (j = 0; j < c.n; j++)
-    add_series(f, c.names[j], PLOT_CURVE, N_FREQUENCIES, w, e[j], NULL, NULL);
+  for (j = 0; j < c.n; j++) {
+    const int several = c.models[j] && count_seeds(r, c.models[j]) > 1;
+    add_series(f, c.names[j], PLOT_CURVE, N_FREQUENCIES, w, e[j], several ? low[j] : NULL,
+               several ? high[j] : NULL);
+  }
   add_series(f, "density in training", PLOT_CURVE, N_FREQUENCIES, w, density, NULL, NULL);
   p->y_to = 1.2;
   finish_figure(r, f);
@@ -328,7 +348,7 @@ static void surprises(repro *r, const char *text, int pairs, uint64_t stream, do
   float *f = allocate(icl_prompt_scratch(&task), sizeof *f), x[MAX_PAIRS], y[MAX_PAIRS], figure;
   icl_ctx *c;
   int i, k;
-  check(icl_ctx_new(&c, get_model(r, "both"), pairs, 1), "both");
+  check(icl_ctx_new(&c, get_model(r, "both", 1), pairs, 1), "both");
   for (i = 0; i < r->prompts; i++) {
     icl_rng rng;
     icl_rng_init(&rng, r->seed, EVAL_STREAM + DETECTOR_STREAM + stream, (uint64_t)i);
@@ -406,10 +426,10 @@ static void make_surprise(repro *r)
 }
 
 const figure_row wave_figures[] = {
-  {"fig4", "lines, cosines and their mean: predictions for all x", make_fig4},
-  {"fig5", "convex combinations of a line and a cosine", make_fig5},
-  {"fig6", "cosines of rare frequencies", make_fig6},
-  {"diversity", "convex combinations in the mixture repair fig5", make_diversity},
-  {"surprise", "area under the ROC curve of icl_surprise", make_surprise},
-  {NULL, NULL, NULL}
+  {"fig4", "lines, cosines and their mean: predictions for all x", make_fig4, 0},
+  {"fig5", "convex combinations of a line and a cosine", make_fig5, 0},
+  {"fig6", "cosines of rare frequencies", make_fig6, 0},
+  {"diversity", "convex combinations in the mixture repair fig5", make_diversity, 0},
+  {"surprise", "area under the ROC curve of icl_surprise", make_surprise, 0},
+  {NULL, NULL, NULL, 0}
 };

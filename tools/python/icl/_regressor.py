@@ -83,7 +83,7 @@ class ICLRegressor:
         A checkpoint (.safetensors).  None takes a bundled one: ``curves`` for one input, ``table`` for 2 to 10.
     refine : bool, default True
         A second look at what the first answer misses at its own points, for twice the work; with one input
-        mirror images of the rows as well, for eight times.
+        mirror images of the rows as well, for eight times; with several inputs ridge regression mixed in.
     max_pairs : int, default 1000
         The most rows in context.  ``fit`` takes so many of the rows, spread evenly; ``partial_fit`` keeps the last.
 

@@ -11,6 +11,9 @@
 #define ICL_IMPLEMENTATION
 #include "icl.h"
 #include <float.h>
+#include "tools/solve.c"
+#include "tools/ridge.c"
+#include "tools/blend.c"
 
 enum { BATCH = 64 };                   /* queries that go through the network at once */
 
@@ -19,6 +22,7 @@ typedef struct icl_py {
   icl_ctx *ctx;
   icl_ctx *images[4], *rests[4];       /* ctx and its mirror images; rests: NULL, not refined     */
   int n_images;
+  blend mix;                           /* with ridge regression, where there are several inputs   */
   int d, wide;                         /* inputs of the data, and of the model: others are 0      */
   double y_mean, y_scale;              /* y_scale 0: all y are y_mean                             */
   double *mean, *scale;                /* [d] scale 0: a constant column, which the model sees as 0 */
@@ -43,6 +47,7 @@ EXPORT void icl_py_delete(icl_py *p)
     if (i) icl_ctx_delete(p->images[i]);
     icl_ctx_delete(p->rests[i]);
   }
+  blend_free(&p->mix);
   free(p->mean);
   free(p->scale);
   free(p->xs);
@@ -100,34 +105,23 @@ static icl_py *py_new(int n, int d, int wide)
   return NULL;
 }
 
-/* 1 if the model finds an image no odder than is usual, or no odder than the data themselves. */
-static int familiar(const icl_ctx *image, const icl_ctx *data)
-{
-  float s, of_data;
-  return !icl_surprise(image, &s) && !icl_surprise(data, &of_data) && (s <= 1 || s <= of_data);
-}
-
-/* The mirror images of n pairs of one input that are familiar to the model, as in icl predict. */
+/* The mirror images that count, of n pairs of one input. */
 static icl_error mirror(icl_py *p, int n)
 {
-  icl_error e;
-  int image;
-  for (image = 1; image < 4; image++) {
-    icl_ctx **m = &p->images[p->n_images];
-    if (!*m && (e = icl_ctx_new(m, p->ctx->model, n, BATCH)) != ICL_OK) return e;
-    if (icl_mirror(*m, p->ctx, image)) return ICL_OK;
-    p->n_images += familiar(*m, p->ctx);
-  }
-  return ICL_OK;
+  icl_error e = ICL_OK;
+  int i;
+  for (i = 1; i < 4 && !e; i++) e = icl_ctx_new(&p->images[i], p->ctx->model, n, BATCH);
+  return e ? e : icl_mirror_images(p->images, &p->n_images);
 }
 
-/* A second look at each image: contexts of residuals. */
+/* A second look at each image: contexts of residuals.  With several inputs ridge regression is mixed in. */
 static icl_error refine_images(icl_py *p, int n)
 {
   icl_error e = p->d == 1 ? mirror(p, n) : ICL_OK;
   int i;
   for (i = 0; i < p->n_images && !e; i++) {
     e = icl_ctx_new(&p->rests[i], p->ctx->model, n, BATCH);
+    if (!e && p->d > 1) e = blend_fit(&p->mix, p->ctx, p->rests[i]);
     if (!e) e = icl_refine(p->rests[i], p->images[i]);
   }
   return e;
@@ -150,6 +144,7 @@ EXPORT int icl_py_fit(icl_py **out, const icl_model *m, int n, int d, const doub
   if (!e) e = icl_add_batch(p->ctx, n, p->xs, p->ys);
   p->images[0] = p->ctx;
   p->n_images = 1;
+  p->mix.share = 1;
   if (!e && refine) e = refine_images(p, n);
   if (e) icl_py_delete(p);
   else *out = p;
@@ -159,7 +154,9 @@ EXPORT int icl_py_fit(icl_py **out, const icl_model *m, int n, int d, const doub
 static icl_error answer(icl_py *p, int n, float level)
 {
   float *lo = level > 0 ? p->ys + BATCH : NULL, *hi = level > 0 ? p->ys + 2 * BATCH : NULL;
-  return icl_predict_mean(p->n_images, p->images, p->rests, n, p->xs, level, p->ys, lo, hi);
+  const icl_error e = icl_predict_mean(p->n_images, p->images, p->rests, n, p->xs, level, p->ys, lo, hi);
+  if (!e) blend_answers(&p->mix, n, p->xs, p->ys, lo, hi);
+  return e;
 }
 
 static void unscale(const icl_py *p, int n, const float *from, double *to)
