@@ -233,7 +233,8 @@ near() { awk -v y="$(answer)" -v to="$1" -v by="$2" 'BEGIN { d = y - to; exit !(
 run predict "$curves"
 ok "more rows than it was trained with: exit 0" exits 0
 ok "more rows than it was trained with: near the truth" near -0.6266 0.1
-limited=examples/paper/models/line.safetensors             # learned positions: 16 pairs
+limited=$t/limited.safetensors                             # learned positions: 16 pairs
+"$icl" train --task dense --dims 1 --pairs 17 --layers 1 --width 16 --steps 20 -o "$limited" 2>/dev/null
 run predict "$limited"
 ok "more rows than fit: exit 0" exits 0
 ok "more rows than fit: says so" says err '200 rows have a y; the model gets [0-9]* of them, spread evenly'

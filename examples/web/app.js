@@ -10,7 +10,7 @@ const ABOUT = {
   curves: 'Trained on curves of many kinds, most of them noisy. It scales the points itself, takes up to 64 of them in any '
     + 'order, and corrects itself once by what it missed at them. While nothing moves, it looks at their mirror images too.',
   both: 'Trained on lines and on cosines, never on a sum of the two: <i>Combination</i> shows that it does not learn one '
-    + 'from its points (Yadlowsky et al. 2023).',
+    + 'from its points (Yadlowsky et al. 2023). Its band learned from the same functions, and is too narrow there.',
 };
 const PLAIN = { own: false, names: ['x', 'y'], x: 0, y: 0, dx: 1, dy: 1 };
 
@@ -122,7 +122,7 @@ function ask(pts, images) {
   state.curve = error ? null : Array.from(engine.answers);
   state.low = band ? Array.from(engine.low) : null;
   state.high = band ? Array.from(engine.high) : null;
-  state.images = Boolean(band && images);
+  state.images = Boolean(band && images && engine.looks_twice(i));
 }
 
 // All curves, from the points, as the engine sees them.
@@ -147,7 +147,7 @@ function plan() {
   state.settled = false;
   later = setTimeout(() => {
     const i = NAMES.indexOf(state.model), n = Math.min(points.length, capacity()), known = state.curve && drags.size === 0;
-    if (known && n && engine.has_interval(i) && !state.images) { ask({ length: n }, 1); draw(); }
+    if (known && n && engine.looks_twice(i) && !state.images) { ask({ length: n }, 1); draw(); }
     later = setTimeout(() => {
       state.rmse = known ? engine.check(i) * units.dy : NaN;
       state.settled = drags.size === 0;

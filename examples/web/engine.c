@@ -32,6 +32,10 @@ int EXPORT(has_interval)(int i) { return models[i].config.n_quantiles > 0; }
 /* 1 where model i was trained on data that were standardised: then the points are too. */
 int EXPORT(standardized)(int i) { return strstr(models[i].sampling, "standardize=1") != NULL; }
 
+/* 1 where answers of model i are refined, and may be means over mirror images: as in icl predict, where it was
+ * trained on data of every kind, and has intervals. */
+int EXPORT(looks_twice)(int i) { return has_interval(i) && standardized(i); }
+
 /* size bytes for a checkpoint that stays as long as the page; NULL where there is no room. */
 unsigned char *EXPORT(room)(size_t size)
 {
@@ -49,7 +53,7 @@ static icl_error make(icl_ctx *c, const icl_model *m, int pairs, int n_query)
 }
 
 /* Makes model i of file[size], which came from room, and contexts of as many pairs as it was trained to: one, or,
- * where it has intervals, eight. */
+ * where it looks twice, eight. */
 int EXPORT(load)(int i, const unsigned char *file, size_t size)
 {
   icl_model *m = &models[i];
@@ -61,7 +65,7 @@ int EXPORT(load)(int i, const unsigned char *file, size_t size)
   if (m->config.n_dims != 1) return ICL_ERR_CONFIG;
   pairs = (int)icl__min(POINTS, (size_t)(m->config.n_positions - 1) / 2);
   err = make(&contexts[i][0], m, pairs, QUERIES);
-  for (k = 0; k < IMAGES && !err && has_interval(i); k++) {
+  for (k = 0; k < IMAGES && !err && looks_twice(i); k++) {
     err = make(&rests[i][k], m, pairs, k ? AT_ONCE : QUERIES);
     if (!err && k) err = make(&contexts[i][k], m, pairs, AT_ONCE);
   }
@@ -116,8 +120,9 @@ int EXPORT(ask)(int i, int n, int n_query, int images)
   if (!err) err = set_scale(i, n);
   if (err || !has_interval(i)) return err ? err : icl_ask(c, n, xs, ys, n_query, queries, answers);
   err = icl_add_batch(c, n, xs, ys);
-  if (!err && n) err = look_twice(i, images, n_query);
-  if (!err && !n) err = icl_predict_interval(c, n_query, queries, 0.9f, answers, low, high);
+  if (err) return err;
+  if (n && looks_twice(i)) err = look_twice(i, images, n_query);
+  else err = icl_predict_interval(c, n_query, queries, 0.9f, answers, low, high);
   if (!err && is_flat(i, n)) answer_flat(n_query);
   return err;
 }

@@ -65,7 +65,7 @@ static void make_all(repro *r)
   const figure_row *row;
   int i;
   for (i = 0; (row = figure_at(i)) != NULL; i++) {
-    if (row->apart) continue;
+    if (row->apart || (row->laptop_only && r->scale == PAPER)) continue;
     if (r->force || !figure_exists(r, row->name)) row->make(r);
     else fprintf(stderr, "%s is there already: --force draws it again\n", row->name);
   }
@@ -125,6 +125,9 @@ static int run(int argc, char **argv)
     if (!is_known(r.scale, names[i]))
       usage_error(&cmd_repro, "there is no figure or model '%s'; icl repro list shows all",
                   names[i]);
+  for (i = 0; i < n; i++)
+    if (find_figure(names[i]) && find_figure(names[i])->laptop_only && r.scale == PAPER)
+      fail(names[i], "is of laptop scale only");
   for (i = 0; i < n && !r.force; i++)
     if (find_figure(names[i]) && figure_exists(&r, names[i]))
       fail(names[i], "is in %s already: --force draws it again", r.dir);

@@ -70,13 +70,9 @@ static const recipe recipes[] = {
    0.004f, 1},
   {"relu50-tiny", WITH_RELU(0.5, 0.5), PROBLEM_LINEAR, {{TINY, 2500}, {TINY, MILLION}}, NULL,
    0.008f, 1},
-  {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}, NULL, 0.004f, 1},
+  {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}, NULL, 0.008f, 1},
   {"sine", "sine", PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both", 0.001f, 1},
-  {"both", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{MEDIUM, 30000}, {STANDARD, MILLION}},
-   "both-start", 0.002f, 1},
-  {"both-start", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{MEDIUM, 40000}, NONE}, NULL, 0.002f, 0},
-  {"sine-tiny", "sine", PROBLEM_WAVE, {{TINY, 8000}, NONE}, "both-tiny", 0.004f, 1},
-  {"both-tiny", "0.5*dense + 0.5*sine", PROBLEM_WAVE, {{TINY, 60000}, NONE}, NULL, 0.004f, 1},
+  {"both", TWO, PROBLEM_WAVE, {{MEDIUM, 30000}, {STANDARD, MILLION}}, NULL, 0.004f, 1},
   {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both",
    0.001f, 1},
   {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}},
@@ -102,7 +98,6 @@ static const recipe recipes[] = {
   {"pool", THEIR_POOL("dense"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0, 1},
   {"noises", NOISES, PROBLEM_LEVELS, {{TINY, 12000}, {STANDARD, 500000}}, NULL, 0.008f, 1},
   {"dense20", "dense", PROBLEM_TWENTY, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
-  {"bands", TWO, PROBLEM_BANDS, {{MEDIUM, 12000}, NONE}, NULL, 0.004f, 1},
   AT_SIZES("two", TWO), AT_SIZES("four", FOUR), AT_SIZES("combined", COMBINED),
   {"two-small", TWO, PROBLEM_SIZES, {{SMALL, 8000}, NONE}, NULL, 0.004f, 0}
 };
@@ -128,12 +123,18 @@ const recipe *find_recipe(scale s, const char *name)
 
 static const shape shapes[2][N_PROBLEMS] = {
   {{8, 17, 6}, {8, 10, 6}, {1, 17, 16}, {8, 17, 6}, {8, 17, 6}, {8, 17, 8}, {8, 17, 6}, {1, 17, 16},
-   {1, 17, 16}, {20, 41, 20}},
+   {20, 41, 20}},
   {{20, 41, 16}, {20, 41, 16}, {1, 41, 16}, {20, 41, 20}, {20, 101, 50}, {8, 16, 8}, {20, 21, 10},
-   {0, 0, 0}, {0, 0, 0}, {0, 0, 0}}
+   {0, 0, 0}, {0, 0, 0}}
 };
 
 shape problem_shape(scale s, problem p) { return shapes[s][p]; }
+
+/* Problems whose tokens of y carry x too. */
+static int is_joint(problem p)
+{
+  return p == PROBLEM_WAVE || p == PROBLEM_SIZES || p == PROBLEM_TWENTY;
+}
 
 /* Muon on the blocks, cosine to 0, first weights of variance 1 / width; inputs one by one over the
  * first steps.  Short prompts are for stages before the last: their models have room for long ones,
@@ -152,10 +153,9 @@ static void laptop_training(icl_train_options *o, const recipe *r)
     o->lr_end = 0.2f;
     o->model.n_positions = 2 * problem_shape(LAPTOP, PROBLEM_LINEAR).pairs - 1;
   }
-  if (r->problem >= PROBLEM_SIZES) o->model.tokens = ICL_TOKENS_JOINT;
-  if (r->problem == PROBLEM_SIZES || r->problem == PROBLEM_BANDS)
-    o->model.position_embedding_type = ICL_POSITION_ALTERNATING;
-  if (r->problem == PROBLEM_BANDS) {
+  if (is_joint(r->problem)) o->model.tokens = ICL_TOKENS_JOINT;
+  if (o->model.n_dims == 1) o->model.position_embedding_type = ICL_POSITION_ALTERNATING;
+  if (r->problem == PROBLEM_WAVE) {
     o->model.n_quantiles = 5;
     o->model.n_out = 6;
     memcpy(o->model.quantiles, quantiles, sizeof quantiles);

@@ -13,14 +13,13 @@ typedef enum scale { LAPTOP, PAPER } scale;
 typedef enum problem {
   PROBLEM_LINEAR,                  /* linear and ReLU: d = 8, 17 pairs; d = 20, 41 pairs      */
   PROBLEM_SHORT,                   /* laptop: the same with 10 pairs, a stage before the last */
-  PROBLEM_WAVE,                    /* d = 1: 17 pairs; 41 pairs                               */
+  PROBLEM_WAVE,                    /* d = 1: 17 pairs, quantiles, a token of y carries x too,
+                                      positions alternate; 41 pairs as in the paper           */
   PROBLEM_GARG,                    /* as linear; the recipe of Garg et al.                    */
   PROBLEM_GARG_LONG,               /* the same with 101 pairs                                 */
   PROBLEM_POOL,                    /* Raventos et al.: d = 8; 17 pairs; 16 pairs              */
   PROBLEM_LEVELS,                  /* Bai et al.: as linear; d = 20, 21 pairs                 */
-  PROBLEM_SIZES,                   /* laptop: d = 1, 17 pairs; a token of y carries x too, and
-                                      positions alternate: learned in a tenth of the steps    */
-  PROBLEM_BANDS,                   /* laptop: the same with quantiles                         */
+  PROBLEM_SIZES,                   /* laptop: as waves, without quantiles                     */
   PROBLEM_TWENTY,                  /* laptop: d = 20, 41 pairs, a token of y carries x too    */
   N_PROBLEMS
 } problem;

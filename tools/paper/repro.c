@@ -268,15 +268,20 @@ double team_difference(const evaluation *v, int team, int other, int c)
   return sum / n;
 }
 
-char *write_spread(char text[SPREAD_SIZE], const evaluation *v, int team, int c, int decimals)
+char *write_range(char text[SPREAD_SIZE], double mean, double low, double high, int decimals)
 {
-  const int length = snprintf(text, SPREAD_SIZE, "%.*f", decimals, team_error(v, team, c));
-  double low, high;
-  team_range(v, team, c, &low, &high);
-  if (members(v, first_of(v, team)) > 1)
+  const int length = snprintf(text, SPREAD_SIZE, "%.*f", decimals, mean);
+  if (low < high)
     snprintf(text + length, SPREAD_SIZE - (size_t)length, " (%.*f to %.*f)", decimals, low, decimals,
              high);
   return text;
+}
+
+char *write_spread(char text[SPREAD_SIZE], const evaluation *v, int team, int c, int decimals)
+{
+  double low, high;
+  team_range(v, team, c, &low, &high);
+  return write_range(text, team_error(v, team, c), low, high, decimals);
 }
 
 /* ----- figures -------------------------------------------------------------------------------- */

@@ -63,6 +63,9 @@ double team_difference(const evaluation *v, int team, int other, int c);
 enum { SPREAD_SIZE = 48 };
 char *write_spread(char text[SPREAD_SIZE], const evaluation *v, int team, int c, int decimals);
 
+/* The same from numbers; without brackets where low is high. */
+char *write_range(char text[SPREAD_SIZE], double mean, double low, double high, int decimals);
+
 /* ----- figures -------------------------------------------------------------------------------- */
 
 typedef struct figure {
@@ -105,6 +108,7 @@ typedef struct figure_row {
   const char *name, *about;
   void (*make)(repro *r);
   int apart;                       /* 1: not of `all`: its models are in no folder            */
+  int laptop_only;                 /* 1: at paper scale there are no models for it            */
 } figure_row;
 
 /* The end of each has the name NULL. */

@@ -294,11 +294,11 @@ static void make_fig3(repro *r)
 }
 
 const figure_row linear_figures[] = {
-  {"fig1", "models of dense, sparse and both functions on each", make_fig1, 0},
-  {"fig2", "learning curves for five shares of dense and sparse", make_fig2, 0},
-  {"fig3", "functions between dense and sparse; effective noise of the mixture", make_fig3, 0},
-  {"fig7", "learning curves for five shares of dense and ReLU networks", make_fig7, 0},
-  {"fig8", "size study on dense and sparse", make_fig8, 0},
-  {"fig9", "size study on dense and ReLU networks", make_fig9, 0},
-  {NULL, NULL, NULL, 0}
+  {"fig1", "models of dense, sparse and both functions on each", make_fig1, 0, 0},
+  {"fig2", "learning curves for five shares of dense and sparse", make_fig2, 0, 0},
+  {"fig3", "functions between dense and sparse; effective noise of the mixture", make_fig3, 0, 0},
+  {"fig7", "learning curves for five shares of dense and ReLU networks", make_fig7, 0, 0},
+  {"fig8", "size study on dense and sparse", make_fig8, 0, 0},
+  {"fig9", "size study on dense and ReLU networks", make_fig9, 0, 0},
+  {NULL, NULL, NULL, 0, 0}
 };

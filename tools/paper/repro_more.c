@@ -85,41 +85,65 @@ static void make_sizes_figure(repro *r)
 
 /* ----- bands: the interval outside of the mixture --------------------------------------------- */
 
-/* Over the prompts of a task, with all pairs: root mean squared error, deviation of the normal whose
- * 90 % interval has the mean width of the model's, share of queries inside. */
-typedef struct band_point { double error, width, cover; } band_point;
+/* Deviations between the ends of a normal's 90 % interval. */
+#define NORMAL_90 3.2897
+
+enum { MAX_PAIRS = 64 };
+
+/* Over the prompts of a task, with all pairs, the mean over the seeds of `both`: root mean squared
+ * error, deviation of the normal whose 90 % interval has the mean width of the model's, share of
+ * queries inside.  low and high: the least and the largest share of a seed. */
+typedef struct band_point { double error, width, cover, low, high; } band_point;
+
+/* The same for one seed: sums over prompts of squared errors, widths, queries inside. */
+static void add_band(repro *r, const icl_task *task, int seed, double sums[3])
+{
+  const int pairs = problem_shape(r->scale, PROBLEM_WAVE).at;
+  float *f = allocate(icl_prompt_scratch(task), sizeof *f);
+  float x[MAX_PAIRS], y[MAX_PAIRS], at, low, high;
+  icl_ctx *c;
+  int i, k;
+  check(icl_ctx_new(&c, get_model(r, "both", seed), pairs, 1), "both");
+  for (i = 0; i < r->prompts; i++) {
+    icl_rng rng;
+    icl_rng_init(&rng, r->seed, EVAL_STREAM + 4, (uint64_t)i);
+    check(icl_prompt_sample(task, NULL, &rng, pairs + 1, x, y, NULL, f), "bands");
+    check(icl_rewind(c, 0), "both");
+    for (k = 0; k < pairs; k++) check(icl_add(c, &x[k], y[k]), "both");
+    check(icl_predict_interval(c, 1, &x[pairs], 0.9f, &at, &low, &high), "both");
+    sums[0] += ((double)at - (double)y[pairs]) * ((double)at - (double)y[pairs]);
+    sums[1] += (double)high - (double)low;
+    sums[2] += y[pairs] >= low && y[pairs] <= high;
+  }
+  icl_ctx_delete(c);
+  free(f);
+}
 
 static band_point measure_band(repro *r, const char *text)
 {
   const icl_task task = parse_task(text, 1);
-  const int pairs = problem_shape(r->scale, PROBLEM_BANDS).at;
-  float *f = allocate(icl_prompt_scratch(&task), sizeof *f);
-  float x[32], y[32], at, low, high;
-  double square = 0, width = 0, inside = 0;
-  icl_ctx *c;
-  int i, k;
-  check(icl_ctx_new(&c, get_model(r, "bands", 1), pairs, 1), "bands");
-  for (i = 0; i < r->prompts; i++) {
-    icl_rng rng;
-    icl_rng_init(&rng, r->seed, EVAL_STREAM + 4, (uint64_t)i);
-    check(icl_prompt_sample(&task, NULL, &rng, pairs + 1, x, y, NULL, f), text);
-    check(icl_rewind(c, 0), "bands");
-    for (k = 0; k < pairs; k++) check(icl_add(c, &x[k], y[k]), "bands");
-    check(icl_predict_interval(c, 1, &x[pairs], 0.9f, &at, &low, &high), "bands");
-    square += ((double)at - (double)y[pairs]) * ((double)at - (double)y[pairs]);
-    width += (double)high - (double)low;
-    inside += y[pairs] >= low && y[pairs] <= high;
+  const int seeds = count_seeds(r, "both");
+  band_point b = {0, 0, 0, INFINITY, -INFINITY};
+  int seed;
+  for (seed = 1; seed <= seeds; seed++) {
+    double sums[3] = {0, 0, 0}, cover;
+    add_band(r, &task, seed, sums);
+    cover = sums[2] / r->prompts;
+    b.error += sqrt(sums[0] / r->prompts) / seeds;
+    b.width += sums[1] / r->prompts / NORMAL_90 / seeds;
+    b.cover += cover / seeds;
+    b.low = fmin(b.low, cover);
+    b.high = fmax(b.high, cover);
   }
-  icl_ctx_delete(c);
-  free(f);
-  return (band_point){sqrt(square / r->prompts), width / r->prompts / 3.2897, inside / r->prompts};
+  return b;
 }
 
 /* Two panels for a row of tasks: error and width, cover.  text has one %g. */
 static void draw_bands(repro *r, figure *f, const char *text, const char *label,
                        const char *title, int n, const double *x, band_point *at)
 {
-  double error[32], width[32], cover[32], wanted[32];
+  double error[32], width[32], cover[32], low[32], high[32], wanted[32];
+  const int several = count_seeds(r, "both") > 1;
   int i;
   for (i = 0; i < n; i++) {
     char task[64];
@@ -128,6 +152,8 @@ static void draw_bands(repro *r, figure *f, const char *text, const char *label,
     error[i] = at[i].error;
     width[i] = at[i].width;
     cover[i] = at[i].cover;
+    low[i] = at[i].low;
+    high[i] = at[i].high;
     wanted[i] = 0.9;
   }
   add_panel(f, label, "error; width / 3.29", "%s", title);
@@ -135,7 +161,7 @@ static void draw_bands(repro *r, figure *f, const char *text, const char *label,
   add_series(f, "interval / 3.29", PLOT_CURVE, n, x, width, NULL, NULL);
   add_panel(f, label, "share of queries inside", "inside 90 %% intervals (dashed: 90 %%)")->y_to
     = 1.02;
-  add_series(f, "cover", PLOT_CURVE, n, x, cover, NULL, NULL);
+  add_series(f, "cover", PLOT_CURVE, n, x, cover, several ? low : NULL, several ? high : NULL);
   add_series(f, "90 %", PLOT_CURVE, n, x, wanted, NULL, NULL);
 }
 
@@ -204,8 +230,8 @@ static void make_garg20(repro *r)
 }
 
 const figure_row more_figures[] = {
-  {"garg20", "linear functions of 20 inputs beside Garg et al.'s models", make_garg20, 0},
-  {"bands", "intervals on convex combinations and rare frequencies", make_bands, 0},
-  {"sizes", "convex combinations against size and diversity", make_sizes_figure, 1},
-  {NULL, NULL, NULL, 0}
+  {"garg20", "linear functions of 20 inputs beside Garg et al.'s models", make_garg20, 0, 1},
+  {"bands", "intervals on convex combinations and rare frequencies", make_bands, 0, 1},
+  {"sizes", "convex combinations against size and diversity", make_sizes_figure, 1, 1},
+  {NULL, NULL, NULL, 0, 0}
 };

@@ -319,13 +319,13 @@ static void make_rare(repro *r)
 }
 
 const figure_row other_figures[] = {
-  {"garg-linear", "linear functions beside least squares (Garg et al.)", make_garg_linear, 0},
-  {"garg-sparse", "sparse functions beside Lasso", make_garg_sparse, 0},
-  {"garg-relu", "ReLU networks beside a Gaussian process and Adam", make_garg_relu, 0},
-  {"garg-tree", "decision trees beside greedy learning", make_garg_tree, 0},
-  {"garg-ood", "prompts unlike those of training", make_garg_ood, 0},
-  {"raventos", "how many functions pretraining needs (Raventos et al.)", make_raventos, 0},
-  {"noise", "several levels of label noise (Bai et al.)", make_noise, 0},
-  {"rare-family", "rare families in the mixture (Tripuraneni et al.)", make_rare, 0},
-  {NULL, NULL, NULL, 0}
+  {"garg-linear", "linear functions beside least squares (Garg et al.)", make_garg_linear, 0, 0},
+  {"garg-sparse", "sparse functions beside Lasso", make_garg_sparse, 0, 0},
+  {"garg-relu", "ReLU networks beside a Gaussian process and Adam", make_garg_relu, 0, 0},
+  {"garg-tree", "decision trees beside greedy learning", make_garg_tree, 0, 0},
+  {"garg-ood", "prompts unlike those of training", make_garg_ood, 0, 0},
+  {"raventos", "how many functions pretraining needs (Raventos et al.)", make_raventos, 0, 0},
+  {"noise", "several levels of label noise (Bai et al.)", make_noise, 0, 0},
+  {"rare-family", "rare families in the mixture (Tripuraneni et al.)", make_rare, 0, 0},
+  {NULL, NULL, NULL, 0, 0}
 };

@@ -341,14 +341,14 @@ static void make_fig6(repro *r)
 
 /* ----- surprise: the detector ----------------------------------------------------------------- */
 
-/* icl_surprise of `both` after so many pairs of each of n prompts of a task. */
-static void surprises(repro *r, const char *text, int pairs, uint64_t stream, double *s)
+/* icl_surprise of a seed of `both` after so many pairs of each of n prompts of a task. */
+static void surprises(repro *r, int seed, const char *text, int pairs, uint64_t stream, double *s)
 {
   const icl_task task = parse_task(text, 1);
   float *f = allocate(icl_prompt_scratch(&task), sizeof *f), x[MAX_PAIRS], y[MAX_PAIRS], figure;
   icl_ctx *c;
   int i, k;
-  check(icl_ctx_new(&c, get_model(r, "both", 1), pairs, 1), "both");
+  check(icl_ctx_new(&c, get_model(r, "both", seed), pairs, 1), "both");
   for (i = 0; i < r->prompts; i++) {
     icl_rng rng;
     icl_rng_init(&rng, r->seed, EVAL_STREAM + DETECTOR_STREAM + stream, (uint64_t)i);
@@ -391,6 +391,37 @@ static double roc(double *a, double *b, int n, double *rate)
   return area / ((double)n * n);
 }
 
+/* Over the seeds of `both`: the mean area, the least and the largest, and the same of the shares of
+ * alarms at each share of false alarms. */
+typedef struct detection {
+  double area, least, most;
+  double rate[ROC_POINTS], low[ROC_POINTS], high[ROC_POINTS];
+} detection;
+
+static void detect(repro *r, const char *outside, int pairs, detection *d)
+{
+  const size_t n = (size_t)r->prompts;
+  const int seeds = count_seeds(r, "both");
+  double *in = allocate(2 * n, sizeof *in), *out = in + n, rate[ROC_POINTS];
+  int seed, i;
+  memset(d, 0, sizeof *d);
+  for (seed = 1; seed <= seeds; seed++) {
+    double area;
+    surprises(r, seed, BOTH_TASK, pairs, 0, in);
+    surprises(r, seed, outside, pairs, 1, out);
+    area = roc(in, out, r->prompts, rate);
+    d->area += area / seeds;
+    d->least = seed == 1 ? area : fmin(d->least, area);
+    d->most = fmax(d->most, area);
+    for (i = 0; i < ROC_POINTS; i++) {
+      d->rate[i] += rate[i] / seeds;
+      d->low[i] = seed == 1 ? rate[i] : fmin(d->low[i], rate[i]);
+      d->high[i] = fmax(d->high[i], rate[i]);
+    }
+  }
+  free(in);
+}
+
 static void make_surprise(repro *r)
 {
   static const char *const outside[][2] = {
@@ -398,9 +429,10 @@ static void make_surprise(repro *r)
     {"tone(fmin=3, fmax=5)", "frequencies 3 to 5"},
     {"tone(fmin=0, fmax=0.1)", "frequencies 0 to 0.1"}
   };
-  const size_t n = (size_t)r->prompts;
-  double *in = allocate(n, sizeof *in), *out = allocate(n, sizeof *out);
-  double x[ROC_POINTS], y[ROC_POINTS], area[2][3];
+  const int several = count_seeds(r, "both") > 1;
+  double x[ROC_POINTS];
+  char area[2][3][SPREAD_SIZE];
+  detection *d = allocate(1, sizeof *d);
   figure *f = new_figure("surprise", "The surprise figure of the model of both as a detector", 2);
   int i, j;
   for (i = 0; i < ROC_POINTS; i++) x[i] = i / (ROC_POINTS - 1.0);
@@ -409,27 +441,26 @@ static void make_surprise(repro *r)
     plot *p = add_panel(f, "false alarms (mixture)", "alarms", "after %d pairs", pairs);
     p->y_to = 1.02;
     for (j = 0; j < 3; j++) {
-      surprises(r, BOTH_TASK, pairs, 0, in);
-      surprises(r, outside[j][0], pairs, 1, out);
-      area[i][j] = roc(in, out, r->prompts, y);
-      add_series(f, outside[j][1], PLOT_CURVE, ROC_POINTS, x, y, NULL, NULL);
+      detect(r, outside[j][0], pairs, d);
+      write_range(area[i][j], d->area, d->least, d->most, 3);
+      add_series(f, outside[j][1], PLOT_CURVE, ROC_POINTS, x, d->rate, several ? d->low : NULL,
+                 several ? d->high : NULL);
     }
     add_series(f, "no information", PLOT_CURVE, ROC_POINTS, x, x, NULL, NULL);
   }
   finish_figure(r, f);
   verdict(r, "surprise", "(not in the paper) does the model know when it is out of its mixture?",
-          "measured: area under the ROC curve after 8 / 16 pairs: convex combinations %.3f / %.3f, "
-          "frequencies 3 to 5 %.3f / %.3f, 0 to 0.1 %.3f / %.3f\noptimum: 1", area[0][0],
-          area[1][0], area[0][1], area[1][1], area[0][2], area[1][2]);
-  free(in);
-  free(out);
+          "measured: area under the ROC curve after 8 / 16 pairs: convex combinations %s / %s, "
+          "frequencies 3 to 5 %s / %s, 0 to 0.1 %s / %s\noptimum: 1", area[0][0], area[1][0],
+          area[0][1], area[1][1], area[0][2], area[1][2]);
+  free(d);
 }
 
 const figure_row wave_figures[] = {
-  {"fig4", "lines, cosines and their mean: predictions for all x", make_fig4, 0},
-  {"fig5", "convex combinations of a line and a cosine", make_fig5, 0},
-  {"fig6", "cosines of rare frequencies", make_fig6, 0},
-  {"diversity", "convex combinations in the mixture repair fig5", make_diversity, 0},
-  {"surprise", "area under the ROC curve of icl_surprise", make_surprise, 0},
-  {NULL, NULL, NULL, 0}
+  {"fig4", "lines, cosines and their mean: predictions for all x", make_fig4, 0, 0},
+  {"fig5", "convex combinations of a line and a cosine", make_fig5, 0, 0},
+  {"fig6", "cosines of rare frequencies", make_fig6, 0, 0},
+  {"diversity", "convex combinations in the mixture repair fig5", make_diversity, 0, 0},
+  {"surprise", "area under the ROC curve of icl_surprise", make_surprise, 0, 0},
+  {NULL, NULL, NULL, 0, 0}
 };
