@@ -4077,9 +4077,11 @@ TEST(source_that_fails_is_not_typical)
     const size_t size = (size_t)(i ? MOST : o.pairs) * ICL_TYPICAL_BYTES;
     icl_trainer *t;
     if (i) {
-      o.pairs = MOST + 1000;
+      o.pairs = MOST + 1;
       o.pairs_start = o.pairs_add = o.pairs_every = 0;
       o.model.n_positions = 0;
+      o.model.n_layer = o.model.n_head = 1;         /* attention to fit into 32 bits too */
+      o.model.tokens = ICL_TOKENS_JOINT;
       o.batch = 1;
     }
     t = begin(&o);
