@@ -55,10 +55,17 @@ static moments labels_of(const char *text, int d, int n)
   return m;
 }
 
+/* Under valgrind and emulators, where the numbers are compared bit by bit (test_bits), fewer of them. */
+#ifdef ICL_TEST_QUICK
+enum { FEWER = 8 };
+#else
+enum { FEWER = 1 };
+#endif
+
 /* E y = 0 and E y^2 = square, within 4.5 standard errors. */
 static void check_labels(const char *text, int d, int n, double square)
 {
-  moments m = labels_of(text, d, n);
+  moments m = labels_of(text, d, n / FEWER);
   int bad = test_bad;
   CHECK_NEAR(m.mean, 0, 4.5 * m.mean_error);
   CHECK_NEAR(m.square, square, 4.5 * m.square_error);
