@@ -1366,7 +1366,7 @@ static void make_many(icl_ctx **c, const icl_model *m)
 TEST(many_contexts_at_once)
 {
   int shape, at_once, threads, i;
-  for (shape = 0; shape < 8; shape++) {
+  for (shape = 0; shape < 8; shape += QUICK ? 3 : 1) {
     static const int shapes[][3] = {{6, 1, 3}, {30, 5, 2}, {64, 2, 5}, {17, 1, 1}, {33, 3, 2}, {32, 2, 4}, {128, 4, 2}, {8, 2, 20}};
     icl_config cfg = config_of(shapes[shape][0], shapes[shape][1], shapes[shape][2], 1 + shape % 3,
                                shapes[shape][0] % 2 ? 2 : shape % 3, shape % 3);
@@ -2209,14 +2209,14 @@ static void check_threads_refuse(const icl_model *m, int threads, int order)
   CHECK_EQ(icl_add_batch(c, 4, xs, ys), ICL_OK);
   CHECK_EQ(icl_add_batch(alone, 4, xs, ys), ICL_OK);
   before = take(c);
-  for (i = 0; i < MANY; i += 11) {                         /* a query in anybody's share */
+  for (i = 0; i < MANY; i += QUICK ? 77 : 11) {            /* a query in anybody's share */
     float keep = many_queries[i * d];
     many_queries[i * d] = i % 2 ? 1e37f : from_bits(0x7fc00000u);
     CHECK_EQ(icl_predict_batch(c, MANY, many_queries, answers), ICL_ERR_NONFINITE);
     CHECK_EQ(icl_ask(c, 3, xs + 4 * d, ys + 4, MANY, many_queries, answers), ICL_ERR_NONFINITE);
     many_queries[i * d] = keep;
   }
-  for (i = 4; i < 12; i++) {
+  for (i = 4; i < 12; i += QUICK ? 7 : 1) {
     float keep = ys[i];
     ys[i] = -1e37f;
     CHECK_EQ(icl_add_batch(c, 8, xs + 4 * d, ys + 4), ICL_ERR_NONFINITE);
@@ -2296,7 +2296,7 @@ TEST(answers_over_queries_with_threads)
     draw_queries(d);
     c = new_ctx(&s.m, 4, MANY);
     CHECK_EQ(icl_ask(c, 4, xs, ys, MANY, many_queries, expected), ICL_OK);
-    for (i = 0; i < COUNT(threads); i++)
+    for (i = QUICK ? 2 : 0; i < COUNT(threads); i += EVERY)
       for (order = 0; order < ORDERS; order++) {
         runner r = new_runner(&s.m, threads[i], order);
         CHECK_EQ(icl_ctx_threads(c, threads[i], run_in_some_order, &r), ICL_OK);
@@ -2411,7 +2411,7 @@ TEST(numbers_that_are_refused)
       before = take(c);
       for (k = 0; k < 10; k++) {
         float v = k < 5 ? from_bits(bad[k]) : large[k - 5], out[5], keep;
-        for (at = 0; at < 5 * d; at++) {
+        for (at = 0; at < 5 * d; at += QUICK ? 4 : 1) {
           float *x = xs + 4 * d;
           keep = x[at];
           x[at] = v;
