@@ -173,7 +173,7 @@ help:
 	@echo 'make readme     the programs and command lines of README and docs'
 	@echo 'make pictures   the pictures of docs anew'
 	@echo 'make validate   the bundled models on fresh prompts of their own mixtures'
-	@echo 'make models     examples/models from scratch (some 40 minutes)'
+	@echo 'make models     examples/models from scratch (some 100 minutes of one core)'
 	@echo 'make real       the bundled models on 81 small real tasks, beside ridge, GP, spline ..'
 	@echo "make bench      the table of speeds, beside PyTorch and ONNX Runtime where installed"
 
