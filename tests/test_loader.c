@@ -487,6 +487,13 @@ static void check_edits(const edit_case *c, size_t n)
 }
 #define COUNT(a) (sizeof (a) / sizeof *(a))
 
+/* Under emulators and instrumentation every 31st bit of data, every 7th of headers and of many cases. */
+#ifdef ICL_TEST_QUICK
+enum { EVERY_BIT = 31, EVERY_HEADER_BIT = 7, EVERY = 7 };
+#else
+enum { EVERY_BIT = 1, EVERY_HEADER_BIT = 1, EVERY = 1 };
+#endif
+
 TEST(a_file_loads)
 {
   trial t = small_trial();
@@ -1529,7 +1536,7 @@ TEST(a_range_twice)
   static plan p;
   int i, j, kind, k;
   for (kind = 0; kind < 3; kind++)
-    for (large_plan(&p), i = 0; i < p.n; i += kind ? 2 : 3)
+    for (large_plan(&p), i = 0; i < p.n; i += EVERY * (kind ? 2 : 3))
       for (j = i % 7; j < i; j += 29) {
         uint64_t at = 0;
         large_plan(&p);
@@ -1550,7 +1557,7 @@ TEST(ties_at_the_edges_of_walks)
 {
   static plan p;
   int k, kind, i;
-  for (k = 0; k < 150; k++)
+  for (k = 0; k < 150; k += EVERY)
     for (kind = 0; kind < 3; kind++) {
       uint64_t at = 0;
       trial t;
@@ -1592,7 +1599,7 @@ TEST(ranges_moved)
 {
   static plan p;
   int trial_no, i;
-  for (trial_no = 0; trial_no < 600; trial_no++) {
+  for (trial_no = 0; trial_no < 600; trial_no += EVERY) {
     uint64_t size;
     uint32_t keep = (uint32_t)trial_no * 7919 + 3;
     large_plan(&p);
@@ -1670,13 +1677,14 @@ TEST(sizes_that_overflow)
                                       "_backbone.h.0.ln_1.weight", "_read_out.weight", "_backbone.wte.weight"};
   static plan p;
   size_t n, a, b;
-  int i, kind;
+  int i, kind, at = 0;
   for (n = 0; n < COUNT(names); n++)
     for (a = 0; a < COUNT(edges); a++)
       for (b = 0; b < COUNT(edges); b++)
         for (kind = 0; kind < 4; kind++) {
           uint64_t bytes = edges[a] * edges[b] * 4;
           trial t;
+          if (at++ % EVERY) continue;
           plan_model(&p, &small, small_metadata, "F32");
           if (n == 6) plan_tensor(&p, names[n], "F32", 1, 1, 4);
           lay_out(&p);
@@ -2101,13 +2109,6 @@ TEST(cut_at_every_byte)
   check_cuts(&full_metadata);
   check_cuts(&i8_metadata);
 }
-
-/* Under emulators and instrumentation every 31st bit of data, and every 7th of headers. */
-#ifdef ICL_TEST_QUICK
-enum { EVERY_BIT = 31, EVERY_HEADER_BIT = 7 };
-#else
-enum { EVERY_BIT = 1, EVERY_HEADER_BIT = 1 };
-#endif
 
 /* Every bit of length and header, or one in so many.  What still loads must be the same model with the same
  * answers. */
@@ -2624,7 +2625,7 @@ TEST(every_epsilon_can_be_written)
   unsigned char *buf = (unsigned char *)malloc(1 << 14);
   float *params = (float *)calloc(icl_param_count(&cfg), sizeof(float));
   int i, bad = 0;
-  for (i = 0; i < 9000; i++) {
+  for (i = 0; i < 9000; i += EVERY) {
     uint32_t u = 0x2b8cbccdu + draw() * 16 % (0x3f800000u - 0x2b8cbccdu);        /* 1e-12 to 1 */
     icl_config back;
     size_t n;
