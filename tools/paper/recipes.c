@@ -72,7 +72,7 @@ static const recipe recipes[] = {
    0.008f, 1},
   {"line", "dense", PROBLEM_WAVE, {{TINY, 2000}, {STANDARD, MILLION}}, NULL, 0.008f, 1},
   {"sine", "sine", PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both", 0.001f, 1},
-  {"both", TWO, PROBLEM_WAVE, {{MEDIUM, 30000}, {STANDARD, MILLION}}, NULL, 0.004f, 3},
+  {"both", TWO, PROBLEM_WAVE, {{MEDIUM, 30000}, {STANDARD, MILLION}}, NULL, 0.004f, 1},
   {"convex10", WITH_CONVEX(0.45, 0.1), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "both",
    0.001f, 1},
   {"convex25", WITH_CONVEX(0.375, 0.25), PROBLEM_WAVE, {{MEDIUM, 5000}, {STANDARD, MILLION}},

@@ -202,7 +202,7 @@ static void alpha_figure(repro *r, const contest *c, const char *name, const cha
     add_series(f, c->names[j], PLOT_CURVE, N_ALPHAS, alpha, e[j], several ? low[j] : NULL,
                several ? high[j] : NULL);
   }
-  p->y_to = 0.8;
+  p->y_to = 1;
   finish_figure(r, f);
 }
 
