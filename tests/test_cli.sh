@@ -350,6 +350,11 @@ run repro list --scale paper
 ok "repro: the paper's recipe" says out '^mix  *12 layers, 8 heads, width 256, 1000000 steps'
 misused "repro: unknown figure" repro fig99
 refuses "repro: --no-train" "missing or unfinished" repro fig1 --dir "$t/none" --no-train
+refuses "repro: no such models at paper scale" "laptop scale only" repro bands --dir "$t/none" --scale paper
+mkdir -p "$t/apart/models"
+run train --task dense --dims 1 --pairs 17 --steps 2 --tokens apart --positions learned -o "$t/apart/models/line.safetensors"
+rm -f "$t/apart/models/line.safetensors.state"
+refuses "repro: a model with other tokens" "another recipe" repro fig4 --dir "$t/apart" --no-train
 models=$(cd "$(dirname "$0")/.." && pwd)/examples/paper/models
 have_models() {
   for m in $("$icl" repro list | sed '1,/^Models/d; / not kept: /d; /[23] seeds/ { h; s/ .*/-2/; p; g; }; /3 seeds/ { h; s/ .*/-3/; p; g; }; s/ .*//')

@@ -173,7 +173,9 @@ static void check_model(const repro *r, const icl_model *m, const recipe *what, 
   icl_task_print(&task, text, sizeof text);
   if (strcmp(text, m->task) || m->config.n_dims != o.model.n_dims
       || m->config.n_layer != o.model.n_layer || m->config.n_embd != o.model.n_embd
-      || m->config.n_head != o.model.n_head)
+      || m->config.n_head != o.model.n_head || m->config.tokens != o.model.tokens
+      || m->config.position_embedding_type != o.model.position_embedding_type
+      || m->config.n_quantiles != o.model.n_quantiles)
     fail(path, "was made by another recipe, not %s at this scale: move it away", what->name);
 }
 
