@@ -257,7 +257,7 @@ static void make_diversity(repro *r)
   p = add_panel(f, "share of convex combinations in the mixture", "mean squared error",
                 "What diversity costs and gives, after 16 pairs");
   p->log_y = 1;
-  p->y_from = 0.0002;
+  p->y_from = 0.000005;
   for (i = 0; i < 4; i++) {
     y[0][i] = pure[2][i];
     y[1][i] = pure[0][i];
