@@ -357,7 +357,7 @@ rm -f "$t/apart/models/line.safetensors.state"
 refuses "repro: a model with other tokens" "another recipe" repro fig4 --dir "$t/apart" --no-train
 models=$(cd "$(dirname "$0")/.." && pwd)/examples/paper/models
 have_models() {
-  for m in $("$icl" repro list | sed '1,/^Models/d; / not kept: /d; /[23] seeds/ { h; s/ .*/-2/; p; g; }; /3 seeds/ { h; s/ .*/-3/; p; g; }; s/ .*//')
+  for m in $("$icl" repro list | sed '1,/^Models/d; / not kept: /d; /[23] kept/ { h; s/ .*/-2/; p; g; }; /3 kept/ { h; s/ .*/-3/; p; g; }; s/ .*//')
   do [ -s "$models/$m.safetensors" ] || return 1; done
 }
 if have_models; then
@@ -377,6 +377,12 @@ if have_models; then
   cp "$t/paper/fig3.csv" "$t/fig3.csv"
   run repro fig3 --dir "$t/paper" --no-train --prompts 16 --threads 1 --force
   ok "repro: the same for any number of threads" same "$t/paper/fig3.csv" "$t/fig3.csv"
+  run repro fig1 --dir "$t/paper" --no-train --prompts 16 --force
+  ok "repro: the seeds that are there" says out 'dense only [0-9.]* ([0-9.]* to [0-9.]*)'
+  run repro fig1 --dir "$t/paper" --no-train --prompts 16 --force --seeds 1
+  ok "repro: --seeds 1" eval 'says out "dense only [0-9.]* / [0-9.]*$" && ! says out " to "'
+  refuses "repro: --seeds, where one is not there" "missing or unfinished" \
+    repro rare-family --dir "$t/paper" --no-train --prompts 16 --force --seeds 2
   rm "$t/paper/models"
   mkdir "$t/paper/models"
   cp "$models/dense.safetensors" "$t/paper/models/mix-tiny.safetensors"

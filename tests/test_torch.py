@@ -273,7 +273,7 @@ def test_load():
 def test_their_model_loads_ours():
     """The state dict fits Garg et al.'s model, also where positions are none."""
     for path in (GOLDEN / "adamw.safetensors", GOLDEN / "none.safetensors",
-                 ROOT / "examples" / "paper" / "models" / "linear.safetensors"):      # odd: 81 positions
+                 ROOT / "examples" / "paper" / "models" / "mix.safetensors"):         # odd: 33 positions
         name = path.stem
         works(import_torch, path, "-o", T / "theirs" / name / "state.pt")
         conf = yaml.safe_load((T / "theirs" / name / "config.yaml").read_text())["model"]

@@ -2,7 +2,7 @@
 """Loads a checkpoint of icl.h into Hugging Face's GPT2Model, within Garg et al.'s wrapper.
 
     from import_torch import load                       # model(xs [B, P, d], ys [B, P]) -> [B, P]
-    model = load("examples/paper/models/linear.safetensors")  # model._backbone is the GPT2Model
+    model = load("examples/paper/models/mix.safetensors")  # model._backbone is the GPT2Model
 
 As a command it writes a run for Garg et al.'s code, weights and config.yaml, from which
 tools/export_torch.py makes the same checkpoint again:

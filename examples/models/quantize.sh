@@ -1,18 +1,10 @@
 #!/bin/sh
 # What smaller weights, and smaller keys and values, cost: learning curves on three models to
-# build/quantize/*.csv, and the table of README.md to stdout.  Some minutes, most of them for the
-# third model's training.  PROMPTS=256 is quicker.
+# build/quantize/*.csv, and a table to stdout.  Some minutes; PROMPTS=256 is quicker.
 cd "$(dirname "$0")/../.." || exit 1
 make -s build/icl || exit 1
 out=build/quantize
 mkdir -p "$out"
-
-# a third model: eight inputs, dense and sparse functions
-d8=$out/d8.safetensors
-[ -f "$d8" ] || build/icl train -o "$d8" --threads "${THREADS:-2}" --seed 1 \
-  --task '0.5*dense + 0.5*sparse(nnz=2)' --dims 8 --pairs 17 --layers 3 --heads 4 --width 64 \
-  --batch 64 --steps 5000 --optimizer adam --tokens apart --lr 0.004 --schedule cosine --warmup 300 --clip 1 --init-sd 0.125 \
-  --dims-start 2 --dims-every 250 --pairs-start 5 --pairs-add 2 --pairs-every 250 || exit 1
 
 # curves NAME MODEL "K K .." [--task SPEC]: all columns, then rows K and the largest excess
 curves() {
@@ -38,10 +30,8 @@ curves() {
     }'
 }
 
-echo '| | F32 | weights F16 | BF16 | I8 | keys and values F16 | I8 | all I8 |'
+echo '| | as stored | weights F16 | BF16 | I8 | keys and values F16 | I8 | all I8 |'
 echo '|---|---|---|---|---|---|---|---|'
-models=examples/models
-curves linear examples/paper/models/linear.safetensors '10 20 30 40'
-curves 'linear on dense' examples/paper/models/linear.safetensors '10 20 30 40' --task dense
-curves curves $models/curves.safetensors '1 2 12 32'
-curves d8 "$d8" '4 8 16'
+curves curves examples/models/curves.safetensors '1 2 12 32'
+curves 'dense, eight inputs' examples/paper/models/dense-tiny.safetensors '4 8 16'
+curves 'dense and sparse, eight inputs' examples/paper/models/mix.safetensors '4 8 16'

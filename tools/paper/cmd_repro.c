@@ -31,12 +31,12 @@ static const figure_row *find_figure(const char *name)
 
 static void list_all(scale s)
 {
-  static const char *const kept[] = {", not kept", "", ", 2 seeds", ", 3 seeds"};
+  static const char *const kept[] = {", not kept", ", 1 kept", ", 2 kept", ", 3 kept"};
   const figure_row *row;
   const recipe *what;
   int i;
   for (i = 0; (row = figure_at(i)) != NULL; i++) printf("%-12s %s\n", row->name, row->about);
-  printf("\nModels (%s scale):\n", s == LAPTOP ? "laptop" : "paper");
+  printf("\nModels (%s scale):\n", s == LAPTOP ? "laptop; kept: in examples/paper" : "paper");
   for (i = 0; (what = recipe_at(s, i)) != NULL; i++) {
     const char *from = s == LAPTOP ? what->from : NULL;
     printf("%-13s %2d layers, %d heads, width %3d, %7ld steps%s%s%s: %s\n", what->name,
@@ -95,7 +95,6 @@ static int run(int argc, char **argv)
   memset(&r, 0, sizeof r);
   r.dir = "paper";
   r.prompts = 4096;
-  r.seeds = MAX_SEEDS;
   r.seed = 2311;
   r.threads = processors(ICL_MAX_THREADS);
   {
@@ -110,9 +109,9 @@ static int run(int argc, char **argv)
       OPT_FLAG("--force", &r.force, "draw figures again that are there already"),
       OPT_INT("--prompts", "M", &r.prompts, 16, 1 << 20, "prompts to average over"),
       OPT_SEED("--seed", "S", &r.seed, "of the prompts; models have seeds of their own, from 1"),
-      OPT_INT("--seeds", "N", &r.seeds, 1, MAX_SEEDS,
-              "models of each recipe at most, where it has several: the mean,\n"
-              "and a band from the least to the largest"),
+      OPT_INT("--seeds", "N", &r.seeds, 0, MAX_SEEDS,
+              "train N models of each recipe, and show their mean and a band\n"
+              "from the least to the largest; 0: as many as DIR has, or one"),
       OPT_INT("--threads", "T", &r.threads, 1, ICL_MAX_THREADS, "the result does not depend on it"),
       OPT_END
     };

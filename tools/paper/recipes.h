@@ -34,8 +34,7 @@ typedef struct recipe {
   recipe_size at[2];               /* laptop, paper                                           */
   const char *from;                /* laptop: name of the model it starts from, or NULL       */
   float lr;                        /* laptop: peak of the learning rate                       */
-  int seeds;                       /* laptop: models in examples/paper, which figures average
-                                      over; 0: none, trained for those who ask for the figure */
+  int seeds;                       /* laptop: models in examples/paper; 0: none               */
 } recipe;
 
 /* The i-th recipe of a scale, NULL past the last; the one of that name, NULL where there is none. */

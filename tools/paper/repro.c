@@ -182,8 +182,17 @@ static void check_model(const repro *r, const icl_model *m, const recipe *what, 
 int count_seeds(const repro *r, const char *name)
 {
   const recipe *what = find_recipe(r->scale, name);
-  return r->scale == LAPTOP && what && what->seeds > 1 && r->seeds > 1
-             ? what->seeds < r->seeds ? what->seeds : r->seeds : 1;
+  int n = 0;
+  if (r->scale == PAPER || !what) return 1;
+  if (r->seeds) return r->seeds;
+  while (n < MAX_SEEDS) {
+    char *path = model_path(r, what, n + 1);
+    const int there = file_exists(path);
+    free(path);
+    if (!there) break;
+    n++;
+  }
+  return n ? n : 1;
 }
 
 const icl_model *get_model(repro *r, const char *name, int seed)
@@ -240,26 +249,23 @@ int count_teams(const evaluation *v)
 
 const char *team_name(const evaluation *v, int team) { return v->p[first_of(v, team)].name; }
 
-double team_error(const evaluation *v, int team, int c)
+void add_seed(score *s, int seed, int n, double value)
 {
-  const int first = first_of(v, team), n = members(v, first);
-  double sum = 0;
-  int i;
-  for (i = first; i < first + n; i++) sum += mean_error(v, i, c);
-  return sum / n;
+  s->mean = (seed == 1 ? 0 : s->mean) + value / n;
+  s->low = seed == 1 ? value : fmin(s->low, value);
+  s->high = seed == 1 ? value : fmax(s->high, value);
 }
 
-void team_range(const evaluation *v, int team, int c, double *low, double *high)
+score team_score(const evaluation *v, int team, int c)
 {
   const int first = first_of(v, team), n = members(v, first);
+  score s = {0, 0, 0};
   int i;
-  *low = INFINITY;
-  *high = -INFINITY;
-  for (i = first; i < first + n; i++) {
-    *low = fmin(*low, mean_error(v, i, c));
-    *high = fmax(*high, mean_error(v, i, c));
-  }
+  for (i = 0; i < n; i++) add_seed(&s, i + 1, n, mean_error(v, first + i, c));
+  return s;
 }
+
+double team_error(const evaluation *v, int team, int c) { return team_score(v, team, c).mean; }
 
 double team_difference(const evaluation *v, int team, int other, int c)
 {
@@ -270,20 +276,24 @@ double team_difference(const evaluation *v, int team, int other, int c)
   return sum / n;
 }
 
-char *write_range(char text[SPREAD_SIZE], double mean, double low, double high, int decimals)
+char *write_score(char text[SPREAD_SIZE], score s, int decimals)
 {
-  const int length = snprintf(text, SPREAD_SIZE, "%.*f", decimals, mean);
-  if (low < high)
-    snprintf(text + length, SPREAD_SIZE - (size_t)length, " (%.*f to %.*f)", decimals, low, decimals,
-             high);
+  const int length = snprintf(text, SPREAD_SIZE, "%.*f", decimals, s.mean);
+  if (s.low < s.high)
+    snprintf(text + length, SPREAD_SIZE - (size_t)length, " (%.*f to %.*f)", decimals, s.low,
+             decimals, s.high);
   return text;
+}
+
+char *write_rms(char text[SPREAD_SIZE], score s, int decimals)
+{
+  const score root = {sqrt(s.mean), sqrt(s.low), sqrt(s.high)};
+  return write_score(text, root, decimals);
 }
 
 char *write_spread(char text[SPREAD_SIZE], const evaluation *v, int team, int c, int decimals)
 {
-  double low, high;
-  team_range(v, team, c, &low, &high);
-  return write_range(text, team_error(v, team, c), low, high, decimals);
+  return write_score(text, team_score(v, team, c), decimals);
 }
 
 /* ----- figures -------------------------------------------------------------------------------- */
@@ -343,6 +353,21 @@ void add_series(figure *f, const char *name, plot_kind kind, int n, const double
   s->high = copy_doubles(high, n);
 }
 
+void add_scores(figure *f, const char *name, plot_kind kind, int n, const double *x,
+                const score *y)
+{
+  double *mean = allocate(3 * (size_t)n, sizeof *mean), *low = mean + n, *high = low + n;
+  int i, several = 0;
+  for (i = 0; i < n; i++) {
+    mean[i] = y[i].mean;
+    low[i] = y[i].low;
+    high[i] = y[i].high;
+    several |= low[i] < high[i];
+  }
+  add_series(f, name, kind, n, x, mean, several ? low : NULL, several ? high : NULL);
+  free(mean);
+}
+
 /* A team over all k.  low and high [n][n_k] are of its predictors, for a single model. */
 static void add_team_curve(figure *f, const evaluation *v, int team, const double *low,
                            const double *high)
@@ -354,7 +379,8 @@ static void add_team_curve(figure *f, const evaluation *v, int team, const doubl
   for (c = 0; c < v->n_k; c++) {
     x[c] = v->pairs + 1 - v->n_k + c;
     y[c] = team_error(v, team, c);
-    team_range(v, team, c, &least[c], &most[c]);
+    least[c] = team_score(v, team, c).low;
+    most[c] = team_score(v, team, c).high;
   }
   if (!several) low += i * v->n_k, high += i * v->n_k;
   else low = least, high = most;
@@ -440,7 +466,7 @@ void finish_figure(const repro *r, figure *f)
 
 void verdict(const repro *r, const char *name, const char *claim, const char *measured, ...)
 {
-  char *path = path_of(r, "/", name, ".txt"), text[1024];
+  char *path = path_of(r, "/", name, ".txt"), text[2048];
   output out;
   va_list rest;
   make_folder(r->dir);

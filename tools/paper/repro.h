@@ -15,7 +15,7 @@ typedef struct repro {
   scale scale;
   const char *dir;                 /* figures; its folder models/ holds the models            */
   int prompts, threads, no_train, force;
-  int seeds;                       /* at most so many models of a recipe                      */
+  int seeds;                       /* models of a recipe; 0: as many as DIR/models has        */
   uint64_t seed;
   int n_models;
   icl_model *models[MAX_MODELS];
@@ -27,7 +27,7 @@ typedef struct repro {
  * NAME-SEED.safetensors; trained where that is missing or unfinished. */
 const icl_model *get_model(repro *r, const char *name, int seed);
 
-/* How many seeds the figures have of that model. */
+/* How many seeds the figures have of that model: seeds 1, 2, .. of it, at least 1. */
 int count_seeds(const repro *r, const char *name);
 
 /* Trains it if need be. */
@@ -51,20 +51,27 @@ void add_team(repro *r, evaluation *v, const char *title, const char *name);
 int count_teams(const evaluation *v);
 const char *team_name(const evaluation *v, int team);
 
-/* The mean over a team's members of mean_error in column c; the least and the largest of them. */
+/* A number for each seed of a model: their mean, the least and the largest.  The three are the same
+ * where there is one. */
+typedef struct score { double mean, low, high; } score;
+
+/* Adds the value of a seed, 1 to n, in that order; the first one begins anew. */
+void add_seed(score *s, int seed, int n, double value);
+
+/* mean_error of a team's members in column c, and its mean alone. */
+score team_score(const evaluation *v, int team, int c);
 double team_error(const evaluation *v, int team, int c);
-void team_range(const evaluation *v, int team, int c, double *low, double *high);
 
 /* The mean over seeds of mean_difference: member s of one team against member s of the other, or
  * against its only one. */
 double team_difference(const evaluation *v, int team, int other, int c);
 
-/* "0.123", or with several members "0.123 (0.120 to 0.127)", with so many decimals.  Returns text. */
+/* "0.123", or of several seeds "0.123 (0.120 to 0.127)", with so many decimals.  Returns text.
+ * write_rms writes the roots, write_spread the score of a team in column c. */
 enum { SPREAD_SIZE = 48 };
+char *write_score(char text[SPREAD_SIZE], score s, int decimals);
+char *write_rms(char text[SPREAD_SIZE], score s, int decimals);
 char *write_spread(char text[SPREAD_SIZE], const evaluation *v, int team, int c, int decimals);
-
-/* The same from numbers; without brackets where low is high. */
-char *write_range(char text[SPREAD_SIZE], double mean, double low, double high, int decimals);
 
 /* ----- figures -------------------------------------------------------------------------------- */
 
@@ -86,6 +93,10 @@ plot *add_panel(figure *f, const char *x_label, const char *y_label, const char 
 /* Copies x[n], y[n], low[n], high[n] (both or neither) and the name to the last panel. */
 void add_series(figure *f, const char *name, plot_kind kind, int n, const double *x,
                 const double *y, const double *low, const double *high);
+
+/* A score for each x; a band from the least to the largest where any two seeds differ. */
+void add_scores(figure *f, const char *name, plot_kind kind, int n, const double *x,
+                const score *y);
 
 /* All teams of an evaluation over all k.  Models have a band: from the least to the largest of
  * several seeds; of a single model, 90 % of the means of resampled prompts. */

@@ -20,7 +20,7 @@ static void make_fig1(repro *r)
   const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
   const int nnz[3] = {2, s.dims / 2, s.dims};
   const double x[3] = {0, 1, 2};
-  double e[4][3], low[4][3], high[4][3];
+  score e[4][3];
   char names[3][40], spread[4][3][SPREAD_SIZE];
   const char *groups[3] = {names[0], names[1], names[2]};
   figure *f = new_figure("fig1", NULL, 1);
@@ -41,20 +41,19 @@ static void make_fig1(repro *r)
     else add_baseline(&v, "optimum", "bayes", NULL);
     evaluate(&v);
     for (j = 0; j < 4; j++) {
-      e[j][i] = team_error(&v, j, 0);
-      team_range(&v, j, 0, &low[j][i], &high[j][i]);
-      write_spread(spread[j][i], &v, j, 0, 3);
+      e[j][i] = team_score(&v, j, 0);
+      write_score(spread[j][i], e[j][i], 3);
     }
     free_evaluation(&v);
     snprintf(names[i], sizeof names[i], i == 2 ? "dense" : "%d nonzero", nnz[i]);
   }
-  for (j = 0; j < 4; j++) add_series(f, columns[j], PLOT_BARS, 3, x, e[j], low[j], high[j]);
+  for (j = 0; j < 4; j++) add_scores(f, columns[j], PLOT_BARS, 3, x, e[j]);
   p->groups = groups;
   finish_figure(r, f);
   verdict(r, "fig1", "a model of a mixture is as good as the specialist on each of its classes",
           "measured: %d nonzero / dense: mixture %s / %s, sparse only %s / %s, dense only %s / %s\n"
           "optimum: %.3f / %.3f", nnz[0], spread[0][0], spread[0][2], spread[1][0], spread[1][2],
-          spread[2][0], spread[2][2], e[3][0], e[3][2]);
+          spread[2][0], spread[2][2], e[3][0].mean, e[3][2].mean);
 }
 
 /* ----- learning curves ------------------------------------------------------------------------ */
@@ -111,14 +110,17 @@ static void make_mixtures(repro *r, const char *name, const char *heading, const
                                                         largest_gap(&a, 3, 4)));
   const double gap_b = fmax(largest_gap(&b, 2, 0), fmax(largest_gap(&b, 1, 0),
                                                         largest_gap(&b, 3, 0)));
+  char text[6][SPREAD_SIZE];
   finish_figure(r, f);
   verdict(r, name, "every mixture is close to the specialist at every k; only the model of the "
           "other class alone is bad",
           "measured: largest gap of a mixture above the specialist %.3f on dense, %.3f on %s; with "
-          "%d pairs w = 0.5 has %.3f and %.3f, the model of the other class %.3f and %.3f\n"
-          "optimum: %.3f and %.3f with %d pairs", gap_a, gap_b, other, s.at,
-          team_error(&a, 2, s.at), team_error(&b, 2, s.at), team_error(&a, 0, s.at),
-          team_error(&b, 4, s.at), team_error(&a, 5, s.at), team_error(&b, 5, s.at), s.at);
+          "%d pairs w = 0.5 has %s and %s, the specialists %s and %s, each on the other class %s and "
+          "%s\noptimum: %.3f and %.3f with %d pairs", gap_a, gap_b, other, s.at,
+          write_spread(text[0], &a, 2, s.at, 3), write_spread(text[1], &b, 2, s.at, 3),
+          write_spread(text[2], &a, 4, s.at, 3), write_spread(text[3], &b, 0, s.at, 3),
+          write_spread(text[4], &a, 0, s.at, 3), write_spread(text[5], &b, 4, s.at, 3),
+          team_error(&a, 5, s.at), team_error(&b, 5, s.at), s.at);
   free_evaluation(&a);
   free_evaluation(&b);
 }
@@ -216,7 +218,8 @@ enum { SPARSE, DENSE, MIXED, BAYES_SPARSE, BAYES_MIXED, N_SWEEP };
 
 /* A point for each number of nonzero coefficients, from 0. */
 typedef struct sweep {
-  double nnz[MAX_POINTS], error[N_SWEEP][MAX_POINTS];
+  double nnz[MAX_POINTS];
+  score error[N_SWEEP][MAX_POINTS];
   double to_dense[MAX_POINTS], to_sparse[MAX_POINTS];  /* normalised differences of the mixture */
   double distance[N_NOISES];       /* sum over nnz of E (mixture - Bayes with that noise)^2   */
 } sweep;
@@ -240,7 +243,7 @@ static void sweep_point(repro *r, sweep *w, int nnz, const icl_task *sparse, con
   for (i = 0; i < N_NOISES; i++) add_baseline(&v, noises[i], noises[i], mix);
   evaluate(&v);
   w->nnz[nnz] = nnz;
-  for (i = 0; i < N_SWEEP; i++) w->error[i][nnz] = team_error(&v, i, 0);
+  for (i = 0; i < N_SWEEP; i++) w->error[i][nnz] = team_score(&v, i, 0);
   for (i = 0; i < N_NOISES; i++) w->distance[i] += team_difference(&v, MIXED, N_SWEEP + i, 0);
   apart = team_difference(&v, SPARSE, DENSE, 0);
   w->to_dense[nnz] = team_difference(&v, MIXED, DENSE, 0) / apart;
@@ -258,7 +261,7 @@ static void draw_sweep(repro *r, const sweep *w, int n)
   plot *p = add_panel(f, "nonzero coefficients", "mean squared error", "(a) after %d pairs", s.at);
   int i;
   for (i = 0; i < N_SWEEP; i++)
-    add_series(f, names[i], PLOT_CURVE, n, w->nnz, w->error[order[i]], NULL, NULL);
+    add_scores(f, names[i], PLOT_CURVE, n, w->nnz, w->error[order[i]]);
   p->y_to = 1.1;
   p = add_panel(f, "nonzero coefficients", "normalised squared difference",
                 "(b) mixture to each of the others");
@@ -280,16 +283,18 @@ static void make_fig3(repro *r)
   for (nnz = 0; nnz <= s.dims; nnz++) sweep_point(r, w, nnz, &sparse, &mix);
   draw_sweep(r, w, s.dims + 1);
   for (i = 0; i <= s.dims; i++)
-    worst = fmax(worst, w->error[MIXED][i] - fmin(w->error[SPARSE][i], w->error[DENSE][i]));
+    worst = fmax(worst, w->error[MIXED][i].mean
+                            - fmin(w->error[SPARSE][i].mean, w->error[DENSE][i].mean));
   for (i = 1; i < N_NOISES; i++) if (w->distance[i] < w->distance[best]) best = i;
-  while (crossing <= s.dims && w->error[SPARSE][crossing] < w->error[DENSE][crossing]) crossing++;
+  while (crossing <= s.dims
+         && w->error[SPARSE][crossing].mean < w->error[DENSE][crossing].mean) crossing++;
   verdict(r, "fig3", "between its classes the mixture is as good as the better specialist, and "
           "turns from one into the other near 4 of 20 nonzero coefficients",
           "measured: at worst %.3f above the better specialist, which changes at %d nonzero; the "
           "mixture is most like Bayes with noise variance %s (mean squared difference %.4f)\n"
           "optimum of the mixture: %.3f at 2 nonzero, %.3f at %d", worst, crossing,
           noises[best] + strlen("bayes:"), w->distance[best] / (s.dims + 1),
-          w->error[BAYES_MIXED][2], w->error[BAYES_MIXED][s.dims], s.dims);
+          w->error[BAYES_MIXED][2].mean, w->error[BAYES_MIXED][s.dims].mean, s.dims);
   free(w);
 }
 

@@ -90,12 +90,12 @@ static void make_sizes_figure(repro *r)
 
 enum { MAX_PAIRS = 64 };
 
-/* Over the prompts of a task, with all pairs, the mean over the seeds of `both`: root mean squared
- * error, deviation of the normal whose 90 % interval has the mean width of the model's, share of
- * queries inside.  low and high: the least and the largest share of a seed. */
-typedef struct band_point { double error, width, cover, low, high; } band_point;
+/* Over the prompts of a task, with all pairs, for the seeds of `both`: root mean squared error,
+ * deviation of the normal whose 90 % interval has the mean width of the model's, share of queries
+ * inside. */
+typedef struct band_point { score error, width, cover; } band_point;
 
-/* The same for one seed: sums over prompts of squared errors, widths, queries inside. */
+/* For one seed: sums over prompts of squared errors, widths, queries inside. */
 static void add_band(repro *r, const icl_task *task, int seed, double sums[3])
 {
   const int pairs = problem_shape(r->scale, PROBLEM_WAVE).at;
@@ -123,17 +123,15 @@ static band_point measure_band(repro *r, const char *text)
 {
   const icl_task task = parse_task(text, 1);
   const int seeds = count_seeds(r, "both");
-  band_point b = {0, 0, 0, INFINITY, -INFINITY};
+  band_point b;
   int seed;
+  memset(&b, 0, sizeof b);
   for (seed = 1; seed <= seeds; seed++) {
-    double sums[3] = {0, 0, 0}, cover;
+    double sums[3] = {0, 0, 0};
     add_band(r, &task, seed, sums);
-    cover = sums[2] / r->prompts;
-    b.error += sqrt(sums[0] / r->prompts) / seeds;
-    b.width += sums[1] / r->prompts / NORMAL_90 / seeds;
-    b.cover += cover / seeds;
-    b.low = fmin(b.low, cover);
-    b.high = fmax(b.high, cover);
+    add_seed(&b.error, seed, seeds, sqrt(sums[0] / r->prompts));
+    add_seed(&b.width, seed, seeds, sums[1] / r->prompts / NORMAL_90);
+    add_seed(&b.cover, seed, seeds, sums[2] / r->prompts);
   }
   return b;
 }
@@ -142,8 +140,7 @@ static band_point measure_band(repro *r, const char *text)
 static void draw_bands(repro *r, figure *f, const char *text, const char *label,
                        const char *title, int n, const double *x, band_point *at)
 {
-  double error[32], width[32], cover[32], low[32], high[32], wanted[32];
-  const int several = count_seeds(r, "both") > 1;
+  score error[32], width[32], cover[32], wanted[32];
   int i;
   for (i = 0; i < n; i++) {
     char task[64];
@@ -152,22 +149,30 @@ static void draw_bands(repro *r, figure *f, const char *text, const char *label,
     error[i] = at[i].error;
     width[i] = at[i].width;
     cover[i] = at[i].cover;
-    low[i] = at[i].low;
-    high[i] = at[i].high;
-    wanted[i] = 0.9;
+    wanted[i].mean = wanted[i].low = wanted[i].high = 0.9;
   }
   add_panel(f, label, "error; width / 3.29", "%s", title);
-  add_series(f, "error (rms)", PLOT_CURVE, n, x, error, NULL, NULL);
-  add_series(f, "interval / 3.29", PLOT_CURVE, n, x, width, NULL, NULL);
+  add_scores(f, "error (rms)", PLOT_CURVE, n, x, error);
+  add_scores(f, "interval / 3.29", PLOT_CURVE, n, x, width);
   add_panel(f, label, "share of queries inside", "inside 90 %% intervals (dashed: 90 %%)")->y_to
     = 1.02;
-  add_series(f, "cover", PLOT_CURVE, n, x, cover, several ? low : NULL, several ? high : NULL);
-  add_series(f, "90 %", PLOT_CURVE, n, x, wanted, NULL, NULL);
+  add_scores(f, "cover", PLOT_CURVE, n, x, cover);
+  add_scores(f, "90 %", PLOT_CURVE, n, x, wanted);
+}
+
+/* "error / width / cover". */
+static char *write_band(char text[3 * SPREAD_SIZE + 8], const band_point *b)
+{
+  char error[SPREAD_SIZE], width[SPREAD_SIZE], cover[SPREAD_SIZE];
+  sprintf(text, "%s / %s / %s", write_score(error, b->error, 3), write_score(width, b->width, 3),
+          write_score(cover, b->cover, 2));
+  return text;
 }
 
 static void make_bands(repro *r)
 {
   double alpha[11], frequency[14];
+  char text[4][3 * SPREAD_SIZE + 8];
   band_point mixture, a[11], w[14];
   figure *f = new_figure("bands", "What the interval sees of it: 16 pairs, model with quantiles", 2);
   int i;
@@ -179,11 +184,9 @@ static void make_bands(repro *r)
   finish_figure(r, f);
   mixture = measure_band(r, "0.5*dense + 0.5*sine");
   verdict(r, "bands", "(not in the paper) does the interval grow where the error does?",
-          "measured, error / width as a deviation / cover: mixture %.3f / %.3f / %.2f, alpha 0.5 %.3f "
-          "/ %.3f / %.2f, frequency 1.2 %.3f / %.3f / %.2f, 5.2 %.3f / %.3f / %.2f\n"
-          "optimum: the first two the same, 0.90", mixture.error, mixture.width, mixture.cover,
-          a[5].error, a[5].width, a[5].cover, w[3].error, w[3].width, w[3].cover, w[13].error,
-          w[13].width, w[13].cover);
+          "measured, error / width as a deviation / cover: mixture %s, alpha 0.5 %s, frequency 1.2 %s, "
+          "5.2 %s\noptimum: the first two the same, 0.90", write_band(text[0], &mixture),
+          write_band(text[1], &a[5]), write_band(text[2], &w[3]), write_band(text[3], &w[13]));
 }
 
 /* ----- garg20: 20 inputs ----------------------------------------------------------------------- */
@@ -201,6 +204,7 @@ static void make_garg20(repro *r)
 {
   figure *f = new_figure("garg20", NULL, 1);
   evaluation v = new_evaluation(r, "dense", PROBLEM_TWENTY);
+  char text[4][SPREAD_SIZE];
   double worst = -INFINITY;
   int i, worst_k = 0;
   plot *p;
@@ -222,10 +226,10 @@ static void make_garg20(repro *r)
   }
   verdict(r, "garg20", "(Garg et al., released models) tiny 0.228 at k = 20, 0.092 at 40; standard "
           "0.021 and 0.0006",
-          "measured: %.3f at k = 10, %.3f at 20, %.3f at 30, %.3f at 40; against their tiny model at "
-          "worst %+.3f, at k = %d\noptimum: least squares, %.3f at 10, 0 from 20 on",
-          team_error(&v, 0, 10), team_error(&v, 0, 20), team_error(&v, 0, 30),
-          team_error(&v, 0, 40), worst, worst_k, team_error(&v, 1, 10));
+          "measured: %s at k = 10, %s at 20, %s at 30, %s at 40; against their tiny model at worst "
+          "%+.3f, at k = %d\noptimum: least squares, %.3f at 10, 0 from 20 on",
+          write_spread(text[0], &v, 0, 10, 3), write_spread(text[1], &v, 0, 20, 3),
+          write_spread(text[2], &v, 0, 30, 3), write_spread(text[3], &v, 0, 40, 3), worst, worst_k, team_error(&v, 1, 10));
   free_evaluation(&v);
 }
 

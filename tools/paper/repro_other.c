@@ -42,9 +42,11 @@ static void draw_garg(repro *r, const garg_figure *g, const garg_panel *p, figur
   add_panel(f, "pairs in context k", "mean squared error", "%s", p->title)->log_y = 1;
   add_curves(f, &v);
   n = (size_t)snprintf(text, size, "with %d / %d pairs: ", s.at, v.pairs);
-  for (i = 0; i < count_teams(&v) && n < size; i++)
-    n += (size_t)snprintf(text + n, size - n, "%s%s %.3f / %.4f", i ? ", " : "", team_name(&v, i),
-                          team_error(&v, i, s.at), team_error(&v, i, v.pairs));
+  for (i = 0; i < count_teams(&v) && n < size; i++) {
+    char at[SPREAD_SIZE], last[SPREAD_SIZE];
+    n += (size_t)snprintf(text + n, size - n, "%s%s %s / %s", i ? ", " : "", team_name(&v, i),
+                          write_spread(at, &v, i, s.at, 3), write_spread(last, &v, i, v.pairs, 4));
+  }
   free_evaluation(&v);
 }
 
@@ -52,7 +54,7 @@ static void make_garg(repro *r, const garg_figure *g)
 {
   const int both = g->panel[1].title != NULL;
   figure *f = new_figure(g->name, g->heading, 1 + both);
-  char first[512], second[512];
+  char first[1024], second[1024];
   draw_garg(r, g, &g->panel[0], f, first, sizeof first);
   if (both) draw_garg(r, g, &g->panel[1], f, second, sizeof second);
   finish_figure(r, f);
@@ -147,7 +149,7 @@ static void make_garg_ood(repro *r)
   const int small = r->scale == LAPTOP;
   const problem p = small ? PROBLEM_LINEAR : PROBLEM_GARG;
   figure *f = new_figure("garg-ood", "Linear functions, prompts unlike those of training", 4);
-  double last[N_SHIFTS];
+  char last[N_SHIFTS][SPREAD_SIZE];
   int i;
   for (i = 0; i < N_SHIFTS; i++) {
     const char *clean = small ? "dense" : "garg(dense)";
@@ -164,13 +166,13 @@ static void make_garg_ood(repro *r)
     evaluate(&v);
     add_panel(f, "pairs k", "squared error", "%s", shifts[i].title)->log_y = 1;
     add_curves(f, &v);
-    last[i] = team_error(&v, 0, v.pairs);
+    write_spread(last[i], &v, 0, v.pairs, 4);
     free_evaluation(&v);
   }
   finish_figure(r, f);
   verdict(r, "garg-ood", "robust where the prompt stays on familiar scales; scaling x by 3 breaks it",
-          "measured with all pairs: standard %.4f, quadrants %.3f, half subspace %.4f, skewed %.3f, "
-          "x / 3 %.3f, x * 3 %.2f, y / 3 %.4f, y * 3 %.2f, noise %.3f\noptimum: 0 without noise",
+          "measured with all pairs: standard %s, quadrants %s, half subspace %s, skewed %s, x / 3 %s, "
+          "x * 3 %s, y / 3 %s, y * 3 %s, noise %s\noptimum: 0 without noise",
           last[0], last[QUADRANTS], last[HALF], last[SKEWED], last[X_THIRD], last[X_THRICE],
           last[Y_THIRD], last[Y_THRICE], last[NOISE]);
 }
@@ -192,9 +194,9 @@ static void make_raventos(repro *r)
   const shape s = problem_shape(r->scale, PROBLEM_POOL);
   figure *f = new_figure("raventos", NULL, 1);
   plot *panel;
-  double size[MAX_POOLS], own[MAX_POOLS], fresh[MAX_POOLS], discrete[MAX_POOLS], ridge[MAX_POOLS];
-  double best[MAX_POOLS], to_own[MAX_POOLS];
-  char text[512];
+  double size[MAX_POOLS], discrete[MAX_POOLS], ridge[MAX_POOLS], to_own[MAX_POOLS];
+  score own[MAX_POOLS], fresh[MAX_POOLS], best[MAX_POOLS];
+  char text[512], spread[SPREAD_SIZE];
   size_t length = 0;
   int last = 0, i;                 /* the last is the model of new functions in every prompt  */
   while (pools[last].model) last++;
@@ -213,10 +215,10 @@ static void make_raventos(repro *r)
     evaluate(&a);
     evaluate(&b);
     size[i] = i < last ? pools[i].size : pools[last - 1].size + 4;
-    own[i] = team_error(&a, 0, 0);
+    own[i] = team_score(&a, 0, 0);
     to_own[i] = team_difference(&a, 0, 1, 0);
-    fresh[i] = team_error(&b, 0, 0);
-    best[i] = team_error(&b, 2, 0);
+    fresh[i] = team_score(&b, 0, 0);
+    best[i] = team_score(&b, 2, 0);
     discrete[i] = team_difference(&b, 0, 1, 0);
     ridge[i] = team_difference(&b, 0, 2, 0);
     free_evaluation(&a);
@@ -231,18 +233,18 @@ static void make_raventos(repro *r)
                     s.pairs - 1, s.dims);
   panel->log_y = 1;
   panel->y_from = 0.02;
-  add_series(f, "error, new functions", PLOT_CURVE, last + 1, size, fresh, NULL, NULL);
-  add_series(f, "error of ridge", PLOT_CURVE, last + 1, size, best, NULL, NULL);
+  add_scores(f, "error, new functions", PLOT_CURVE, last + 1, size, fresh);
+  add_scores(f, "error of ridge", PLOT_CURVE, last + 1, size, best);
   add_series(f, "difference to ridge", PLOT_CURVE, last + 1, size, ridge, NULL, NULL);
   add_series(f, "difference to dMMSE", PLOT_CURVE, last, size, discrete, NULL, NULL);
-  add_series(f, "error, pretraining's", PLOT_CURVE, last + 1, size, own, NULL, NULL);
+  add_scores(f, "error, pretraining's", PLOT_CURVE, last + 1, size, own);
   finish_figure(r, f);
   verdict(r, "raventos", "with few functions the model is the discrete optimum of its pool, with "
           "many it becomes ridge regression",
           "measured on new functions, difference to the pool's optimum (dMMSE) / to ridge: %s; on "
-          "its own %g functions the first has an error of %.3f, %.3f from the pool's optimum\n"
+          "its own %g functions the first has an error of %s, %.3f from the pool's optimum\n"
           "optimum: difference 0 to the one or the other; ridge has an error of %.3f", text,
-          exp2(size[0]), own[0], to_own[0], best[last]);
+          exp2(size[0]), write_score(spread, own[0], 3), to_own[0], best[last].mean);
 }
 
 /* ----- Bai et al.: several levels of noise ----------------------------------------------------- */
@@ -292,7 +294,8 @@ static void make_rare(repro *r)
   static const char *const titles[] = {"(a) on dense", "(b) on sparse, 2 nonzero"};
   figure *f = new_figure("rare-family", "Mixtures in which sparse functions are rare", 2);
   icl_task priors[3];
-  double at[2][3], best[2][3];
+  char at[2][3][SPREAD_SIZE];
+  double best[2][3];
   int i, j;
   for (j = 0; j < 3; j++) priors[j] = parse_task(find_recipe(r->scale, models[j])->task, s.dims);
   for (i = 0; i < 2; i++) {
@@ -305,7 +308,7 @@ static void make_rare(repro *r)
     add_panel(f, "pairs in context k", "mean squared error", "%s", titles[i]);
     add_curves(f, &v);
     for (j = 0; j < 3; j++) {
-      at[i][j] = team_error(&v, j, s.at);
+      write_spread(at[i][j], &v, j, s.at, 3);
       best[i][j] = team_error(&v, 3 + j, s.at);
     }
     free_evaluation(&v);
@@ -313,8 +316,8 @@ static void make_rare(repro *r)
   finish_figure(r, f);
   verdict(r, "rare-family", "what is rare in pretraining is learned late: its curves are far from "
           "those of the balanced mixture",
-          "measured on sparse with %d pairs at shares 50 / 10 / 2 %%: %.3f / %.3f / %.3f, on dense "
-          "%.3f / %.3f / %.3f\noptimum: %.3f / %.3f / %.3f on sparse", s.at, at[1][0], at[1][1],
+          "measured on sparse with %d pairs at shares 50 / 10 / 2 %%: %s / %s / %s, on dense %s / %s / "
+          "%s\noptimum: %.3f / %.3f / %.3f on sparse", s.at, at[1][0], at[1][1],
           at[1][2], at[0][0], at[0][1], at[0][2], best[1][0], best[1][1], best[1][2]);
 }
 

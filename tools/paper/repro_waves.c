@@ -57,17 +57,25 @@ static void add_floats(figure *f, const char *name, plot_kind kind, int n, const
   free(wide);
 }
 
+/* The mean of a model's seeds, and where there are several, a band from the least to the largest. */
 static void add_model_sweep(repro *r, figure *f, const prompt *p, const char *name,
                             const char *title)
 {
+  const int seeds = count_seeds(r, name);
+  double x[SWEEP_POINTS];
+  score at[SWEEP_POINTS];
   float y[SWEEP_POINTS];
-  icl_ctx *c;
-  int i;
-  check(icl_ctx_new(&c, get_model(r, name, 1), p->n, SWEEP_POINTS), name);
-  for (i = 0; i < p->n; i++) check(icl_add(c, &p->x[i], p->y[i]), name);
-  check(icl_predict_batch(c, SWEEP_POINTS, p->query, y), name);
-  add_floats(f, title, PLOT_CURVE, SWEEP_POINTS, p->query, y);
-  icl_ctx_delete(c);
+  int seed, i;
+  for (seed = 1; seed <= seeds; seed++) {
+    icl_ctx *c;
+    check(icl_ctx_new(&c, get_model(r, name, seed), p->n, SWEEP_POINTS), name);
+    for (i = 0; i < p->n; i++) check(icl_add(c, &p->x[i], p->y[i]), name);
+    check(icl_predict_batch(c, SWEEP_POINTS, p->query, y), name);
+    icl_ctx_delete(c);
+    for (i = 0; i < SWEEP_POINTS; i++) add_seed(&at[i], seed, seeds, (double)y[i]);
+  }
+  for (i = 0; i < SWEEP_POINTS; i++) x[i] = (double)p->query[i];
+  add_scores(f, title, PLOT_CURVE, SWEEP_POINTS, x, at);
 }
 
 static void add_bayes_sweep(figure *f, const prompt *p, const char *prior, const char *title)
@@ -101,8 +109,8 @@ static void add_sweep(repro *r, figure *f, const char *function, double range, c
 
 /* ----- errors on one function after another -------------------------------------------------- */
 
-/* Mean squared errors with 16 pairs on a task; that of entry i goes to e[i], the least and the largest
- * of its seeds to low[i], high[i], if these are not NULL.  Those with a prior are Bayes predictors. */
+/* Models and baselines that are compared on one task after another.  Those with a prior are Bayes
+ * predictors. */
 typedef struct contest {
   int n;
   const char *names[MAX_SERIES], *models[MAX_SERIES], *baselines[MAX_SERIES], *priors[MAX_SERIES];
@@ -117,8 +125,8 @@ static void add_to(contest *c, const char *name, const char *model, const char *
   c->priors[c->n++] = prior;
 }
 
-static void run_contest(repro *r, const contest *c, const char *task, double *e, double *low,
-                        double *high)
+/* The errors with 16 pairs on a task; that of entry i goes to e[i]. */
+static void run_contest(repro *r, const contest *c, const char *task, score *e)
 {
   evaluation v = new_evaluation(r, task, PROBLEM_WAVE);
   icl_task priors[MAX_SERIES];
@@ -131,10 +139,7 @@ static void run_contest(repro *r, const contest *c, const char *task, double *e,
     else add_baseline(&v, c->names[i], c->baselines[i], c->priors[i] ? &priors[i] : NULL);
   }
   evaluate(&v);
-  for (i = 0; i < c->n; i++) {
-    e[i] = team_error(&v, i, 0);
-    if (low) team_range(&v, i, 0, &low[i], &high[i]);
-  }
+  for (i = 0; i < c->n; i++) e[i] = team_score(&v, i, 0);
   free_evaluation(&v);
 }
 
@@ -147,7 +152,8 @@ static const char *const three_models[][2] = {
 static void make_fig4(repro *r)
 {
   figure *f = new_figure("fig4", "Fig 4: 16 examples (dots), predictions for all x", 3);
-  double e[3][3];
+  score e[3][3];
+  char text[3][SPREAD_SIZE];
   contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
   add_sweep(r, f, "slope", 2, "(a) a line", three_models);
   add_sweep(r, f, "cosine", 2, "(b) a cosine", three_models);
@@ -157,15 +163,15 @@ static void make_fig4(repro *r)
   add_to(&c, "both", "both", NULL, NULL);
   add_to(&c, "optimum of mixture", NULL, "bayes:1e-4", BOTH_TASK);
   add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
-  run_contest(r, &c, "slope", e[0], NULL, NULL);
-  run_contest(r, &c, "cosine", e[1], NULL, NULL);
-  run_contest(r, &c, "convex(slope, cosine, alpha=0.5)", e[2], NULL, NULL);
+  run_contest(r, &c, "slope", e[0]);
+  run_contest(r, &c, "cosine", e[1]);
+  run_contest(r, &c, "convex(slope, cosine, alpha=0.5)", e[2]);
   verdict(r, "fig4", "the model of both classes follows lines and cosines, and no convex "
           "combination of them",
-          "measured: root mean squared error of `both` %.3f on x, %.3f on cos(2 pi x), %.3f on "
-          "their mean\noptimum of the mixture: %.3f, %.3f, %.3f; of convex combinations: %.3f on "
-          "their mean", sqrt(e[0][0]), sqrt(e[1][0]), sqrt(e[2][0]), sqrt(e[0][1]), sqrt(e[1][1]),
-          sqrt(e[2][1]), sqrt(e[2][2]));
+          "measured: root mean squared error of `both` %s on x, %s on cos(2 pi x), %s on their mean\n"
+          "optimum of the mixture: %.3f, %.3f, %.3f; of convex combinations: %.3f on their mean",
+          write_rms(text[0], e[0][0], 3), write_rms(text[1], e[1][0], 3), write_rms(text[2], e[2][0], 3),
+          sqrt(e[0][1].mean), sqrt(e[1][1].mean), sqrt(e[2][1].mean), sqrt(e[2][2].mean));
 }
 
 /* ----- fig5 and diversity: convex combinations ------------------------------------------------ */
@@ -179,29 +185,21 @@ static void convex_text(char text[64], double alpha)
 
 /* Errors of everyone over alpha = 0, 0.1, .. 1 as a figure of one panel; e[predictor][alpha]. */
 static void alpha_figure(repro *r, const contest *c, const char *name, const char *title,
-                         double (*e)[N_ALPHAS])
+                         score (*e)[N_ALPHAS])
 {
   figure *f = new_figure(name, NULL, 1);
-  double alpha[N_ALPHAS], at[MAX_SERIES], least[MAX_SERIES], most[MAX_SERIES];
-  double low[MAX_SERIES][N_ALPHAS], high[MAX_SERIES][N_ALPHAS];
+  double alpha[N_ALPHAS];
+  score at[MAX_SERIES];
   plot *p = add_panel(f, "alpha (0: cosine, 1: line)", "mean squared error", "%s", title);
   int i, j;
   for (i = 0; i < N_ALPHAS; i++) {
     char text[64];
     alpha[i] = i / (N_ALPHAS - 1.0);
     convex_text(text, alpha[i]);
-    run_contest(r, c, text, at, least, most);
-    for (j = 0; j < c->n; j++) {
-      e[j][i] = at[j];
-      low[j][i] = least[j];
-      high[j][i] = most[j];
-    }
+    run_contest(r, c, text, at);
+    for (j = 0; j < c->n; j++) e[j][i] = at[j];
   }
-  for (j = 0; j < c->n; j++) {
-    const int several = c->models[j] && count_seeds(r, c->models[j]) > 1;
-    add_series(f, c->names[j], PLOT_CURVE, N_ALPHAS, alpha, e[j], several ? low[j] : NULL,
-               several ? high[j] : NULL);
-  }
+  for (j = 0; j < c->n; j++) add_scores(f, c->names[j], PLOT_CURVE, N_ALPHAS, alpha, e[j]);
   p->y_to = 1;
   finish_figure(r, f);
 }
@@ -211,13 +209,14 @@ static void make_fig5(repro *r)
   static const double alphas[] = {0.1, 0.2, 0.3, 0.7, 0.8, 0.9};
   figure *f = new_figure("fig5", "Fig 5: alpha x + (1 - alpha) cos(2 pi x) from 16 examples", 3);
   contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
-  double e[MAX_SERIES][N_ALPHAS];
+  score e[MAX_SERIES][N_ALPHAS];
+  char text[3][SPREAD_SIZE];
   int i, most = 0;
   for (i = 0; i < 6; i++) {
-    char text[64], title[32];
-    convex_text(text, alphas[i]);
+    char task[64], title[32];
+    convex_text(task, alphas[i]);
     snprintf(title, sizeof title, "alpha = %g", alphas[i]);
-    add_sweep(r, f, text, 2, title, three_models);
+    add_sweep(r, f, task, 2, title, three_models);
   }
   finish_figure(r, f);
   add_to(&c, "model: both", "both", NULL, NULL);
@@ -227,12 +226,14 @@ static void make_fig5(repro *r)
   add_to(&c, "least squares", NULL, "ols", NULL);
   add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
   alpha_figure(r, &c, "fig5-error", "Fig 5: error after 16 pairs", e);
-  for (i = 0; i < N_ALPHAS; i++) if (e[0][i] > e[0][most]) most = i;
+  for (i = 0; i < N_ALPHAS; i++) if (e[0][i].mean > e[0][most].mean) most = i;
   verdict(r, "fig5", "predictions are reasonable where one class dominates and erratic where both "
           "matter",
-          "measured: error of `both` %.4f at alpha 0, %.4f at 1, largest %.3f at %.1f; the mixture's "
-          "own optimum has %.3f there\noptimum with the class known: %.4f", e[0][0],
-          e[0][N_ALPHAS - 1], e[0][most], most / (N_ALPHAS - 1.0), e[3][most], e[5][most]);
+          "measured: error of `both` %s at alpha 0, %s at 1, largest %s at %.1f; the mixture's own "
+          "optimum has %.3f there\noptimum with the class known: %.4f",
+          write_score(text[0], e[0][0], 4), write_score(text[1], e[0][N_ALPHAS - 1], 4),
+          write_score(text[2], e[0][most], 3), most / (N_ALPHAS - 1.0), e[3][most].mean,
+          e[5][most].mean);
 }
 
 /* Share of the pretraining mixture that convex combinations have. */
@@ -240,38 +241,36 @@ static void make_diversity(repro *r)
 {
   static const double shares[] = {0, 0.1, 0.25, 0.5};
   contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
-  double e[MAX_SERIES][N_ALPHAS], pure[3][MAX_SERIES], y[3][4];
+  static const char *const pure[3][2] = {
+    {"on convex", "convex(dense, sine)"}, {"on lines", LINE_TASK}, {"on sinusoids", SINE_TASK}
+  };
+  score e[MAX_SERIES][N_ALPHAS], at[3][MAX_SERIES];
+  char text[3][4][SPREAD_SIZE];
   figure *f;
   plot *p;
-  int i;
+  int i, j;
   add_to(&c, "share 0", "both", NULL, NULL);
   add_to(&c, "share 0.1", "convex10", NULL, NULL);
   add_to(&c, "share 0.25", "convex25", NULL, NULL);
   add_to(&c, "share 0.5", "convex50", NULL, NULL);
   add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
   alpha_figure(r, &c, "diversity", "Figure 5 repaired: convex combinations in the mixture", e);
-  run_contest(r, &c, LINE_TASK, pure[0], NULL, NULL);
-  run_contest(r, &c, SINE_TASK, pure[1], NULL, NULL);
-  run_contest(r, &c, "convex(dense, sine)", pure[2], NULL, NULL);
   f = new_figure("diversity-share", NULL, 1);
   p = add_panel(f, "share of convex combinations in the mixture", "mean squared error",
                 "What diversity costs and gives, after 16 pairs");
   p->log_y = 1;
   p->y_from = 0.000005;
-  for (i = 0; i < 4; i++) {
-    y[0][i] = pure[2][i];
-    y[1][i] = pure[0][i];
-    y[2][i] = pure[1][i];
+  for (i = 0; i < 3; i++) {
+    run_contest(r, &c, pure[i][1], at[i]);
+    add_scores(f, pure[i][0], PLOT_CURVE, 4, shares, at[i]);
+    for (j = 0; j < 4; j++) write_score(text[i][j], at[i][j], i == 1 ? 5 : 3);
   }
-  add_series(f, "on convex", PLOT_CURVE, 4, shares, y[0], NULL, NULL);
-  add_series(f, "on lines", PLOT_CURVE, 4, shares, y[1], NULL, NULL);
-  add_series(f, "on sinusoids", PLOT_CURVE, 4, shares, y[2], NULL, NULL);
   finish_figure(r, f);
   verdict(r, "diversity", "(not in the paper) does training on convex combinations repair Fig 5?",
-          "measured with shares 0 / 0.1 / 0.25 / 0.5: on convex combinations %.3f / %.3f / %.3f / "
-          "%.3f, on lines %.4f / %.4f / %.4f / %.4f, on sinusoids %.3f / %.3f / %.3f / %.3f\n"
-          "optimum: %.4f on convex combinations", y[0][0], y[0][1], y[0][2], y[0][3], y[1][0],
-          y[1][1], y[1][2], y[1][3], y[2][0], y[2][1], y[2][2], y[2][3], pure[2][4]);
+          "measured with shares 0 / 0.1 / 0.25 / 0.5: on convex combinations %s / %s / %s / %s, on "
+          "lines %s / %s / %s / %s, on sinusoids %s / %s / %s / %s\noptimum: %.4f on convex "
+          "combinations", text[0][0], text[0][1], text[0][2], text[0][3], text[1][0], text[1][1],
+          text[1][2], text[1][3], text[2][0], text[2][1], text[2][2], text[2][3], at[0][4].mean);
 }
 
 /* ----- fig6: frequencies --------------------------------------------------------------------- */
@@ -281,12 +280,12 @@ static double gamma_density(double w) { return 46656 * pow(w, 5) * exp(-6 * w) /
 
 enum { N_FREQUENCIES = 26, BOTH = 0, SINE = 1, BAYES = 2 };
 
-static void frequency_figure(repro *r, double *w, double (*e)[N_FREQUENCIES])
+static void frequency_figure(repro *r, double *w, score (*e)[N_FREQUENCIES])
 {
   figure *f = new_figure("fig6-error", NULL, 1);
   contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
-  double density[N_FREQUENCIES], at[MAX_SERIES], least[MAX_SERIES], most[MAX_SERIES];
-  double low[3][N_FREQUENCIES], high[3][N_FREQUENCIES];
+  double density[N_FREQUENCIES];
+  score at[MAX_SERIES];
   plot *p = add_panel(f, "frequency", "mean squared error; density",
                       "Fig 6: error on cos(2 pi w x) after 16 pairs");
   int i, j;
@@ -298,18 +297,10 @@ static void frequency_figure(repro *r, double *w, double (*e)[N_FREQUENCIES])
     w[i] = i ? 0.2 * i : 0.01;
     density[i] = gamma_density(w[i]);
     snprintf(text, sizeof text, "cosine(f=%g)", w[i]);
-    run_contest(r, &c, text, at, least, most);
-    for (j = 0; j < c.n; j++) {
-      e[j][i] = at[j];
-      low[j][i] = least[j];
-      high[j][i] = most[j];
-    }
+    run_contest(r, &c, text, at);
+    for (j = 0; j < c.n; j++) e[j][i] = at[j];
   }
-  for (j = 0; j < c.n; j++) {
-    const int several = c.models[j] && count_seeds(r, c.models[j]) > 1;
-    add_series(f, c.names[j], PLOT_CURVE, N_FREQUENCIES, w, e[j], several ? low[j] : NULL,
-               several ? high[j] : NULL);
-  }
+  for (j = 0; j < c.n; j++) add_scores(f, c.names[j], PLOT_CURVE, N_FREQUENCIES, w, e[j]);
   add_series(f, "density in training", PLOT_CURVE, N_FREQUENCIES, w, density, NULL, NULL);
   p->y_to = 1.2;
   finish_figure(r, f);
@@ -322,21 +313,25 @@ static void make_fig6(repro *r)
   };
   static const double frequencies[] = {0.01, 0.1, 0.5, 1, 2, 5};
   figure *f = new_figure("fig6", "Fig 6: cos(2 pi w x) from 16 examples", 3);
-  double w[N_FREQUENCIES], e[3][N_FREQUENCIES];
+  double w[N_FREQUENCIES];
+  score e[3][N_FREQUENCIES];
+  char text[4][SPREAD_SIZE];
   int i;
   for (i = 0; i < 6; i++) {
-    char text[64], title[32];
-    snprintf(text, sizeof text, "cosine(f=%g)", frequencies[i]);
+    char task[64], title[32];
+    snprintf(task, sizeof task, "cosine(f=%g)", frequencies[i]);
     snprintf(title, sizeof title, "w = %g", frequencies[i]);
-    add_sweep(r, f, text, 2, title, two_models);
+    add_sweep(r, f, task, 2, title, two_models);
   }
   finish_figure(r, f);
   frequency_figure(r, w, e);
   verdict(r, "fig6", "good at frequencies that were frequent in training, degrading dramatically "
           "where they were rare",
-          "measured: error of `both` %.4f at frequency %g, %.4f at %g, %.3f at %g, %.2f at %g\n"
-          "optimum: %.4f, %.4f, %.4f, %.4f", e[BOTH][0], w[0], e[BOTH][5], w[5], e[BOTH][10],
-          w[10], e[BOTH][25], w[25], e[BAYES][0], e[BAYES][5], e[BAYES][10], e[BAYES][25]);
+          "measured: error of `both` %s at frequency %g, %s at %g, %s at %g, %s at %g\n"
+          "optimum: %.4f, %.4f, %.4f, %.4f", write_score(text[0], e[BOTH][0], 4), w[0],
+          write_score(text[1], e[BOTH][5], 4), w[5], write_score(text[2], e[BOTH][10], 3), w[10],
+          write_score(text[3], e[BOTH][25], 2), w[25], e[BAYES][0].mean, e[BAYES][5].mean,
+          e[BAYES][10].mean, e[BAYES][25].mean);
 }
 
 /* ----- surprise: the detector ----------------------------------------------------------------- */
@@ -391,12 +386,8 @@ static double roc(double *a, double *b, int n, double *rate)
   return area / ((double)n * n);
 }
 
-/* Over the seeds of `both`: the mean area, the least and the largest, and the same of the shares of
- * alarms at each share of false alarms. */
-typedef struct detection {
-  double area, least, most;
-  double rate[ROC_POINTS], low[ROC_POINTS], high[ROC_POINTS];
-} detection;
+/* Over the seeds of `both`: the area, and the share of alarms at each share of false alarms. */
+typedef struct detection { score area, rate[ROC_POINTS]; } detection;
 
 static void detect(repro *r, const char *outside, int pairs, detection *d)
 {
@@ -406,18 +397,10 @@ static void detect(repro *r, const char *outside, int pairs, detection *d)
   int seed, i;
   memset(d, 0, sizeof *d);
   for (seed = 1; seed <= seeds; seed++) {
-    double area;
     surprises(r, seed, BOTH_TASK, pairs, 0, in);
     surprises(r, seed, outside, pairs, 1, out);
-    area = roc(in, out, r->prompts, rate);
-    d->area += area / seeds;
-    d->least = seed == 1 ? area : fmin(d->least, area);
-    d->most = fmax(d->most, area);
-    for (i = 0; i < ROC_POINTS; i++) {
-      d->rate[i] += rate[i] / seeds;
-      d->low[i] = seed == 1 ? rate[i] : fmin(d->low[i], rate[i]);
-      d->high[i] = fmax(d->high[i], rate[i]);
-    }
+    add_seed(&d->area, seed, seeds, roc(in, out, r->prompts, rate));
+    for (i = 0; i < ROC_POINTS; i++) add_seed(&d->rate[i], seed, seeds, rate[i]);
   }
   free(in);
 }
@@ -429,7 +412,6 @@ static void make_surprise(repro *r)
     {"tone(fmin=3, fmax=5)", "frequencies 3 to 5"},
     {"tone(fmin=0, fmax=0.1)", "frequencies 0 to 0.1"}
   };
-  const int several = count_seeds(r, "both") > 1;
   double x[ROC_POINTS];
   char area[2][3][SPREAD_SIZE];
   detection *d = allocate(1, sizeof *d);
@@ -442,9 +424,8 @@ static void make_surprise(repro *r)
     p->y_to = 1.02;
     for (j = 0; j < 3; j++) {
       detect(r, outside[j][0], pairs, d);
-      write_range(area[i][j], d->area, d->least, d->most, 3);
-      add_series(f, outside[j][1], PLOT_CURVE, ROC_POINTS, x, d->rate, several ? d->low : NULL,
-                 several ? d->high : NULL);
+      write_score(area[i][j], d->area, 3);
+      add_scores(f, outside[j][1], PLOT_CURVE, ROC_POINTS, x, d->rate);
     }
     add_series(f, "no information", PLOT_CURVE, ROC_POINTS, x, x, NULL, NULL);
   }
