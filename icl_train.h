@@ -1623,6 +1623,7 @@ typedef struct icl__spec {
   int open;                        /* node whose parentheses are open, -1 for none            */
   int operand;                     /* which of its classes comes next                         */
   int last;                        /* node of the last item, -1 if that was an argument       */
+  int plus;                        /* 1: + came before the next item, which is a term         */
   int bare;                        /* 1: the last item is a name so far, "(" may follow       */
 } icl__spec;
 
@@ -1844,7 +1845,7 @@ static icl_error icl__spec_item(icl__spec *s)
   icl__spec_next(s);
   n = after = icl__name_length(s->text + s->at);
   while (icl__is_space(s->text[s->at + after])) after++;
-  if (n && s->open >= 0 && s->text[s->at + after] == '=') return icl__spec_arg(s, n);
+  if (n && s->open >= 0 && !s->plus && s->text[s->at + after] == '=') return icl__spec_arg(s, n);
   return icl__spec_term(s);
 }
 
@@ -1891,6 +1892,7 @@ static icl_error icl__spec_sign(icl__spec *s, int *more, int *done)
   icl_error e = ICL_OK;
   *more = 0;
   *done = 0;
+  s->plus = 0;
   if (c == '(' && s->bare) return icl__spec_open(s, more);
   if (s->bare) e = icl__spec_close(s, s->last);
   if (e) return e;
@@ -1900,7 +1902,7 @@ static icl_error icl__spec_sign(icl__spec *s, int *more, int *done)
   }
   if (!c && s->open < 0) { *done = 1; return ICL_OK; }
   *more = 1;
-  if (c == '+' && s->last >= 0) { s->at++; return ICL_OK; }
+  if (c == '+' && s->last >= 0) { s->plus = 1; s->at++; return ICL_OK; }
   if (c != ',' || s->open < 0)
     return icl__spec_fail(s, s->at, s->open < 0 ? "expected +, not" : "expected , or ), not");
   s->at++;
@@ -1947,7 +1949,7 @@ static icl_class_call icl__node_call(const icl_task *t, const icl_task_node *n, 
 }
 
 /* A drawn function is f[0] = term of the outermost sum, f[1] = standard deviation of the noise,
- * f[2], f[3], f[4] = 1 for heavy tails, for noise that grows with |f|, for outliers,
+ * f[2], f[4] = 1 for heavy tails, for outliers, f[3] = 1 / unit of y for noise that grows with |f|,
  * f[ICL__F_HEAD + i] = factor of node i, and then the thetas; of a node with ranges its arguments
  * stand before its theta. */
 enum { ICL__F_TAILS = 2, ICL__F_HETERO, ICL__F_OUTLIERS, ICL__F_HEAD };
@@ -2234,13 +2236,15 @@ static float icl__factor_inside(const float *f, const icl_task *t, const icl__dr
   }
 }
 
-/* The standard deviation of the noise of a noisy node, and in f what kind of noise it is. */
-static float icl__draw_noise(float *f, const icl_task_node *n, icl_rng *rng)
+/* The standard deviation of the noise of a noisy node, and in f what kind of noise it is.  outer:
+ * the unit that its values have from outside. */
+static float icl__draw_noise(float *f, const icl_task_node *n, float outer, icl_rng *rng)
 {
   const float *arg = icl__drawn_args(f, n);
   int j;
   for (j = 0; j < 3; j++)
-    if (arg[3 + j] > 0 && icl__chance(rng, arg[3 + j])) f[ICL__F_TAILS + j] = 1;
+    if (arg[3 + j] > 0 && icl__chance(rng, arg[3 + j]))
+      f[ICL__F_TAILS + j] = ICL__F_TAILS + j == ICL__F_HETERO ? 1 / fabsf(outer) : 1;
   return arg[2] < 1 && !icl__chance(rng, arg[2]) ? 0 : arg[0];
 }
 
@@ -2258,7 +2262,11 @@ static void icl__draw_factors(float *f, const icl__drawn *w, const icl_task *t, 
                             : f[ICL__F_HEAD + n->parent] * icl__factor_inside(f, t, w, i);
     if (!w[i].chosen) *factor = 0;
     if (n->kind == ICL__NOISY && w[i].chosen) {
-      float sd = *factor * icl__noisy_factor(icl__drawn_args(f, n)) * icl__draw_noise(f, n, rng);
+      float sd = *factor * icl__noisy_factor(icl__drawn_args(f, n)), outer = y_scale;
+      int p;
+      for (p = n->parent; p >= 0; p = t->node[p].parent)
+        if (t->node[p].kind == ICL__GARG) outer *= w[p].scale;
+      sd *= icl__draw_noise(f, n, outer, rng);
       variance += sd * sd;
     }
   }
@@ -2317,7 +2325,7 @@ static float icl__noise(const float *f, float y, icl_rng *rng)
   float sd = f[1], e;
   if (!(sd > 0)) return y;
   e = f[ICL__F_TAILS] > 0 ? icl__tailed(rng) : icl_rng_normal(rng);
-  if (f[ICL__F_HETERO] > 0) e *= fabsf(y) + 0.1f;
+  if (f[ICL__F_HETERO] > 0) e *= f[ICL__F_HETERO] * fabsf(y) + 0.1f;
   if (f[ICL__F_OUTLIERS] > 0 && icl__chance(rng, 0.05f))
     e += (icl_rng_below(rng, 2) ? 1.0f : -1.0f) * (3 + 7 * icl_rng_uniform(rng));
   return y + sd * e;
@@ -2507,13 +2515,14 @@ static void icl__order_rows(float *xs, int n, int d, int k, int present, icl_rng
   if (!beyond && icl__chance(rng, 0.2f)) icl__order_part(xs, d, k, n, j, rng);
 }
 
-/* v[n], `stride` apart: minus mean, over standard deviation of the first k, within +-most. */
-static void icl__standardize_by(float *v, size_t stride, int n, int k, float most)
+/* v[n], `stride` apart: minus mean, over standard deviation of the first k, within +-most.  drawn:
+ * of a function, whose values differ by rounding alone where it is constant; data are as they are. */
+static void icl__standardize_by(float *v, size_t stride, int n, int k, float most, int drawn)
 {
   float mean, std;
   int i;
   icl__mean_std(&mean, &std, v, (size_t)k, stride);
-  if (std < 1e-6f * fabsf(mean) || std < 1e-12f) std = 1;
+  if (drawn && (std < 1e-6f * fabsf(mean) || std < 1e-12f)) std = 1;
   for (i = 0; i < n; i++, v += stride) {
     *v = (*v - mean) / std;
     *v = *v < -most ? -most : *v > most ? most : *v;
@@ -2538,16 +2547,16 @@ static icl_error icl__sample_data(const icl_task *t, const icl_sampling *s, icl_
   else for (i = 0; i < n; i++) icl__draw_x(xs + (ptrdiff_t)i * d, s, d, rng);
   if (s->order) icl__order_rows(xs, n, d, k, present, rng);
   for (j = 0; j < present && (s->standardize || s->inputs == ICL_INPUTS_DATA); j++)
-    icl__standardize_by(xs + j, (size_t)d, n, s->standardize ? k : n, 8);
+    icl__standardize_by(xs + j, (size_t)d, n, s->standardize ? k : n, 8, 1);
   for (i = 0; i < n && s->inputs == ICL_INPUTS_DATA && !s->standardize; i++)
     for (j = 0; j < d; j++) xs[(ptrdiff_t)i * d + j] *= s->x_scale;
   opt.dims_active = present;
   if (s->standardize) opt.y_scale = 1;                       /* of noise too: it cancels out */
   if (icl_function_draw(f, t, &opt, rng)) return ICL_ERR_ARG;
   for (i = 0; i < n; i++) ys[i] = icl_function_eval(f, xs + (ptrdiff_t)i * d, t);
-  if (s->standardize) icl__standardize_by(ys, 1, n, n, 1e6f);
+  if (s->standardize) icl__standardize_by(ys, 1, n, n, 1e6f, 1);
   for (i = 0; i < n; i++) ys[i] = icl__noise(f, ys[i], rng);
-  if (s->standardize) icl__standardize_by(ys, 1, n, k, 6);
+  if (s->standardize) icl__standardize_by(ys, 1, n, k, 6, 1);
   return ICL_OK;
 }
 
@@ -2600,8 +2609,8 @@ static icl_error icl__prompt_own(icl_draw draw, void *user, const icl_sampling *
       || !icl__finite(ys, (size_t)n)) return ICL_ERR_NONFINITE;
   if (opt && opt->standardize) {
     if (!k) k = icl__draw_known(n, rng);
-    for (i = 0; i < d; i++) icl__standardize_by(xs + i, (size_t)d, n, k, 8);
-    icl__standardize_by(ys, 1, n, k, 6);
+    for (i = 0; i < d; i++) icl__standardize_by(xs + i, (size_t)d, n, k, 8, 0);
+    icl__standardize_by(ys, 1, n, k, 6, 0);
     return ICL_OK;
   }
   for (j = 0; j < (size_t)n * (size_t)d; j++) xs[j] *= scale[0];
@@ -5683,22 +5692,31 @@ static void icl__line_pair(icl__line *text, const char *key, double v)
   icl__line_number(text, (float)v);
 }
 
+static void icl__line_count(icl__line *text, const char *key, uint64_t v)
+{
+  char digits[24];
+  digits[icl__put_uint(digits, v)] = 0;
+  icl__line_put(text, text->len ? " " : "");
+  icl__line_put(text, key);
+  icl__line_put(text, digits);
+}
+
 /* icl.recipe: how the model was trained, as "key=value" with blanks between. */
 static void icl__recipe_text(const icl_trainer *t, char *buf, size_t size)
 {
   static const char *const schedules[] = {"constant", "inverse-sqrt", "cosine", "linear"};
   const icl_train_options *o = &t->o;
   icl__line text = icl__line_on(buf, size);
-  icl__line_pair(&text, "steps=", (double)t->step);
-  icl__line_pair(&text, "batch=", o->batch);
-  icl__line_pair(&text, "pairs=", o->pairs);
+  icl__line_count(&text, "steps=", (uint64_t)t->step);
+  icl__line_count(&text, "batch=", (uint64_t)o->batch);
+  icl__line_count(&text, "pairs=", (uint64_t)o->pairs);
   icl__line_put(&text, o->optimizer == ICL_MUON ? " optimizer=muon" : " optimizer=adam");
   icl__line_pair(&text, "lr=", (double)o->lr);
   icl__line_put(&text, " schedule=");
   icl__line_put(&text, schedules[o->schedule]);
-  icl__line_pair(&text, "warmup=", (double)o->warmup);
+  icl__line_count(&text, "warmup=", (uint64_t)o->warmup);
   icl__line_pair(&text, "init_sd=", (double)o->init_sd);
-  icl__line_pair(&text, "seed=", (double)o->seed);
+  icl__line_count(&text, "seed=", o->seed);
   if (t->ema) icl__line_pair(&text, "ema=", (double)o->ema);
   if (t->o.draw) icl__line_put(&text, " prompts=own");
   if (t->from) icl__line_put(&text, " from=another-model");

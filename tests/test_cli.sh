@@ -782,6 +782,13 @@ run $best -o "$t/patient" --patience 1 --schedule constant --lr 0.3 --resume
 ok "--patience: and stays ended" eval 'exits 0 && says err "nothing was trained" && same "$t/patient" "$t/copy"'
 run $best -o "$t/aim" --target 100
 ok "--target: ends at the first evaluation" says err '^--target ended it after step 5$'
+cp "$t/aim" "$t/copy"
+cp "$t/best" "$t/aim"
+run $best -o "$t/aim" --target 100 --resume
+ok "--target: goes on from there: OUT again" eval 'exits 0 && says err "nothing was trained" && same "$t/aim" "$t/copy"'
+rm "$t/aim" "$t/aim.state"
+run $best -o "$t/aim" --target 1e-9 --eval-every 30 --resume
+ok "--resume, nothing to go on from: a history of its own" eval '[ "$(wc -l <"$t/aim.evals.csv")" -eq 3 ]'
 run $best -o "$t/aim2" --minutes 1e-6
 ok "--minutes: ends" eval 'exits 0 && says err "^--minutes ended it after step 1$"'
 run $best -o "$t/aim2" --resume
@@ -804,6 +811,15 @@ ok "--seeds: a row for each k" lines 12
 ok "--seeds: the same in a file" same "$t/out" "$t/s.seeds.csv"
 ok "--seeds: mean, min and max" eval "awk -F, 'NR > 1 && ((\$2 - (\$5 + \$6) / 2) ^ 2 > 1e-12 || \$3 > \$5 ||
   \$4 < \$6 || \$3 != (\$5 < \$6 ? \$5 : \$6)) { bad = 1 } END { exit bad }' '$t/out'"
+run $best -o "$t/k.safetensors" --seeds 2 --keep-best
+run train @"$t/k-4.safetensors.config" -o "$t/k4"
+ok "--seeds: a configuration makes its model" eval 'exits 0 && same "$t/k4" "$t/k-4.safetensors"'
+for f in "" .state .config .evals.csv; do
+  misused "--log: OUT$f" $best -o "$t/own_log" --keep-best --log "$t/./own_log$f"
+done
+run train $tiny --steps 1 --seed 123456789 -o "$t/seed"
+run info "$t/seed"
+ok "info: the seed, whole" says out 'seed=123456789$'
 ok "--seeds: the models of their seeds" eval 'same "$t/s-3.safetensors" "$t/whole2" && [ -e "$t/s-4.safetensors" ]'
 
 # ----- functions of one's own ------------------------------------------------------------------------
@@ -845,11 +861,25 @@ ok "--data: other data are another run" eval 'exits 1 && says err "data was [0-9
 misused "--data and --task" train --data "$t/lines.csv" --task dense -o "$t/no"
 misused "--data and --dims" train --data "$t/lines.csv" --dims 2 -o "$t/no"
 misused "--data and --x" train --data "$t/lines.csv" --x data -o "$t/no"
+run train --data "$t/lines.csv" --raw --standardize -o "$t/no"
+ok "--raw and --standardize" eval 'exits 2 && says err "contradict each other"'
+cp "$t/lines.csv" "$t/copy.csv"
+run train --data "$t/copy.csv" -o "$t/copy.csv" --force
+ok "--data: it is OUT" eval 'exits 2 && says err "is what is read"'
+run train --data "$t/copy.csv" -o "$t/no" --log "$t/copy.csv" --force
+ok "--data: it is the log" eval 'exits 2 && says err "is what is read"'
+ok "--data: which stays" same "$t/copy.csv" "$t/lines.csv"
+awk -F, 'NR > 1 { $0 = sprintf("%s,%s,%.9g", $1, $2, $3 * 1e-20) } 1' "$t/lines.csv" >"$t/small.csv"
+run train --data "$t/small.csv" --pairs 6 --steps 2 --width 16 --layers 1 --heads 2 --batch 8 --eval-every 2 \
+  -o "$t/tiny_y" --log "$t/small.log"
+ok "--data: small numbers are numbers too" eval "awk -F, 'END { exit !(\$10 > 0.05) }' '$t/small.log'"
 misused "--data: nothing to evaluate on" train --data "$t/lines.csv" --holdout 0 --keep-best -o "$t/no"
 refuses "--data: more pairs than rows" 'a function has 12 rows, and prompts have 13 pairs' \
   train --data "$t/lines.csv" --pairs 13 -o "$t/no"
 printf 'a,1,2\na,1,x\n' >"$t/bad.csv"
 refuses "--data: no number" "line 2, column 3: 'x' is not a finite number" train --data "$t/bad.csv" -o "$t/no"
+printf 'a,NA,2\na,1,2\n' >"$t/bad.csv"
+refuses "--data: no number in the first line" "line 1, column 2: 'NA'" train --data "$t/bad.csv" -o "$t/no"
 printf 'a,1,2\na,1\n' >"$t/bad.csv"
 refuses "--data: a short line" 'line 2: a row is function_id,x1,...,x1,y' train --data "$t/bad.csv" -o "$t/no"
 ok "--data: nothing was written" test ! -e "$t/no"

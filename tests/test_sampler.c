@@ -710,6 +710,21 @@ TEST(inputs)
   CHECK_NEAR(fourth[1] / 40000, 1.8, 4.5 * sqrt(5.76 / 40000));
 }
 
+/* Another unit of y is another unit of its noise, whatever kind that is.  A power of two is exact. */
+TEST(noise_scales_with_labels)
+{
+  icl_task t = parse("noisy(dense, sd=0.5, tails=1, hetero=1, outliers=1)", 2);
+  icl_rng r = rng_at(0), again = r;
+  icl_sampling opt;
+  float x[16], y[8];
+  int i;
+  memset(&opt, 0, sizeof opt);
+  icl_prompt_sample(&t, &opt, &r, 8, x, y, NULL, scratch);
+  opt.y_scale = 8;
+  icl_prompt_sample(&t, &opt, &again, 8, xs, ys, NULL, scratch);
+  for (i = 0; i < 8; i++) CHECK(ys[i] == 8 * y[i]);
+}
+
 TEST(curriculum_and_scales)
 {
   icl_task t = parse("dense", 4);
@@ -824,6 +839,8 @@ static const struct { const char *text; int d; int at; const char *report; } ref
   {"dense +", 5, 7, "expected a class, not 'the end'"},
   {"+ dense", 5, 0, "expected a class, not '+'"},
   {"dense, sparse", 5, 5, "expected +, not ','"},
+  {"noisy(dense + sd=0.5)", 5, 14, "unknown class (icl tasks lists them): 'sd'"},
+  {"noisy(dense + sd=0.5, relu)", 5, 14, "unknown class (icl tasks lists them): 'sd'"},
   {"dense)", 5, 5, "expected +, not ')'"},
   {"dense()()", 5, 7, "expected +, not '('"},
   {"(dense)", 5, 0, "expected a class, not '('"},
@@ -1034,6 +1051,7 @@ int main(void)
   RUN(convex_alpha);
   RUN(noise);
   RUN(noises_add_up);
+  RUN(noise_scales_with_labels);
   RUN(prompts_depend_on_their_place_only);
   RUN(short_prompts_begin_long_ones);
   RUN(golden_prompt);

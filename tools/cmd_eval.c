@@ -213,8 +213,8 @@ static request parse_request(evaluation *v, int argc, char **argv)
   if (q.picture && v->at) usage_error(&cmd_eval, "--plot wants all k, --last only one");
   v->xs = (x_distribution)q.xs;
   if (q.inputs >= 0) v->sampling.inputs = (icl_input_kind)q.inputs;
-  if (v->xs != X_STANDARD && v->sampling.inputs)
-    usage_error(&cmd_eval, "--x and --distribution contradict each other");
+  if (v->xs != X_STANDARD && (v->sampling.inputs || v->sampling.order || v->sampling.standardize))
+    usage_error(&cmd_eval, "--distribution has its own inputs: not --x, --order or --standardize");
   return q;
 }
 
@@ -226,14 +226,22 @@ static void set_task(evaluation *v, const char *spec)
     usage_error(&cmd_eval, "task '%s', character %zu: %s", spec, r.offset + 1, r.text);
 }
 
-/* Draws prompts as the model was trained on, where the task is the model's and no option says
- * otherwise. */
+/* Draws prompts as the model was trained on, where the task is the model's, but for what an option
+ * says. */
 static void choose_sampling(evaluation *v, const request *q)
 {
-  const icl_sampling *s = &v->sampling;
-  if (q->given || q->inputs >= 0 || s->order || s->standardize || v->xs != X_STANDARD) return;
-  if (s->x_scale < 1 || s->x_scale > 1 || s->y_scale < 1 || s->y_scale > 1) return;
-  sample_as_trained(&cmd_eval, &v->sampling, v->p[0].model, q->model);
+  const icl_sampling said = v->sampling;
+  icl_sampling *s = &v->sampling;
+  const int x_said = said.x_scale < 1 || said.x_scale > 1;
+  const int y_said = said.y_scale < 1 || said.y_scale > 1;
+  const int any = q->inputs >= 0 || said.order || said.standardize || x_said || y_said;
+  if (q->given || v->xs != X_STANDARD) return;
+  sample_as_trained(any ? NULL : &cmd_eval, s, v->p[0].model, q->model);
+  if (q->inputs >= 0) s->inputs = said.inputs;
+  if (said.order) s->order = 1;
+  if (said.standardize) s->standardize = 1;
+  if (x_said) s->x_scale = said.x_scale;
+  if (y_said) s->y_scale = said.y_scale;
   if (!q->data) return;
   v->sampling.inputs = ICL_INPUTS_NORMAL;    /* of data that were drawn */
   v->sampling.order = 0;

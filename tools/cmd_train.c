@@ -134,8 +134,8 @@ static void fill_table(option table[MAX_OPTIONS], settings *s)
                  "otherwise as 1 / sqrt(L C); with --optimizer adam a quarter"),
     OPT_CHOICE("--schedule", SCHEDULE_CHOICES, &s->schedule, "of the learning rate; laptop: cosine"),
     OPT_COUNT("--warmup", "N", &o->warmup, 0,
-              "steps of linear warm-up; laptop: a twentieth of the steps;\n"
-              "inverse-sqrt: 5000"),
+              "steps of linear warm-up; laptop: a twentieth of the steps; with\n"
+              "another schedule than the recipe's 0, but inverse-sqrt 5000"),
     OPT_ANY_REAL("--lr-end", "SHARE", &o->lr_end, "cosine, linear: of R, at the last step"),
     OPT_CHOICE("--optimizer", OPTIMIZER_CHOICES, &s->optimizer,
                "Adam; or Muon for the matrices of the blocks; laptop: muon"),
@@ -352,6 +352,8 @@ static void check_settings(const settings *s)
   if (s->t.resume && s->t.force)
     usage_error(&cmd_train, "--resume and --force contradict each other");
   if (s->raw && !s->data) usage_error(&cmd_train, "--raw is for --data");
+  if (s->raw && s->t.o.sampling.standardize)
+    usage_error(&cmd_train, "--raw and --standardize contradict each other");
   if (s->seeds > 1 && s->t.log) usage_error(&cmd_train, "--log is for one run, not for --seeds");
 }
 
@@ -400,17 +402,17 @@ static void print_spread(FILE *f, const double *curves, int seeds, int pairs, ui
 }
 
 /* All models of --seeds on the same prompts. */
-static void compare_seeds(const settings *s, const char *base, const char *csv)
+static void compare_seeds(const settings *s, uint64_t first, const char *base, const char *csv)
 {
   const icl_train_options *o = &s->t.o;
   const functions *from = s->t.held_out ? s->t.held_out : &s->table.training;
   prompts p = draw_prompts(o, s->data ? draw_rows : NULL, (void *)from, s->t.eval_prompts,
-                           s->t.eval_seed);
+                           first);
   double *curves = allocate((size_t)s->seeds * (size_t)o->pairs, sizeof *curves);
   output out;
   int i;
   for (i = 0; i < s->seeds; i++) {
-    char *path = seed_path(base, s->t.eval_seed + (uint64_t)i);
+    char *path = seed_path(base, first + (uint64_t)i);
     icl_model *m = load_model(path);
     icl_batch *b;
     check(icl_batch_new(&b, m, o->pairs, o->threads), "evaluation");
@@ -420,9 +422,9 @@ static void compare_seeds(const settings *s, const char *base, const char *csv)
     free(path);
   }
   open_output(&out, csv);
-  print_spread(out.file, curves, s->seeds, o->pairs, s->t.eval_seed);
+  print_spread(out.file, curves, s->seeds, o->pairs, first);
   close_output(&out);
-  print_spread(stdout, curves, s->seeds, o->pairs, s->t.eval_seed);
+  print_spread(stdout, curves, s->seeds, o->pairs, first);
   flush_output();
   free(curves);
   free_prompts(&p);
@@ -431,19 +433,20 @@ static void compare_seeds(const settings *s, const char *base, const char *csv)
 static int train_seeds(settings *s)
 {
   const char *base = s->t.out;
+  const uint64_t first = s->t.o.seed;
   char *csv = name_with(base, "", ".seeds.csv");
   int i, done = 1;
   protect_output(&cmd_train, csv, s->data, s->t.force || s->t.resume);
   for (i = 0; i < s->seeds && done; i++) {
-    char *path = seed_path(base, s->t.eval_seed + (uint64_t)i);
-    s->t.o.seed = s->t.eval_seed + (uint64_t)i;
+    char *path = seed_path(base, first + (uint64_t)i);
+    s->t.o.seed = s->t.eval_seed = first + (uint64_t)i;    /* as its OUT.config alone would have it */
     s->t.out = path;
     fprintf(stderr, "seed %" PRIu64 ": %s\n", s->t.o.seed, path);
     protect_config(s);
     done = train(&cmd_train, &s->t);
     free(path);
   }
-  if (done) compare_seeds(s, base, csv);
+  if (done) compare_seeds(s, first, base, csv);
   free(csv);
   return done;
 }
@@ -478,6 +481,7 @@ static int run(int argc, char **argv)
   }
   s.t.o.from = from;
   s.t.from = s.from;
+  s.t.data = s.data;
   s.t.eval_seed = s.t.o.seed;
   s.t.begun = write_config;
   s.t.user = &s;

@@ -34,7 +34,7 @@ void sample_as_trained(const command *cmd, icl_sampling *s, const icl_model *m, 
   if (!*m->sampling) return;
   if (icl_sampling_parse(s, m->sampling))
     fail(path, "icl.sampling is not one that this version knows: '%s'", m->sampling);
-  fprintf(stderr, "icl %s: prompts drawn as in training: %s\n", cmd->name, m->sampling);
+  if (cmd) fprintf(stderr, "icl %s: prompts drawn as in training: %s\n", cmd->name, m->sampling);
 }
 
 const float *predictions(const evaluation *v, int i)

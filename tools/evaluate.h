@@ -56,8 +56,8 @@ typedef struct evaluation {
 void add_model(evaluation *v, const char *name, const icl_model *m);
 void add_baseline(evaluation *v, const char *name, const char *text, const icl_task *prior);
 
-/* Makes *s how the prompts of m's training were drawn, and says so where that is not the default.
- * Exit 1 where this version does not know it; path is the model's, for that. */
+/* Makes *s how the prompts of m's training were drawn, and says so where that is not the default and
+ * cmd is not NULL.  Exit 1 where this version does not know it; path is the model's, for that. */
 void sample_as_trained(const command *cmd, icl_sampling *s, const icl_model *m, const char *path);
 
 /* Draws the prompts and lets everyone predict.  Prompt i depends on the seed, the distribution and i

@@ -83,8 +83,7 @@ static void make_room(table *t)
   t->owner = grow(t->owner, (size_t)t->capacity, sizeof *t->owner);
 }
 
-/* The numbers behind the id into out[d + 1].  0: the first is no number, which names of columns
- * are not. */
+/* The numbers behind the id into out[d + 1].  0: the first is a word, as in a line of names. */
 static int read_numbers(const line_reader *r, char *rest, int d, float *out)
 {
   char *field;
@@ -92,7 +91,8 @@ static int read_numbers(const line_reader *r, char *rest, int d, float *out)
   for (field = next_field(&rest, ','); field; field = next_field(&rest, ','), i++) {
     double v;
     const number_error e = parse_number(field, &v);
-    if (e && r->number == 1 && !i) return 0;
+    const int missing = !*field || !strcmp(field, "NA");
+    if (e == NUMBER_BAD && !missing && r->number == 1 && !i) return 0;
     if (e) fail(r->name, "line %ld, column %d: '%s' is not a finite number", r->number, i + 2,
                 printable(field));
     if (i > d) break;

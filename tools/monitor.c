@@ -122,6 +122,13 @@ const char *monitor_verdict(const monitor *m)
   return m->patience && m->n_marks - 1 - best_mark(m) >= m->patience ? "--patience" : NULL;
 }
 
+void monitor_rewind(monitor *m, int64_t step)
+{
+  const int before = m->n_marks;
+  while (m->n_marks && m->marks[m->n_marks - 1].step > step) m->n_marks--;
+  if (m->n_marks < before && m->history) write_history(m);
+}
+
 /* ----- the evaluation ------------------------------------------------------------------------ */
 
 void monitor_open(monitor *m, const icl_trainer *t, int resume)

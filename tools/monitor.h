@@ -65,6 +65,9 @@ int monitor_step(monitor *m, const icl_train_info *info, int last, double eval[2
 /* Why the evaluations up to now say that the run is to end: "--patience", "--target" or NULL. */
 const char *monitor_verdict(const monitor *m);
 
+/* Forgets the evaluations after a step. */
+void monitor_rewind(monitor *m, int64_t step);
+
 /* Closes the log; exit 1 if rows were lost. */
 void monitor_close(monitor *m);
 

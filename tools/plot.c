@@ -125,7 +125,10 @@ static void draw_y_tick(const panel *v, double value)
   const text_style style = {ink, v->font, ANCHOR_END, 0};
   const double y = place(&v->y, value);
   char label[32];
-  snprintf(label, sizeof label, "%.10g", value);
+  if (v->y.log && value < 0.0099) {   /* 2e-5; 0.00002 would reach the axis's title */
+    const int e = (int)floor(log10(value) + 1e-9);
+    snprintf(label, sizeof label, "%.0fe%d", value / pow(10, e), e);
+  } else snprintf(label, sizeof label, "%.10g", value);
   draw_line(v->c, (point){v->from.x, y}, (point){v->to.x, y}, faint, 1);
   v->c->text(v->c, (point){v->from.x - 9, y + 0.35 * v->font}, label, &style);
 }
@@ -346,7 +349,8 @@ void plot_write(const char *heading, const plot *panels, int n, int columns, con
   const text_style style = {ink, 17, ANCHOR_START, 0};
   output out;
   canvas *c;
-  int i;
+  int most = 0, i;
+  for (i = 1; i < n; i++) if (panels[i].n_series > panels[most].n_series) most = i;
   open_output(&out, path);
   c = (ends_with(path, ".svg") ? new_svg_canvas : new_png_canvas)(out.file, width, height);
   if (heading) c->text(c, (point){24, 30}, heading, &style);
@@ -356,7 +360,7 @@ void plot_write(const char *heading, const plot *panels, int n, int columns, con
     draw_panel(c, &panels[i], (point){x, y}, (point){x + wide, y + high}, one ? 13 : 11);
   }
   c->clip(c, (point){0, 0}, (point){width, height});
-  draw_legend(c, &panels[0], (point){LEFT + inner + 16, top + 12});
+  draw_legend(c, &panels[most], (point){LEFT + inner + 16, top + 12});
   c->finish(c);
   close_output(&out);
 }

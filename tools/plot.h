@@ -21,14 +21,14 @@ typedef struct plot {
   int log_y;                       /* y axis: 1 logarithmic, 0 linear                         */
   double y_from, y_to;             /* of a linear axis; both 0: from 0, as far as the series;
                                       a logarithmic one starts at y_from's power of ten       */
-  const char *const *groups;       /* names below groups of bars; NULL without bars           */
+  const char *const *groups;       /* names for x = 0, 1, ..: of groups of bars; NULL: numbers */
 } plot;
 
 /* The path's ending says which format: ".svg", or ".png" where the build can.  0 for others. */
 int plot_path_ok(const char *path);
 
-/* Writes a picture of n panels, so many in a row, or exit 1.  The legend is the first panel's, the
- * heading stands above several panels; NULL: none. */
+/* Writes a picture of n panels, so many in a row, or exit 1.  The legend is that of the panel with
+ * most series, the first of these; the heading stands above several panels; NULL: none. */
 void plot_write(const char *heading, const plot *panels, int n, int columns, const char *path);
 
 #endif

@@ -33,19 +33,19 @@ static void on_signal(int number)
 }
 
 #ifdef _WIN32
-static void catch_signals(void)
+static void set_signals(void (*handler)(int))
 {
   int i;
-  for (i = 0; i < N_SIGNALS; i++) signal(stop_signals[i], on_signal);
+  for (i = 0; i < N_SIGNALS; i++) signal(stop_signals[i], handler);
 }
 #else
 /* Under nohup, SIGHUP stays ignored. */
-static void catch_signals(void)
+static void set_signals(void (*handler)(int))
 {
   struct sigaction action, old;
   int i;
   memset(&action, 0, sizeof action);
-  action.sa_handler = on_signal;
+  action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
   for (i = 0; i < N_SIGNALS; i++)
@@ -62,6 +62,7 @@ typedef struct progress {
   icl_trainer *trainer;
   const char *ended;               /* the option that ended the run, or NULL                  */
   int kept;                        /* 1: out has the weights of an evaluation                 */
+  int64_t lost;                    /* step of better ones that could not be written, or 0     */
   double saved;                    /* seconds() at the last save by the clock                 */
   int64_t steps, log_every;
   int64_t first;                   /* steps done when this process began                      */
@@ -129,12 +130,20 @@ static void on_save_failed(void *user, const icl_report *r)
           p->terminal ? "\n" : "", r->text);
 }
 
-/* The weights of the best evaluation so far. */
-static void keep_best(progress *p)
+/* The weights of the best evaluation so far, after so many steps.  What cannot be written is as if it
+ * had not been measured, so that OUT is the best of the others. */
+static void keep_best(progress *p, int64_t step)
 {
   icl_report r;
-  if (icl_train_export(p->trainer, p->s->out, &r)) on_save_failed(p, &r);
-  else p->kept = 1;
+  if (!icl_train_export(p->trainer, p->s->out, &r)) {
+    p->kept = 1;
+    p->lost = 0;
+    return;
+  }
+  fprintf(stderr, "%sicl: %s; training goes on without these weights\n", p->terminal ? "\n" : "",
+          r.text);
+  p->lost = step;
+  monitor_rewind(&p->monitor, step - 1);
 }
 
 static void save_by_the_clock(progress *p, double now)
@@ -163,7 +172,7 @@ static int on_step(void *user, const icl_train_info *info)
   if (p->s->minutes > 0 && now - p->started >= 60 * (double)p->s->minutes) p->ended = "--minutes";
   flags = monitor_step(&p->monitor, info, stop || p->ended || info->step == p->steps, eval);
   if (flags) show_evaluation(p, info, eval, flags & STEP_IS_BEST);
-  if (flags & STEP_IS_BEST && p->s->keep_best) keep_best(p);
+  if (flags & STEP_IS_BEST && p->s->keep_best) keep_best(p, info->step);
   if (flags && monitor_verdict(&p->monitor)) p->ended = monitor_verdict(&p->monitor);
   if (p->ended) return 1;
   save_by_the_clock(p, now);
@@ -182,15 +191,41 @@ static void drop_lock(void)
   lock = NULL;
 }
 
+/* 1 if two names are or would be one file: the same name in the same folder. */
+static int same_place(const char *a, const char *b)
+{
+  const char *x = strrchr(a, '/'), *y = strrchr(b, '/');
+  char *folder_a, *folder_b;
+  int same;
+  if (same_file(a, b)) return 1;
+  if (strcmp(x ? x + 1 : a, y ? y + 1 : b)) return 0;
+  folder_a = x ? join(a, "") : join("./", "");
+  folder_b = y ? join(b, "") : join("./", "");
+  if (x) folder_a[x - a + 1] = 0;
+  if (y) folder_b[y - b + 1] = 0;
+  same = same_file(folder_a, folder_b);
+  free(folder_a);
+  free(folder_b);
+  return same;
+}
+
 /* Nothing that took hours to train is overwritten unasked; OUT must be a file that can be made. */
 static void protect_files(const command *cmd, const training *s, const char *state)
 {
   const int there = file_exists(s->out), begun = file_exists(state);
+  static const char *const endings[] = {"", ".state", ".state.lock", ".config", ".evals.csv"};
+  size_t i;
   protect_output(cmd, s->out, s->from, 1);
+  protect_output(cmd, s->out, s->data, 1);
   if (s->resume && there && !begun)
     fail(s->out, "is there, but %s is not: --force starts over", state);
-  if (s->log && (!strcmp(s->log, s->out) || !strcmp(s->log, state)))
-    usage_error(cmd, "--log and -o name the same file");
+  for (i = 0; s->log && i < sizeof endings / sizeof *endings; i++) {
+    char *own = join(s->out, endings[i]);
+    if (same_place(s->log, own))
+      usage_error(cmd, "--log '%s' is a file that -o '%s' writes", s->log, s->out);
+    free(own);
+  }
+  if (s->log) protect_output(cmd, s->log, s->data, 1);
   if (s->log) protect_output(cmd, s->log, s->from, (s->resume && begun) || s->force);
   if (s->resume || s->force) return;
   if (begun) fail(state, "is there already: --resume goes on from it, --force starts over");
@@ -252,9 +287,24 @@ static void export_last(const progress *p)
   if (icl_train_export(p->trainer, p->s->out, &r)) fail_report(p->s->out, &r);
 }
 
-/* Trains to the end, to a signal or to what options say; returns the steps done.  *began: those done
- * before, -1 if none was done now; *ended: the option that ended the run, or NULL. */
-static int64_t train_to(icl_trainer *trainer, const training *s, const char *state,
+/* 1 if an option has ended the run before: after the step of its state, which OUT gets. */
+static int ended_before(progress *p, icl_trainer *trainer, icl_train_info *at)
+{
+  icl_report r = {ICL_OK, 0, ""};
+  if (!monitor_verdict(&p->monitor)) return 0;
+  if (p->s->keep_best && !file_exists(p->s->out)) return 0;
+  if (icl_train_resume(trainer, p->state, &r)) fail_report(p->state, &r);
+  icl_trainer_next(trainer, at);
+  monitor_rewind(&p->monitor, at->step);
+  if (!monitor_verdict(&p->monitor)) return 0;
+  if (!p->s->keep_best && icl_train_export(trainer, p->s->out, &r)) fail_report(p->s->out, &r);
+  return 1;
+}
+
+/* Trains to the end, to a signal or to what options say; returns the steps done.  begun: there was a
+ * state to go on from.  *began: steps done before, -1 if none was done now; *ended: the option that
+ * ended the run, or NULL. */
+static int64_t train_to(icl_trainer *trainer, const training *s, const char *state, int begun,
                         int64_t *began, const char **ended)
 {
   progress p = new_progress(s, trainer, state);
@@ -264,11 +314,12 @@ static int64_t train_to(icl_trainer *trainer, const training *s, const char *sta
   icl_error e;
   memset(&last, 0, sizeof last);
   memset(&plan, 0, sizeof plan);
-  monitor_open(&p.monitor, trainer, s->resume && file_exists(state));
+  monitor_open(&p.monitor, trainer, begun);
   *began = -1;
-  if ((*ended = monitor_verdict(&p.monitor)) != NULL && file_exists(s->out)) {
-    last.step = p.monitor.marks[p.monitor.n_marks - 1].step;
+  if (begun && ended_before(&p, trainer, &last)) {
+    *ended = monitor_verdict(&p.monitor);
     monitor_close(&p.monitor);
+    free((char *)p.monitor.history);
     return last.step;
   }
   plan.model_path = s->keep_best ? NULL : s->out;
@@ -286,6 +337,9 @@ static int64_t train_to(icl_trainer *trainer, const training *s, const char *sta
     fail_report(e == ICL_ERR_STATE || e == ICL_ERR_FORMAT || e == ICL_ERR_DIGEST
                 || strstr(r.text, ".state'") ? state : s->out, &r);
   if (s->keep_best) export_last(&p);
+  if (p.lost)
+    fail(s->out, "could not be written after step %" PRId64 ", whose error is the least; it has the "
+         "best of the other evaluations", p.lost);
   monitor_close(&p.monitor);
   free((char *)p.monitor.history);
   *began = p.first;
@@ -320,21 +374,23 @@ int train(const command *cmd, const training *s)
   icl_trainer *trainer;
   const char *ended;
   int64_t began, done;
-  int stopped;
+  int stopped, begun;
   icl_report r;
   protect_files(cmd, s, state);
   trainer = new_trainer(cmd, &s->o);
   if (icl_lock_new(&lock, state, &r)) fail_report(state, &r);
   if (!locked_once++) atexit(drop_lock);
   protect_files(cmd, s, state);      /* again: whoever had the lock until now may have made them */
-  catch_signals();
+  begun = s->resume && file_exists(state);
+  set_signals(on_signal);
   /* fail now rather than after hours if the state cannot be written */
   if ((s->force || !file_exists(state)) && icl_train_save(trainer, state, &r))
     fail_report(state, &r);
   if (s->begun) s->begun(s->user);
   fprintf(stderr, "%zu parameters, %d thread%s\n", icl_trainer_model(trainer)->n_params,
           s->o.threads, s->o.threads == 1 ? "" : "s");
-  done = train_to(trainer, s, state, &began, &ended);
+  done = train_to(trainer, s, state, begun, &began, &ended);
+  set_signals(SIG_DFL);
   stopped = stop && done < s->o.steps && !ended;
   say_end(s, began, done, stopped, ended);
   drop_lock();

@@ -10,7 +10,7 @@
 typedef struct training {
   icl_train_options o;
   const char *out;                 /* the checkpoint; its state is OUT.state                  */
-  const char *from;                /* file of o.from, which out must not be; or NULL          */
+  const char *from, *data;         /* files that are read, which out must not be; or NULL     */
   int resume, force;               /* go on from the state if there is one; overwrite         */
   int64_t save_every, log_every;   /* steps; log_every 0: a line in 5 s, a row of the log each */
   const char *log;                 /* CSV of the run; NULL: none                              */

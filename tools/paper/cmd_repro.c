@@ -36,7 +36,7 @@ static void list_all(scale s)
   const recipe *what;
   int i;
   for (i = 0; (row = figure_at(i)) != NULL; i++) printf("%-12s %s\n", row->name, row->about);
-  printf("\nModels (%s scale):\n", s == LAPTOP ? "laptop; kept: in examples/paper" : "paper");
+  printf("\nModels (%s):\n", s == LAPTOP ? "laptop scale; kept: in examples/paper" : "paper scale");
   for (i = 0; (what = recipe_at(s, i)) != NULL; i++) {
     const char *from = s == LAPTOP ? what->from : NULL;
     printf("%-13s %2d layers, %d heads, width %3d, %7ld steps%s%s%s: %s\n", what->name,

@@ -183,7 +183,7 @@ int count_seeds(const repro *r, const char *name)
 {
   const recipe *what = find_recipe(r->scale, name);
   int n = 0;
-  if (r->scale == PAPER || !what) return 1;
+  if (!what) return 1;
   if (r->seeds) return r->seeds;
   while (n < MAX_SEEDS) {
     char *path = model_path(r, what, n + 1);

@@ -138,7 +138,8 @@ static band_point measure_band(repro *r, const char *text)
 
 /* Two panels for a row of tasks: error and width, cover.  text has one %g. */
 static void draw_bands(repro *r, figure *f, const char *text, const char *label,
-                       const char *title, int n, const double *x, band_point *at)
+                       const char *title, const char *covers, int n, const double *x,
+                       band_point *at)
 {
   score error[32], width[32], cover[32], wanted[32];
   int i;
@@ -151,11 +152,10 @@ static void draw_bands(repro *r, figure *f, const char *text, const char *label,
     cover[i] = at[i].cover;
     wanted[i].mean = wanted[i].low = wanted[i].high = 0.9;
   }
-  add_panel(f, label, "error; width / 3.29", "%s", title);
+  add_panel(f, label, "rms error; interval as a deviation", "%s", title);
   add_scores(f, "error (rms)", PLOT_CURVE, n, x, error);
   add_scores(f, "interval / 3.29", PLOT_CURVE, n, x, width);
-  add_panel(f, label, "share of queries inside", "inside 90 %% intervals (dashed: 90 %%)")->y_to
-    = 1.02;
+  add_panel(f, label, "share of queries inside", "%s", covers)->y_to = 1.02;
   add_scores(f, "cover", PLOT_CURVE, n, x, cover);
   add_scores(f, "90 %", PLOT_CURVE, n, x, wanted);
 }
@@ -179,13 +179,13 @@ static void make_bands(repro *r)
   for (i = 0; i < 11; i++) alpha[i] = 0.1 * i;
   for (i = 0; i < 14; i++) frequency[i] = i ? 0.4 * i : 0.01;
   draw_bands(r, f, "convex(slope, cosine, alpha=%g)", "alpha (0: cosine, 1: line)",
-             "(a) convex combinations", 11, alpha, a);
-  draw_bands(r, f, "cosine(f=%g)", "frequency", "(b) cosines", 14, frequency, w);
+             "(a) convex combinations", "(a) inside (dotted: 90 %)", 11, alpha, a);
+  draw_bands(r, f, "cosine(f=%g)", "frequency", "(b) cosines", "(b) inside (dotted: 90 %)", 14, frequency, w);
   finish_figure(r, f);
   mixture = measure_band(r, "0.5*dense + 0.5*sine");
   verdict(r, "bands", "(not in the paper) does the interval grow where the error does?",
           "measured, error / width as a deviation / cover: mixture %s, alpha 0.5 %s, frequency 1.2 %s, "
-          "5.2 %s\noptimum: the first two the same, 0.90", write_band(text[0], &mixture),
+          "5.2 %s\noptimum: inside the mixture, cover 0.90", write_band(text[0], &mixture),
           write_band(text[1], &a[5]), write_band(text[2], &w[3]), write_band(text[3], &w[13]));
 }
 

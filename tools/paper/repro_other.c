@@ -79,7 +79,8 @@ static void make_garg_linear(repro *r)
 static void make_garg_sparse(repro *r)
 {
   static const char *const baselines[][2] = {
-    {"bayes", "optimum"}, {"lasso:0.01", "Lasso 0.01"}, {"lasso:0.1", "Lasso 0.1"},
+    {"bayes", "optimum"}, {"lasso:0.01", "Lasso, penalty 0.01"},
+    {"lasso:0.1", "Lasso, penalty 0.1"},
     {"ols", "least squares"}, {NULL, NULL}
   };
   static const garg_figure g = {
@@ -94,7 +95,7 @@ static void make_garg_sparse(repro *r)
 static void make_garg_relu(repro *r)
 {
   static const char *const baselines[][2] = {
-    {"bayes", "optimum (a: GP)"}, {"net:100", "network by Adam"}, {"ridge:1", "ridge 1"},
+    {"bayes", "GP (b: optimum)"}, {"net:100", "network by Adam"}, {"ridge:1", "ridge 1"},
     {"knn:3", "3 nearest neighbours"}, {NULL, NULL}
   };
   static const garg_figure g = {
@@ -144,7 +145,7 @@ static void make_garg_ood(repro *r)
     {"x scaled by 2", X_STANDARD, 2, 1}, {"x scaled by 3", X_STANDARD, 3, 1},
     {"y scaled by 1/3", X_STANDARD, 1, 1 / 3.0f}, {"y scaled by 1/2", X_STANDARD, 1, 0.5f},
     {"y scaled by 2", X_STANDARD, 1, 2}, {"y scaled by 3", X_STANDARD, 1, 3},
-    {"label noise, sd 1", X_STANDARD, 1, 1}
+    {"label noise, variance 1/8", X_STANDARD, 1, 1}
   };
   const int small = r->scale == LAPTOP;
   const problem p = small ? PROBLEM_LINEAR : PROBLEM_GARG;
@@ -179,7 +180,7 @@ static void make_garg_ood(repro *r)
 
 /* ----- Raventos et al.: how many functions does it take? --------------------------------------- */
 
-/* A model, and the log2 of how many functions its pool has: its place on the axis. */
+/* A model, and the log2 of how many functions its pool has. */
 typedef struct pool_model { const char *model; double size; } pool_model;
 
 enum { MAX_POOLS = 8 };
@@ -194,9 +195,10 @@ static void make_raventos(repro *r)
   const shape s = problem_shape(r->scale, PROBLEM_POOL);
   figure *f = new_figure("raventos", NULL, 1);
   plot *panel;
-  double size[MAX_POOLS], discrete[MAX_POOLS], ridge[MAX_POOLS], to_own[MAX_POOLS];
+  double place[MAX_POOLS], discrete[MAX_POOLS], ridge[MAX_POOLS], to_own[MAX_POOLS];
   score own[MAX_POOLS], fresh[MAX_POOLS], best[MAX_POOLS];
-  char text[512], spread[SPREAD_SIZE];
+  char text[512], spread[SPREAD_SIZE], names_text[MAX_POOLS][16];
+  const char *names[MAX_POOLS];
   size_t length = 0;
   int last = 0, i;                 /* the last is the model of new functions in every prompt  */
   while (pools[last].model) last++;
@@ -214,7 +216,10 @@ static void make_raventos(repro *r)
     add_baseline(&b, "ridge", "bayes", NULL);
     evaluate(&a);
     evaluate(&b);
-    size[i] = i < last ? pools[i].size : pools[last - 1].size + 4;
+    place[i] = i;
+    names[i] = names_text[i];
+    if (i < last) snprintf(names_text[i], sizeof names_text[i], "2^%g", pools[i].size);
+    else snprintf(names_text[i], sizeof names_text[i], "no limit");
     own[i] = team_score(&a, 0, 0);
     to_own[i] = team_difference(&a, 0, 1, 0);
     fresh[i] = team_score(&b, 0, 0);
@@ -225,26 +230,26 @@ static void make_raventos(repro *r)
     free_evaluation(&b);
     if (i < last)
       length += (size_t)snprintf(text + length, sizeof text - length, "2^%g functions %.3f / %.3f, ",
-                                 size[i], discrete[i], ridge[i]);
+                                 pools[i].size, discrete[i], ridge[i]);
     else snprintf(text + length, sizeof text - length, "no limit - / %.3f", ridge[i]);
   }
-  panel = add_panel(f, "log2 of functions in pretraining (last: no limit)",
-                    "squared error or difference", "Task diversity, %d pairs, d = %d",
+  panel = add_panel(f, "functions in pretraining", "squared error or difference", "Task diversity, %d pairs, d = %d",
                     s.pairs - 1, s.dims);
   panel->log_y = 1;
   panel->y_from = 0.02;
-  add_scores(f, "error, new functions", PLOT_CURVE, last + 1, size, fresh);
-  add_scores(f, "error of ridge", PLOT_CURVE, last + 1, size, best);
-  add_series(f, "difference to ridge", PLOT_CURVE, last + 1, size, ridge, NULL, NULL);
-  add_series(f, "difference to dMMSE", PLOT_CURVE, last, size, discrete, NULL, NULL);
-  add_scores(f, "error, pretraining's", PLOT_CURVE, last + 1, size, own);
+  panel->groups = names;
+  add_scores(f, "error, new functions", PLOT_CURVE, last + 1, place, fresh);
+  add_scores(f, "error of ridge", PLOT_CURVE, last + 1, place, best);
+  add_series(f, "difference to ridge", PLOT_CURVE, last + 1, place, ridge, NULL, NULL);
+  add_series(f, "difference to dMMSE", PLOT_CURVE, last, place, discrete, NULL, NULL);
+  add_scores(f, "error, pool's functions", PLOT_CURVE, last + 1, place, own);
   finish_figure(r, f);
   verdict(r, "raventos", "with few functions the model is the discrete optimum of its pool, with "
           "many it becomes ridge regression",
           "measured on new functions, difference to the pool's optimum (dMMSE) / to ridge: %s; on "
           "its own %g functions the first has an error of %s, %.3f from the pool's optimum\n"
           "optimum: difference 0 to the one or the other; ridge has an error of %.3f", text,
-          exp2(size[0]), write_score(spread, own[0], 3), to_own[0], best[last].mean);
+          exp2(pools[0].size), write_score(spread, own[0], 3), to_own[0], best[last].mean);
 }
 
 /* ----- Bai et al.: several levels of noise ----------------------------------------------------- */
@@ -314,8 +319,8 @@ static void make_rare(repro *r)
     free_evaluation(&v);
   }
   finish_figure(r, f);
-  verdict(r, "rare-family", "what is rare in pretraining is learned late: its curves are far from "
-          "those of the balanced mixture",
+  verdict(r, "rare-family", "balanced mixtures cost almost nothing; the curves of families that are "
+          "rare in pretraining are not monotonic",
           "measured on sparse with %d pairs at shares 50 / 10 / 2 %%: %s / %s / %s, on dense %s / %s / "
           "%s\noptimum: %.3f / %.3f / %.3f on sparse", s.at, at[1][0], at[1][1],
           at[1][2], at[0][0], at[0][1], at[0][2], best[1][0], best[1][1], best[1][2]);

@@ -242,7 +242,7 @@ static void make_diversity(repro *r)
   static const double shares[] = {0, 0.1, 0.25, 0.5};
   contest c = {0, {NULL}, {NULL}, {NULL}, {NULL}};
   static const char *const pure[3][2] = {
-    {"on convex", "convex(dense, sine)"}, {"on lines", LINE_TASK}, {"on sinusoids", SINE_TASK}
+    {"on combinations", "convex(dense, sine)"}, {"on lines", LINE_TASK}, {"on sinusoids", SINE_TASK}
   };
   score e[MAX_SERIES][N_ALPHAS], at[3][MAX_SERIES];
   char text[3][4][SPREAD_SIZE];
@@ -254,12 +254,12 @@ static void make_diversity(repro *r)
   add_to(&c, "share 0.25", "convex25", NULL, NULL);
   add_to(&c, "share 0.5", "convex50", NULL, NULL);
   add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
-  alpha_figure(r, &c, "diversity", "Figure 5 repaired: convex combinations in the mixture", e);
+  alpha_figure(r, &c, "diversity", "Fig 5 with convex combinations in the mixture", e);
   f = new_figure("diversity-share", NULL, 1);
   p = add_panel(f, "share of convex combinations in the mixture", "mean squared error",
                 "What diversity costs and gives, after 16 pairs");
   p->log_y = 1;
-  p->y_from = 0.000005;
+  p->y_from = 0.0000112;
   for (i = 0; i < 3; i++) {
     run_contest(r, &c, pure[i][1], at[i]);
     add_scores(f, pure[i][0], PLOT_CURVE, 4, shares, at[i]);
@@ -408,7 +408,7 @@ static void detect(repro *r, const char *outside, int pairs, detection *d)
 static void make_surprise(repro *r)
 {
   static const char *const outside[][2] = {
-    {"convex(dense, sine, alpha=0.5)", "convex combinations"},
+    {"convex(dense, sine, alpha=0.5)", "half line, half sine"},
     {"tone(fmin=3, fmax=5)", "frequencies 3 to 5"},
     {"tone(fmin=0, fmax=0.1)", "frequencies 0 to 0.1"}
   };
@@ -420,19 +420,19 @@ static void make_surprise(repro *r)
   for (i = 0; i < ROC_POINTS; i++) x[i] = i / (ROC_POINTS - 1.0);
   for (i = 0; i < 2; i++) {
     const int pairs = i ? 16 : 8;
-    plot *p = add_panel(f, "false alarms (mixture)", "alarms", "after %d pairs", pairs);
+    plot *p = add_panel(f, "false alarms, on the mixture", "true alarms", "after %d pairs", pairs);
     p->y_to = 1.02;
     for (j = 0; j < 3; j++) {
       detect(r, outside[j][0], pairs, d);
       write_score(area[i][j], d->area, 3);
       add_scores(f, outside[j][1], PLOT_CURVE, ROC_POINTS, x, d->rate);
     }
-    add_series(f, "no information", PLOT_CURVE, ROC_POINTS, x, x, NULL, NULL);
+    add_series(f, "chance", PLOT_CURVE, ROC_POINTS, x, x, NULL, NULL);
   }
   finish_figure(r, f);
   verdict(r, "surprise", "(not in the paper) does the model know when it is out of its mixture?",
-          "measured: area under the ROC curve after 8 / 16 pairs: convex combinations %s / %s, "
-          "frequencies 3 to 5 %s / %s, 0 to 0.1 %s / %s\noptimum: 1", area[0][0], area[1][0],
+          "measured: area under the ROC curve after 8 / 16 pairs: half a line and half a sinusoid %s / "
+          "%s, frequencies 3 to 5 %s / %s, 0 to 0.1 %s / %s\noptimum: 1", area[0][0], area[1][0],
           area[0][1], area[1][1], area[0][2], area[1][2]);
   free(d);
 }
