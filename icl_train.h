@@ -2516,7 +2516,7 @@ static void icl__order_rows(float *xs, int n, int d, int k, int present, icl_rng
 }
 
 /* v[n], `stride` apart: minus mean, over standard deviation of the first k, within +-most.  drawn:
- * of a function, whose values differ by rounding alone where it is constant; data are as they are. */
+ * of a function, whose values differ by rounding alone where it is constant. */
 static void icl__standardize_by(float *v, size_t stride, int n, int k, float most, int drawn)
 {
   float mean, std;

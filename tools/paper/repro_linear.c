@@ -16,7 +16,8 @@ static void write_nnz(char text[40], int nnz) { snprintf(text, 40, "sparse(nnz=%
 
 static void make_fig1(repro *r)
 {
-  static const char *const columns[] = {"mixture", "sparse only", "dense only", "optimum, class known"};
+  static const char *const columns[] = {"mixture", "sparse only", "dense only",
+                                        "optimum, class known"};
   const shape s = problem_shape(r->scale, PROBLEM_LINEAR);
   const int nnz[3] = {2, s.dims / 2, s.dims};
   const double x[3] = {0, 1, 2};

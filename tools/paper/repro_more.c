@@ -180,7 +180,8 @@ static void make_bands(repro *r)
   for (i = 0; i < 14; i++) frequency[i] = i ? 0.4 * i : 0.01;
   draw_bands(r, f, "convex(slope, cosine, alpha=%g)", "alpha (0: cosine, 1: line)",
              "(a) convex combinations", "(a) inside (dotted: 90 %)", 11, alpha, a);
-  draw_bands(r, f, "cosine(f=%g)", "frequency", "(b) cosines", "(b) inside (dotted: 90 %)", 14, frequency, w);
+  draw_bands(r, f, "cosine(f=%g)", "frequency", "(b) cosines",
+             "(b) inside (dotted: 90 %)", 14, frequency, w);
   finish_figure(r, f);
   mixture = measure_band(r, "0.5*dense + 0.5*sine");
   verdict(r, "bands", "(not in the paper) does the interval grow where the error does?",
@@ -229,7 +230,8 @@ static void make_garg20(repro *r)
           "measured: %s at k = 10, %s at 20, %s at 30, %s at 40; against their tiny model at worst "
           "%+.3f, at k = %d\noptimum: least squares, %.3f at 10, 0 from 20 on",
           write_spread(text[0], &v, 0, 10, 3), write_spread(text[1], &v, 0, 20, 3),
-          write_spread(text[2], &v, 0, 30, 3), write_spread(text[3], &v, 0, 40, 3), worst, worst_k, team_error(&v, 1, 10));
+          write_spread(text[2], &v, 0, 30, 3), write_spread(text[3], &v, 0, 40, 3), worst,
+          worst_k, team_error(&v, 1, 10));
   free_evaluation(&v);
 }
 

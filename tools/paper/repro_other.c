@@ -233,8 +233,8 @@ static void make_raventos(repro *r)
                                  pools[i].size, discrete[i], ridge[i]);
     else snprintf(text + length, sizeof text - length, "no limit - / %.3f", ridge[i]);
   }
-  panel = add_panel(f, "functions in pretraining", "squared error or difference", "Task diversity, %d pairs, d = %d",
-                    s.pairs - 1, s.dims);
+  panel = add_panel(f, "functions in pretraining", "squared error or difference",
+                    "Task diversity, %d pairs, d = %d", s.pairs - 1, s.dims);
   panel->log_y = 1;
   panel->y_from = 0.02;
   panel->groups = names;

@@ -57,7 +57,7 @@ static void add_floats(figure *f, const char *name, plot_kind kind, int n, const
   free(wide);
 }
 
-/* The mean of a model's seeds, and where there are several, a band from the least to the largest. */
+/* The mean of a model's seeds; where there are several, a band from the least to the largest. */
 static void add_model_sweep(repro *r, figure *f, const prompt *p, const char *name,
                             const char *title)
 {
@@ -170,7 +170,8 @@ static void make_fig4(repro *r)
           "combination of them",
           "measured: root mean squared error of `both` %s on x, %s on cos(2 pi x), %s on their mean\n"
           "optimum of the mixture: %.3f, %.3f, %.3f; of convex combinations: %.3f on their mean",
-          write_rms(text[0], e[0][0], 3), write_rms(text[1], e[1][0], 3), write_rms(text[2], e[2][0], 3),
+          write_rms(text[0], e[0][0], 3), write_rms(text[1], e[1][0], 3),
+          write_rms(text[2], e[2][0], 3),
           sqrt(e[0][1].mean), sqrt(e[1][1].mean), sqrt(e[2][1].mean), sqrt(e[2][2].mean));
 }
 
