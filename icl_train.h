@@ -5685,19 +5685,24 @@ static icl_error icl__write_model(icl_trainer *t, const char *path, const icl_me
   return err;
 }
 
-static void icl__line_pair(icl__line *text, const char *key, double v)
+static void icl__line_key(icl__line *text, const char *key)
 {
   icl__line_put(text, text->len ? " " : "");
   icl__line_put(text, key);
+}
+
+static void icl__line_pair(icl__line *text, const char *key, double v)
+{
+  icl__line_key(text, key);
   icl__line_number(text, (float)v);
 }
 
+/* A whole number, of which a float would not have all digits. */
 static void icl__line_count(icl__line *text, const char *key, uint64_t v)
 {
   char digits[24];
   digits[icl__put_uint(digits, v)] = 0;
-  icl__line_put(text, text->len ? " " : "");
-  icl__line_put(text, key);
+  icl__line_key(text, key);
   icl__line_put(text, digits);
 }
 

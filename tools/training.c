@@ -63,6 +63,7 @@ typedef struct progress {
   const char *ended;               /* the option that ended the run, or NULL                  */
   int kept;                        /* 1: out has the weights of an evaluation                 */
   int64_t lost;                    /* step of better ones that could not be written, or 0     */
+  double lost_error;               /* and their error                                         */
   double saved;                    /* seconds() at the last save by the clock                 */
   int64_t steps, log_every;
   int64_t first;                   /* steps done when this process began                      */
@@ -132,17 +133,20 @@ static void on_save_failed(void *user, const icl_report *r)
 
 /* The weights of the best evaluation so far, after so many steps.  What cannot be written is as if it
  * had not been measured, so that OUT is the best of the others. */
-static void keep_best(progress *p, int64_t step)
+static void keep_best(progress *p, int64_t step, double error)
 {
   icl_report r;
   if (!icl_train_export(p->trainer, p->s->out, &r)) {
     p->kept = 1;
-    p->lost = 0;
+    if (p->lost && error <= p->lost_error) p->lost = 0;
     return;
   }
   fprintf(stderr, "%sicl: %s; training goes on without these weights\n", p->terminal ? "\n" : "",
           r.text);
-  p->lost = step;
+  if (!p->lost || error < p->lost_error) {
+    p->lost = step;
+    p->lost_error = error;
+  }
   monitor_rewind(&p->monitor, step - 1);
 }
 
@@ -172,7 +176,7 @@ static int on_step(void *user, const icl_train_info *info)
   if (p->s->minutes > 0 && now - p->started >= 60 * (double)p->s->minutes) p->ended = "--minutes";
   flags = monitor_step(&p->monitor, info, stop || p->ended || info->step == p->steps, eval);
   if (flags) show_evaluation(p, info, eval, flags & STEP_IS_BEST);
-  if (flags & STEP_IS_BEST && p->s->keep_best) keep_best(p, info->step);
+  if (flags & STEP_IS_BEST && p->s->keep_best) keep_best(p, info->step, eval[0]);
   if (flags && monitor_verdict(&p->monitor)) p->ended = monitor_verdict(&p->monitor);
   if (p->ended) return 1;
   save_by_the_clock(p, now);
@@ -381,7 +385,7 @@ int train(const command *cmd, const training *s)
   if (icl_lock_new(&lock, state, &r)) fail_report(state, &r);
   if (!locked_once++) atexit(drop_lock);
   protect_files(cmd, s, state);      /* again: whoever had the lock until now may have made them */
-  begun = s->resume && file_exists(state);
+  begun = s->resume && !s->force && file_exists(state);
   set_signals(on_signal);
   /* fail now rather than after hours if the state cannot be written */
   if ((s->force || !file_exists(state)) && icl_train_save(trainer, state, &r))

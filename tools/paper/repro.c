@@ -377,10 +377,11 @@ static void add_team_curve(figure *f, const evaluation *v, int team, const doubl
   double *x = allocate(4 * n, sizeof *x), *y = x + n, *least = y + n, *most = least + n;
   int c;
   for (c = 0; c < v->n_k; c++) {
+    const score e = team_score(v, team, c);
     x[c] = v->pairs + 1 - v->n_k + c;
-    y[c] = team_error(v, team, c);
-    least[c] = team_score(v, team, c).low;
-    most[c] = team_score(v, team, c).high;
+    y[c] = e.mean;
+    least[c] = e.low;
+    most[c] = e.high;
   }
   if (!several) low += i * v->n_k, high += i * v->n_k;
   else low = least, high = most;
