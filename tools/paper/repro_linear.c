@@ -149,7 +149,8 @@ static void make_fig7(repro *r)
     {"relu75", "w = 0.75"}, {"dense", "w = 1 (dense)"}, {NULL, NULL}
   };
   make_mixtures(r, "fig7", "Fig 7: models of w dense + (1 - w) ReLU networks", "relu(hidden=100)",
-                "(b) on ReLU networks (optimum: GP)", RELU_MIX_TASK, r->scale == LAPTOP ? laptop : paper);
+                "(b) on ReLU networks (optimum: GP)", RELU_MIX_TASK,
+                r->scale == LAPTOP ? laptop : paper);
 }
 
 /* Figures 8 and 9: the same mixture at several sizes. */
