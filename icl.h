@@ -570,7 +570,8 @@ ICL_API icl_error icl_model_bind(icl_model *m, const icl_config *cfg, const floa
 
 /* A checkpoint (safetensors) of params[icl_param_count] in table order.  bytes: its exact
  * size, 0 for a bad configuration or metadata: printable ASCII without quote and backslash.  md may
- * be NULL.  icl_write: MEMORY, NONFINITE where a weight is not finite as it is stored. */
+ * be NULL.  icl_write: MEMORY; NONFINITE where a weight is not finite as it is stored, and then
+ * part of buf may be written. */
 ICL_API size_t icl_write_bytes(const icl_config *cfg, const icl_metadata *md);
 ICL_API icl_error icl_write(void *buf, size_t size, const icl_config *cfg, const float *params,
                             const icl_metadata *md);
@@ -1127,12 +1128,13 @@ static float icl__decode(const unsigned char *p, icl__dtype type)
   return v;
 }
 
-/* The bits of the F16 or BF16 nearest to v, ties to even. */
+/* The bits of the F16 or BF16 nearest to v, ties to even; of a NaN, not finite either. */
 static uint32_t icl__to_half(float v, icl__dtype type)
 {
   uint32_t u, sign;
   memcpy(&u, &v, 4);
-  if (type == ICL__BF16) return (u + 0x7fffu + (u >> 16 & 1)) >> 16;
+  if (type == ICL__BF16)
+    return (u & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : (u + 0x7fffu + (u >> 16 & 1)) >> 16;
   sign = u >> 16 & 0x8000u;
   u &= 0x7fffffffu;
   if (u >= 0x47800000u) return sign | 0x7c00u;                           /* 2^16 and above */
@@ -1317,8 +1319,9 @@ icl_error icl_config_check(const icl_config *cfg, icl_report *r)
   if (cfg->n_dims < 1 || cfg->n_embd < 1 || cfg->n_head < 1 || cfg->n_layer < 1
       || cfg->n_positions < 1)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "a size is below 1", NULL);
-  if (cfg->n_dims > ICL__MAX_WIDTH || cfg->n_embd > ICL__MAX_WIDTH
-      || cfg->n_layer > ICL__MAX_LAYERS || cfg->n_positions > ICL__MAX_POSITIONS)
+  if (cfg->n_dims > ICL__MAX_WIDTH - (cfg->tokens == ICL_TOKENS_JOINT)
+      || cfg->n_embd > ICL__MAX_WIDTH || cfg->n_layer > ICL__MAX_LAYERS
+      || cfg->n_positions > ICL__MAX_POSITIONS)
     return icl__fail(r, ICL_ERR_LIMIT, 0, "dims, width, layers or positions", NULL);
   if (cfg->n_embd % cfg->n_head)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "does not divide the width:", "n_head");
@@ -3793,6 +3796,7 @@ icl_error icl_refine(icl_ctx *r, icl_ctx *c)
   r->n_pairs = 0;
   if ((err = icl_predict_batch(c, c->n_pairs, c->inputs, r->outputs))) return err;
   for (i = 0; i < n; i++) r->outputs[i] = c->outputs[i] - r->outputs[i];
+  if (!icl__finite(r->outputs, n)) return ICL_ERR_NONFINITE;
   memcpy(r->inputs, c->inputs, n * d * sizeof(float));
   icl__scale_residuals(r, c, n);
   return icl__add_kept(r, c->n_pairs);
@@ -3837,12 +3841,20 @@ static int icl__symmetric(const icl_config *cfg)
   return 1;
 }
 
+/* Whether m, a context of c's model, can become an image of c. */
+static icl_error icl__can_mirror(const icl_ctx *m, const icl_ctx *c)
+{
+  if (!m || m == c || m->model != c->model) return ICL_ERR_ARG;
+  return c->n_pairs > m->max_pairs ? ICL_ERR_FULL : ICL_OK;
+}
+
 icl_error icl_mirror(icl_ctx *m, const icl_ctx *c, int image)
 {
   size_t n, d, j;
-  if (!m || !c || m == c || !c->model || m->model != c->model || image & ~3) return ICL_ERR_ARG;
+  icl_error err;
+  if (!c || !c->model || image & ~3) return ICL_ERR_ARG;
+  if ((err = icl__can_mirror(m, c))) return err;
   if (image & ICL_MIRROR_Y && !icl__symmetric(&c->model->config)) return ICL_ERR_CONFIG;
-  if (c->n_pairs > m->max_pairs) return ICL_ERR_FULL;
   n = (size_t)c->n_pairs;
   d = (size_t)c->model->config.n_dims;
   icl__scale(m, c->x_mean, c->x_std, c->y_scale[0], c->y_scale[1]);
@@ -3876,12 +3888,14 @@ static int icl__familiar(const icl_ctx *m, const icl_ctx *c)
 
 icl_error icl_mirror_images(icl_ctx *const *cs, int *k)
 {
-  int n = 1, image;
+  int n = 1, image, i;
+  icl_error err;
   if (!cs || !cs[0] || !cs[0]->model || !k) return ICL_ERR_ARG;
-  for (image = 1; image < 4 && icl__varying_inputs(cs[0]) < 2; image++) {
-    icl_error err = icl_mirror(cs[n], cs[0], image);
-    if (err == ICL_ERR_ARG || err == ICL_ERR_FULL) return err;
-    n += !err && icl__familiar(cs[n], cs[0]);
+  if (icl__varying_inputs(cs[0]) < 2) {
+    for (i = 1; i < 4; i++) if ((err = icl__can_mirror(cs[i], cs[0]))) return err;
+    if (cs[1] == cs[2] || cs[1] == cs[3] || cs[2] == cs[3]) return ICL_ERR_ARG;
+    for (image = 1; image < 4; image++)
+      n += !icl_mirror(cs[n], cs[0], image) && icl__familiar(cs[n], cs[0]);
   }
   *k = n;
   return ICL_OK;
@@ -3891,19 +3905,25 @@ icl_error icl_mirror_images(icl_ctx *const *cs, int *k)
 static icl_error icl__mean_answer(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
                                   const float *xs, float level, float *ys, float *lo, float *hi)
 {
-  float y[ICL__CHUNK], low[ICL__CHUNK], high[ICL__CHUNK], share = 1.0f / (float)k;
+  float one[3][ICL__CHUNK], sum[3][ICL__CHUNK] = {{0.0f}}, share = 1.0f / (float)k;
+  size_t size = (size_t)n * sizeof(float);
   int i, j;
+  icl_error err;
   for (i = 0; i < k; i++) {
-    icl_error err = icl__look(cs[i], rs ? rs[i] : NULL, n, xs, level, y, lo ? low : NULL,
-                              lo ? high : NULL);
+    err = icl__look(cs[i], rs ? rs[i] : NULL, n, xs, level, one[0], lo ? one[1] : NULL,
+                    lo ? one[2] : NULL);
     if (err) return err;
     for (j = 0; j < n; j++) {
-      ys[j] = (i ? ys[j] : 0.0f) + y[j] * share;
-      if (lo) lo[j] = (i ? lo[j] : 0.0f) + low[j] * share;
-      if (lo) hi[j] = (i ? hi[j] : 0.0f) + high[j] * share;
+      sum[0][j] += one[0][j] * share;
+      if (lo) sum[1][j] += one[1][j] * share;
+      if (lo) sum[2][j] += one[2][j] * share;
     }
   }
-  return icl__check_answers(n, ys, lo, hi);
+  if ((err = icl__check_answers(n, sum[0], lo ? sum[1] : NULL, sum[2]))) return err;
+  memcpy(ys, sum[0], size);
+  if (lo) memcpy(lo, sum[1], size);
+  if (lo) memcpy(hi, sum[2], size);
+  return ICL_OK;
 }
 
 icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n, const float *xs,
@@ -3913,7 +3933,8 @@ icl_error icl_predict_mean(int k, icl_ctx *const *cs, icl_ctx *const *rs, int n,
   icl_error err = ICL_OK;
   if (k < 1 || !cs || n < 0 || !lo != !hi || (n && (!xs || !ys))) return ICL_ERR_ARG;
   for (i = 0; i < k; i++)
-    if (!cs[i] || !cs[i]->model || cs[i]->model != cs[0]->model) return ICL_ERR_ARG;
+    if (!cs[i] || !cs[i]->model || cs[i]->model != cs[0]->model
+        || (rs && rs[i] && rs[i]->model != cs[0]->model)) return ICL_ERR_ARG;
   for (at = 0; at < n && !err; at += step) {
     step = n - at < ICL__CHUNK ? n - at : ICL__CHUNK;
     err = icl__mean_answer(k, cs, rs, step, xs + (size_t)at * (size_t)cs[0]->model->config.n_dims,
@@ -4708,6 +4729,9 @@ static icl_error icl__replace(char *name, const char *path, const void *data, si
 {
   FILE *file;
   int bad, why;
+#ifdef _WIN32
+  int gone;
+#endif
   if (!icl__may_replace(path))
     return icl__fail_io(r, 0, "cannot write", path, "not a regular file");
   file = icl__open_beside(name, path);
@@ -4716,10 +4740,13 @@ static icl_error icl__replace(char *name, const char *path, const void *data, si
   why = errno;
   if (fclose(file) && !bad) { bad = 1; why = errno; }
 #ifdef _WIN32
-  if (!bad) remove(path);                    /* rename replaces nothing there */
+  gone = !bad && !remove(path);              /* rename replaces nothing there */
 #endif
   if (!bad && rename(name, path)) { bad = 1; why = errno; }
   if (!bad) return icl__ok(r);
+#ifdef _WIN32
+  if (gone) return icl__fail_io(r, 0, "cannot rename the new file", name, strerror(why));
+#endif
   remove(name);
   return icl__fail_io(r, 0, "cannot write", path, strerror(why));
 }

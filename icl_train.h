@@ -40,6 +40,14 @@
  * in a row end the run.  Weights that are not finite are never saved, and good ones are, whatever
  * ends a run.  Files are replaced whole or not at all, by one process at a time.
  *
+ * HINTS.  An answer tells the weights one number of a prompt's function.  With options.hint the
+ * loss has a second part: hint times the mean over pairs of  sum_j (h_j - f(e_j))^2,  where h is
+ * the residual stream of a token of y behind block hint_layer, and f(e_j) the function, without
+ * noise, at x_scale times the unit vector of input j: the coefficients of a linear one.  So its
+ * first n_dims channels learn to tell the function (an intermediate target, as Romero et al. 2015
+ * call a hint, arXiv 1412.6550).  The model has nothing more than others, and the loss that is
+ * reported is the answers'.  For tasks that these values say something of, where learning stalls.
+ *
  * MANY MACHINES.  Each process (options.rank of options.world) draws its share of a batch, and
  * options.reduce adds floats up over all of them: MPI_Allreduce will do, as in examples/05_mpi.c.
  * It is called twice a step.  First 20 floats for each process say who is in which run at which
@@ -354,6 +362,9 @@ typedef struct icl_train_options {
                            /*   (0: none); after u updates it is at most (1 + u) / (10 + u)      */
   float init_sd;           /* of the blocks' first weights (0.02, GPT-2's; narrow models leave   */
                            /*   the plateau far sooner with 1 / sqrt(n_embd))                    */
+  float hint;              /* weight of a hint (0: none): the tokens of y behind block           */
+  int hint_layer;          /*   hint_layer (n_layer - 1) learn to tell the function in their     */
+                           /*   first n_dims channels, see HINTS on top                          */
   int dims_start;          /* curriculum of Garg et al.: inputs that are not zero at first (d),  */
   int64_t dims_every;      /*   one more each so many steps                                      */
   int pairs_start;         /* pairs at first (pairs),                                            */
@@ -434,11 +445,11 @@ ICL_API int icl_trainer_prompt(const icl_trainer *t, int i);
  * step does the same, but compares weights only when a run begins and every 1000 steps. */
 ICL_API icl_error icl_train_agree(icl_trainer *t, icl_report *r);
 
-/* Loss and gradient of prompts that the caller brings: xs[n][pairs][d], ys[n][pairs], where n and
- * pairs are icl_trainer_next's: the share of this process, and the pairs that the curriculum has
- * come to.  *loss (NULL is fine) is the share's part of the mean over the whole batch: all of it in
- * a run of one process; not finite where a number is not, and then the update skips the step.  And
- * the update that icl_train_step makes of the gradient. */
+/* Loss and gradient, without a hint, of prompts that the caller brings: xs[n][pairs][d] and
+ * ys[n][pairs], where n and pairs are icl_trainer_next's: the share of this process, and the pairs
+ * that the curriculum has come to.  *loss (NULL is fine) is the share's part of the mean over the
+ * whole batch: all of it in a run of one process; not finite where a number is not, and then the
+ * update skips the step.  And the update that icl_train_step makes of the gradient. */
 ICL_API icl_error icl_train_gradient(icl_trainer *t, const float *xs, const float *ys, float *loss);
 ICL_API icl_error icl_train_update(icl_trainer *t, icl_train_info *info);
 
@@ -2846,6 +2857,9 @@ typedef struct icl__work {
   float *sums_f;                             /* [micro][2 C] gain and bias of the last LayerNorm */
   float **panels, **panels_t;                /* by slot: a block's weights, and their transposes */
   float **grads;                             /* by slot                                          */
+  float *hints;                              /* [micro][d] f at the unit vectors, or NULL        */
+  size_t hint_layer;                         /* whose input they are for                         */
+  float hint_scale;                          /* of their gradient; 0: none now                   */
   size_t layer;                              /* that is worked on                                */
   float *scratch; size_t n_scratch;          /* between two forward passes                       */
 } icl__work;
@@ -2924,6 +2938,7 @@ static const struct { int kind; size_t at, n; } icl__unit_parts[8] = {
 static void icl__place_gradients(icl__work *w, icl__arena *mem, size_t R)
 {
   size_t C = (size_t)w->model->config.n_embd, L = (size_t)w->model->config.n_layer;
+  size_t d = (size_t)w->model->config.n_dims;
   w->d_out = icl__take_floats(mem, icl__times(R, C));
   w->d_in = icl__take_floats(mem, icl__times(R, C));
   w->d_mid = icl__take_floats(mem, icl__times(R, C));
@@ -2933,6 +2948,7 @@ static void icl__place_gradients(icl__work *w, icl__arena *mem, size_t R)
   w->d_pred = icl__take_floats(mem, icl__times(R, w->n_answer));
   w->sums = icl__take_floats(mem, icl__times(icl__times(L, w->units), ICL__UNIT_SUMS * C));
   w->sums_f = icl__take_floats(mem, icl__times(w->micro, 2 * C));
+  w->hints = w->hint_layer ? icl__take_floats(mem, icl__times(w->micro, d)) : NULL;
   w->grads = (float **)icl__take(mem, icl__slot_count(&w->model->config), sizeof(float *));
 }
 
@@ -3592,6 +3608,20 @@ static void icl__outer_task(void *arg, size_t i, int thread)
   }
 }
 
+/* Adds to d_in the gradient of prompt i's hint,  hint_scale / 2 sum of (x_j - f(e_j))^2  over its
+ * tokens of y and inputs j, x being what goes into layer hint_layer. */
+static void icl__hint_task(void *arg, size_t i, int thread)
+{
+  icl__work *w = (icl__work *)arg;
+  const icl__ops *ops = w->model->ops;
+  size_t C = (size_t)w->model->config.n_embd, d = (size_t)w->model->config.n_dims, k;
+  (void)thread;
+  for (k = i * w->T + 1; k < (i + 1) * w->T; k += 2) {
+    ops->axpy(w->d_in + k * C, w->hint_scale, w->acts[w->layer].x + k * C, d);
+    ops->axpy(w->d_in + k * C, -w->hint_scale, w->hints + i * d, d);
+  }
+}
+
 /* Adds the gradient of the microbatch that is in w to w->grads. */
 static void icl__backward(icl__work *w)
 {
@@ -3605,6 +3635,8 @@ static void icl__backward(icl__work *w)
                   icl__d_heads_task, w);
     icl__pool_run(&w->pool, icl__tasks(w, w->prompts * w->T) + icl__tiles(w, 0), icl__d_rows_task,
                   w);
+    if (l && l == w->hint_layer && w->hint_scale > 0)
+      icl__pool_run(&w->pool, w->prompts, icl__hint_task, w);
     w->d_out = w->d_in;
     w->d_in = swap;
   }
@@ -3868,7 +3900,10 @@ enum { ICL__MAX_SHARDS = 256 };
  * other options are in icl__check_options. */
 enum { ICL__INT, ICL__LONG, ICL__REAL };
 enum { ICL__ABOVE = 1, ICL__BELOW = 2 };
-enum { ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON, ICL__OF_AVERAGE, ICL__OF_SHARDS };
+enum {
+  ICL__OF_NONE, ICL__OF_ALL, ICL__OF_AN_END, ICL__OF_MUON, ICL__OF_AVERAGE, ICL__OF_HINTS,
+  ICL__OF_SHARDS
+};
 
 typedef struct icl__field {
   const char *name;
@@ -3919,6 +3954,8 @@ static const icl__field icl__fields[] = {
   ICL__FIELD("clip", clip, REAL, 0, 0, ICL__FLOAT_MAX, 0, ALL, NULL),
   ICL__FIELD("ema", ema, REAL, 0, 0, 1, ICL__BELOW, AVERAGE, NULL),
   ICL__FIELD("init_sd", init_sd, REAL, 0.02, 0, 10, ICL__ABOVE | ICL__BELOW, ALL, NULL),
+  ICL__FIELD("hint", hint, REAL, 0, 0, ICL__FLOAT_MAX, 0, HINTS, NULL),
+  ICL__FIELD("hint_layer", hint_layer, INT, 0, 0, 511, 0, HINTS, NULL),
   ICL__FIELD("dims_start", dims_start, INT, 0, 1, 4096, 0, ALL, NULL),
   ICL__FIELD("dims_every", dims_every, LONG, 0, 1, 9007199254740992.0, 0, ALL, NULL),
   ICL__FIELD("pairs_start", pairs_start, INT, 0, 1, ICL__MAX_PAIRS, 0, ALL, NULL),
@@ -4006,6 +4043,7 @@ static void icl__default_options(icl_train_options *o)
   if (!o->complete) icl__set_defaults(o);
   if (!c->n_positions && o->pairs > 0 && o->pairs <= ICL__MAX_PAIRS)
     c->n_positions = 2 * o->pairs - 1;
+  if (o->hint > 0 && !o->hint_layer && c->n_layer > 1) o->hint_layer = c->n_layer - 1;
   if (o->sampling.x_scale == 0.0f) o->sampling.x_scale = 1;
   if (o->sampling.y_scale == 0.0f) o->sampling.y_scale = 1;
   if (o->schedule == ICL_LR_INVERSE_SQRT && !o->warmup) o->warmup = 5000;
@@ -4085,6 +4123,12 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "shards must be from world to batch", NULL);
   if (o->world > 1 && !o->reduce)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "reduce is needed where world is above 1", NULL);
+  if (o->hint > 0 && (!o->task || o->sampling.standardize || o->sampling.inputs == ICL_INPUTS_DATA))
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "hint is for a task whose prompts are not scaled", NULL);
+  if (o->hint > 0 && (o->hint_layer < 1 || o->hint_layer >= o->model.n_layer))
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "must be from 1 to below n_layer:", "hint_layer");
+  if (o->hint > 0 && o->model.n_embd < o->model.n_dims)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "hint needs a width of n_dims or more", NULL);
   if (o->model.position_embedding_type == ICL_POSITION_LEARNED
       && o->model.n_positions < 2 * o->pairs - 1)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "fewer positions than tokens:", "n_positions");
@@ -4218,6 +4262,7 @@ static size_t icl__size_trainer(icl_trainer *t)
   t->work.model = &t->model;
   t->work.training = 1;
   t->work.max_pairs = (size_t)t->o.pairs;
+  t->work.hint_layer = t->o.hint > 0 ? (size_t)t->o.hint_layer : 0;
   t->work.n_scratch = icl__times((size_t)t->o.threads, icl__newton_floats(t));
   t->work.n_function = t->o.task ? icl_prompt_scratch(&t->task) : 0;
   icl__choose_sizes(&t->work, icl__shard_size(&t->o, (size_t)t->o.rank));
@@ -4336,6 +4381,20 @@ static int icl__source_prompt(icl_trainer *t, uint64_t stream, uint64_t index, i
                             w->thread[thread].function) == ICL_OK;
 }
 
+/* What the hint of prompt i tells: the function that was drawn last, at the unit vectors. */
+static void icl__put_hints(icl_trainer *t, size_t i, int thread)
+{
+  icl__work *w = &t->work;
+  size_t d = (size_t)t->o.model.n_dims, j;
+  float *e = w->thread[thread].d_ln;         /* [C] at least, and C >= d */
+  memset(e, 0, d * sizeof(float));
+  for (j = 0; j < d; j++) {
+    e[j] = t->o.sampling.x_scale;
+    w->hints[i * d + j] = icl_function_eval(w->thread[thread].function, e, &t->task);
+    e[j] = 0;
+  }
+}
+
 /* Draws prompt i of the microbatch, or takes the caller's.  The loss becomes NaN without one. */
 static void icl__train_begin(void *arg, size_t i, int thread)
 {
@@ -4349,6 +4408,8 @@ static void icl__train_begin(void *arg, size_t i, int thread)
   } else if (!icl__source_prompt(t, (uint64_t)t->step, t->shard + at * icl__shard_count(&t->o),
                                  icl__dims_now(t), 0, i, thread)) {
     t->loss[at] = NAN;
+  } else if (w->hints) {
+    icl__put_hints(t, i, thread);
   }
   icl__embed_task(w, i, thread);
 }
@@ -4407,6 +4468,7 @@ static double icl__gradient(icl_trainer *t)
   size_t own = icl__own_shards(&t->o), j, P, d = (size_t)t->o.model.n_dims;
   double loss = 0;
   icl__set_pairs(&t->work, P = (size_t)icl__pairs_now(t));
+  t->work.hint_scale = t->given_x ? 0 : 2 * t->o.hint / ((float)t->o.batch * (float)P);
   icl__pack_weights(&t->work);
   for (j = 0; j < own; j++) {
     float *grad = t->o.shards ? t->shards + j * (t->n + 1) : t->grad;
@@ -5098,6 +5160,7 @@ static int icl__decides(const icl_train_options *o, const icl__field *f)
     case ICL__OF_AN_END: return o->schedule >= ICL_LR_COSINE;
     case ICL__OF_MUON: return o->optimizer == ICL_MUON;
     case ICL__OF_AVERAGE: return o->ema > 0;
+    case ICL__OF_HINTS: return o->hint > 0;
     case ICL__OF_SHARDS: return o->shards > 0;
     default: return 0;
   }
@@ -5723,6 +5786,8 @@ static void icl__recipe_text(const icl_trainer *t, char *buf, size_t size)
   icl__line_pair(&text, "init_sd=", (double)o->init_sd);
   icl__line_count(&text, "seed=", o->seed);
   if (t->ema) icl__line_pair(&text, "ema=", (double)o->ema);
+  if (o->hint > 0) icl__line_pair(&text, "hint=", (double)o->hint);
+  if (o->hint > 0) icl__line_count(&text, "hint_layer=", (uint64_t)o->hint_layer);
   if (t->o.draw) icl__line_put(&text, " prompts=own");
   if (t->from) icl__line_put(&text, " from=another-model");
 }

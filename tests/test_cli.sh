@@ -645,7 +645,9 @@ for n in 6.5 1e99 -3 60K k 6ek 0x3c ' 60' 1e-3 nan; do misused "--steps '$n'" $s
 misused "--seed 1e3: digits only" $small --steps 1 --seed 1e3 -o "$t/n9"
 for o in '--lr 11:lr must be above 0 and below 10, not 11' '--lr 10:lr must be above 0 and below 10, not 10' \
   '--lr 0:lr must be above 0' '--epsilon 1:epsilon must be' '--init-sd 10:init_sd must be' '--beta1 1:beta1 must be' \
-  '--batch 0:batch must be from 1 to' '--threads 0:threads must be from 1 to' '--clip -1:clip must be'; do
+  '--batch 0:batch must be from 1 to' '--threads 0:threads must be from 1 to' '--clip -1:clip must be' \
+  '--hint -1:hint must be finite and at least 0, not -1' \
+  "--hint 1:must be from 1 to below n_layer: 'hint_layer'"; do
   misused "${o%%:*}" $small --steps 2 -o "$t/n9" ${o%%:*}
   ok "${o%%:*}: says the range" says err "${o#*:}"
 done
@@ -735,6 +737,15 @@ run info "$t/p11"
 ok "recipe laptop: Muon, cosine, 1 / sqrt(width)" says out \
   '^recipe  *steps=40 batch=64 pairs=11 optimizer=muon lr=.* schedule=cosine warmup=2 init_sd=0.25 seed=3$'
 ok "recipe laptop: joint tokens" says out '^tokens  *joint$'
+run train $tiny --layers 3 --steps 4 --hint 0.5 -o "$t/hint"
+run info "$t/hint"
+ok "--hint: the recipe says it" says out ' seed=3 hint=0.5 hint_layer=2$'
+cp "$t/hint" "$t/hint1"
+run train "@$t/hint.config" -o "$t/hint" --force
+ok "--hint: again from its .config" same "$t/hint" "$t/hint1"
+run train $tiny --layers 3 --steps 4 --hint 0.5 --hint-layer 1 -o "$t/hint" --resume
+ok "--hint-layer: another run" eval 'exits 1 && says err "hint_layer was 2, is 1"'
+misused "--hint of scaled prompts" train $tiny --layers 3 --steps 4 --hint 0.5 --standardize -o "$t/hint9"
 run train $tiny --recipe garg --heads 2 --steps 2 --width 32 -o "$t/garg"
 run info "$t/garg"
 ok "recipe garg" says out 'batch=64 pairs=11 optimizer=adam lr=0.0001 schedule=constant warmup=0 init_sd=0.02 '

@@ -532,7 +532,16 @@ TEST(intervals_never_say_infinity)
   bias[0] = 1;
   CHECK_EQ(icl_ctx_scale(rest, NULL, NULL, 0, 2e38f), ICL_OK);
   CHECK_EQ(icl_predict_refined(c, rest, 1, &q, 0, &y, NULL, NULL), ICL_ERR_NONFINITE);
+  y = 42;
   CHECK_EQ(icl_predict_mean(1, &c, &rest, 1, &q, 0, &y, NULL, NULL), ICL_ERR_NONFINITE);
+  CHECK(y == 42);                                            /* no part of a mean is left */
+  bias[0] = 0;
+  CHECK_EQ(icl_rewind(c, 0), ICL_OK);
+  CHECK_EQ(icl_add(c, &x, 2.5e38f), ICL_OK);
+  bias[0] = -1;
+  CHECK_EQ(icl_refine(rest, c), ICL_ERR_NONFINITE);          /* its residual: 4.5e38 */
+  CHECK_EQ(icl_count(rest), 0);
+  CHECK(rest->y_scale[1] == 2e38f);
   icl_ctx_delete(c);
   icl_ctx_delete(rest);
   free_subject(&s);
@@ -829,11 +838,20 @@ TEST(images_that_do_not_count)
   k = -1;
   CHECK_EQ(icl_mirror_images(NULL, &k), ICL_ERR_ARG);
   CHECK_EQ(icl_mirror_images(cs, NULL), ICL_ERR_ARG);
-  icl_ctx_delete(cs[1]);
-  cs[1] = NULL;
-  CHECK_EQ(icl_mirror_images(cs, &k), ICL_ERR_ARG);
-  cs[1] = new_ctx(c->model, PAIRS - 1, 6, ICL_STORE_F32);
-  CHECK_EQ(icl_mirror_images(cs, &k), ICL_ERR_FULL);
+  for (i = 1; i < 4; i++) {                                  /* what is wrong is found before any is filled */
+    icl_ctx *kept = cs[i];
+    int j;
+    CHECK_EQ(icl_rewind(cs[i % 3 + 1], 0), ICL_OK);
+    for (j = 0; j < 4; j++) {
+      cs[i] = j == i ? NULL : cs[j];
+      CHECK_EQ(icl_mirror_images(cs, &k), ICL_ERR_ARG);
+    }
+    cs[i] = new_ctx(c->model, PAIRS - 1, 6, ICL_STORE_F32);
+    CHECK_EQ(icl_mirror_images(cs, &k), ICL_ERR_FULL);
+    icl_ctx_delete(cs[i]);
+    cs[i] = kept;
+    CHECK_EQ(icl_count(cs[i % 3 + 1]), 0);
+  }
   CHECK_EQ(k, -1);
   for (i = 0; i < 4; i++) icl_ctx_delete(cs[i]);
   free_subject(&s);

@@ -2588,6 +2588,14 @@ TEST(halves)
   CHECK_EQ(icl__to_half(65520.0f, ICL__F16), 0x7c00);
   CHECK_EQ(icl__to_half(-1e30f, ICL__F16), 0xfc00);
   CHECK_EQ(icl__to_half(1e-9f, ICL__F16), 0);
+  for (h = 0; h < 4; h++) {                                  /* a NaN, of all ones too, stays what is not finite */
+    static const uint32_t bits[4] = {0x7f800001u, 0x7fffffffu, 0xffffffffu, 0xffc00000u};
+    float f;
+    memcpy(&f, &bits[h], 4);
+    CHECK_EQ(icl__to_half(f, ICL__BF16) & 0x7f80, 0x7f80);
+    CHECK_EQ(icl__to_half(f, ICL__F16) & 0x7c00, 0x7c00);
+  }
+  CHECK_EQ(icl__to_half(-INFINITY, ICL__BF16), 0xff80);
 }
 
 /* What is finite as F32 and not as F16 is refused. */
@@ -2809,6 +2817,12 @@ TEST(tensor_table)
 TEST(the_largest_model)
 {
   icl_config cfg = {65536, 65536, 1, 512, 1 << 24, 65536, ICL_POSITION_LEARNED, ICL_RELU, 1e-5f, ICL_TOKENS_APART, 0, {0}};
+  cfg.tokens = ICL_TOKENS_JOINT;                             /* tokens of 65537 numbers: no file may have them */
+  CHECK_EQ(icl_config_check(&cfg, NULL), ICL_ERR_LIMIT);
+  cfg.n_dims = cfg.n_out = 65535;
+  CHECK_EQ(icl_config_check(&cfg, NULL), ICL_OK);
+  cfg.n_dims = cfg.n_out = 65536;
+  cfg.tokens = ICL_TOKENS_APART;
   CHECK_EQ(icl_config_check(&cfg, NULL), ICL_OK);
   CHECK_EQ(icl_tensor_count(&cfg), 7 + 12 * 512);
   if (sizeof(size_t) == 8) {

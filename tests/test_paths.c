@@ -645,6 +645,11 @@ TEST(means)
   CHECK_EQ(icl_predict_mean(2, cs, NULL, N, in, 0.5f, y, lo, hi), ICL_ERR_ARG);
   cs[1] = m;
   CHECK_EQ(icl_predict_mean(2, cs, NULL, N, in, 0.9f, y, lo, hi), ICL_ERR_ARG);
+  rs[1] = far;
+  y[0] = 42;
+  CHECK_EQ(icl_predict_mean(2, cs, rs, N, in, 0.5f, y, lo, hi), ICL_ERR_ARG);
+  CHECK(y[0] == 42);
+  rs[1] = NULL;
   rs[0] = r;
   CHECK_EQ(icl_predict_mean(2, cs, rs, N, in, 0.5f, y, lo, hi), ICL_OK);
   CHECK_EQ(icl_predict_refined(c, r, N, in, 0.5f, a, low[0], high[0]), ICL_OK);

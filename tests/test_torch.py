@@ -404,8 +404,20 @@ def test_defaults():
         r = train_torch.options([*argv, "-o", "x"])[1]
         for key in ("steps", "batch", "lr", "warmup", "clip", "epsilon", "init-sd", "schedule", "optimizer", "layers",
                     "heads", "width", "positions", "tokens", "activation", "dims-start", "dims-every", "pairs-start",
-                    "pairs-add", "pairs-every", "momentum", "beta1", "beta2"):
+                    "pairs-add", "pairs-every", "momentum", "beta1", "beta2", "hint", "hint-layer"):
             assert str(r[key.replace("-", "_")]) == said[key] or r[key.replace("-", "_")] == float(said[key]), (key, r)
+
+def test_same_run_with_hints():
+    """The second loss, of functions that are scaled, with noise that it does not see."""
+    hint = ["--hint", 0.5, "--x-scale", 2, "--layers", 3, "--heads", 2, "--width", 16, "--init-sd", 0.25]
+    same_run("hint", "--task", "0.5*garg(dense) + 0.5*noisy(relu(hidden=4), sd=0.3)", *RUN, *hint, "--clip", 1)
+    same_run("hint1", "--task", "sparse(nnz=1)", *RUN, *hint, "--hint-layer", 1, "--optimizer", "muon")
+    meta = weights_in(T / "hint.safetensors")[2]
+    assert " seed=" in meta["icl.recipe"] and meta["icl.recipe"].endswith(" hint=0.5 hint_layer=2"), meta["icl.recipe"]
+    for word, *wrong in (("--hint-layer is", "--hint-layer", 3), ("not scaled", "--standardize"),
+                         ("not scaled", "--x", "data"), ("--hint needs", "--width", 2, "--heads", 1)):
+        refuses(train_torch, 2, word, "--task", "dense", "--dims", 3, "--pairs", 5, "--steps", 2, "-o", T / "w",
+                "--layers", 3, "--hint", 1, *wrong)
 
 def test_same_run_as_data():
     """Data prompts, joint tokens, alternating positions, quantiles; and such a file comes back byte for byte."""

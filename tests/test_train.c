@@ -377,6 +377,7 @@ static icl_train_options lively(void)
   o.warmup = 2;
   o.weight_decay = 0.01f;
   o.clip = 0.5f;
+  o.hint = 0.1f;
   o.dims_start = 1; o.dims_every = 2;
   o.pairs_start = 3; o.pairs_add = 4; o.pairs_every = 1;
   return o;
@@ -511,9 +512,10 @@ static const double *block64(const oracle *o, const double *p, const icl_config 
   return mlp + 4 * C * C + C;
 }
 
-/* Predictions of one prompt from p[params] in table order. */
-static void predict64(double *preds, const oracle *o, const icl_config *c, const double *p,
-                      const float *xs, const float *ys, int P)
+/* A prompt's tokens through the first `layers` blocks, from p[params] in table order; returns where
+ * the parameters go on. */
+static const double *blocks64(const oracle *o, const icl_config *c, const double *p, const float *xs,
+                              const float *ys, int P, int layers)
 {
   const int C = c->n_embd, d = c->n_dims, T = 2 * P - 1;
   const double *in = p, *wpe = p + C * d + C;
@@ -526,7 +528,17 @@ static void predict64(double *preds, const oracle *o, const icl_config *c, const
       else for (j = 0; j < d; j++) v += in[i * d + j] * (double)xs[t / 2 * d + j];
       o->x[t * C + i] = v;
     }
-  for (l = 0; l < c->n_layer; l++) p = block64(o, p, c, T);
+  for (l = 0; l < layers; l++) p = block64(o, p, c, T);
+  return p;
+}
+
+/* Predictions of one prompt from p[params] in table order. */
+static void predict64(double *preds, const oracle *o, const icl_config *c, const double *p,
+                      const float *xs, const float *ys, int P)
+{
+  const int C = c->n_embd, T = 2 * P - 1;
+  int t, i;
+  p = blocks64(o, c, p, xs, ys, P, c->n_layer);
   for (t = 0; t < T; t += 2) {
     norm64(o->ln, o->x + t * C, p, p + C, C, (double)c->layer_norm_epsilon);
     preds[t / 2] = p[2 * C + c->n_out * C];
@@ -544,6 +556,21 @@ static double loss64(const oracle *o, const icl_config *c, const double *p, cons
     for (k = 0; k < P; k++) sum += pow(preds[k] - (double)ys[b * P + k], 2) / (B * P);
   }
   free(preds);
+  return sum;
+}
+
+/* The mean over pairs of sum_j (h_j - hints[B][d])^2 at the tokens of y behind block `layer`. */
+static double hint64(const oracle *o, const icl_config *c, const double *p, const float *xs,
+                     const float *ys, int B, int P, int layer, const float *hints)
+{
+  const int C = c->n_embd, d = c->n_dims;
+  double sum = 0;
+  int b, t, j;
+  for (b = 0; b < B; b++) {
+    blocks64(o, c, p, xs + b * P * d, ys + b * P, P, layer);
+    for (t = 1; t < 2 * P - 1; t += 2)
+      for (j = 0; j < d; j++) sum += pow(o->x[t * C + j] - (double)hints[b * d + j], 2) / (B * P);
+  }
   return sum;
 }
 
@@ -697,6 +724,87 @@ TEST(gradient_of_the_loss)
   };
   size_t i;
   for (i = 0; i < COUNT(shapes); i++) check_shape(&shapes[i]);
+}
+
+/* The loss of drawn prompts with hint times what the hint adds. */
+static void check_hint(icl_train_options o)
+{
+  icl_trainer *t = begin(&o);
+  const icl_config *c = &t->o.model;
+  int B = t->o.batch, P = t->o.pairs, d = c->n_dims, i, j, k, n, way;
+  oracle orc = new_oracle(2 * P - 1, c->n_embd);
+  direction *u = (direction *)need((size_t)(2 * icl_tensor_count(c) + 2) * sizeof *u);
+  float *params = (float *)need(t->n * sizeof(float));
+  double *p = (double *)need(t->n * sizeof(double)), loss, expected;
+  uint32_t s;
+  scramble(params, c);
+  memcpy(icl_trainer_params(t), params, t->n * sizeof(float));
+  icl__gradient(t);                                          /* draws the prompts */
+  CHECK_EQ(t->work.prompts, B);
+  for (i = 0; i < B; i++)
+    for (k = 0; k < P; k++) {                                /* dense: the hints are the coefficients */
+      double y = 0;
+      for (j = 0; j < d; j++)
+        y += (double)t->work.hints[i * d + j] / (double)o.sampling.x_scale * (double)t->work.xs[(i * P + k) * d + j];
+      CHECK_NEAR(y, t->work.ys[i * P + k], 1e-5);
+    }
+  n = make_directions(u, c);
+  for (i = 0; i < n; i++)
+    for (u[i].slope = 0, way = 0; way < 2; way++) {
+      double step = way ? 1e-7 : -1e-7;
+      u[i].slope += shifted_loss(&u[i], step, p, params, &orc, c, t->work.xs, t->work.ys, B, P) / (2 * step);
+      s = u[i].seed;
+      for (k = 0; k < (int)t->n; k++) p[k] = (double)params[k];
+      for (k = (int)u[i].from; k < (int)u[i].to; k++) p[k] += step * sign(&s);
+      u[i].slope += (double)o.hint / (2 * step)
+                    * hint64(&orc, c, p, t->work.xs, t->work.ys, B, P, t->o.hint_layer, t->work.hints);
+    }
+  expected = shifted_loss(&u[0], 0, p, params, &orc, c, t->work.xs, t->work.ys, B, P);
+  for (way = 0; way < 2; way++) {
+    plain(t, way);
+    loss = icl__gradient(t);
+    CHECK_NEAR(loss, expected, 2e-6 * (expected + sqrt(expected)));   /* the answers' alone */
+    check_slopes(u, n, icl_trainer_grads(t), t->n, c);
+  }
+  icl_trainer_delete(t);
+  free_oracle(&orc);
+  free(params); free(p); free(u);
+}
+
+TEST(gradient_of_a_hint)
+{
+  icl_train_options o = small();
+  o.model.n_layer = 3;
+  o.hint = 0.7f;
+  o.sampling.x_scale = 0.5f;
+  check_hint(o);                                             /* behind block 2 */
+  o.hint_layer = 1;
+  o.model.n_dims = 8;                                        /* all of the width */
+  o.sampling.x_scale = 1;
+  check_hint(o);
+  o.hint_layer = 2;
+  o.model.n_dims = 3;
+  o.pairs = 1;                                               /* no token of y */
+  check_hint(o);
+}
+
+/* Prompts that the caller brings have no hint; and it is weighed by their number of pairs. */
+TEST(prompts_without_a_hint)
+{
+  icl_train_options o = small();
+  icl_trainer *t, *u = begin(&o);
+  float *xs = normals(6 * 5 * 2, 1), *ys = normals(6 * 5, 1), loss[2];
+  o.hint = 1;
+  t = begin(&o);
+  CHECK_EQ(icl_train_gradient(t, xs, ys, &loss[0]), ICL_OK);
+  CHECK_EQ(icl_train_gradient(u, xs, ys, &loss[1]), ICL_OK);
+  CHECK(loss[0] == loss[1] && same(icl_trainer_grads(t), icl_trainer_grads(u), t->n));
+  icl__gradient(t);
+  icl__gradient(u);
+  CHECK(!same(icl_trainer_grads(t), icl_trainer_grads(u), t->n));
+  free(xs); free(ys);
+  icl_trainer_delete(t);
+  icl_trainer_delete(u);
 }
 
 /* ----- operations against central differences ------------------------------------------------- */
@@ -1074,6 +1182,7 @@ TEST(same_bits_for_any_threads_and_rows)
   o.optimizer = ICL_MUON;
   check_same_bits(&o, 3);
   o.optimizer = ICL_ADAM;
+  o.hint = 0;
   o.model.n_embd = 72; o.model.n_head = 1; o.model.n_layer = 1;   /* several tiles of each weight */
   o.model.position_embedding_type = ICL_POSITION_NONE;
   o.batch = 7;
@@ -1270,6 +1379,8 @@ static const char *change_run(icl_train_options *o, int i)
     case 35: o->seed += (uint64_t)1 << 40; return "the seed's high bits";
     case 36: o->shards = 2; return "shards";
     case 37: o->optimizer = ICL_MUON; return "optimizer";
+    case 38: o->hint = 0; return "hint";
+    case 39: o->hint = 0.2f; return "hint's weight";
     default: return NULL;
   }
 }
@@ -1286,7 +1397,7 @@ static const char *change_nothing(icl_train_options *o, int i)
     case 4: o->sampling.x_scale = 1; o->sampling.y_scale = 1;
       return "scales of 1, which are the default";
     case 5: o->sampling.dims_active = 2; return "dims_active, which is the curriculum's";
-    case 6: o->momentum = 0.5f; return "momentum, which is Muon's";
+    case 6: o->momentum = 0.5f; o->hint_layer = 1; return "momentum, which is Muon's, and a default";
     case 7: o->world = 2; o->rank = 1; o->reduce = no_sum; return "the number of processes";
     default: return NULL;
   }
@@ -2443,7 +2554,7 @@ TEST(shards_of_any_world)
       o.shards = 6;
       o.batch = 13;
       if (kind == 1) o.optimizer = ICL_MUON;
-      if (kind == 2) { o.task = NULL; o.own_prompts = 1; }
+      if (kind == 2) { o.task = NULL; o.own_prompts = 1; o.hint = 0; }
       begin_ranks(k, &o, world);
       run_ranks(k);
       if (world == 1) state = state_of(k[0].t);
@@ -3077,7 +3188,7 @@ TEST(run_stops_and_goes_on)
   icl_train_options o = lively();
   bytes model, state;
   int k;
-  o.model.n_embd = 8; o.model.n_layer = 1;
+  o.model.n_embd = 8; o.model.n_layer = 1; o.hint = 0;
   o.pairs = 5;
   reference_run(&o, &model, &state);
   for (k = 1; k < 9; k += 2) {
@@ -3219,6 +3330,17 @@ static const char *spoil(icl_train_options *o, int i)
     case 64: o->shards = 1; o->world = 2; o->reduce = no_sum; return "shards";
     case 65: o->pairs = ICL__MAX_SINUSOIDS + 1; o->model.n_positions = 0;
              o->model.position_embedding_type = ICL_POSITION_SINUSOIDAL; return "49999 with sinusoidal";
+    case 66: o->hint = -1; return "hint must be";
+    case 67: o->hint = NAN; return "hint must be";
+    case 68: o->hint = INFINITY; return "hint must be";
+    case 69: o->hint = 1; o->hint_layer = 2; return "below n_layer: 'hint_layer'";
+    case 70: o->hint = 1; o->hint_layer = -1; return "hint_layer";
+    case 71: o->hint = 1; o->model.n_layer = 1; return "below n_layer: 'hint_layer'";
+    case 72: o->hint = 1; o->sampling.standardize = 1; return "hint is for a task";
+    case 73: o->hint = 1; o->sampling.inputs = ICL_INPUTS_DATA; return "hint is for a task";
+    case 74: o->hint = 1; o->model.n_dims = 9; return "hint needs a width";
+    case 75: o->hint = 1; o->task = NULL; o->own_prompts = 1; return "hint is for a task";
+    case 76: o->hint = 1; o->model.n_layer = 0; return "n_layer";
     default: return NULL;
   }
 }
@@ -4012,6 +4134,7 @@ static icl_train_options own_lines(void)
 {
   icl_train_options o = lively();
   o.task = NULL;
+  o.hint = 0;
   o.draw = draw_line;
   o.draw_version = 1;
   o.dims_start = 0; o.dims_every = 0;
@@ -4961,7 +5084,8 @@ int main(void)
   open_folder();
   find_tables();
   before = live_blocks;
-  RUN(gradient_of_the_loss); RUN(layernorm_slopes); RUN(softmax_slopes); RUN(activation_slopes);
+  RUN(gradient_of_the_loss); RUN(gradient_of_a_hint); RUN(prompts_without_a_hint);
+  RUN(layernorm_slopes); RUN(softmax_slopes); RUN(activation_slopes);
   RUN(attention_slopes); RUN(kernels_and_their_plain_twins);
   RUN(same_bits_for_any_threads_and_rows); RUN(memory_of_a_standard_step); RUN(threads_that_cannot_be_had);
   RUN(other_bits_for_other_runs); RUN(resumed_run_is_the_same_run); RUN(training_from_a_model); RUN(looking_does_not_touch);

@@ -148,6 +148,11 @@ static void fill_table(option table[MAX_OPTIONS], settings *s)
     OPT_ANY_REAL("--ema", "DECAY", &o->ema,
                  "write and evaluate a running average of the weights, which\n"
                  "keeps this share of itself at each step, e.g. 0.999"),
+    OPT_ANY_REAL("--hint", "W", &o->hint,
+                 "weight of a hint: in the middle of the network tokens of y\n"
+                 "learn the function's values at the unit vectors too, of linear\n"
+                 "ones the coefficients; 0: none"),
+    OPT_ANY_INT("--hint-layer", "L", &o->hint_layer, "... behind this block, the last but one unless given"),
     OPT_ANY_INT("--max-bad", "N", &o->max_bad,
             "give up after N steps in a row that are not finite"),
     OPT_ANY_INT("--dims-start", "d", &o->dims_start,

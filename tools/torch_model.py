@@ -138,15 +138,17 @@ class PlainBackbone(nn.Module):
             self.wpe = Alternating(c.C) if c.pos == "alternating" else nn.Embedding(c.n_positions, c.C)
         self.h = nn.ModuleList(Block(c) for _ in range(c.L))
         self.ln_f = nn.LayerNorm(c.C, eps=c.ln_eps)
-    def forward(self, inputs_embeds):                                               # [B, T, C]
+    def forward(self, inputs_embeds, layer=0):                                      # [B, T, C]
+        """What comes out; and with a layer, what comes out of that block."""
         x = inputs_embeds
         if self.pos == "sinusoidal":
             x = x + sinusoids(*x.shape[1:], x.device).to(x.dtype)
         elif self.pos != "none":
             x = x + self.wpe(torch.arange(x.shape[1], device=x.device))
-        for block in self.h:
+        for i, block in enumerate(self.h, 1):
             x = block(x)
-        return self.ln_f(x)
+            behind = x if i == layer else None if i == 1 else behind
+        return (self.ln_f(x), behind) if layer else self.ln_f(x)
 
 def gpt2_backbone(c):
     """Hugging Face's GPT2Model, fed with embedded tokens; it has no vocabulary.  Positions that it lacks
@@ -200,6 +202,10 @@ class Model(nn.Module):
         hidden = self._backbone(inputs_embeds=self._read_in(tokens))
         hidden = getattr(hidden, "last_hidden_state", hidden)                       # [B, T, C]
         return self._read_out(hidden)[:, ::2]
+    def answers_and_hint(self, xs, ys, layer):
+        """The answers, and what the tokens of y tell behind block `layer`, [B, P - 1, d]."""
+        hidden, behind = self._backbone(self._read_in(self.tokens(xs, ys)[:, :-1]), layer)
+        return self._read_out(hidden)[:, ::2], behind[:, 1::2, :xs.shape[2]]
     def forward(self, xs, ys):
         """The predictions [B, P]."""
         return self.answers(xs, ys)[:, :, 0]
@@ -444,6 +450,7 @@ def library():
                 ("icl_prompt_scratch", ctypes.c_size_t, pointer),
                 ("icl_prompt_sample", ctypes.c_int, pointer, pointer, pointer, ctypes.c_int, pointer,
                  pointer, pointer, pointer),
+                ("icl_function_eval", ctypes.c_float, pointer, pointer, pointer),
                 ("icl_rng_init", None, pointer, word, word, word),
                 ("icl_rng_uniform", ctypes.c_float, pointer), ("icl_rng_normal", ctypes.c_float, pointer)):
             getattr(lib, name).restype, getattr(lib, name).argtypes = result, args
@@ -476,18 +483,22 @@ class Task:
         self.how = printed(lib.icl_sampling_print, ctypes.byref(self.sampling))
     def __str__(self):
         return printed(library().icl_task_print, self.task)
-    def sample(self, seed, stream, first, n, P, dims=0):
+    def sample(self, seed, stream, first, n, P, dims=0, probe=0):
         """Prompts first .. first + n - 1 of a stream, those of icl_train.h bit for bit: xs [n, P, d] and
-        ys [n, P].  Of the inputs only the first dims are in use; 0: all."""
+        ys [n, P].  Of the inputs only the first dims are in use; 0: all.  With a probe, also the functions
+        at probe times the unit vectors, [n, d]."""
         lib, how = library(), Sampling.from_buffer_copy(self.sampling)
         xs, ys, scratch = torch.empty(n, P, self.d), torch.empty(n, P), torch.empty(self.scratch)
         rng, how.dims_active = ctypes.create_string_buffer(RNG_BYTES), dims
+        hints, units = torch.zeros(n, self.d if probe else 0), probe * torch.eye(self.d)
         for i in range(n):
             lib.icl_rng_init(rng, seed, stream, first + i)
             if lib.icl_prompt_sample(self.task, ctypes.byref(how), rng, P, xs.data_ptr() + 4 * i * P * self.d,
                                      ys.data_ptr() + 4 * i * P, None, scratch.data_ptr()):
                 ys[i] = math.nan                                    # the step will be skipped
-        return xs, ys
+            for j in range(hints.shape[1]):
+                hints[i, j] = lib.icl_function_eval(scratch.data_ptr(), units[j].data_ptr(), self.task)
+        return (xs, ys, hints) if probe else (xs, ys)
 
 def whole_contexts(task, n, seed, first, count):
     """Prompts of n pairs that all set their scale and, where prompts have orders, in an order of their own: a third

@@ -98,6 +98,7 @@ def recipe_text(r, step):
     return (f"steps={number(step)} batch={number(r['batch'])} pairs={number(r['pairs'])} "
             f"optimizer={r['optimizer']} lr={number(r['lr'])} schedule={r['schedule']} "
             f"warmup={number(r['warmup'])} init_sd={number(r['init_sd'])} seed={number(r['seed'])}"
+            + (f" hint={number(r['hint'])} hint_layer={r['hint_layer']}" if r["hint"] else "")
             + " from=another-model" * bool(r["from"]))
 
 def split(c, flat):
@@ -184,14 +185,22 @@ class Trainer:
         self.most_bad = torch.zeros((), dtype=torch.float64, device=device)    # in a row, so far
         torch.set_float32_matmul_precision("high" if r["precision"] == "tf32" else "highest")
         self.loss_of = torch.compile(self.loss) if compiled else self.loss
-    def loss(self, xs, ys):
+    def loss(self, xs, ys, hints=None):
         """What is minimized, and the squared error."""
+        told = None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.r["precision"] == "bf16"):
-            answers = self.model.answers(xs, ys)
-        return losses(self.c, answers.float(), ys)
+            if hints is None:
+                answers = self.model.answers(xs, ys)
+            else:
+                answers, told = self.model.answers_and_hint(xs, ys, self.r["hint_layer"])
+        total, squared = losses(self.c, answers.float(), ys)
+        if told is not None:
+            total = total + self.r["hint"] / ys.numel() * (told.float() - hints[:, None]).square().sum()
+        return total, squared
     def draw(self, step):
         dims, pairs = curriculum(self.r, step)
-        return step, self.task.sample(self.r["seed"], step, 0, self.r["batch"], pairs, dims)
+        probe = self.r["x_scale"] if self.r["hint"] else 0
+        return step, self.task.sample(self.r["seed"], step, 0, self.r["batch"], pairs, dims, probe)
     def batch(self):
         """The prompts of this step; those of the next one are drawn meanwhile."""
         step, prompts = self.coming.result() if self.coming else (None, None)
@@ -201,9 +210,9 @@ class Trainer:
         return (t.to(self.device) for t in prompts)
     def train_step(self):
         """One batch and one update; the squared error before it, a tensor."""
-        xs, ys = self.batch()
+        prompts = self.batch()
         self.grad.zero_()
-        loss, squared = self.loss_of(xs, ys)
+        loss, squared = self.loss_of(*prompts)
         loss.backward()
         squared = squared.detach()
         self.update(squared, learning_rate(self.r, self.step))
@@ -324,6 +333,8 @@ def parser():
     add("--epsilon", float, "Adam", 1e-30, 1)
     add("--weight-decay", float, "AdamW, decoupled", 0, 10)
     add("--clip", float, "largest norm of the gradient; 0 is no limit", 0, 1e9)
+    add("--hint", float, "weight of the hint that icl_train.h explains; 0: none", 0, 1e30)
+    add("--hint-layer", int, "... behind this block, the last but one unless given", 0, 511)
     add("--dims-start", int, "curriculum: inputs in use at first", 1, 4096)
     add("--dims-every", int, "... and one more every so many steps", 1)
     add("--pairs-start", int, "curriculum: pairs at first", 1, 1 << 20)
@@ -394,6 +405,9 @@ def wrong_options(o):
                          "--lr-end is for --schedule cosine or linear"),
                         (o.width % o.heads, "--heads does not divide --width"),
                         (o.dims_start > o.dims, "--dims-start is above --dims"),
+                        (o.hint and (o.standardize or o.x == "data"), "--hint is for prompts that are not scaled"),
+                        (o.hint and not 0 < o.hint_layer < o.layers, "--hint-layer is from 1 to below --layers"),
+                        (o.hint and o.width < o.dims, "--hint needs a --width of --dims or more"),
                         (o.pairs_start > o.pairs, "--pairs-start is above --pairs"),
                         (o.positions == "learned" and o.n_positions < 2 * o.pairs - 1,
                          "fewer --n-positions than tokens"),
@@ -421,6 +435,7 @@ def options(argv):
         torch.empty(0, device=o.device)
     except (ValueError, RuntimeError, AssertionError) as e:
         p.error(str(e).splitlines()[0])
+    o.hint_layer = o.hint_layer or bool(o.hint) * (o.layers - 1)
     text = wrong_options(o)
     if text:
         p.error(text)

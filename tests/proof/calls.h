@@ -388,6 +388,8 @@ static const field fields[] = {
   {"icl_train_options", "clip", 'f', offsetof(icl_train_options, clip)},
   {"icl_train_options", "ema", 'f', offsetof(icl_train_options, ema)},
   {"icl_train_options", "init_sd", 'f', offsetof(icl_train_options, init_sd)},
+  {"icl_train_options", "hint", 'f', offsetof(icl_train_options, hint)},
+  {"icl_train_options", "hint_layer", 'i', offsetof(icl_train_options, hint_layer)},
   {"icl_train_options", "dims_start", 'i', offsetof(icl_train_options, dims_start)},
   {"icl_train_options", "dims_every", 'l', offsetof(icl_train_options, dims_every)},
   {"icl_train_options", "pairs_start", 'i', offsetof(icl_train_options, pairs_start)},
