@@ -49,10 +49,9 @@ static const recipe recipes[] = {
    0.001f, 1},
   {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "mix-short",
    0.001f, 1},
-  {"mix-short", MIX(0.5, 0.5), PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, "mix-start", 0.002f, 0},
-  {"mix-start", MIX(0.5, 0.5), PROBLEM_LINEAR, {{MEDIUM, 15000}, NONE}, "start", 0.001f, 0},
+  {"mix-short", MIX(0.5, 0.5), PROBLEM_SHORT, {{MEDIUM, 80000}, NONE}, NULL, 0.004f, 0},
   {"sparse", SPARSE, PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "start", 0.001f, 1},
-  {"start", SPARSE, PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, NULL, 0.002f, 0},
+  {"start", SPARSE, PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, NULL, 0.004f, 0},
   {"dense-tiny", "dense", PROBLEM_LINEAR, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
   {"dense-small", "dense", PROBLEM_LINEAR, {{SMALL, 4000}, NONE}, NULL, 0.004f, 1},
   {"mix-small", MIX(0.5, 0.5), PROBLEM_LINEAR, {{SMALL, 5000}, {SMALL, MILLION}}, NULL, 0.004f, 1},
@@ -138,7 +137,7 @@ static int is_joint(problem p)
 
 /* Muon on the blocks, cosine to 0, first weights of variance 1 / width; inputs one by one over the
  * first steps.  Short prompts are for stages before the last: their models have room for long ones,
- * their cosine ends at a fifth. */
+ * their cosine ends at a fifth.  Sparse functions are learned with a hint. */
 static void laptop_training(icl_train_options *o, const recipe *r)
 {
   static const float quantiles[] = {0.05f, 0.25f, 0.5f, 0.75f, 0.95f};
@@ -153,6 +152,7 @@ static void laptop_training(icl_train_options *o, const recipe *r)
     o->lr_end = 0.2f;
     o->model.n_positions = 2 * problem_shape(LAPTOP, PROBLEM_LINEAR).pairs - 1;
   }
+  if (strstr(r->task, "sparse")) o->hint = 1;
   if (is_joint(r->problem)) o->model.tokens = ICL_TOKENS_JOINT;
   if (o->model.n_dims == 1) o->model.position_embedding_type = ICL_POSITION_ALTERNATING;
   if (r->problem == PROBLEM_WAVE) {

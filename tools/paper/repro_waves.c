@@ -201,7 +201,7 @@ static void alpha_figure(repro *r, const contest *c, const char *name, const cha
     for (j = 0; j < c->n; j++) e[j][i] = at[j];
   }
   for (j = 0; j < c->n; j++) add_scores(f, c->names[j], PLOT_CURVE, N_ALPHAS, alpha, e[j]);
-  p->y_to = 1;
+  p->y_to = 1.6;
   finish_figure(r, f);
 }
 
