@@ -41,12 +41,13 @@
  * ends a run.  Files are replaced whole or not at all, by one process at a time.
  *
  * HINTS.  An answer tells the weights one number of a prompt's function.  With options.hint the
- * loss has a second part: hint times the mean over pairs of  sum_j (h_j - f(e_j))^2,  where h is
- * the residual stream of a token of y behind block hint_layer, and f(e_j) the function, without
- * noise, at x_scale times the unit vector of input j: the coefficients of a linear one.  So its
- * first n_dims channels learn to tell the function (an intermediate target, as Romero et al. 2015
- * call a hint, arXiv 1412.6550).  The model has nothing more than others, and the loss that is
- * reported is the answers'.  For tasks that these values say something of, where learning stalls.
+ * loss has a second part: hint times  1 / pairs sum over tokens of y, j of (h_j - f(e_j))^2,  where
+ * h is the residual stream behind block hint_layer, j the inputs in use, and f(e_j) the function,
+ * without noise, at x_scale times the unit vector of input j: x_scale times the coefficients of a
+ * linear one.  So the first n_dims channels learn to tell the function (an intermediate target, as
+ * Romero et al. 2015 call a hint, arXiv 1412.6550).  The model has nothing more than others, and
+ * the loss that is reported is the answers'.  For deep models, and tasks that these values say
+ * something of.  A step where one of them is not finite is skipped.
  *
  * MANY MACHINES.  Each process (options.rank of options.world) draws its share of a batch, and
  * options.reduce adds floats up over all of them: MPI_Allreduce will do, as in examples/05_mpi.c.
@@ -2858,7 +2859,7 @@ typedef struct icl__work {
   float **panels, **panels_t;                /* by slot: a block's weights, and their transposes */
   float **grads;                             /* by slot                                          */
   float *hints;                              /* [micro][d] f at the unit vectors, or NULL        */
-  size_t hint_layer;                         /* whose input they are for                         */
+  size_t hint_layer, hint_dims;              /* whose input they are for; inputs in use now      */
   float hint_scale;                          /* of their gradient; 0: none now                   */
   size_t layer;                              /* that is worked on                                */
   float *scratch; size_t n_scratch;          /* between two forward passes                       */
@@ -3609,7 +3610,7 @@ static void icl__outer_task(void *arg, size_t i, int thread)
 }
 
 /* Adds to d_in the gradient of prompt i's hint,  hint_scale / 2 sum of (x_j - f(e_j))^2  over its
- * tokens of y and inputs j, x being what goes into layer hint_layer. */
+ * tokens of y and inputs j in use, x being what goes into layer hint_layer. */
 static void icl__hint_task(void *arg, size_t i, int thread)
 {
   icl__work *w = (icl__work *)arg;
@@ -3617,8 +3618,8 @@ static void icl__hint_task(void *arg, size_t i, int thread)
   size_t C = (size_t)w->model->config.n_embd, d = (size_t)w->model->config.n_dims, k;
   (void)thread;
   for (k = i * w->T + 1; k < (i + 1) * w->T; k += 2) {
-    ops->axpy(w->d_in + k * C, w->hint_scale, w->acts[w->layer].x + k * C, d);
-    ops->axpy(w->d_in + k * C, -w->hint_scale, w->hints + i * d, d);
+    ops->axpy(w->d_in + k * C, w->hint_scale, w->acts[w->layer].x + k * C, w->hint_dims);
+    ops->axpy(w->d_in + k * C, -w->hint_scale, w->hints + i * d, w->hint_dims);
   }
 }
 
@@ -3955,7 +3956,7 @@ static const icl__field icl__fields[] = {
   ICL__FIELD("ema", ema, REAL, 0, 0, 1, ICL__BELOW, AVERAGE, NULL),
   ICL__FIELD("init_sd", init_sd, REAL, 0.02, 0, 10, ICL__ABOVE | ICL__BELOW, ALL, NULL),
   ICL__FIELD("hint", hint, REAL, 0, 0, ICL__FLOAT_MAX, 0, HINTS, NULL),
-  ICL__FIELD("hint_layer", hint_layer, INT, 0, 0, 511, 0, HINTS, NULL),
+  ICL__FIELD("hint_layer", hint_layer, INT, 0, 0, 2147483647.0, 0, HINTS, NULL),
   ICL__FIELD("dims_start", dims_start, INT, 0, 1, 4096, 0, ALL, NULL),
   ICL__FIELD("dims_every", dims_every, LONG, 0, 1, 9007199254740992.0, 0, ALL, NULL),
   ICL__FIELD("pairs_start", pairs_start, INT, 0, 1, ICL__MAX_PAIRS, 0, ALL, NULL),
@@ -4107,15 +4108,14 @@ static icl_error icl__check_field(const icl_train_options *o, const icl__field *
 static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
 {
   size_t i;
+  icl_error err;
   if (!o->dims_start != !o->dims_every)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "dims_start and dims_every go together", NULL);
   if (!o->pairs_start != !o->pairs_every)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "pairs_start and pairs_every go together", NULL);
   if (o->model.n_dims > 0)                   /* else icl_config_check has a better word for it */
-    for (i = 0; i < ICL__N_FIELDS; i++) {
-      icl_error err = icl__check_field(o, &icl__fields[i], r);
-      if (err) return err;
-    }
+    for (i = 0; i < ICL__N_FIELDS; i++)
+      if ((err = icl__check_field(o, &icl__fields[i], r))) return err;
   if (o->rank >= o->world || o->world > o->batch)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "rank must be below world, and world at most batch",
                      NULL);
@@ -4123,18 +4123,19 @@ static icl_error icl__check_options(const icl_train_options *o, icl_report *r)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "shards must be from world to batch", NULL);
   if (o->world > 1 && !o->reduce)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "reduce is needed where world is above 1", NULL);
-  if (o->hint > 0 && (!o->task || o->sampling.standardize || o->sampling.inputs == ICL_INPUTS_DATA))
-    return icl__fail(r, ICL_ERR_CONFIG, 0, "hint is for a task whose prompts are not scaled", NULL);
-  if (o->hint > 0 && (o->hint_layer < 1 || o->hint_layer >= o->model.n_layer))
-    return icl__fail(r, ICL_ERR_CONFIG, 0, "must be from 1 to below n_layer:", "hint_layer");
-  if (o->hint > 0 && o->model.n_embd < o->model.n_dims)
-    return icl__fail(r, ICL_ERR_CONFIG, 0, "hint needs a width of n_dims or more", NULL);
   if (o->model.position_embedding_type == ICL_POSITION_LEARNED
       && o->model.n_positions < 2 * o->pairs - 1)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "fewer positions than tokens:", "n_positions");
   if (o->model.position_embedding_type == ICL_POSITION_SINUSOIDAL && o->pairs > ICL__MAX_SINUSOIDS)
     return icl__fail(r, ICL_ERR_CONFIG, 0, "more than 49999 with sinusoidal positions:", "pairs");
-  return icl_config_check(&o->model, r);
+  if ((err = icl_config_check(&o->model, r)) || !(o->hint > 0)) return err;
+  if (!o->task || o->sampling.standardize || o->sampling.inputs == ICL_INPUTS_DATA)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "hint is for a task whose prompts are not scaled", NULL);
+  if (o->hint_layer < 1 || o->hint_layer >= o->model.n_layer)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "must be from 1 to below n_layer:", "hint_layer");
+  if (o->model.n_embd < o->model.n_dims)
+    return icl__fail(r, ICL_ERR_CONFIG, 0, "hint needs a width of n_dims or more", NULL);
+  return ICL_OK;
 }
 
 /* Shard s of S has the prompts s, s + S, s + 2 S, .. of a batch; a process has the shards rank,
@@ -4410,6 +4411,7 @@ static void icl__train_begin(void *arg, size_t i, int thread)
     t->loss[at] = NAN;
   } else if (w->hints) {
     icl__put_hints(t, i, thread);
+    if (!icl__finite(w->hints + i * d, d)) t->loss[at] = NAN;
   }
   icl__embed_task(w, i, thread);
 }
@@ -4468,6 +4470,7 @@ static double icl__gradient(icl_trainer *t)
   size_t own = icl__own_shards(&t->o), j, P, d = (size_t)t->o.model.n_dims;
   double loss = 0;
   icl__set_pairs(&t->work, P = (size_t)icl__pairs_now(t));
+  t->work.hint_dims = (size_t)icl__dims_now(t);
   t->work.hint_scale = t->given_x ? 0 : 2 * t->o.hint / ((float)t->o.batch * (float)P);
   icl__pack_weights(&t->work);
   for (j = 0; j < own; j++) {
@@ -5795,7 +5798,7 @@ static void icl__recipe_text(const icl_trainer *t, char *buf, size_t size)
 icl_error icl_train_export(icl_trainer *t, const char *path, icl_report *r)
 {
   size_t size;
-  char *text, recipe[256];
+  char *text, recipe[320];
   icl_metadata md;
   icl_error err;
   if (!t || !path) return icl__fail(r, ICL_ERR_ARG, 0, "NULL", t ? "path" : "t");

@@ -410,6 +410,7 @@ def test_defaults():
 def test_same_run_with_hints():
     """The second loss, of functions that are scaled, with noise that it does not see."""
     hint = ["--hint", 0.5, "--x-scale", 2, "--layers", 3, "--heads", 2, "--width", 16, "--init-sd", 0.25]
+    hint += ["--dims-start", 2, "--dims-every", 4]
     same_run("hint", "--task", "0.5*garg(dense) + 0.5*noisy(relu(hidden=4), sd=0.3)", *RUN, *hint, "--clip", 1)
     same_run("hint1", "--task", "sparse(nnz=1)", *RUN, *hint, "--hint-layer", 1, "--optimizer", "muon")
     meta = weights_in(T / "hint.safetensors")[2]

@@ -559,9 +559,9 @@ static double loss64(const oracle *o, const icl_config *c, const double *p, cons
   return sum;
 }
 
-/* The mean over pairs of sum_j (h_j - hints[B][d])^2 at the tokens of y behind block `layer`. */
+/* 1 / P sum of (h_j - hints[B][d])^2 over the tokens of y behind block `layer` and inputs j < dims. */
 static double hint64(const oracle *o, const icl_config *c, const double *p, const float *xs,
-                     const float *ys, int B, int P, int layer, const float *hints)
+                     const float *ys, int B, int P, int layer, int dims, const float *hints)
 {
   const int C = c->n_embd, d = c->n_dims;
   double sum = 0;
@@ -569,7 +569,7 @@ static double hint64(const oracle *o, const icl_config *c, const double *p, cons
   for (b = 0; b < B; b++) {
     blocks64(o, c, p, xs + b * P * d, ys + b * P, P, layer);
     for (t = 1; t < 2 * P - 1; t += 2)
-      for (j = 0; j < d; j++) sum += pow(o->x[t * C + j] - (double)hints[b * d + j], 2) / (B * P);
+      for (j = 0; j < dims; j++) sum += pow(o->x[t * C + j] - (double)hints[b * d + j], 2) / (B * P);
   }
   return sum;
 }
@@ -757,7 +757,8 @@ static void check_hint(icl_train_options o)
       for (k = 0; k < (int)t->n; k++) p[k] = (double)params[k];
       for (k = (int)u[i].from; k < (int)u[i].to; k++) p[k] += step * sign(&s);
       u[i].slope += (double)o.hint / (2 * step)
-                    * hint64(&orc, c, p, t->work.xs, t->work.ys, B, P, t->o.hint_layer, t->work.hints);
+                    * hint64(&orc, c, p, t->work.xs, t->work.ys, B, P, t->o.hint_layer, icl__dims_now(t),
+                             t->work.hints);
     }
   expected = shifted_loss(&u[0], 0, p, params, &orc, c, t->work.xs, t->work.ys, B, P);
   for (way = 0; way < 2; way++) {
@@ -778,6 +779,9 @@ TEST(gradient_of_a_hint)
   o.hint = 0.7f;
   o.sampling.x_scale = 0.5f;
   check_hint(o);                                             /* behind block 2 */
+  o.dims_start = 1; o.dims_every = 5;                        /* one of two inputs */
+  check_hint(o);
+  o.dims_start = 0; o.dims_every = 0;
   o.hint_layer = 1;
   o.model.n_dims = 8;                                        /* all of the width */
   o.sampling.x_scale = 1;
@@ -3340,7 +3344,8 @@ static const char *spoil(icl_train_options *o, int i)
     case 73: o->hint = 1; o->sampling.inputs = ICL_INPUTS_DATA; return "hint is for a task";
     case 74: o->hint = 1; o->model.n_dims = 9; return "hint needs a width";
     case 75: o->hint = 1; o->task = NULL; o->own_prompts = 1; return "hint is for a task";
-    case 76: o->hint = 1; o->model.n_layer = 0; return "n_layer";
+    case 76: o->hint = 1; o->model.n_layer = 0; return "size";
+    case 77: o->hint = 1; o->model.n_layer = 600; return "layers";
     default: return NULL;
   }
 }

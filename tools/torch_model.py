@@ -486,7 +486,7 @@ class Task:
     def sample(self, seed, stream, first, n, P, dims=0, probe=0):
         """Prompts first .. first + n - 1 of a stream, those of icl_train.h bit for bit: xs [n, P, d] and
         ys [n, P].  Of the inputs only the first dims are in use; 0: all.  With a probe, also the functions
-        at probe times the unit vectors, [n, d]."""
+        at probe times the unit vectors of these inputs, [n, dims]."""
         lib, how = library(), Sampling.from_buffer_copy(self.sampling)
         xs, ys, scratch = torch.empty(n, P, self.d), torch.empty(n, P), torch.empty(self.scratch)
         rng, how.dims_active = ctypes.create_string_buffer(RNG_BYTES), dims
@@ -496,9 +496,9 @@ class Task:
             if lib.icl_prompt_sample(self.task, ctypes.byref(how), rng, P, xs.data_ptr() + 4 * i * P * self.d,
                                      ys.data_ptr() + 4 * i * P, None, scratch.data_ptr()):
                 ys[i] = math.nan                                    # the step will be skipped
-            for j in range(hints.shape[1]):
+            for j in range(dims or self.d if probe else 0):
                 hints[i, j] = lib.icl_function_eval(scratch.data_ptr(), units[j].data_ptr(), self.task)
-        return (xs, ys, hints) if probe else (xs, ys)
+        return (xs, ys, hints[:, :dims or self.d]) if probe else (xs, ys)
 
 def whole_contexts(task, n, seed, first, count):
     """Prompts of n pairs that all set their scale and, where prompts have orders, in an order of their own: a third

@@ -195,7 +195,8 @@ class Trainer:
                 answers, told = self.model.answers_and_hint(xs, ys, self.r["hint_layer"])
         total, squared = losses(self.c, answers.float(), ys)
         if told is not None:
-            total = total + self.r["hint"] / ys.numel() * (told.float() - hints[:, None]).square().sum()
+            off = told.float()[:, :, :hints.shape[1]] - hints[:, None]
+            total = total + self.r["hint"] / ys.numel() * off.square().sum()
         return total, squared
     def draw(self, step):
         dims, pairs = curriculum(self.r, step)
@@ -261,7 +262,7 @@ class Trainer:
     def load(self, folder):
         meta, tensors = load_state(folder)
         for key, value in self.r.items():
-            was = meta["recipe"].get(key)
+            was = meta["recipe"].get(key, 0 if key in ("hint", "hint_layer") else None)   # older states have none
             if was != value and (key != "steps" or self.r["schedule"] in ("cosine", "linear")):
                 raise ValueError(f"{folder} is of a run with {key} {was}, not {value}")
         for kind, t in tensors.items():
@@ -435,7 +436,7 @@ def options(argv):
         torch.empty(0, device=o.device)
     except (ValueError, RuntimeError, AssertionError) as e:
         p.error(str(e).splitlines()[0])
-    o.hint_layer = o.hint_layer or bool(o.hint) * (o.layers - 1)
+    o.hint_layer = bool(o.hint) * (o.hint_layer or o.layers - 1)
     text = wrong_options(o)
     if text:
         p.error(text)

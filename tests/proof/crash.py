@@ -185,10 +185,11 @@ class Disk:
     def states(self):
         """Each as {name: bytes}.  The files vary one after the other, and all of them to their least."""
         held = {f: contents_after(self.flushed[f], p) for f, p in self.pending.items()}
+        whole = {f: self.whole(f) for f in self.flushed}     # once: Python keeps the hash of each bytes object
         for names in names_after(self.names, self.pending_names):
             names = dict(names)
             wide = {n: f for n, f in names.items() if f in held}
-            full = {n: self.whole(f) for n, f in names.items()}
+            full = {n: whole[f] for n, f in names.items()}
             yield full
             for n, f in wide.items():
                 for data in held[f]:
