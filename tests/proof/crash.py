@@ -132,12 +132,11 @@ def contents_after(flushed, pending):
 
 def names_after(names, pending):
     """Which file each name may lead to, in every combination of what has reached the disk."""
-    out = set()
-    for taken in itertools.product((0, 1), repeat=len(pending)):
-        now = dict(names)
-        for op, there in zip(pending, taken):
-            if not there:
-                continue
+    out = {frozenset(names.items())}
+    for op in pending:
+        more = set()
+        for before in out:
+            now = dict(before)
             if op[0] == 'make':
                 now[op[1]] = op[2]
             elif op[0] == 'remove':
@@ -147,7 +146,8 @@ def names_after(names, pending):
                 now[op[2]] = op[3]
                 if now.get(op[1]) == op[3]:
                     del now[op[1]]
-        out.add(frozenset(now.items()))
+            more.add(frozenset(now.items()))
+        out |= more
     return out
 
 
