@@ -4382,18 +4382,20 @@ static int icl__source_prompt(icl_trainer *t, uint64_t stream, uint64_t index, i
                             w->thread[thread].function) == ICL_OK;
 }
 
-/* What the hint of prompt i tells: the function that was drawn last, at the unit vectors. */
-static void icl__put_hints(icl_trainer *t, size_t i, int thread)
+/* What the hint of prompt i tells: the function that was drawn last, at the unit vectors of the
+ * inputs in use; 0 where one is not finite. */
+static int icl__put_hints(icl_trainer *t, size_t i, int thread)
 {
   icl__work *w = &t->work;
   size_t d = (size_t)t->o.model.n_dims, j;
-  float *e = w->thread[thread].d_ln;         /* [C] at least, and C >= d */
+  float *e = w->thread[thread].d_ln, *hint = w->hints + i * d;         /* e[C] at least, C >= d */
   memset(e, 0, d * sizeof(float));
-  for (j = 0; j < d; j++) {
+  for (j = 0; j < w->hint_dims; j++) {
     e[j] = t->o.sampling.x_scale;
-    w->hints[i * d + j] = icl_function_eval(w->thread[thread].function, e, &t->task);
+    hint[j] = icl_function_eval(w->thread[thread].function, e, &t->task);
     e[j] = 0;
   }
+  return icl__finite(hint, w->hint_dims);
 }
 
 /* Draws prompt i of the microbatch, or takes the caller's.  The loss becomes NaN without one. */
@@ -4409,9 +4411,8 @@ static void icl__train_begin(void *arg, size_t i, int thread)
   } else if (!icl__source_prompt(t, (uint64_t)t->step, t->shard + at * icl__shard_count(&t->o),
                                  icl__dims_now(t), 0, i, thread)) {
     t->loss[at] = NAN;
-  } else if (w->hints) {
-    icl__put_hints(t, i, thread);
-    if (!icl__finite(w->hints + i * d, d)) t->loss[at] = NAN;
+  } else if (w->hints && !icl__put_hints(t, i, thread)) {
+    t->loss[at] = NAN;
   }
   icl__embed_task(w, i, thread);
 }

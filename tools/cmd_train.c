@@ -152,7 +152,8 @@ static void fill_table(option table[MAX_OPTIONS], settings *s)
                  "weight of a hint: in the middle of the network tokens of y\n"
                  "learn the function's values at the unit vectors too, of linear\n"
                  "ones the coefficients; 0: none"),
-    OPT_ANY_INT("--hint-layer", "L", &o->hint_layer, "... behind this block, the last but one unless given"),
+    OPT_ANY_INT("--hint-layer", "L", &o->hint_layer,
+                "... behind this block, the last but one unless given"),
     OPT_ANY_INT("--max-bad", "N", &o->max_bad,
             "give up after N steps in a row that are not finite"),
     OPT_ANY_INT("--dims-start", "d", &o->dims_start,

@@ -147,7 +147,8 @@ class PlainBackbone(nn.Module):
             x = x + self.wpe(torch.arange(x.shape[1], device=x.device))
         for i, block in enumerate(self.h, 1):
             x = block(x)
-            behind = x if i == layer else None if i == 1 else behind
+            if i == layer:
+                behind = x
         return (self.ln_f(x), behind) if layer else self.ln_f(x)
 
 def gpt2_backbone(c):
