@@ -4409,9 +4409,8 @@ static void icl__train_begin(void *arg, size_t i, int thread)
     memcpy(w->xs + i * P * d, t->given_x + at * P * d, P * d * sizeof(float));
     memcpy(w->ys + i * P, t->given_y + at * P, P * sizeof(float));
   } else if (!icl__source_prompt(t, (uint64_t)t->step, t->shard + at * icl__shard_count(&t->o),
-                                 icl__dims_now(t), 0, i, thread)) {
-    t->loss[at] = NAN;
-  } else if (w->hints && !icl__put_hints(t, i, thread)) {
+                                 icl__dims_now(t), 0, i, thread)
+             || (w->hints && !icl__put_hints(t, i, thread))) {
     t->loss[at] = NAN;
   }
   icl__embed_task(w, i, thread);
