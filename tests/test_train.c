@@ -1698,6 +1698,29 @@ TEST(one_bad_pair_skips_the_step)
         }
 }
 
+/* A function that is finite in the prompt and not where the hint asks for it. */
+TEST(hint_that_is_not_finite_skips_the_step)
+{
+  const float values[] = {NAN, INFINITY, -INFINITY};
+  icl_class own;
+  icl_train_options o = trapped(&own);
+  size_t v;
+  o.hint = 0.5f;
+  for (v = 0; v < COUNT(values); v++) {
+    icl_trainer *t;
+    o.threads = 1 + (int)(v % 2);
+    t = begin(&o);
+    trap.x = t->o.sampling.x_scale;
+    trap.y = values[v];
+    trap.armed = 1;
+    check_skipped(t, ICL_OK);
+    trap.armed = 0;
+    CHECK_EQ(icl_train_step(t, NULL), ICL_OK);               /* and goes on */
+    CHECK(t->bad == 0 && t->updates == 1 && t->skipped == 1 && icl__finite(t->params, t->n));
+    icl_trainer_delete(t);
+  }
+}
+
 /* NaN in any tensor that the loss reads: skipped, after max_bad in a row the end; and none of it
  * saved. */
 TEST(weights_that_are_not_finite)
@@ -5095,7 +5118,8 @@ int main(void)
   RUN(same_bits_for_any_threads_and_rows); RUN(memory_of_a_standard_step); RUN(threads_that_cannot_be_had);
   RUN(other_bits_for_other_runs); RUN(resumed_run_is_the_same_run); RUN(training_from_a_model); RUN(looking_does_not_touch);
   RUN(state_of_another_run); RUN(steps_can_be_added); RUN(damaged_state); RUN(hostile_state);
-  RUN(one_bad_pair_skips_the_step); RUN(weights_that_are_not_finite); RUN(huge_numbers);
+  RUN(one_bad_pair_skips_the_step); RUN(hint_that_is_not_finite_skips_the_step);
+  RUN(weights_that_are_not_finite); RUN(huge_numbers);
   RUN(run_ends_when_nothing_is_finite); RUN(clipping_is_scaling); RUN(schedules);
   RUN(inverse_sqrt_warms_up_for_5000_steps); RUN(adam_in_double_precision);
   RUN(muon_in_double_precision); RUN(muon_without_a_gradient);

@@ -49,7 +49,7 @@ static const recipe recipes[] = {
    0.001f, 1},
   {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "mix-short",
    0.001f, 1},
-  {"mix-short", MIX(0.5, 0.5), PROBLEM_SHORT, {{MEDIUM, 80000}, NONE}, NULL, 0.004f, 0},
+  {"mix-short", MIX(0.5, 0.5), PROBLEM_SHORT, {{MEDIUM, 30000}, NONE}, "start", 0.003f, 0},
   {"sparse", SPARSE, PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "start", 0.001f, 1},
   {"start", SPARSE, PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, NULL, 0.004f, 0},
   {"dense-tiny", "dense", PROBLEM_LINEAR, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
