@@ -238,11 +238,21 @@ static csv_record *split(csv_reader *r, long line)
   return record;
 }
 
+/* "sep=;", the first line of files that Excel is to read, tells the separator and is no record. */
+static int tells_separator(csv_reader *r)
+{
+  const char *s = r->text;
+  if (strlen(s) != 5 || strncmp(s, "sep=", 4) || !strchr(",;\t", s[4])) return 0;
+  if (!r->separator) r->separator = s[4];
+  if (r->separator == ',' && !r->decimal) r->decimal = '.';
+  return 1;
+}
+
 csv_record *csv_read(csv_reader *r)
 {
   long line;
   while (read_raw(r, &line)) {
-    if (!says_something(r)) continue;
+    if (!says_something(r) || (line == 1 && tells_separator(r))) continue;
     if (!r->separator) find_separator(r, line);
     return split(r, line);
   }

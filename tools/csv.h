@@ -1,10 +1,11 @@
 /* Reads CSV as spreadsheets, R, pandas and people write it: RFC 4180 and its neighbours.
  * SPDX-License-Identifier: MIT
  *
- * Columns are separated by , or ; or tabs, whichever the first line has.  Quotes are those of RFC
- * 4180: "" stands for one, and a quoted field may hold separators and line ends.  Lines end with
- * LF, CR LF or CR; a byte order mark is skipped; ^Z ends the text.  Blank lines, rows of nothing
- * but separators, and lines that start with # are left out. */
+ * Columns are separated by , or ; or tabs, whichever the first line has, or the first line says
+ * sep=; as Excel has it.  Quotes are those of RFC 4180: "" stands for one, and a quoted field may
+ * hold separators and line ends.  Lines end with LF, CR LF or CR; a byte order mark is skipped; ^Z
+ * ends the text.  Blank lines, rows of nothing but separators, and lines that start with # are left
+ * out. */
 #ifndef ICL_TOOLS_CSV_H
 #define ICL_TOOLS_CSV_H
 

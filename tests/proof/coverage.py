@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 OUT = os.path.join(ROOT, 'build/coverage')
@@ -191,16 +192,15 @@ def main():
     os.makedirs(OUT, exist_ok=True)
     text = open(os.path.join(ROOT, 'icl.h')).read().split('\n')
     union, failed = Union(text), 0
-    for name, flags in PROGRAMS:
-        if not os.path.exists(os.path.join(ROOT, 'tests/test_%s.c' % name)):
-            continue
-        if not options or name in options:
-            if not build_and_run(name, flags):
-                failed += 1
-                continue
-        elif not keep or not os.path.exists(os.path.join(OUT, name + '.raw.prof')):
-            continue
-        union.add(read(name))
+    there = [p for p in PROGRAMS if os.path.exists(os.path.join(ROOT, 'tests/test_%s.c' % p[0]))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ran = dict(pool.map(lambda p: (p[0], build_and_run(*p)),
+                            [p for p in there if not options or p[0] in options]))
+    for name, _ in there:
+        if name in ran:
+            failed += not ran[name]
+        if ran.get(name, keep and os.path.exists(os.path.join(OUT, name + '.raw.prof'))):
+            union.add(read(name))
     table, missing = tally(union, sections(text))
     if '-v' in sys.argv:
         explain(missing, text)

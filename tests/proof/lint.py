@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 OUT = os.path.join(ROOT, 'build', 'lint')
@@ -204,13 +205,20 @@ def begin(part):
     raise SystemExit('lint.py: no part ' + part)
 
 
+def timed(part):
+    """What begin says, and the seconds that it took."""
+    began = time.time()
+    return begin(part), time.time() - began
+
+
 def main():
     parts = [p for p in sys.argv[1:] if p != '--full'] or (FULL if '--full' in sys.argv else SHORT)
     passed = failed = skipped = 0
     known = exceptions()
     os.makedirs(OUT, exist_ok=True)
-    for part in parts:
-        began, result = time.time(), begin(part)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(timed, parts)
+    for part, (result, took) in zip(parts, results):
         if result is None:
             print('skipped  %s: its tool is not here' % part)
             skipped += 1
@@ -221,7 +229,7 @@ def main():
         bad = [f for f in all_of_it if (f[0], f[3]) not in known and not small_product(f)
                and not numbers_of_tests(f)]
         print('%-8s %s: %d findings, %d more are in lint.txt; %.0f s'
-              % ('FAILED' if bad else 'ok', part, len(bad), len(all_of_it) - len(bad), time.time() - began), flush=True)
+              % ('FAILED' if bad else 'ok', part, len(bad), len(all_of_it) - len(bad), took), flush=True)
         for f in bad[:40]:
             print('    %s:%d: %s [%s]\n        %s' % (f[1], f[2], f[4][:150], f[0], f[3]))
         passed, failed = passed + (not bad), failed + bool(bad)
