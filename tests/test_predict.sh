@@ -183,6 +183,7 @@ refuses "excel_utf16.txt" 'UTF-16' predict "$csv/excel_utf16.txt"
 run predict "$csv/logger.csv"
 ok "logger.csv: the gap" says out "^2024-05-01T02:00${tab}10\."
 
+reads "sep=;" 'sep=;\r\n1;2,1\r\n2;3,9\r\n3;6,2\r\n4;?\r\n'
 input '"1,0","2,1"\n"2,0","3,9"\n"3,0","6,2"\n"4,0",?\n'
 run predict --decimal ,
 ok "decimal commas between commas: quoted" says out "^\"4,0\",\"$(echo "$y" | tr . ,)\"\$"
@@ -402,6 +403,9 @@ run predict "$t/weights.bin"
 ok "a model by its first bytes" same "$t/out" "$t/plain"
 refuses "a model that is not there" 'm.safetensors' predict "$t/m.safetensors"
 refuses "a file that is not there" 'No such file' predict "$t/none.csv"
+refuses "two CSV files" 'data.csv: not a model (MODEL comes first' predict "$t/data.csv" "$t/data.csv"
+refuses "a model behind the file" 'data.csv: not a model (MODEL comes first' predict "$t/data.csv" "$curves"
+refuses "icl check of two CSV files" 'data.csv: not a model (MODEL comes first' check "$t/data.csv" "$t/data.csv"
 misused "three operands" predict "$curves" "$t/data.csv" "$t/data.csv"
 
 # ----- plots --------------------------------------------------------------------------------------

@@ -33,11 +33,17 @@ static int starts_as_model(const char *path)
   return n == sizeof head && head[8] == '{' && !head[4] && !head[5] && !head[6] && !head[7];
 }
 
+static int looks_like_model(const char *path)
+{
+  return ends_with(path, ".safetensors") || (strcmp(path, "-") && starts_as_model(path));
+}
+
 void sort_operands(const char *const *operands, int n, const char **model, const char **data)
 {
-  const int first = n == 2
-                    || (n == 1 && (ends_with(operands[0], ".safetensors")
-                                   || (strcmp(operands[0], "-") && starts_as_model(operands[0]))));
+  const int first = n == 2 || (n == 1 && looks_like_model(operands[0]));
+  if (n == 2 && !looks_like_model(operands[0])
+      && (looks_like_model(operands[1]) || ends_with(operands[0], ".csv")))
+    fail(operands[0], "not a model (MODEL comes first, then one FILE)");
   *model = first ? operands[0] : NULL;
   *data = n > first ? operands[first] : NULL;
 }

@@ -28,7 +28,8 @@ typedef struct predictor {
 } predictor;
 
 /* Tells a model from data among operands[n], n at most 2: *model and *data are NULL where they are
- * left out.  A single operand is a model if it ends in .safetensors or starts as such a file. */
+ * left out.  A single operand is a model if it ends in .safetensors or starts as such a file; of two
+ * the first one is, and a CSV file there ends the program. */
 void sort_operands(const char *const *operands, int n, const char **model, const char **data);
 
 /* Loads the model at path; for NULL that waits until the inputs are known. */
