@@ -103,7 +103,7 @@ static int run(int argc, char **argv)
                  "an evening on two cores, or the papers' recipes"),
       OPT_TEXT("--dir", "DIR", &r.dir,
                "where figures go, and models into DIR/models;\n"
-               "examples/paper of the repository has all models"),
+               "examples/paper of the repository has all but those of sizes"),
       OPT_FLAG("--list", &list, "all figures and models, as icl repro list"),
       OPT_FLAG("--no-train", &r.no_train, "fail where a model is missing"),
       OPT_FLAG("--force", &r.force, "draw figures again that are there already"),

@@ -68,7 +68,7 @@ static void make_garg_linear(repro *r)
     {"ols", "least squares"}, {"knn:3", "3 nearest neighbours"}, {"avg", "averaging"}, {NULL, NULL}
   };
   static const garg_figure g = {
-    "garg-linear", NULL, "dense-small", "garg-linear", PROBLEM_GARG,
+    "garg-linear", NULL, "dense", "garg-linear", PROBLEM_GARG,
     "the model does as well as least squares: error 0.02 at k = d, 0.0006 at 2 d",
     "least squares",
     {{"Linear functions", "dense", "garg(dense)", baselines, 20}, {NULL, NULL, NULL, NULL, 0}}
@@ -161,7 +161,7 @@ static void make_garg_ood(repro *r)
     v.sampling.x_scale = shifts[i].x_scale;
     v.sampling.y_scale = shifts[i].y_scale;
     if (!small) v.unit = 20;
-    add_team(r, &v, "model", small ? "dense-small" : "garg-linear");
+    add_team(r, &v, "model", small ? "dense" : "garg-linear");
     add_baseline(&v, "least squares", "ols", NULL);
     add_baseline(&v, "ridge 1", "ridge:1", NULL);
     evaluate(&v);
