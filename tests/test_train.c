@@ -1713,6 +1713,7 @@ TEST(hint_that_is_not_finite_skips_the_step)
     trap.x = t->o.sampling.x_scale;
     trap.y = values[v];
     trap.armed = 1;
+    CHECK(isnan(icl__gradient(t)));
     check_skipped(t, ICL_OK);
     trap.armed = 0;
     CHECK_EQ(icl_train_step(t, NULL), ICL_OK);               /* and goes on */

@@ -130,6 +130,12 @@ static int comma_beside_tab(const char *text)
   return 0;
 }
 
+/* A comma between columns cannot be a decimal comma as well. */
+static void settle_decimal(csv_reader *r)
+{
+  if (r->separator == ',' && !r->decimal) r->decimal = '.';
+}
+
 /* Finds the separator of the columns in the first line. */
 static void find_separator(csv_reader *r, long line)
 {
@@ -148,7 +154,7 @@ static void find_separator(csv_reader *r, long line)
   else
     fail(r->name, "line %ld has one column: a row is x1,...,xd,y, separated by , or ; or tabs "
          "(--separator space: by blanks)", line);
-  if (r->separator == ',' && !r->decimal) r->decimal = '.';
+  settle_decimal(r);
 }
 
 /* 0 for lines that say nothing: blank ones, comments, and nothing but separators. */
@@ -243,8 +249,9 @@ static int tells_separator(csv_reader *r)
 {
   const char *s = r->text;
   if (strlen(s) != 5 || strncmp(s, "sep=", 4) || !strchr(",;\t", s[4])) return 0;
-  if (!r->separator) r->separator = s[4];
-  if (r->separator == ',' && !r->decimal) r->decimal = '.';
+  if (r->separator) return 1;
+  r->separator = s[4];
+  settle_decimal(r);
   return 1;
 }
 
