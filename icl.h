@@ -55,9 +55,9 @@
  *                          runs on the caller's thread
  *     ICL_MAX_THREADS      the most of them (64)
  *     ICL_MALLOC(size), ICL_REALLOC(p, size), ICL_FREE(p)     all three or none; p may be NULL
- *     ICL_FOPEN(path, mode)  instead of fopen for files; on Windows, where fopen takes no UTF-8,
- *                          a function that widens both and calls _wfopen (icl_save also calls
- *                          remove and rename, which there take no UTF-8 either)
+ *     ICL_FOPEN(path, mode), ICL_REMOVE(path), ICL_RENAME(from, to)  instead of fopen, remove and
+ *                          rename for files; on Windows, where these take no UTF-8, functions that
+ *                          widen the names and call _wfopen, _wremove and _wrename
  *     ICL_ASSERT(condition)  checks of the library's own assumptions (none)
  *
  * MEMORY.  Functions that need memory come with one that says how much, to the byte: that much
@@ -833,8 +833,16 @@ ICL__UNUSED void icl__flush_end(uint64_t before)
 #endif
 #endif
 
-#if !defined ICL_NO_STDIO && !defined ICL_FOPEN
+#ifndef ICL_NO_STDIO
+#ifndef ICL_FOPEN
 #define ICL_FOPEN(path, mode) fopen(path, mode)
+#endif
+#ifndef ICL_REMOVE
+#define ICL_REMOVE(path) remove(path)
+#endif
+#ifndef ICL_RENAME
+#define ICL_RENAME(from, to) rename(from, to)
+#endif
 #endif
 
 #ifndef ICL_ASSERT
@@ -4740,14 +4748,14 @@ static icl_error icl__replace(char *name, const char *path, const void *data, si
   why = errno;
   if (fclose(file) && !bad) { bad = 1; why = errno; }
 #ifdef _WIN32
-  gone = !bad && !remove(path);              /* rename replaces nothing there */
+  gone = !bad && !ICL_REMOVE(path);          /* rename replaces nothing there */
 #endif
-  if (!bad && rename(name, path)) { bad = 1; why = errno; }
+  if (!bad && ICL_RENAME(name, path)) { bad = 1; why = errno; }
   if (!bad) return icl__ok(r);
 #ifdef _WIN32
   if (gone) return icl__fail_io(r, 0, "cannot rename the new file", name, strerror(why));
 #endif
-  remove(name);
+  (void)ICL_REMOVE(name);
   return icl__fail_io(r, 0, "cannot write", path, strerror(why));
 }
 

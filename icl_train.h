@@ -5002,11 +5002,11 @@ static icl_error icl__close_out(icl__out *out, icl_error err)
   if (fclose(out->file) && !err)
     err = icl__fail_path(out->r, ICL_ERR_IO, "cannot close", out->path, strerror(errno));
   if (!err) {
-    remove(out->path);
-    if (rename(out->tmp, out->path))
+    (void)ICL_REMOVE(out->path);
+    if (ICL_RENAME(out->tmp, out->path))
       return icl__fail_path(out->r, ICL_ERR_IO, "cannot replace", out->path, strerror(errno));
   }
-  if (err) remove(out->tmp);
+  if (err) (void)ICL_REMOVE(out->tmp);
   return err;
 }
 

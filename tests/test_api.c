@@ -36,9 +36,12 @@ static void test_free(void *p)
   free(p);
 }
 
-/* Files open as always, or on a disk that is full. */
+/* Files open as always, or on a disk that is full; are renamed, or not; removals are counted. */
+#include <errno.h>
 #include <stdio.h>
-static int disk_is_full;
+static int disk_is_full, rename_fails, removals;
+#define ICL_RENAME(from, to) (rename_fails ? (errno = EACCES, -1) : rename(from, to))
+#define ICL_REMOVE(path) (removals++, remove(path))
 #define ICL_FOPEN(path, mode) fopen(disk_is_full ? "/dev/full" : path, disk_is_full ? "wb" : mode)
 
 #define ICL_MALLOC(size) test_malloc(size)
@@ -2688,6 +2691,13 @@ TEST(saving_files)
   CHECK_EQ(icl_save(in_folder("m"), &cfg, s.params, NULL, &r), ICL_ERR_IO);
   disk_is_full = 0;
   CHECK(strstr(r.text, "cannot write") && strstr(r.text, "No space left"));
+  CHECK(holds("m", expected, n) && !is_there("m.tmp02"));
+  rename_fails = 1;
+  removals = 0;
+  CHECK_EQ(icl_save(in_folder("m"), &cfg, s.params, NULL, &r), ICL_ERR_IO);
+  rename_fails = 0;
+  CHECK(strstr(r.text, "cannot write") && strstr(r.text, "Permission denied"));
+  CHECK_EQ(removals, 1);
   CHECK(holds("m", expected, n) && !is_there("m.tmp02"));
   CHECK_EQ(icl_save(in_folder("nowhere/m"), &cfg, s.params, NULL, &r), ICL_ERR_IO);
   CHECK(strstr(r.text, "cannot create") && strstr(r.text, "No such file"));

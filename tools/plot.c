@@ -110,14 +110,27 @@ static void draw_line(canvas *c, point a, point b, unsigned colour, double width
   c->lines(c, ends, 2, &s);
 }
 
+/* A tick's number: 2e-5 for 0.00002 and 1.5e5 for 150000, for which there is no room beside the axis,
+ * where four digits say it all. */
+static const char *write_tick(char label[32], const axis *a, double value)
+{
+  const double size = fabs(value);
+  if (size >= 1e5 || (size > 0 && size < (a->log ? 0.0099 : 0.00099))) {
+    const int e = (int)floor(log10(size) + 1e-9);
+    snprintf(label, 32, "%.4ge%d", value / pow(10, e), e);
+    if (fabs(strtod(label, NULL) - value) <= 1e-9 * size) return label;
+  }
+  snprintf(label, 32, "%.10g", value);
+  return label;
+}
+
 static void draw_x_tick(const panel *v, double value)
 {
   const text_style style = {ink, v->font, ANCHOR_MIDDLE, 0};
   const double x = place(&v->x, value);
   char label[32];
-  snprintf(label, sizeof label, "%.10g", value);
   draw_line(v->c, (point){x, v->from.y}, (point){x, v->to.y}, faint, 1);
-  v->c->text(v->c, (point){x, v->to.y + 7 + v->font}, label, &style);
+  v->c->text(v->c, (point){x, v->to.y + 7 + v->font}, write_tick(label, &v->x, value), &style);
 }
 
 static void draw_y_tick(const panel *v, double value)
@@ -125,12 +138,9 @@ static void draw_y_tick(const panel *v, double value)
   const text_style style = {ink, v->font, ANCHOR_END, 0};
   const double y = place(&v->y, value);
   char label[32];
-  if (v->y.log && value < 0.0099) {   /* 2e-5; 0.00002 would reach the axis's title */
-    const int e = (int)floor(log10(value) + 1e-9);
-    snprintf(label, sizeof label, "%.0fe%d", value / pow(10, e), e);
-  } else snprintf(label, sizeof label, "%.10g", value);
   draw_line(v->c, (point){v->from.x, y}, (point){v->to.x, y}, faint, 1);
-  v->c->text(v->c, (point){v->from.x - 9, y + 0.35 * v->font}, label, &style);
+  v->c->text(v->c, (point){v->from.x - 9, y + 0.35 * v->font}, write_tick(label, &v->y, value),
+             &style);
 }
 
 /* 1, 2 or 5 times a power of ten, so that there are at most `most` steps, and as a rule half. */
@@ -255,7 +265,7 @@ static void draw_whisker(const panel *v, double x, double low, double high)
   if (high > low) v->c->lines(v->c, ends, 2, &thin);
 }
 
-/* Bar `index` of each group, with its value on top. */
+/* Bar `index` of each group, with its value on top, above the range where there is one. */
 static void draw_bars(const panel *v, const plot_series *s, int index, unsigned colour)
 {
   const text_style style = {ink, v->font - 2, ANCHOR_MIDDLE, 0};
@@ -265,13 +275,14 @@ static void draw_bars(const panel *v, const plot_series *s, int index, unsigned 
     const double left = s->x[i] - 0.42 + index * wide;
     const double x0 = place(&v->x, left), x1 = place(&v->x, left + 0.92 * wide);
     const double y = place(&v->y, s->y[i]), base = v->to.y;
+    const double top = s->low && s->high[i] > s->y[i] ? place(&v->y, s->high[i]) : y;
     const point corners[4] = {{x0, base}, {x0, y}, {x1, y}, {x1, base}};
     char label[32];
     if (!isfinite(s->y[i])) continue;
     v->c->area(v->c, corners, 4, colour, 1);
     if (s->low) draw_whisker(v, 0.5 * (x0 + x1), s->low[i], s->high[i]);
     snprintf(label, sizeof label, s->y[i] < 0.0995 ? "%.3f" : "%.2f", s->y[i]);
-    v->c->text(v->c, (point){0.5 * (x0 + x1), y - 4}, label, &style);
+    v->c->text(v->c, (point){0.5 * (x0 + x1), top - 4}, label, &style);
   }
 }
 

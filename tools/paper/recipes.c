@@ -43,12 +43,13 @@
 
 static const recipe recipes[] = {
   {"dense", "dense", PROBLEM_LINEAR, {{MEDIUM, 10000}, {STANDARD, MILLION}}, NULL, 0.004f, 3},
-  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "mix-short",
+  {"mix75", MIX(0.75, 0.25), PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "mix-more",
    0.001f, 1},
-  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, {{MEDIUM, 20000}, {STANDARD, MILLION}}, "mix-short",
+  {"mix", MIX(0.5, 0.5), PROBLEM_LINEAR, {{MEDIUM, 15000}, {STANDARD, MILLION}}, "mix-more",
    0.002f, 3},
-  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "mix-short",
+  {"mix25", MIX(0.25, 0.75), PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "mix-more",
    0.001f, 1},
+  {"mix-more", MIX(0.5, 0.5), PROBLEM_SHORT, {{MEDIUM, 50000}, NONE}, "mix-short", 0.003f, 0},
   {"mix-short", MIX(0.5, 0.5), PROBLEM_SHORT, {{MEDIUM, 30000}, NONE}, "start", 0.003f, 0},
   {"sparse", SPARSE, PROBLEM_LINEAR, {{MEDIUM, 5000}, {STANDARD, MILLION}}, "start", 0.001f, 3},
   {"start", SPARSE, PROBLEM_SHORT, {{MEDIUM, 60000}, NONE}, NULL, 0.004f, 0},
@@ -97,6 +98,7 @@ static const recipe recipes[] = {
   {"pool", THEIR_POOL("dense"), PROBLEM_POOL, {NONE, {BASE}}, NULL, 0, 1},
   {"noises", NOISES, PROBLEM_LEVELS, {{TINY, 12000}, {STANDARD, 500000}}, NULL, 0.008f, 1},
   {"dense20", "dense", PROBLEM_TWENTY, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
+  {"dense20-small", "dense", PROBLEM_TWENTY, {{SMALL, 5000}, NONE}, NULL, 0.004f, 1},
   AT_SIZES("two", TWO), AT_SIZES("four", FOUR), AT_SIZES("combined", COMBINED),
   {"two-small", TWO, PROBLEM_SIZES, {{SMALL, 8000}, NONE}, NULL, 0.004f, 0}
 };

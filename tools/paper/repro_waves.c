@@ -186,7 +186,7 @@ static void convex_text(char text[64], double alpha)
 
 /* Errors of everyone over alpha = 0, 0.1, .. 1 as a figure of one panel; e[predictor][alpha]. */
 static void alpha_figure(repro *r, const contest *c, const char *name, const char *title,
-                         score (*e)[N_ALPHAS])
+                         double y_to, score (*e)[N_ALPHAS])
 {
   figure *f = new_figure(name, NULL, 1);
   double alpha[N_ALPHAS];
@@ -201,7 +201,7 @@ static void alpha_figure(repro *r, const contest *c, const char *name, const cha
     for (j = 0; j < c->n; j++) e[j][i] = at[j];
   }
   for (j = 0; j < c->n; j++) add_scores(f, c->names[j], PLOT_CURVE, N_ALPHAS, alpha, e[j]);
-  p->y_to = 1.6;
+  p->y_to = y_to;
   finish_figure(r, f);
 }
 
@@ -226,7 +226,7 @@ static void make_fig5(repro *r)
   add_to(&c, "optimum of mixture", NULL, "bayes:1e-4", BOTH_TASK);
   add_to(&c, "least squares", NULL, "ols", NULL);
   add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
-  alpha_figure(r, &c, "fig5-error", "Fig 5: error after 16 pairs", e);
+  alpha_figure(r, &c, "fig5-error", "Fig 5: error after 16 pairs", 1.6, e);
   for (i = 0; i < N_ALPHAS; i++) if (e[0][i].mean > e[0][most].mean) most = i;
   verdict(r, "fig5", "predictions are reasonable where one class dominates and erratic where both "
           "matter",
@@ -255,7 +255,7 @@ static void make_diversity(repro *r)
   add_to(&c, "share 0.25", "convex25", NULL, NULL);
   add_to(&c, "share 0.5", "convex50", NULL, NULL);
   add_to(&c, "optimum, class known", NULL, "bayes:1e-4", "convex(dense, sine)");
-  alpha_figure(r, &c, "diversity", "Fig 5 with convex combinations in the mixture", e);
+  alpha_figure(r, &c, "diversity", "Fig 5 with convex combinations in the mixture", 1.1, e);
   f = new_figure("diversity-share", NULL, 1);
   p = add_panel(f, "share of convex combinations in the mixture", "mean squared error",
                 "What diversity costs and gives, after 16 pairs");
@@ -279,7 +279,14 @@ static void make_diversity(repro *r)
 /* Density of Gamma(6, 1/6): 6^6 w^5 exp(-6 w) / 5!. */
 static double gamma_density(double w) { return 46656 * pow(w, 5) * exp(-6 * w) / 120; }
 
-enum { N_FREQUENCIES = 26, BOTH = 0, SINE = 1, BAYES = 2 };
+/* Frequencies up to 2 in steps of 0.1, then 0.2. */
+enum { N_FREQUENCIES = 36, AT_HALF = 5, AT_1 = 10, AT_1_5 = 15, AT_2 = 20, AT_5 = 35 };
+enum { BOTH = 0, SINE = 1, BAYES = 2 };
+
+static double frequency_at(int i)
+{
+  return i == 0 ? 0.01 : i <= AT_2 ? 0.1 * i : 2 + 0.2 * (i - AT_2);
+}
 
 static void frequency_figure(repro *r, double *w, score (*e)[N_FREQUENCIES])
 {
@@ -295,7 +302,7 @@ static void frequency_figure(repro *r, double *w, score (*e)[N_FREQUENCIES])
   add_to(&c, "optimum of mixture", NULL, "bayes:1e-4", BOTH_TASK);
   for (i = 0; i < N_FREQUENCIES; i++) {
     char text[64];
-    w[i] = i ? 0.2 * i : 0.01;
+    w[i] = frequency_at(i);
     density[i] = gamma_density(w[i]);
     snprintf(text, sizeof text, "cosine(f=%g)", w[i]);
     run_contest(r, &c, text, at);
@@ -316,8 +323,8 @@ static void make_fig6(repro *r)
   figure *f = new_figure("fig6", "Fig 6: cos(2 pi w x) from 16 examples", 3);
   double w[N_FREQUENCIES];
   score e[3][N_FREQUENCIES];
-  char text[4][SPREAD_SIZE];
-  int i;
+  char text[5][SPREAD_SIZE];
+  int i, worst = AT_HALF;
   for (i = 0; i < 6; i++) {
     char task[64], title[32];
     snprintf(task, sizeof task, "cosine(f=%g)", frequencies[i]);
@@ -326,13 +333,15 @@ static void make_fig6(repro *r)
   }
   finish_figure(r, f);
   frequency_figure(r, w, e);
+  for (i = AT_HALF; i <= AT_1_5; i++) if (e[BOTH][i].mean > e[BOTH][worst].mean) worst = i;
   verdict(r, "fig6", "good at frequencies that were frequent in training, degrading dramatically "
           "where they were rare",
-          "measured: error of `both` %s at frequency %g, %s at %g, %s at %g, %s at %g\n"
-          "optimum: %.4f, %.4f, %.4f, %.4f", write_score(text[0], e[BOTH][0], 4), w[0],
-          write_score(text[1], e[BOTH][5], 4), w[5], write_score(text[2], e[BOTH][10], 3), w[10],
-          write_score(text[3], e[BOTH][25], 2), w[25], e[BAYES][0].mean, e[BAYES][5].mean,
-          e[BAYES][10].mean, e[BAYES][25].mean);
+          "measured: error of `both` %s at frequency %g, %s at %g, %s at %g, %s at %g; from %g to %g "
+          "at most %s, at %g\noptimum: %.4f, %.4f, %.4f, %.4f",
+          write_score(text[0], e[BOTH][0], 4), w[0], write_score(text[1], e[BOTH][AT_1], 4), w[AT_1],
+          write_score(text[2], e[BOTH][AT_2], 3), w[AT_2], write_score(text[3], e[BOTH][AT_5], 2),
+          w[AT_5], w[AT_HALF], w[AT_1_5], write_score(text[4], e[BOTH][worst], 4), w[worst],
+          e[BAYES][0].mean, e[BAYES][AT_1].mean, e[BAYES][AT_2].mean, e[BAYES][AT_5].mean);
 }
 
 /* ----- surprise: the detector ----------------------------------------------------------------- */
