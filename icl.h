@@ -415,7 +415,8 @@ ICL_API icl_error icl_ctx_threads(icl_ctx *c, int n, icl_parallel *run, void *us
 
 /* ----- the work: on any error the context stays as it was ------------------------------------- */
 
-/* One more pair: x[d] and its y.  Costs two tokens.  FULL, NONFINITE, ARG. */
+/* One more pair: x[d], d = config.n_dims (with fewer inputs 0 for the others, where the model was
+ * trained so), and its y.  Costs two tokens.  FULL, NONFINITE, ARG. */
 ICL_API icl_error icl_add(icl_ctx *c, const float *x, float y);
 
 /* n more pairs, xs[n][d] and ys[n], in batched passes; the same bits as n calls of icl_add. */

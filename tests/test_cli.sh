@@ -691,7 +691,7 @@ ok "train --log: what was evaluated" eval \
   '[ "$(awk -F, "NR > 1 && \$10 > 0 && \$11 > 0 { print \$1 }" "$t/whole.csv" | tr "\n" " ")" = "8 16 20 " ]'
 run $small --steps 20 -o "$t/other-log" --threads 2
 ok "train --log: changes nothing" same "$t/whole-log" "$t/other-log"
-run eval "$t/whole-log" --prompts 16 --seed 7 --pairs 6 --last
+run eval "$t/whole-log" --prompts 16 --seed 1000007 --pairs 6 --last
 ok "train --eval-every: the prompts of eval" eval \
   '[ "$(awk -F, "END { printf \"%.4f\", \$2 }" "$t/out")" = "$(awk -F, "END { printf \"%.4f\", \$11 }" "$t/whole.csv")" ]'
 # Rows of steps that the state does not have are dropped by --resume, and no other ones.
@@ -782,10 +782,15 @@ best="train $tiny --steps 60 --lr 0.02 --eval-every 5 --eval-prompts 64"
 run $best -o "$t/best" --keep-best --log "$t/best.csv" --log-every 100
 ok "--keep-best: exit 0" exits 0
 least() { sed 1d "$1" | cut -d, -f2 | sort -g | head -n 1; }
-mean_of() { run eval "$1" --prompts 64 --seed 3; awk -F, 'NR > 1 { s += $2; n++ } END { printf "%.6f", s / n }' "$t/out"; }
+mean_of() { run eval "$1" --prompts 64 --seed 1000003; awk -F, 'NR > 1 { s += $2; n++ } END { printf "%.6f", s / n }' "$t/out"; }
 ok "--keep-best: OUT is the best of the evaluations" eval \
   '[ "$(mean_of "$t/best")" = "$(printf %.6f "$(least "$t/best.evals.csv")")" ]'
 ok "--keep-best: twelve of them" eval '[ "$(wc -l <"$t/best.evals.csv")" -eq 13 ]'
+run $best --eval-prompts 8 -o "$t/best" --keep-best --resume
+ok "--keep-best: goes on with as many prompts" eval 'exits 1 && says err "eval-prompts 64 goes on with it"'
+echo mine >"$t/hist.evals.csv"
+refuses "--keep-best: OUT.evals.csv of others" 'is there already, and no file of icl train' $best -o "$t/hist" --keep-best
+ok "--keep-best: which stays" eval '[ "$(cat "$t/hist.evals.csv")" = mine ]'
 run $best -o "$t/patient" --patience 1 --schedule constant --lr 0.3
 ok "--patience: ends early" eval 'exits 0 && says err "^--patience ended it after step [0-9]*$"'
 cp "$t/patient" "$t/copy"
@@ -815,6 +820,8 @@ run $best -o "$t/ema2" --ema 0.9 --resume
 ok "--ema: stopped and resumed, the same bits" same "$t/ema2" "$t/ema"
 run $best -o "$t/ema2" --ema 0.99 --resume
 ok "--ema: another one is another run" says err 'ema was 0.9, is 0.99$'
+run $best --recipe garg --pairs 41 --pairs-add 3 --settings -o "$t/no"
+ok "--pairs-add: beside a recipe's curriculum" says out '^pairs-add  *3$'
 misused "--ema: 1" $best -o "$t/no" --ema 1
 run $best -o "$t/s.safetensors" --seeds 2
 ok "--seeds: header" says out '^k,mean,min,max,seed_3,seed_4$'
@@ -822,6 +829,9 @@ ok "--seeds: a row for each k" lines 12
 ok "--seeds: the same in a file" same "$t/out" "$t/s.seeds.csv"
 ok "--seeds: mean, min and max" eval "awk -F, 'NR > 1 && ((\$2 - (\$5 + \$6) / 2) ^ 2 > 1e-12 || \$3 > \$5 ||
   \$4 < \$6 || \$3 != (\$5 < \$6 ? \$5 : \$6)) { bad = 1 } END { exit bad }' '$t/out'"
+touch "$t/l-4.safetensors"
+refuses "--seeds: a later OUT that is there" 'l-4.safetensors: is there already' $best -o "$t/l.safetensors" --seeds 2
+ok "--seeds: ... is told at once" eval '! [ -e "$t/l-3.safetensors.state" ]'
 run $best -o "$t/k.safetensors" --seeds 2 --keep-best
 run train @"$t/k-4.safetensors.config" -o "$t/k4"
 ok "--seeds: a configuration makes its model" eval 'exits 0 && same "$t/k4" "$t/k-4.safetensors"'
@@ -879,6 +889,12 @@ run train --data "$t/copy.csv" -o "$t/copy.csv" --force
 ok "--data: it is OUT" eval 'exits 2 && says err "is what is read"'
 run train --data "$t/copy.csv" -o "$t/no" --log "$t/copy.csv" --force
 ok "--data: it is the log" eval 'exits 2 && says err "is what is read"'
+for f in .state .config .evals.csv; do
+  cp "$t/lines.csv" "$t/beside$f"
+  run train --data "$t/beside$f" -o "$t/beside" --keep-best --force
+  ok "--data: it is OUT$f" eval 'exits 2 && says err "is what is read" && same "$t/beside$f" "$t/lines.csv"'
+  rm "$t/beside$f"
+done
 ok "--data: which stays" same "$t/copy.csv" "$t/lines.csv"
 awk -F, 'NR > 1 { $0 = sprintf("%s,%s,%.9g", $1, $2, $3 * 1e-20) } 1' "$t/lines.csv" >"$t/small.csv"
 run train --data "$t/small.csv" --pairs 6 --steps 2 --width 16 --layers 1 --heads 2 --batch 8 --eval-every 2 \
@@ -919,11 +935,18 @@ ok "eval: beyond n_positions, which alternate" lines 42
 ok "eval: says how it draws" says err 'prompts drawn as in training: inputs=data order=1 standardize=1$'
 cp "$t/out" "$t/as_trained"
 run eval "$t/d" --pairs 41 --prompts 8 --x data --order --standardize
-ok "eval: the same said in options" eval 'exits 0 && silent err && same "$t/out" "$t/as_trained"'
+ok "eval: the same said in options" eval 'exits 0 && says err "but for the options: inputs=data" && same "$t/out" "$t/as_trained"'
 run eval "$t/d" --pairs 41 --prompts 8 --x normal
-ok "eval: otherwise where --x says so" eval 'exits 0 && silent err && ! same "$t/out" "$t/as_trained"'
+ok "eval: otherwise where --x says so" eval 'exits 0 && says err "but for the options" && ! same "$t/out" "$t/as_trained"'
 run eval "$t/d" --pairs 4 --prompts 8 --task dense
 ok "eval: a task of its own is drawn as ever" eval 'exits 0 && silent err'
+run train $tiny --steps 5 --x-scale 3 -o "$t/wide"
+run eval "$t/wide" --prompts 8 --x-scale 1
+cp "$t/out" "$t/narrow"
+run eval "$t/wide" --prompts 8 --task dense
+ok "eval: --x-scale 1 where training had 3" same "$t/out" "$t/narrow"
+run eval "$t/wide" --prompts 8 --distribution skewed
+ok "eval: --distribution: says what is not used" says err 'nothing that training had: x_scale=3$'
 misused "eval: --x and --distribution" eval "$t/d" --pairs 4 --x data --distribution skewed
 misused "eval: bayes of noise that is not always there" eval "$t/d" --pairs 4 --task 'noisy(share=0.5)' --baselines bayes
 run quantize "$t/d" --dtype f16 -o "$t/d16"

@@ -302,7 +302,7 @@ input '0.1,1,0.3\n-1,0.5,-1\n2,2,?\n'
 run predict "$model"
 ok "padding: exit 0" exits 0
 run predict "$model" --raw
-ok "--raw: near data, no warning" silent err
+ok "--raw: near data, no warning of their scale" eval '! says err raw'
 for bad in '1,1000\n2,2000\n3,?\n' '0,1\n100,2\n200,0\n300,1\n400,?\n' '20,1\n21,0\n22,1\n23,?\n' '1,300\n2,300\n3,?\n'; do
   input "$bad"
   run predict "$curves" --raw
@@ -327,7 +327,17 @@ run predict --at=4
 ok "--at: one" answers "$y"
 ok "nothing else asks" silent err
 run predict --at '3,5;4'
-ok "--at with semicolons: decimal commas" eval 'lines 2 && says out "^3,5,"'
+ok "--at with semicolons: decimal commas, printed as the file has them" eval 'lines 2 && says out "^3.5,"'
+run predict --at 3,5,7.01,-1.01
+ok "--at: beyond the rows by more than these reach" says err 'x = 7.01 and others: beyond the rows'
+run predict --at 3.5,5,-1
+ok "--at: a little beyond" silent err
+input '"1,5","2,1"\n"2,5","3,1"\n"3,5","4,2"\n'
+run predict --decimal , --at 4.5
+ok "--at in a file of commas only: quotes" says out '^"4,5","'
+run predict --decimal , --grid 3
+ok "--grid in a file of commas only: quotes" says out '^"2,5","'
+input '1,2.1\n2,3.9\n3,6.2\n'
 misused "--at: no number" predict --at 4,x
 misused "--at: empty" predict --at ''
 run predict --grid 5
@@ -431,11 +441,18 @@ ok "--plot -: points, answers, curve" eval 'grep "|" "$t/out" | grep -q o && gre
 ok "--plot -: 20 rows" test "$(grep -c '|' "$t/out")" -eq 20
 ok "--plot -: 72 columns" test "$(awk '{ if (length($0) > n) n = length($0) } END { print n }' "$t/out")" -eq 72
 ok "--plot -: labelled" eval 'says out hours && says out "grams, dry"'
+refuses "--plot: an interval beyond the quantiles" '0.95 at most' predict --plot - --interval 0.99
+input '\303\244\303,y\n1,2\n2,3\n'
+run predict --plot "$t/p.svg" --force
+ok "--plot: a byte that is no letter" grep -q "$(printf '>\303\244?<')" "$t/p.svg"
 input '3,4\n3,5\n'
 run predict --plot -
 ok "--plot: one x" exits 0
 input '1700000000,5\n1700000060,6\n1700000120,5\n'
 run predict --plot "$t/p.svg" --force
+input '1,100000\n2,150000\n3,250000\n'
+run predict --plot "$t/far.svg" --force
+ok "--plot: short numbers at the axis" eval 'grep -q ">1e5<\|>2e5<" "$t/far.svg" && ! grep -q ">200000<" "$t/far.svg"'
 ok "--plot: time stamps at the axis" grep -q '>1700000[01][0-9]*<' "$t/p.svg"
 
 # Numbers so large that 1 more is the same: time stamps of 17 digits, x or y far from 0.

@@ -1,8 +1,10 @@
 /* See answers.h.
  * SPDX-License-Identifier: MIT */
 #include "answers.h"
+#include "common.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NO_INTERVAL_DIGITS = 6, INTERVAL_DIGITS = 3 };
@@ -31,14 +33,23 @@ void strip_zeros(char *text)
 }
 
 /* A decimal comma between commas that separate needs quotes. */
+char *number_in_style(const answer_style *style, const char *text)
+{
+  const char mark = style->decimal == ',' ? ',' : '.';
+  const char *quote = mark == style->separator ? "\"" : "";
+  char *head = join(quote, text), *whole = join(head, quote), *point = strpbrk(whole, ".,");
+  if (point) *point = mark;
+  free(head);
+  return whole;
+}
+
 static void print_number(const answer_style *style, double v, int decimals)
 {
-  const char *quote = style->decimal == ',' && style->separator == ',' ? "\"" : "";
-  char text[64], *point;
+  char text[64], *whole;
   write_decimal(text, v, style->digits ? decimals_for(v, style->digits) : decimals);
-  point = strchr(text, '.');
-  if (point && style->decimal == ',') *point = ',';
-  printf("%s%s%s", quote, text, quote);
+  whole = number_in_style(style, text);
+  fputs(whole, stdout);
+  free(whole);
 }
 
 /* Decimals of an answer: three digits of the interval's half, or six digits of y and at least three

@@ -18,6 +18,10 @@ typedef struct answer {
   const double *surprise;          /* NULL: no such column; NaN: an empty field               */
 } answer;
 
+/* A number's text with the file's decimal mark, in quotes where that separates fields too; to be
+ * freed. */
+char *number_in_style(const answer_style *style, const char *text);
+
 void print_answer(const answer_style *style, const answer *a);
 
 /* The header's line: n names of inputs and that of y. */

@@ -41,14 +41,29 @@ static void svg_clip(canvas *c, point from, point to)
           "</clipPath>\n", ++s->clips, from.x, from.y, to.x - from.x, to.y - from.y);
 }
 
-/* Text between tags; control characters have no place in XML. */
+/* Bytes of the UTF-8 letter at s, 1 to 4; 0 for what is none (RFC 3629). */
+static int letter_bytes(const char *s)
+{
+  const unsigned char *u = (const unsigned char *)s;
+  const int n = *u < 0x80 ? 1 : *u < 0xc2 ? 0 : *u < 0xe0 ? 2 : *u < 0xf0 ? 3 : *u < 0xf5 ? 4 : 0;
+  int i;
+  for (i = 1; i < n; i++) if ((u[i] & 0xc0) != 0x80) return 0;
+  if ((*u == 0xe0 && u[1] < 0xa0) || (*u == 0xed && u[1] > 0x9f)) return 0;
+  if ((*u == 0xf0 && u[1] < 0x90) || (*u == 0xf4 && u[1] > 0x8f)) return 0;
+  return n;
+}
+
+/* Text between tags; control characters, and bytes that are no letter, have no place in XML. */
 static void put_escaped(const char *s, FILE *f)
 {
-  for (; *s; s++) {
+  while (*s) {
+    const int n = letter_bytes(s);
     if (*s == '&') fputs("&amp;", f);
     else if (*s == '<') fputs("&lt;", f);
     else if (*s == '>') fputs("&gt;", f);
-    else fputc((unsigned char)*s < ' ' ? '?' : *s, f);
+    else if (n && (unsigned char)*s >= ' ') fwrite(s, 1, (size_t)n, f);
+    else fputc('?', f);
+    s += n ? n : 1;
   }
 }
 

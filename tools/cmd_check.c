@@ -155,6 +155,7 @@ static double ridge_apart(predictor *model, const points *pairs, const points *q
     memcpy(f.query, queries->x + (size_t)asked[i] * (size_t)d, (size_t)d * sizeof *f.query);
     scale_fold(&f);
     e = ask(model, 1, f.query, LEVEL, &y, &low, &high, &bad);
+    if (e) break;
     y -= f.y_mean + f.y_sd * ridge->predict(&known, f.scaled_query);
     apart += y * y;
     width += (high - low) * (high - low);

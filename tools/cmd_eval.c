@@ -232,16 +232,21 @@ static void choose_sampling(evaluation *v, const request *q)
 {
   const icl_sampling said = v->sampling;
   icl_sampling *s = &v->sampling;
-  const int x_said = said.x_scale < 1 || said.x_scale > 1;
-  const int y_said = said.y_scale < 1 || said.y_scale > 1;
-  const int any = q->inputs >= 0 || said.order || said.standardize || x_said || y_said;
-  if (q->given || v->xs != X_STANDARD) return;
-  sample_as_trained(any ? NULL : &cmd_eval, s, v->p[0].model, q->model);
+  const int any = q->inputs >= 0 || said.order || said.standardize || !isnan(said.x_scale)
+                  || !isnan(said.y_scale);
+  const char *trained = v->p[0].model->sampling;
+  s->x_scale = s->y_scale = 1;
+  if (!q->given && v->xs == X_STANDARD)
+    sample_as_trained(any ? NULL : &cmd_eval, s, v->p[0].model, q->model);
+  if (!q->given && *trained && v->xs != X_STANDARD)
+    fprintf(stderr, "icl eval: --distribution, and nothing that training had: %s\n", trained);
+  else if (!q->given && *trained && any)
+    fprintf(stderr, "icl eval: prompts drawn as in training, but for the options: %s\n", trained);
   if (q->inputs >= 0) s->inputs = said.inputs;
   if (said.order) s->order = 1;
   if (said.standardize) s->standardize = 1;
-  if (x_said) s->x_scale = said.x_scale;
-  if (y_said) s->y_scale = said.y_scale;
+  if (!isnan(said.x_scale)) s->x_scale = said.x_scale;
+  if (!isnan(said.y_scale)) s->y_scale = said.y_scale;
   if (!q->data) return;
   v->sampling.inputs = ICL_INPUTS_NORMAL;    /* of data that were drawn */
   v->sampling.order = 0;
@@ -251,10 +256,13 @@ static void choose_sampling(evaluation *v, const request *q)
 static void set_data(evaluation *v, const request *q, function_table *table)
 {
   functions *f = &table->held_out;
-  const int d = v->p[0].model->config.n_dims, most = prompt_pairs(&cmd_eval, v->p[0].model, 0);
+  const int d = v->p[0].model->config.n_dims;
   *table = read_functions(q->data, (double)q->holdout);
   if (f->d != d) fail(q->data, "has %d input%s, the model %d", f->d, f->d == 1 ? "" : "s", d);
-  if (!v->pairs) v->pairs = f->least < most ? f->least : most;
+  if (!v->pairs) {
+    const int most = prompt_pairs(&cmd_eval, v->p[0].model, 0);
+    v->pairs = f->least < most ? f->least : most;
+  }
   check_rows(q->data, f, v->pairs);
   v->draw = draw_rows;
   v->draw_user = f;
@@ -295,7 +303,7 @@ static int run(int argc, char **argv)
   memset(&table, 0, sizeof table);
   v.unit = 1;
   v.prompts = 1280;                /* as in Garg et al. */
-  v.sampling.x_scale = v.sampling.y_scale = 1;
+  v.sampling.x_scale = v.sampling.y_scale = NAN;   /* not given */
   v.threads = processors(ICL_MAX_THREADS);
   q = parse_request(&v, argc, argv);
   if (q.picture) protect_output(&cmd_eval, q.picture, q.model, q.force);

@@ -145,8 +145,8 @@ static void refuse_at(const command *cmd, char *text)
   usage_error(cmd, "--at wants numbers or dates, not '%s'", csv_printable(text));
 }
 
-/* One number of --at, where d make a query; the text as it will be printed. */
-static double read_at(job *j, char *text, int i)
+/* One number of --at, where d make a query; *printed: its text as the file would have it. */
+static double read_at(job *j, char *text, int i, char **printed)
 {
   csv_reader marks = j->rows.csv;
   csv_value kind;
@@ -158,7 +158,7 @@ static double read_at(job *j, char *text, int i)
   if (j->rows.kinds[i] != CSV_MISSING && j->rows.kinds[i] != kind)
     usage_error(&cmd_predict, "--at %s: the file has %s there", text,
                 kind == CSV_DATE ? "numbers" : "dates");
-  if (j->style.decimal == ',' && strchr(text, '.')) *strchr(text, '.') = ',';
+  *printed = kind == CSV_DATE ? join(text, "") : number_in_style(&j->style, text);
   return v;
 }
 
@@ -176,18 +176,20 @@ static void append(char **all, const char *text, char separator)
 static void add_listed(job *j)
 {
   const char separator = strchr(j->want->at, ';') ? ';' : ',';
-  char *list = join(j->want->at, ""), *rest = list, *text, *inputs = NULL;
+  char *list = join(j->want->at, ""), *rest = list, *text, *printed, *inputs = NULL;
   double *x = allocate((size_t)j->data.d, sizeof *x);
   int i = 0;
   while ((text = next_field(&rest, separator)) != NULL) {
-    x[i] = read_at(j, text, i);
-    append(&inputs, text, j->style.separator);
+    x[i] = read_at(j, text, i, &printed);
+    append(&inputs, printed, j->style.separator);
+    free(printed);
     if (++i < j->data.d) continue;
     add_point(&j->data.queries, j->data.d, x, 0, 0, inputs);
     inputs = NULL;
     i = 0;
   }
-  if (i) usage_error(&cmd_predict, "--at wants %d numbers a query, not %d", j->data.d, i);
+  if (i)
+    usage_error(&cmd_predict, "--at wants %d numbers a query; the last one has %d", j->data.d, i);
   free(x);
   free(list);
 }
@@ -203,17 +205,15 @@ static void find_range(const job *j, double *from, double *to)
 /* Rounds x of a grid to what is worth printing; the text of it. */
 static char *grid_text(const job *j, double *x, double step)
 {
-  char text[64], *point;
+  char text[64];
   if (j->rows.kinds[0] == CSV_DATE) {
     csv_write_date(*x, text);
-  } else {
-    write_decimal(text, *x, decimals_for(step, 3));
-    strip_zeros(text);
-    *x = strtod(text, NULL);
-    point = strchr(text, '.');
-    if (point && j->style.decimal == ',') *point = ',';
+    return join(text, "");
   }
-  return join(text, "");
+  write_decimal(text, *x, decimals_for(step, 3));
+  strip_zeros(text);
+  *x = strtod(text, NULL);
+  return number_in_style(&j->style, text);
 }
 
 static void add_grid(job *j)
@@ -292,6 +292,32 @@ static void set_pairs(job *j)
   free(y);
 }
 
+/* Intervals fail where an input lies farther outside the rows with a y than these reach from end to
+ * end. */
+static void tell_of_distance(const job *j)
+{
+  const points *q = &j->data.queries;
+  const int d = j->data.d;
+  char *far = allocate((size_t)q->n + 1, 1), place[32];
+  int i, k, count = 0, first = -1;
+  for (k = 0; k < d; k++) {
+    double low = INFINITY, high = -INFINITY, reach;
+    widen_range(&j->data.pairs, d, k, &low, &high);
+    reach = high - low;
+    for (i = 0; i < q->n && reach > 0; i++) {
+      const double x = q->x[(size_t)i * (size_t)d + (size_t)k];
+      if (x > high + reach || x < low - reach) far[i] = 1;
+    }
+  }
+  for (i = 0; i < q->n; i++) if (far[i] && !count++) first = i;
+  free(far);
+  if (!count) return;
+  snprintf(place, sizeof place, "line %ld", q->lines[first]);
+  fprintf(stderr, "icl predict: %s%s%s: beyond the rows with a y by more than they reach from end to "
+          "end: trust neither answer nor interval\n", q->lines[first] ? "" : "x = ",
+          q->lines[first] ? place : q->texts[first], count > 1 ? " and others" : "");
+}
+
 static void print_answers(job *j)
 {
   points *q = &j->data.queries;
@@ -301,6 +327,7 @@ static void print_answers(job *j)
   icl_error e = ICL_OK;
   if (n) e = ask(&j->model, q->n, q->x, (double)j->want->level, q->y, bounds, bounds + n, &bad);
   if (e) refuse_query(j, q, bad, e);
+  tell_of_distance(j);
   mean_and_sd(j->data.pairs.y, j->data.pairs.n, 1, &ignored, &j->style.y_sd);
   if (n) print_header(j);
   for (i = 0; i < q->n; i++) print_one(j, q->texts[i], q->y[i], bounds[i], bounds[n + (size_t)i]);
@@ -323,6 +350,7 @@ static void trace(job *j, picture *p, double *x, double *y, char *band)
   p->x = x;
   p->y = y;
   e = ask(&j->model, p->n, x, level, y, y + p->n, y + 2 * p->n, &bad);
+  if (e == ICL_ERR_ARG && j->want->level > 0) refuse_level(&j->model);
   if (!e) {
     snprintf(band, 32, "%g %% interval", 100 * level);
     p->band = band;

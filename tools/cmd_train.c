@@ -92,7 +92,8 @@ static void fill_table(option table[MAX_OPTIONS], settings *s)
              "seconds,eval,eval_last; --resume goes on with it"),
     OPT_COUNT("--eval-every", "N", &s->t.eval_every, 0,
               "every N steps and in the end, print the mean squared error on\n"
-              "prompts that are always the same and not trained on"),
+              "prompts that are always the same and not trained on, those of\n"
+              "icl eval --seed S + 1000000"),
     OPT_INT("--eval-prompts", "M", &s->t.eval_prompts, 1, 1 << 20, "so many"),
     OPT_FLAG("--keep-best", &s->t.keep_best,
              "OUT is the best of these evaluations (of 20, where\n"
@@ -267,14 +268,15 @@ static void choose_curricula(settings *s, const preset *p)
 {
   icl_train_options *o = &s->t.o;
   const int dims = o->dims_start < 0 && o->dims_every < 0 && !s->from && !s->data;
-  const int pairs = o->pairs_start < 0 && o->pairs_every < 0 && !s->from;
+  const int pairs = o->pairs_start < 0 && o->pairs_every < 0 && !s->from, add = o->pairs_add;
   if (o->dims_start < 0) o->dims_start = 0;
   if (o->dims_every < 0) o->dims_every = 0;
   if (o->pairs_start < 0) o->pairs_start = 0;
   if (o->pairs_every < 0) o->pairs_every = 0;
-  if (o->pairs_add < 0) o->pairs_add = 2;
+  o->pairs_add = 2;
   if (dims) use_dims_curriculum(o, p);
   if (pairs) use_pairs_curriculum(o, p);
+  if (add >= 0) o->pairs_add = add;
 }
 
 static void choose_training(settings *s, const preset *p)
@@ -312,7 +314,8 @@ static void choose_data(settings *s)
   least = s->table.training.least;
   if (s->table.held_out.n && s->table.held_out.least < least) least = s->table.held_out.least;
   if (o->model.n_dims && o->model.n_dims != s->table.training.d)
-    usage_error(&cmd_train, "--dims %d, but the data have %d", o->model.n_dims, s->table.training.d);
+    usage_error(&cmd_train, "%s%d, but the data have %d", s->from ? "inputs of --from: " : "--dims ",
+                o->model.n_dims, s->table.training.d);
   if (wants && !s->table.held_out.n)
     usage_error(&cmd_train, "evaluations want functions held out: --holdout above 0");
   o->model.n_dims = s->table.training.d;
@@ -443,12 +446,18 @@ static int train_seeds(settings *s)
   char *csv = name_with(base, "", ".seeds.csv");
   int i, done = 1;
   protect_output(&cmd_train, csv, s->data, s->t.force || s->t.resume);
+  for (i = 0; i < s->seeds; i++) {           /* all of them before the first takes hours */
+    char *path = seed_path(base, first + (uint64_t)i);
+    s->t.out = path;
+    protect_config(s);
+    protect_training(&cmd_train, &s->t);
+    free(path);
+  }
   for (i = 0; i < s->seeds && done; i++) {
     char *path = seed_path(base, first + (uint64_t)i);
     s->t.o.seed = s->t.eval_seed = first + (uint64_t)i;    /* as its OUT.config alone would have it */
     s->t.out = path;
     fprintf(stderr, "seed %" PRIu64 ": %s\n", s->t.o.seed, path);
-    protect_config(s);
     done = train(&cmd_train, &s->t);
     free(path);
   }

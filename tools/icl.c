@@ -1,8 +1,10 @@
 /* The command icl: finds the subcommand and runs it.
  * SPDX-License-Identifier: MIT
  *
- * Build: make.  It is all of tools/?*.c but embed_file.c; without the Makefile's bundled models:
- * cc -std=c99 -O2 -I. -DICL_TRAIN_THREADS $(ls tools/?*.c | grep -v embed_file) -lm -lpthread -o icl */
+ * Build: make.  It is all of tools/?*.c and tools/paper/?*.c but embed_file.c; without the Makefile's
+ * bundled models:
+ * cc -std=c99 -O2 -I. -DICL_TRAIN_THREADS $(ls tools/?*.c tools/paper/?*.c | grep -v embed_file) \
+ *   -lm -lpthread -o icl */
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 
@@ -110,6 +112,7 @@ int main(int argc, char **argv)
 #endif
   status = dispatch(argc, argv);
   flush_output();
-  if (fclose(stdout)) fail("standard output", "%s", strerror(errno));
-  return status;
+  if (!fclose(stdout)) return status;
+  fprintf(stderr, "icl: standard output: %s\n", strerror(errno));
+  return 1;
 }

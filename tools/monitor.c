@@ -76,14 +76,28 @@ static void add_mark(monitor *m, int64_t step, double all, double last)
   more[m->n_marks++].eval[1] = last;
 }
 
+#define HISTORY_HEADER "step,eval,eval_last"
+
+int is_history(const char *path)
+{
+  line_reader r = open_lines(path);
+  const int ours = next_line(&r) && !strncmp(r.text, HISTORY_HEADER, strlen(HISTORY_HEADER));
+  close_lines(&r);
+  return ours;
+}
+
+/* Errors on other prompts cannot be compared with those to come. */
 static void read_history(monitor *m)
 {
   line_reader r = open_lines(m->history);
   while (next_line(&r)) {
     char *rest = r.text, *step = next_field(&rest, ','), *all = next_field(&rest, ',');
-    char *last = next_field(&rest, ',');
-    if (r.number > 1 && last) add_mark(m, strtoll(step, NULL, 10), strtod(all, NULL),
-                                       strtod(last, NULL));
+    char *last = next_field(&rest, ','), *prompts = next_field(&rest, ',');
+    if (r.number == 1 || !last) continue;
+    if (prompts && strtoll(prompts, NULL, 10) != m->n_prompts)
+      fail(m->history, "was measured on %s prompts: --eval-prompts %s goes on with it", prompts,
+           prompts);
+    add_mark(m, strtoll(step, NULL, 10), strtod(all, NULL), strtod(last, NULL));
   }
   close_lines(&r);
 }
@@ -91,15 +105,16 @@ static void read_history(monitor *m)
 /* One that fails is told, and the next one writes all of it. */
 static void write_history(const monitor *m)
 {
-  enum { LONGEST = 80 };
+  enum { LONGEST = 96 };
   const size_t size = ((size_t)m->n_marks + 1) * LONGEST;
   char *text = allocate(size, 1);
-  size_t n = (size_t)snprintf(text, size, "step,eval,eval_last\n");
+  size_t n = (size_t)snprintf(text, size, HISTORY_HEADER ",prompts\n");
   icl_report r;
   int i;
   for (i = 0; i < m->n_marks; i++)
-    n += (size_t)snprintf(text + n, size - n, "%" PRId64 ",%.17g,%.17g\n", m->marks[i].step,
-                          m->marks[i].eval[0], m->marks[i].eval[1]);
+    n += (size_t)snprintf(text + n, size - n, "%" PRId64 ",%.17g,%.17g,%d\n",
+                          m->marks[i].step, m->marks[i].eval[0], m->marks[i].eval[1],
+                          m->n_prompts);
   if (icl_replace_file(m->history, text, n, &r))
     fprintf(stderr, "icl: %s; training goes on\n", r.text);
   free(text);
@@ -136,6 +151,7 @@ void monitor_open(monitor *m, const icl_trainer *t, int resume)
   const icl_train_options *o = icl_trainer_options(t);
   m->trainer = t;
   m->since = m->last = seconds();
+  m->resumed = resume;
   if (!m->eval_every) return;
   if (resume && m->history && file_exists(m->history)) read_history(m);
   m->prompts = draw_prompts(o, m->draw, m->draw_user, m->n_prompts, m->seed);
@@ -195,7 +211,7 @@ static void begin_log(monitor *m, int64_t done)
   if (!m->path) return;
   open_output(&out, m->path);
   fprintf(out.file, "%s\n", header);
-  if (done && file_exists(m->path)) keep_rows(m, out.file, done);
+  if (m->resumed && file_exists(m->path)) keep_rows(m, out.file, done);
   close_output(&out);
   m->file = fopen(m->path, "a");
   if (!m->file) fail(m->path, "%s", strerror(errno));

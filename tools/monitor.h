@@ -34,14 +34,14 @@ typedef struct monitor {
   icl_draw draw;                   /* of its prompts; NULL: the run's task                    */
   void *draw_user;
   uint64_t seed;                   /* of its prompts                                          */
-  const char *history;             /* file of all evaluations, step,eval,eval_last; or NULL   */
+  const char *history;             /* file of all evaluations, step,eval,..; or NULL          */
   int64_t patience;                /* evaluations without a new best; 0: no limit             */
   double target;                   /* error to stop at; 0: none                               */
   /* private below */
   const icl_trainer *trainer;
   FILE *file;
   int lost;                        /* errno of what was lost; 0: nothing                      */
-  int begun;
+  int resumed, begun;
   double since, last, before;      /* seconds(): the start and the last step; of older rows   */
   icl_batch *batch;
   prompts prompts;
@@ -49,6 +49,9 @@ typedef struct monitor {
   struct mark { int64_t step; double eval[2]; } *marks;      /* [n_marks], the history        */
   int n_marks;
 } monitor;
+
+/* 1 if a file begins as a history does. */
+int is_history(const char *path);
 
 /* Draws the prompts of the evaluations and, for a run that goes on, reads the history.  The fields
  * above "private" are set. */

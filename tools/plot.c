@@ -183,6 +183,14 @@ static void draw_group_names(const panel *v)
     v->c->text(v->c, (point){place(&v->x, i), v->to.y + 7 + v->font}, v->p->groups[i], &style);
 }
 
+/* Bytes of the letters of a UTF-8 text that are whole within the first n. */
+static int whole_letters(const char *text, int n)
+{
+  if ((int)strlen(text) <= n) return (int)strlen(text);
+  while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80) n--;
+  return n;
+}
+
 static void draw_axes(const panel *v)
 {
   const plot *p = v->p;
@@ -192,13 +200,13 @@ static void draw_axes(const panel *v)
   const point corner = {v->from.x, v->to.y};
   const int room = (int)((v->to.x - v->from.x) / (0.46 * title.size));
   const double mid_x = 0.5 * (v->from.x + v->to.x), mid_y = 0.5 * (v->from.y + v->to.y);
-  char text[128];                  /* as much of the title as fits */
+  char text[160];                  /* as much of the title as fits */
   if (p->groups) draw_group_names(v);
   else draw_linear_ticks(v, &v->x, draw_x_tick);
   (p->log_y ? draw_log_ticks : draw_linear_ticks)(v, &v->y, draw_y_tick);
   draw_line(v->c, corner, v->to, ink, 1.2);
   draw_line(v->c, corner, v->from, ink, 1.2);
-  snprintf(text, sizeof text, "%.*s%s", room > 120 ? 120 : room, p->title,
+  snprintf(text, sizeof text, "%.*s%s", whole_letters(p->title, room > 150 ? 150 : room), p->title,
            strlen(p->title) > (size_t)room ? "..." : "");
   v->c->text(v->c, (point){v->from.x, v->from.y - 12}, text, &title);
   v->c->text(v->c, (point){mid_x, v->to.y + 16 + 2.2 * v->font}, p->x_label, &middle);

@@ -213,27 +213,52 @@ static int same_place(const char *a, const char *b)
   return same;
 }
 
+/* OUT.evals.csv, what the run's evaluations found; NULL where nothing hangs on them. */
+static char *history_path(const training *s)
+{
+  if (!s->keep_best && !s->patience && !(s->target > 0)) return NULL;
+  return join(s->out, ".evals.csv");
+}
+
+/* A file of that name that is no history is somebody's. */
+static void protect_history(const training *s)
+{
+  char *path = history_path(s);
+  if (path && !s->force && file_exists(path) && !is_history(path))
+    fail(path, "is there already, and no file of icl train: --force overwrites it");
+  free(path);
+}
+
 /* Nothing that took hours to train is overwritten unasked; OUT must be a file that can be made. */
 static void protect_files(const command *cmd, const training *s, const char *state)
 {
   const int there = file_exists(s->out), begun = file_exists(state);
   static const char *const endings[] = {"", ".state", ".state.lock", ".config", ".evals.csv"};
   size_t i;
-  protect_output(cmd, s->out, s->from, 1);
-  protect_output(cmd, s->out, s->data, 1);
-  if (s->resume && there && !begun)
-    fail(s->out, "is there, but %s is not: --force starts over", state);
-  for (i = 0; s->log && i < sizeof endings / sizeof *endings; i++) {
+  for (i = 0; i < sizeof endings / sizeof *endings; i++) {
     char *own = join(s->out, endings[i]);
-    if (same_place(s->log, own))
+    if (file_exists(own) && s->from) protect_output(cmd, own, s->from, 1);
+    if (file_exists(own) && s->data) protect_output(cmd, own, s->data, 1);
+    if (s->log && same_place(s->log, own))
       usage_error(cmd, "--log '%s' is a file that -o '%s' writes", s->log, s->out);
     free(own);
   }
+  protect_output(cmd, s->out, NULL, 1);
+  protect_history(s);
+  if (s->resume && there && !begun)
+    fail(s->out, "is there, but %s is not: --force starts over", state);
   if (s->log) protect_output(cmd, s->log, s->data, 1);
   if (s->log) protect_output(cmd, s->log, s->from, (s->resume && begun) || s->force);
   if (s->resume || s->force) return;
   if (begun) fail(state, "is there already: --resume goes on from it, --force starts over");
   if (there) fail(s->out, "is there already: --force overwrites it");
+}
+
+void protect_training(const command *cmd, const training *s)
+{
+  char *state = join(s->out, ".state");
+  protect_files(cmd, s, state);
+  free(state);
 }
 
 /* ----- the run ------------------------------------------------------------------------------- */
@@ -247,13 +272,6 @@ static icl_trainer *new_trainer(const command *cmd, const icl_train_options *o)
   if (e == ICL_ERR_MEMORY) fail("training", "%s", icl_error_string(e));
   if (e) usage_error(cmd, "%s", r.text[0] ? r.text : icl_error_string(e));
   return t;
-}
-
-/* OUT.evals.csv, what the run's evaluations found; NULL where nothing hangs on them. */
-static char *history_path(const training *s)
-{
-  if (!s->keep_best && !s->patience && !(s->target > 0)) return NULL;
-  return join(s->out, ".evals.csv");
 }
 
 static progress new_progress(const training *s, icl_trainer *trainer, const char *state)
@@ -276,7 +294,7 @@ static progress new_progress(const training *s, icl_trainer *trainer, const char
   p.monitor.n_prompts = s->eval_prompts;
   p.monitor.draw = s->held_out ? draw_rows : NULL;
   p.monitor.draw_user = (void *)s->held_out;
-  p.monitor.seed = s->eval_seed;
+  p.monitor.seed = s->eval_seed + MONITOR_SEED;
   p.monitor.history = history_path(s);
   p.monitor.patience = s->patience;
   p.monitor.target = (double)s->target;

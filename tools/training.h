@@ -16,7 +16,8 @@ typedef struct training {
   const char *log;                 /* CSV of the run; NULL: none                              */
   int64_t eval_every;              /* steps between evaluations on the same prompts; 0: none  */
   int eval_prompts;
-  uint64_t eval_seed;              /* of its prompts                                          */
+  uint64_t eval_seed;              /* of its prompts, plus MONITOR_SEED: what a run is stopped or
+                                      kept by must not be what it is judged on afterwards     */
   const functions *held_out;       /* where these come from, with own data; NULL: the task    */
   int keep_best;                   /* 1: out gets the weights of the best evaluation          */
   int64_t patience;                /* evaluations without a better one until the end; 0: none */
@@ -25,6 +26,11 @@ typedef struct training {
   void (*begun)(void *user);       /* the files are this run's now; NULL: nothing             */
   void *user;
 } training;
+
+enum { MONITOR_SEED = 1000000 };
+
+/* Exit 1 or bad usage where the run would overwrite what it must not; for several runs, beforehand. */
+void protect_training(const command *cmd, const training *t);
 
 /* Trains to the end, or to where target, patience or minutes end it: 1; or to SIGINT, SIGTERM,
  * SIGHUP, SIGUSR1 or SIGUSR2, and saves: 0.  What the

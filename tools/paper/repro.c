@@ -95,11 +95,11 @@ static char *path_of(const repro *r, const char *folder, const char *name, const
   return c;
 }
 
-/* Where the figures of the repository have all models, unless that is where this looks already. */
-static const char *hint(const repro *r)
+/* Where the repository has the model, unless that is where this looks already. */
+static const char *hint(const repro *r, const recipe *what, int seed)
 {
   const char *committed = "examples/paper";
-  return r->scale == LAPTOP && strncmp(r->dir, committed, strlen(committed))
+  return r->scale == LAPTOP && what->seeds >= seed && strncmp(r->dir, committed, strlen(committed))
              ? " (--dir examples/paper has it)" : "";
 }
 
@@ -144,7 +144,7 @@ void train_model(const repro *r, const recipe *what, int seed)
   icl_model *from;
   training t;
   if (!there || begun) {
-    if (r->no_train) fail(path, "is missing or unfinished%s", hint(r));
+    if (r->no_train) fail(path, "is missing or unfinished%s", hint(r, what, seed));
     make_folder(r->dir);
     make_folder(folder);
     memset(&t, 0, sizeof t);
@@ -154,7 +154,7 @@ void train_model(const repro *r, const recipe *what, int seed)
     t.out = path;
     t.resume = 1;
     t.save_every = 1000;
-    fprintf(stderr, "training %s, seed %d: %s%s\n", what->name, seed, what->task, hint(r));
+    fprintf(stderr, "training %s, seed %d: %s%s\n", what->name, seed, what->task, hint(r, what, seed));
     if (!train(&cmd_repro, &t)) exit(EXIT_STOPPED);
     remove(state);
     icl_unload(from);

@@ -90,7 +90,7 @@ static evaluation curves_panel(repro *r, figure *f, const char *title, const cha
   return v;
 }
 
-/* The largest gap over all k between columns i and j of an evaluation. */
+/* The largest gap over all k between the teams i and j of an evaluation. */
 static double largest_gap(const evaluation *v, int i, int j)
 {
   double most = 0;
@@ -181,7 +181,7 @@ static void make_fig8(repro *r)
 {
   static const char *const laptop[][2] = {
     {"mix-tiny", "3/2/64, 5k steps"}, {"mix-small", "6/4/128, 5k"},
-    {"mix", "6/4/64, 110k"}, {"dense-small", "6/4/128, dense only"}, {NULL, NULL}
+    {"mix", "6/4/64, 155k"}, {"dense-small", "6/4/128, dense only"}, {NULL, NULL}
   };
   static const char *const paper[][2] = {
     {"mix-tiny", "3/2/64"}, {"mix-small", "6/4/128"}, {"mix", "12/8/256"}, {NULL, NULL}
