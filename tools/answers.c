@@ -37,9 +37,11 @@ char *number_in_style(const answer_style *style, const char *text)
 {
   const char mark = style->decimal == ',' ? ',' : '.';
   const char *quote = mark == style->separator ? "\"" : "";
-  char *head = join(quote, text), *whole = join(head, quote), *point = strpbrk(whole, ".,");
+  const size_t size = strlen(text) + 3;
+  char *whole = allocate(size, 1), *point;
+  snprintf(whole, size, "%s%s%s", quote, text, quote);
+  point = strpbrk(whole, ".,");
   if (point) *point = mark;
-  free(head);
   return whole;
 }
 

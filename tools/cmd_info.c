@@ -27,7 +27,8 @@ static void print_config(const icl_config *c)
   printf("layer_norm_epsilon  %g\n", (double)c->layer_norm_epsilon);
 }
 
-/* The file, what icl_model_init needs beside it, and a context for all pairs the model knows. */
+/* The file, what icl_model_init needs beside it, and a context for as many pairs as its positions are
+ * for; those that alternate, or are none, know no limit. */
 static void print_sizes(const char *path, const icl_model *m)
 {
   const int pairs = (m->config.n_positions - 1) / 2;
@@ -44,7 +45,8 @@ static void print_sizes(const char *path, const icl_model *m)
   }
   free(data);
   if (pairs > 0) {
-    printf("context_pairs       %d\n", pairs);
+    printf("context_pairs       %d%s\n", pairs,
+           icl_max_pairs(m) > pairs ? " (as trained; more are possible)" : "");
     printf("context_bytes       %zu\n", icl_ctx_bytes(m, pairs, 1));
   }
 }

@@ -515,8 +515,8 @@ const command cmd_train = {
   "train", "trains a model",
   "--task SPEC --dims d --pairs P -o OUT [options]",
   "Trains a transformer on prompts of functions, drawn afresh for every step, and writes it to\n"
-  "OUT.  The training state goes to OUT.state, the options to OUT.config.  Ctrl-C, SIGTERM, SIGHUP\n"
-  "or SIGUSR1 finishes the step, saves and exits with 130; the same command with --resume then ends\n"
-  "with the same bits as a run without a stop.  Whole numbers may be written 1e5 or 100k.",
+  "OUT.  The training state goes to OUT.state, the options to OUT.config.  Ctrl-C, SIGTERM, SIGHUP,\n"
+  "SIGUSR1 or SIGUSR2 finishes the step, saves and exits with 130; the same command with --resume\n"
+  "then ends with the same bits as a run without a stop.  Whole numbers may be written 1e5 or 100k.",
   run
 };

@@ -109,7 +109,8 @@ ICL_API size_t icl_baseline_scratch(const icl_baseline *b, int k, int d);
 
 /* out[m] = predictions at qs[m][d] from pairs xs[k][d], y[k].  task is for bayes only and may be
  * NULL for the others.  scratch[icl_baseline_scratch], aligned or not.  Errors, with out
- * untouched: ARG; NONFINITE in xs, y or qs; CONFIG where bayes does not support the task. */
+ * untouched: ARG; NONFINITE in xs, y or qs; CONFIG where bayes does not support the task; LIMIT
+ * where bayes gets more than 4096 pairs of a task with affine, relu or gp. */
 ICL_API icl_error icl_baseline_predict(const icl_baseline *b, const icl_task *task, int k, int d,
                                        const float *xs, const float *y, int m, const float *qs,
                                        float *out, void *scratch);
