@@ -373,6 +373,28 @@ TEST(marks_of_separators)
   }
 }
 
+/* Lines that begin with # where a row could begin so: how many, and the first one's line. */
+TEST(comments_that_could_be_rows)
+{
+  static const struct { const char *text; char separator; long hidden, first; } cases[] = {
+    {"1,2\n#3,4\n", 0, 1, 2}, {"1,2\n#,\n", 0, 1, 2}, {"1,2,3\n\n#4,5,6", 0, 1, 3},
+    {"1,2\n  #3,4\n5,6\n#7,8\n", 0, 2, 2}, {"1;2\n#,3\n#;3\n", 0, 1, 3}, {"1\t2\n#3\t4\n", 0, 1, 2},
+    {"1,2\n# 3,4\n", 0, 0, 0}, {"1,2\n#\t3,4\n", 0, 0, 0}, {"1,2\n#3\n", 0, 0, 0}, {"1,2\n#3,4,5\n", 0, 0, 0},
+    {"1\n#2\n", ',', 0, 0}, {"#1,2\n3,4\n", 0, 0, 0}, {"1,2\n,\n", 0, 0, 0}, {"1,2\n\n", 0, 0, 0},
+    {"1 2\n#3 4\n", ' ', 0, 0}, {"\n\n", 0, 0, 0}
+  };
+  int i;
+  for (i = 0; i < COUNT(cases); i++) {
+    csv_reader r = csv_open("-", cases[i].separator, 0);
+    csv_record *record;
+    r.file = file_of(cases[i].text, strlen(cases[i].text));
+    while ((record = csv_read(&r)) != NULL) csv_free(record);
+    CHECK_EQ(r.n_hidden, cases[i].hidden);
+    CHECK_EQ(r.first_hidden, cases[i].first);
+    csv_close(&r);
+  }
+}
+
 TEST(texts_that_cannot_be_read)
 {
   static csv_reader r;
@@ -785,6 +807,16 @@ TEST(commas_for_thousands)
   check_rows(cases, COUNT(cases));
 }
 
+TEST(comments_that_are_told)
+{
+  static const row_case cases[] = {
+    {NULL, NULL, NULL, NULL, "", "x,y\n#N/A,2\n1,2\n#3,4\n",
+     "3: 1 > 2\nicl: text: comments that could be rows: 2, the first in line 2; a # that is none needs quotes\nx y"},
+    {NULL, NULL, NULL, NULL, "", "x,y\n# 3,4\n1,2\n", "3: 1 > 2\nx y"}
+  };
+  check_rows(cases, COUNT(cases));
+}
+
 TEST(names_of_columns)
 {
   static const row_case cases[] = {
@@ -860,6 +892,6 @@ int main(void)
   RUN(records); RUN(bytes_that_are_zero); RUN(numbers); RUN(dates_and_times); RUN(hints); RUN(printable_texts); RUN(files_that_are_not_there);
   RUN(which_line_is_a_header); RUN(separators_and_decimals); RUN(columns_that_are_empty); RUN(rows_of_another_width); RUN(row_names); RUN(chosen_columns);
   RUN(fields_that_are_refused); RUN(rows_left_out); RUN(dates_in_columns); RUN(texts_of_rows_that_ask); RUN(commas_for_thousands); RUN(names_of_columns);
-  RUN(rows_that_are_not_read); RUN(marks_of_separators); RUN(texts_that_cannot_be_read); RUN(long_lines); RUN(rows_ahead); RUN(days_in_order);
+  RUN(rows_that_are_not_read); RUN(marks_of_separators); RUN(comments_that_could_be_rows); RUN(comments_that_are_told); RUN(texts_that_cannot_be_read); RUN(long_lines); RUN(rows_ahead); RUN(days_in_order);
   return test_report("csv");
 }

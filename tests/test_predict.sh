@@ -91,6 +91,11 @@ reads "comma after every row and the header" 'x,y,\n1,2.1,\n2,3.9,\n3,6.2,\n4,,\
 reads "comma after the rows only" 'x,y\n1,2.1,\n2,3.9,\n3,6.2,\n4,,\n'
 reads "rows of nothing but commas" '1,2.1\n,,\n2,3.9\n,\n3,6.2\n4,?\n,,,\n'
 reads "blank lines, comments with quotes" '# "a\n\n1,2.1\n \t\n2,3.9\n\v\n# b, "c\n3,6.2\n4,?\n'
+reads "comments with as many commas" 'x,y\n1,2.1\n# a, b\n2,3.9\n#c\n#c,d,e\n3,6.2\n4,?\n'
+notes "comments that could be rows" 'comments that could be rows: 2, the first in line 2;' \
+  'x,y\n#N/A,2\n1,2.1\n2,3.9\n#1,7\n3,6.2\n4,?\n'
+notes "a comment that could be a row" 'comments that could be rows: 1, the first in line 5;' \
+  'x;y\n#,5\n1;2.1\n2;3.9\n#;7\n3;6.2\n4;?\n'
 reads "no-break space" '1,\302\2402.1\n2,3.9\n3,6.2\n4,?\n'
 reads "plus and exponents" '+1,2.1E+00\n2e0,39e-1\n3.,6.2\n4,?\n'
 reads "denormal numbers are 0" '1,2.1\n2,3.9\n3,6.2\n4,?\n'

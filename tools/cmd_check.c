@@ -289,7 +289,7 @@ static void print_error(const char *name, double error, double sd)
   if (isnan(error)) return;
   write_decimal(text, error, decimals_for(error, 3));
   printf("  %-30s %12s", name, text);
-  if (sd > 0) printf("%9.0f %%", 100 * error / sd);
+  if (sd > 0) printf(100 * error / sd < 1e8 ? "%9.0f %%" : "%9.2g %%", 100 * error / sd);
   putchar('\n');
 }
 

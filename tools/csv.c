@@ -16,7 +16,7 @@ enum { MAX_RECORD = 1 << 20, NUMBER_ROOM = 64 };
 
 csv_reader csv_open(const char *path, char separator, char decimal)
 {
-  csv_reader r = {NULL, path, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0};
+  csv_reader r = {NULL, path, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   r.separator = separator;
   r.decimal = decimal;
   if (!path || !strcmp(path, "-")) {
@@ -223,7 +223,7 @@ static csv_record *split(csv_reader *r, long line)
   char *s = r->text, *free_room;
   int i;
   record->line = line;
-  record->n = count_fields(r);
+  record->n = r->n_fields = count_fields(r);
   record->fields = allocate((size_t)record->n, sizeof *record->fields);
   free_room = record->memory = allocate(2 * (r->used + (size_t)record->n + 1), 1);
   for (i = 0; i < record->n; i++) {
@@ -244,6 +244,20 @@ static csv_record *split(csv_reader *r, long line)
   return record;
 }
 
+/* Counts a comment that could be a row, such as "#N/A,2" or "#1,2": no blank after the #, and as many
+ * fields as the record before. */
+static void count_hidden(csv_reader *r, long line)
+{
+  const char *s = r->text;
+  int separators = 0;
+  if (!r->used) return;
+  while (is_blank(*s)) s++;
+  if (*s != '#' || is_blank(s[1]) || r->n_fields < 2 || r->separator == ' ') return;
+  while (*s) separators += *s++ == r->separator;
+  if (separators + 1 != r->n_fields) return;
+  if (!r->n_hidden++) r->first_hidden = line;
+}
+
 /* "sep=;", the first line of files that Excel is to read, tells the separator and is no record. */
 static int tells_separator(csv_reader *r)
 {
@@ -259,7 +273,11 @@ csv_record *csv_read(csv_reader *r)
 {
   long line;
   while (read_raw(r, &line)) {
-    if (!says_something(r) || (line == 1 && tells_separator(r))) continue;
+    if (!says_something(r)) {
+      count_hidden(r, line);
+      continue;
+    }
+    if (line == 1 && tells_separator(r)) continue;
     if (!r->separator) find_separator(r, line);
     return split(r, line);
   }

@@ -35,6 +35,8 @@ typedef struct csv_reader {
   int after_cr, ended;
   long n_commas;                   /* numbers whose comma was taken for a decimal comma       */
   long n_thousands;                /* those of them that look like "1,234"                    */
+  int n_fields;                    /* of the last record                                      */
+  long n_hidden, first_hidden;     /* comments that could be rows: how many, the first's line */
 } csv_reader;
 
 /* Opens a file; NULL and "-" mean stdin.  separator and decimal as above, 0 to find them. */

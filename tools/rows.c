@@ -381,6 +381,9 @@ static void tell_of_rest(const row_reader *r)
     fprintf(stderr, "icl: %s: left out %ld row%s without a value, line %ld%s\n", r->csv.name,
             r->n_skipped, r->n_skipped > 1 ? "s" : "", r->first_skipped,
             r->n_skipped > 1 ? " the first" : "");
+  if (r->csv.n_hidden)
+    fprintf(stderr, "icl: %s: comments that could be rows: %ld, the first in line %ld; a # that is none "
+            "needs quotes\n", r->csv.name, r->csv.n_hidden, r->csv.first_hidden);
   if (r->csv.n_thousands && r->csv.n_thousands == r->csv.n_commas && !r->options->decimal)
     fprintf(stderr, "icl: %s: numbers such as 1,234 were read as 1.234; if the comma is for "
             "thousands, take it out\n", r->csv.name);
