@@ -292,7 +292,7 @@ static void set_pairs(job *j)
   free(y);
 }
 
-/* Intervals fail where an input lies farther outside the rows with a y than these reach from end to
+/* Intervals can fail where an input lies farther outside the rows with a y than these reach from end to
  * end. */
 static void tell_of_distance(const job *j)
 {

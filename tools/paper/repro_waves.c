@@ -11,7 +11,8 @@
 #define SINE_TASK "sine"
 #define BOTH_TASK "0.5*dense + 0.5*sine"
 
-/* Streams of random numbers, beside evaluate()'s: functions that are drawn, and the detector's. */
+/* Streams of random numbers, beside evaluate()'s: functions that are drawn, and the detector's, two
+ * from here on; `bands` in repro_more.c has the prompts of the second one. */
 enum { SWEEP_STREAM = 2, DETECTOR_STREAM = 3 };
 
 /* Context and sweep of one panel: examples at x ~ N(0, 1), then predictions for a row of x's. */
