@@ -32,9 +32,9 @@ static FILE *named(const char *path, const char *mode), *talk;     /* what is op
 #define fclose shut
 #define fopen named
 #define allocate counted_allocate
-#include "../tools/csv.c"
 #undef stderr
 #define stderr talk
+#include "../tools/csv.c"
 #include "../tools/rows.c"
 #undef realloc
 #undef free
@@ -684,7 +684,17 @@ TEST(chosen_columns)
     {"b,c", NULL, NULL, NULL, "", "a,b,c\n1,2,3\n4,5,?\n",
      "2: 2 3 > 1\n!line 3, field 3 (c): '?' can stand in the column of y only"},
     {"2", NULL, NULL, NULL, "w", "a,b,c,d\n1,2,3,4\n", "2: 2 > 4\nb d"},
-    {"d,c", NULL, NULL, NULL, "", "a,b,c,d\n1,2,3,4\n", "2: 4 3 > 2\nd c b"}
+    {"d,c", NULL, NULL, NULL, "", "a,b,c,d\n1,2,3,4\n", "2: 4 3 > 2\nd c b"},
+    {NULL, NULL, NULL, NULL, "", "y,x\n1,2\n",
+     "icl: text: the last column is y, though column 1 is called y (--y y chooses it)\n2: 1 > 2\ny x"},
+    {NULL, NULL, NULL, NULL, "w", "a,Y,b\n1,2,3\n",
+     "2: 1 2 > 3\nicl: text: the last column is y, though column 2 is called Y (--y Y chooses it)\na Y b"},
+    {NULL, NULL, NULL, NULL, "", "y,Y\n1,2\n",
+     "icl: text: the last column is y, though column 1 is called y (--y y chooses it)\n2: 1 > 2\ny Y"},
+    {NULL, NULL, NULL, NULL, "", "yy,y\n1,2\n", "2: 1 > 2\nyy y"},
+    {"x", NULL, NULL, NULL, "", "y,x,b\n1,2,3\n", "2: 2 > 3\nx b"},
+    {NULL, "x", NULL, NULL, "", "y,x\n1,2\n", "2: 1 > 2\ny x"},
+    {NULL, "y", NULL, NULL, "", "y,x\n1,2\n", "2: 2 > 1\nx y"}
   };
   check_rows(cases, COUNT(cases));
 }

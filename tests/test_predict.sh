@@ -231,6 +231,13 @@ cp "$t/out" "$t/window"
 input '1,2.1\n2,3.9\n3,6.2\n4,?\n'
 run predict --stream
 ok "--stream --max-context: the last rows" same "$t/out" "$t/window"
+input '1,2\n2,3\n3,5\n5,?\n-1,?\n'
+run predict --stream
+ok "--stream: near enough" eval '! says err "beyond the rows"'
+input '1,2\n2,3\n3,5\n5.01,?\n1e3,?\n'
+run predict --stream
+ok "--stream: too far, said once" test "$(grep -c 'line 4: beyond the rows' "$t/err")-$(grep -c beyond "$t/err")" = 1-1
+input '1,2.1\n2,3.9\n3,6.2\n4,?\n'
 for o in '--at 1' '--grid 3' '--plot -'; do misused "--stream $o" predict --stream $o; done
 
 rows() { awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) printf "%.6f,%.6f\n", i, sin(i / 9) }'; }
@@ -294,7 +301,11 @@ ok "y at the end of float" exits 0
 input '1,5000\n2,5000\n4,?\n'
 run predict
 ok "constant y: the answer" says out '^4,5000\.00$'
-ok "constant y: says so" says err 'the only y is 5000'
+ok "constant y: says so" says err 'the only y is 5000, and so is every answer$'
+run predict --surprise
+ok "constant y: no surprise" says out '^4,5000\.00,$'
+run predict --interval 0.9
+ok "constant y: no width" says err 'every answer and both ends of every interval, which therefore says nothing$'
 input '5000,1\n5000,2\n5000,3\n5000,?\n6000,?\n'
 run predict
 ok "constant x: the same answer everywhere" test "$(sed -n 1p "$t/out" | cut -d, -f2)" = "$(sed -n 2p "$t/out" | cut -d, -f2)"

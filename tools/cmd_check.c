@@ -225,7 +225,7 @@ static report examine(predictor *model, const request *want, const dataset *data
   mean_and_sd(p->y, p->n, 1, &mean, &r.sd);
   scale = r.sd > 0 ? r.sd : 1;
   give(model, want, p->n, p->x, p->y);
-  r.surprise = model_surprise(model);
+  r.surprise = r.sd > 0 ? model_surprise(model) : (double)NAN;
   r.apart = ridge_apart(model, p, &data->queries, d);
   model->share = model->mix.share;   /* one row less hardly changes it, and it takes long */
   for (i = 0; i < r.held_out; i++) {

@@ -166,14 +166,14 @@ typedef struct request {
 
 static request parse_request(evaluation *v, int argc, char **argv)
 {
-  request q = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0.1f, 0, 0, 0, 0, 0, 0, 0, -1};
+  request q = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, -1};
   const option table[] = {
     OPT_TEXT("--task", "SPEC", &q.task,
              "what to draw functions from; otherwise what it was trained on"),
     OPT_TEXT("--data", "F.csv", &q.data,
              "ask for these functions instead: rows function_id,x1,...,xd,y"),
     OPT_REAL("--holdout", "SHARE", &q.holdout, TINY_REAL, 1,
-             "only those of them that icl train --holdout SHARE left out;\n1: all"),
+             "only those of them that icl train --holdout SHARE left out,\n0.1 without it; 1: all"),
     OPT_INT("--pairs", "P", &v->pairs, 1, 16384,
             "pairs of a prompt; otherwise as many as in training"),
     OPT_FLAG("--last", &v->at, "only k = P - 1, which is quicker"),
@@ -207,6 +207,8 @@ static request parse_request(evaluation *v, int argc, char **argv)
   if (!parse_options(&cmd_eval, table, argc, argv, &q.model, 1)) usage_error(&cmd_eval, "no MODEL");
   if (q.picture && !plot_path_ok(q.picture))
     usage_error(&cmd_eval, "--plot wants FILE.svg or, in builds with libstb-dev, FILE.png");
+  if (q.holdout > 0 && !q.data) usage_error(&cmd_eval, "--holdout is for --data");
+  if (!(q.holdout > 0)) q.holdout = USUAL_HOLDOUT;
   if (q.data && q.task) usage_error(&cmd_eval, "--task and --data contradict each other");
   if (q.data && (q.xs || q.inputs >= 0 || v->sampling.order))
     usage_error(&cmd_eval, "--data has its own inputs: not --distribution, --x or --order");

@@ -32,7 +32,7 @@ typedef struct job {
   dataset data;
   answer_style style;
   double surprise;                 /* NaN: none to tell                                       */
-  int told_of_surprise, told_of_scale;
+  int told_of_surprise, told_of_scale, told_of_distance;
 } job;
 
 /* ----- printing ------------------------------------------------------------------------------ */
@@ -59,12 +59,13 @@ static void print_one(const job *j, const char *inputs, double y, double low, do
 
 /* ----- what is worth telling ------------------------------------------------------------------ */
 
-/* The surprise of the pairs in context; NaN, and once a note, where there is none to tell. */
+/* The surprise of the pairs in context; NaN where there is none to tell: all y are the same, or, with
+ * a note once, the model does not say. */
 static void find_surprise(job *j)
 {
   float s;
   const icl_error e = icl_surprise(j->model.ctx, &s);
-  j->surprise = e ? (double)NAN : (double)s;
+  j->surprise = e || !(j->model.y_scale > 0) ? (double)NAN : (double)s;
   if (e != ICL_ERR_CONFIG || j->told_of_surprise) return;
   fprintf(stderr, "icl predict: no surprise: the model does not say what is typical for it\n");
   j->told_of_surprise = 1;
@@ -112,7 +113,8 @@ static void tell_of_constants(job *j)
     free(name);
   }
   if (!(j->model.y_scale > 0))
-    fprintf(stderr, "icl predict: the only y is %.9g, and so is every answer\n", j->model.y_mean);
+    fprintf(stderr, "icl predict: the only y is %.9g, and so is every answer%s\n", j->model.y_mean,
+            j->want->level > 0 ? " and both ends of every interval, which therefore says nothing" : "");
 }
 
 /* Ends: the level of --interval is beyond the model's quantiles. */
@@ -293,29 +295,49 @@ static void set_pairs(job *j)
 }
 
 /* Intervals can fail where an input lies farther outside the rows with a y than these reach from end to
- * end. */
-static void tell_of_distance(const job *j)
+ * end: outside of bounds[i][2], the least and the largest value of input i. */
+static double *trusted_bounds(const job *j)
 {
-  const points *q = &j->data.queries;
   const int d = j->data.d;
-  char *far = allocate((size_t)q->n + 1, 1), place[32];
-  int i, k, count = 0, first = -1;
-  for (k = 0; k < d; k++) {
+  double *bounds = allocate(2 * (size_t)d, sizeof *bounds);
+  int i;
+  for (i = 0; i < d; i++) {
     double low = INFINITY, high = -INFINITY, reach;
-    widen_range(&j->data.pairs, d, k, &low, &high);
-    reach = high - low;
-    for (i = 0; i < q->n && reach > 0; i++) {
-      const double x = q->x[(size_t)i * (size_t)d + (size_t)k];
-      if (x > high + reach || x < low - reach) far[i] = 1;
-    }
+    widen_range(&j->data.pairs, d, i, &low, &high);
+    reach = high > low ? high - low : INFINITY;
+    bounds[2 * i] = low - reach;
+    bounds[2 * i + 1] = high + reach;
   }
-  for (i = 0; i < q->n; i++) if (far[i] && !count++) first = i;
-  free(far);
+  return bounds;
+}
+
+static int is_far(const double *x, int d, const double *bounds)
+{
+  int i;
+  for (i = 0; i < d; i++) if (x[i] < bounds[2 * i] || x[i] > bounds[2 * i + 1]) return 1;
+  return 0;
+}
+
+/* Says so of some of n queries x[n][d], once; lines and texts name them. */
+static void tell_of_distance(job *j, int n, const double *x, const long *lines, char *const *texts)
+{
+  double *bounds;
+  char place[32];
+  int i, count = 0, first = 0;
+  if (j->told_of_distance) return;
+  bounds = trusted_bounds(j);
+  for (i = n - 1; i >= 0; i--)
+    if (is_far(x + (size_t)i * (size_t)j->data.d, j->data.d, bounds)) {
+      first = i;
+      count++;
+    }
+  free(bounds);
   if (!count) return;
-  snprintf(place, sizeof place, "line %ld", q->lines[first]);
+  snprintf(place, sizeof place, "line %ld", lines[first]);
   fprintf(stderr, "icl predict: %s%s%s: beyond the rows with a y by more than they reach from end to "
-          "end: trust neither answer nor interval\n", q->lines[first] ? "" : "x = ",
-          q->lines[first] ? place : q->texts[first], count > 1 ? " and others" : "");
+          "end: trust neither answer nor interval\n", lines[first] ? "" : "x = ",
+          lines[first] ? place : texts[first], count > 1 ? " and others" : "");
+  j->told_of_distance = 1;
 }
 
 static void print_answers(job *j)
@@ -327,7 +349,7 @@ static void print_answers(job *j)
   icl_error e = ICL_OK;
   if (n) e = ask(&j->model, q->n, q->x, (double)j->want->level, q->y, bounds, bounds + n, &bad);
   if (e) refuse_query(j, q, bad, e);
-  tell_of_distance(j);
+  tell_of_distance(j, q->n, q->x, q->lines, q->texts);
   mean_and_sd(j->data.pairs.y, j->data.pairs.n, 1, &ignored, &j->style.y_sd);
   if (n) print_header(j);
   for (i = 0; i < q->n; i++) print_one(j, q->texts[i], q->y[i], bounds[i], bounds[n + (size_t)i]);
@@ -435,6 +457,7 @@ static void answer_row(job *j, const row *next, int known)
   if (known < p->n) set_context(&j->model, p->n, p->x, p->y, known);
   e = ask(&j->model, 1, next->x, (double)j->want->level, &y, &low, &high, &bad);
   if (e) refuse_query(j, &one, 0, e);
+  tell_of_distance(j, 1, next->x, &next->line, NULL);
   if (j->want->surprise) find_surprise(j);
   mean_and_sd(p->y, p->n, 1, &ignored, &j->style.y_sd);
   print_one(j, next->text, y, low, high);

@@ -183,6 +183,8 @@ static request parse_request(report *r, int argc, char **argv)
   if (q.out && q.dtype == ICL_STORE_F32 && !q.typical)
     usage_error(cmd, "-o wants --dtype f16, bf16 or i8, or --typical");
   if (q.typical && !q.out) usage_error(cmd, "--typical wants -o");
+  if (!r->prompts && (q.task || r->pairs || r->seed || q.kv != ICL_STORE_F32))
+    usage_error(cmd, "--task, --pairs, --seed and --kv are for --prompts");
   return q;
 }
 

@@ -42,7 +42,7 @@ static settings default_settings(void)
   s.t.save_minutes = 10;
   s.t.eval_prompts = 512;
   s.seeds = 1;
-  s.holdout = 0.1f;
+  s.holdout = USUAL_HOLDOUT;
   return s;
 }
 

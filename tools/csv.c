@@ -488,6 +488,16 @@ const char *csv_hint(const csv_reader *r, const char *text)
   return "";
 }
 
+void csv_tell(const csv_reader *r, int decimal_given)
+{
+  if (r->n_hidden)
+    fprintf(stderr, "icl: %s: comments that could be rows: %ld, the first in line %ld; a # that is none "
+            "needs quotes\n", r->name, r->n_hidden, r->first_hidden);
+  if (r->n_thousands && r->n_thousands == r->n_commas && !decimal_given)
+    fprintf(stderr, "icl: %s: numbers such as 1,234 were read as 1.234; if the comma is for "
+            "thousands, take it out\n", r->name);
+}
+
 const char *csv_printable(char *text)
 {
   size_t i;

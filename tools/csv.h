@@ -62,6 +62,10 @@ void csv_write_date(double days, char *text);
 /* Advice for a text that is not a number, in brackets; "" where there is none. */
 const char *csv_hint(const csv_reader *r, const char *text);
 
+/* Tells, after the last record, of comments that could be rows and, unless the decimal mark was given,
+ * of commas that may be for thousands. */
+void csv_tell(const csv_reader *r, int decimal_given);
+
 /* text for a message: at most 40 bytes, without control characters. */
 const char *csv_printable(char *text);
 

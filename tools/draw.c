@@ -78,7 +78,7 @@ void draw_file(const picture *p, const char *path)
   double *memory = allocate(2 * ((size_t)p->given->n + (size_t)p->asked->n), sizeof *memory);
   double *next = memory;
   plot_series series[3];
-  plot all = {p->title, p->x_name, p->y_name, series, 0, 0, y.from, y.to, NULL};
+  plot all = {p->title, p->x_name, p->y_name, series, 0, 0, 0, y.from, y.to, NULL};
   series[all.n_series++] = (plot_series){name, PLOT_CURVE, p->n, p->x, p->y, p->low, p->high};
   if (p->given->n) series[all.n_series++] = dots("given", p->given, &next);
   if (p->asked->n) series[all.n_series++] = dots("answers", p->asked, &next);

@@ -3,7 +3,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "functions.h"
 #include "common.h"
+#include "csv.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,47 +86,49 @@ static void make_room(table *t)
 }
 
 /* The numbers behind the id into out[d + 1].  0: the first is a word, as in a line of names. */
-static int read_numbers(const line_reader *r, char *rest, int d, float *out)
+static int read_numbers(csv_reader *r, const csv_record *c, int names_may_stand, float *out)
 {
-  char *field;
-  int i = 0;
-  for (field = next_field(&rest, ','); field; field = next_field(&rest, ','), i++) {
-    double v;
-    const number_error e = parse_number(field, &v);
-    const int missing = !*field || !strcmp(field, "NA");
-    if (e == NUMBER_BAD && !missing && r->number == 1 && !i) return 0;
-    if (e) fail(r->name, "line %ld, column %d: '%s' is not a finite number", r->number, i + 2,
-                printable(field));
-    if (i > d) break;
-    out[i] = (float)v;
+  int i;
+  for (i = 1; i < c->n; i++) {
+    char *text = c->fields[i].text;
+    double v = 0;
+    const csv_value kind = csv_parse(r, text, &v);
+    if (kind == CSV_TEXT && i == 1 && names_may_stand) return 0;
+    if (kind != CSV_NUMBER || !(fabs(v) <= (double)FLT_MAX)) {
+      const char *hint = kind == CSV_TEXT ? csv_hint(r, text) : "";
+      fail(r->name, "line %ld, column %d: '%s' is not a finite number%s", c->line, i + 1,
+           csv_printable(text), hint);
+    }
+    out[i - 1] = (float)v;
   }
-  if (i != d + 1 || field)
-    fail(r->name, "line %ld: a row is function_id,x1,...,x%d,y", r->number, d);
   return 1;
 }
 
-static void take_line(table *t, line_reader *r)
+static void take_record(table *t, csv_reader *r, const csv_record *c)
 {
-  char *rest = r->text, *id, *c;
-  if (!t->d) {
-    for (c = r->text; *c; c++) t->d += *c == ',';
-    if (--t->d < 1) fail(r->name, "line %ld: a row is function_id,x1,...,xd,y", r->number);
-  }
+  const int first = !t->d;
+  if (first && c->n < 3) fail(r->name, "line %ld: a row is function_id,x1,...,xd,y", c->line);
+  if (first) t->d = c->n - 2;
+  if (c->n != t->d + 2)
+    fail(r->name, "line %ld: a row is function_id,x1,...,x%d,y", c->line, t->d);
   make_room(t);
-  id = next_field(&rest, ',');
-  if (!rest) fail(r->name, "line %ld: a row is function_id,x1,...,x%d,y", r->number, t->d);
-  if (!read_numbers(r, rest, t->d, t->numbers + (size_t)t->rows * ((size_t)t->d + 1))) return;
-  t->owner[t->rows++] = find_function(t, id);
+  if (!read_numbers(r, c, first, t->numbers + (size_t)t->rows * ((size_t)t->d + 1))) return;
+  t->owner[t->rows++] = find_function(t, c->fields[0].text);
 }
 
 static table read_table(const char *path)
 {
-  line_reader r = open_lines(path);
+  csv_reader r = csv_open(path, 0, 0);
+  csv_record *c;
   table t;
   memset(&t, 0, sizeof t);
-  while (next_line(&r)) take_line(&t, &r);
+  while ((c = csv_read(&r)) != NULL) {
+    take_record(&t, &r, c);
+    csv_free(c);
+  }
   if (!t.rows) fail(r.name, "has no rows: function_id,x1,...,xd,y");
-  close_lines(&r);
+  csv_tell(&r, 0);
+  csv_close(&r);
   return t;
 }
 

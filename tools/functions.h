@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#define USUAL_HOLDOUT 0.1f         /* the share of functions that icl train does not learn from  */
+
 /* Some functions of one table; also the `user` of draw_rows. */
 typedef struct functions {
   int d;                           /* inputs                                                  */

@@ -54,6 +54,11 @@ static axis x_axis(const panel *v)
     a.from -= 0.5;
     a.to += 0.5;
   }
+  if (v->p->log_x) {
+    a.log = 1;
+    a.from = log10(a.from);
+    a.to = log10(a.to);
+  }
   if (!(a.to > a.from)) a.to = a.from + fmax(1, 1e-9 * fabs(a.from));
   a.at_from = v->from.x;
   a.at_to = v->to.x;
@@ -202,7 +207,7 @@ static void draw_axes(const panel *v)
   const double mid_x = 0.5 * (v->from.x + v->to.x), mid_y = 0.5 * (v->from.y + v->to.y);
   char text[160];                  /* as much of the title as fits */
   if (p->groups) draw_group_names(v);
-  else draw_linear_ticks(v, &v->x, draw_x_tick);
+  else (p->log_x ? draw_log_ticks : draw_linear_ticks)(v, &v->x, draw_x_tick);
   (p->log_y ? draw_log_ticks : draw_linear_ticks)(v, &v->y, draw_y_tick);
   draw_line(v->c, corner, v->to, ink, 1.2);
   draw_line(v->c, corner, v->from, ink, 1.2);

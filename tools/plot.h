@@ -18,7 +18,7 @@ typedef struct plot {
   const char *title, *x_label, *y_label;
   const plot_series *series;       /* [n_series] the first one is emphasised                  */
   int n_series;
-  int log_y;                       /* y axis: 1 logarithmic, 0 linear                         */
+  int log_x, log_y;                /* axes: 1 logarithmic (x > 0), 0 linear                   */
   double y_from, y_to;             /* of a linear axis; both 0: from 0, as far as the series;
                                       a logarithmic one starts at y_from's power of ten       */
   const char *const *groups;       /* names for x = 0, 1, ..: of groups of bars; NULL: numbers */

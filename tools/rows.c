@@ -206,6 +206,24 @@ static void tell_of_labels(const row_reader *r)
           r->csv.name, *name ? name : "without a name");
 }
 
+/* Without --y the last column is y, even where another one is called so. */
+static void tell_of_target(const row_reader *r)
+{
+  int i;
+  for (i = 0; r->header && !r->options->y && i < r->n_inputs; i++) {
+    const char *name = r->header->fields[r->inputs[i]].text;
+    if (strcmp(name, "y") && strcmp(name, "Y")) continue;
+    fprintf(stderr, "icl: %s: the last column is y, though column %d is called %s (--y %s chooses it)\n",
+            r->csv.name, r->inputs[i] + 1, name, name);
+  }
+}
+
+static void tell_of_columns(const row_reader *r)
+{
+  tell_of_labels(r);
+  tell_of_target(r);
+}
+
 /* Opens the file and takes its header off. */
 static row_reader open_file(const command *cmd, const char *path, const row_options *o)
 {
@@ -233,7 +251,7 @@ row_reader rows_open(const command *cmd, const char *path, const row_options *o,
   choose_columns(&r);
   r.kinds = allocate((size_t)r.n_inputs, sizeof *r.kinds);
   for (i = 0; i < r.n_inputs; i++) r.kinds[i] = CSV_MISSING;
-  if (!whole) tell_of_labels(&r);
+  if (!whole) tell_of_columns(&r);
   return r;
 }
 
@@ -375,18 +393,13 @@ static void check_label(row_reader *r, const csv_record *c)
 static void tell_of_rest(const row_reader *r)
 {
   int i;
-  if (r->whole) tell_of_labels(r);
+  if (r->whole) tell_of_columns(r);
   for (i = 0; r->whole && i < r->n_inputs; i++) tell_of_dates(r, i);
   if (r->n_skipped)
     fprintf(stderr, "icl: %s: left out %ld row%s without a value, line %ld%s\n", r->csv.name,
             r->n_skipped, r->n_skipped > 1 ? "s" : "", r->first_skipped,
             r->n_skipped > 1 ? " the first" : "");
-  if (r->csv.n_hidden)
-    fprintf(stderr, "icl: %s: comments that could be rows: %ld, the first in line %ld; a # that is none "
-            "needs quotes\n", r->csv.name, r->csv.n_hidden, r->csv.first_hidden);
-  if (r->csv.n_thousands && r->csv.n_thousands == r->csv.n_commas && !r->options->decimal)
-    fprintf(stderr, "icl: %s: numbers such as 1,234 were read as 1.234; if the comma is for "
-            "thousands, take it out\n", r->csv.name);
+  csv_tell(&r->csv, r->options->decimal != NULL);
 }
 
 int rows_next(row_reader *r, row *out)

@@ -11,6 +11,7 @@
 #define TINY 3, 2, 64
 #define MEDIUM 6, 4, 64
 #define SMALL 6, 4, 128
+#define DEEP 12, 4, 128
 #define STANDARD 12, 8, 256
 
 #define SPARSE "sparse(nnz=2)"
@@ -100,7 +101,8 @@ static const recipe recipes[] = {
   {"dense20", "dense", PROBLEM_TWENTY, {{TINY, 12000}, NONE}, NULL, 0.008f, 1},
   {"dense20-small", "dense", PROBLEM_TWENTY, {{SMALL, 5000}, NONE}, NULL, 0.004f, 1},
   AT_SIZES("two", TWO), AT_SIZES("four", FOUR), AT_SIZES("combined", COMBINED),
-  {"two-small", TWO, PROBLEM_SIZES, {{SMALL, 8000}, NONE}, NULL, 0.004f, 0}
+  {"two-small", TWO, PROBLEM_SIZES, {{SMALL, 8000}, NONE}, NULL, 0.004f, 0},
+  {"two-deep", TWO, PROBLEM_SIZES, {{DEEP, 8000}, NONE}, NULL, 0.0028f, 0}
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -118,6 +120,13 @@ const recipe *find_recipe(scale s, const char *name)
   int i;
   for (i = 0; (r = recipe_at(s, i)) != NULL; i++) if (!strcmp(r->name, name)) return r;
   return NULL;
+}
+
+int64_t recipe_steps(scale s, const recipe *r)
+{
+  int64_t steps = 0;
+  for (; r; r = s == LAPTOP && r->from ? find_recipe(s, r->from) : NULL) steps += r->at[s].steps;
+  return steps;
 }
 
 /* ----- training ------------------------------------------------------------------------------ */

@@ -41,6 +41,9 @@ typedef struct recipe {
 const recipe *recipe_at(scale s, int i);
 const recipe *find_recipe(scale s, const char *name);
 
+/* All steps of a model, those of the stages before it included. */
+int64_t recipe_steps(scale s, const recipe *r);
+
 /* Inputs, pairs, and the number of pairs in context at which figures with one number are made. */
 typedef struct shape { int dims, pairs, at; } shape;
 shape problem_shape(scale s, problem p);

@@ -177,11 +177,21 @@ static void make_sizes(repro *r, const char *name, const char *heading, const ch
   free_evaluation(&b);
 }
 
+static const char *size_label(char text[48], const char *model)
+{
+  const recipe *r = find_recipe(LAPTOP, model);
+  const recipe_size *s = &r->at[LAPTOP];
+  snprintf(text, 48, "%d/%d/%d, %gk steps", s->n_layer, s->n_head, s->n_embd,
+           1e-3 * (double)recipe_steps(LAPTOP, r));
+  return text;
+}
+
 static void make_fig8(repro *r)
 {
-  static const char *const laptop[][2] = {
-    {"mix-tiny", "3/2/64, 5k steps"}, {"mix-small", "6/4/128, 5k"},
-    {"mix", "6/4/64, 155k"}, {"dense-small", "6/4/128, dense only"}, {NULL, NULL}
+  char text[3][48];
+  const char *const laptop[][2] = {
+    {"mix-tiny", size_label(text[0], "mix-tiny")}, {"mix-small", size_label(text[1], "mix-small")},
+    {"mix", size_label(text[2], "mix")}, {"dense-small", "6/4/128, dense only"}, {NULL, NULL}
   };
   static const char *const paper[][2] = {
     {"mix-tiny", "3/2/64"}, {"mix-small", "6/4/128"}, {"mix", "12/8/256"}, {NULL, NULL}

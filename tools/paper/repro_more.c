@@ -9,7 +9,7 @@
 
 /* ----- sizes: weights and diversity ------------------------------------------------------------ */
 
-enum { N_SIZES = 4, N_MIXTURES = 3 };
+enum { N_SIZES = 5, N_MIXTURES = 3 };
 
 /* Errors with all pairs on what the mixture has, and on convex combinations, whose optimum is 0. */
 typedef struct size_point { double inside, outside; } size_point;
@@ -35,8 +35,8 @@ static void make_sizes_figure(repro *r)
   static const char *const mixtures[N_MIXTURES][2] = {
     {"two", "lines, sinusoids"}, {"four", "+ cubics, peaks"}, {"combined", "+ combinations"}
   };
-  static const char *const sizes[N_SIZES] = {"40", "tiny", "medium", "small"};
-  static const int trained[N_MIXTURES] = {4, 3, 3};          /* of these */
+  static const char *const sizes[N_SIZES] = {"40", "tiny", "medium", "small", "deep"};
+  static const int trained[N_MIXTURES] = {5, 3, 3};          /* of these */
   double weights[N_SIZES], inside[N_MIXTURES][N_SIZES], outside[N_MIXTURES][N_SIZES];
   double ols[N_SIZES];
   char text[512];
@@ -58,16 +58,16 @@ static void make_sizes_figure(repro *r)
       at = measure_size(r, name);
       inside[i][j] = at.inside;
       outside[i][j] = at.outside;
-      weights[j] = log10((double)icl_param_count(&get_model(r, name, 1)->config));
+      weights[j] = (double)icl_param_count(&get_model(r, name, 1)->config);
     }
-  p = add_panel(f, "log10 of weights", "mean squared error", "(a) on convex combinations");
-  p->log_y = 1;
+  p = add_panel(f, "weights", "mean squared error", "(a) on convex combinations");
+  p->log_x = p->log_y = 1;
   p->y_from = 0.02;
   for (i = 0; i < N_MIXTURES; i++)
     add_series(f, mixtures[i][1], PLOT_CURVE, trained[i], weights, outside[i], NULL, NULL);
   add_series(f, "least squares", PLOT_CURVE, N_SIZES, weights, ols, NULL, NULL);
-  p = add_panel(f, "log10 of weights", "mean squared error", "(b) on lines and sinusoids");
-  p->log_y = 1;
+  p = add_panel(f, "weights", "mean squared error", "(b) on lines and sinusoids");
+  p->log_x = p->log_y = 1;
   p->y_from = 0.002;
   for (i = 0; i < N_MIXTURES; i++)
     add_series(f, mixtures[i][1], PLOT_CURVE, trained[i], weights, inside[i], NULL, NULL);
