@@ -100,6 +100,7 @@ def constants():
     x, y = curve()
     near(ICLRegressor().fit(x, np.full(len(y), 5.5)).predict(x), 5.5, 0)
     near(ICLRegressor().fit(x[:1], y[:1]).predict(x), y[0], 1e-9)
+    assert np.isnan(ICLRegressor().fit(x[:1], y[:1]).surprise_)
     X = np.column_stack([x, np.full(len(y), 3.0)])
     assert np.isfinite(ICLRegressor().fit(X, y).predict(X)).all()
 
@@ -117,6 +118,19 @@ def window():
         spread = ICLRegressor(max_pairs=20).fit(x, y)
     assert len(said) == 1 and '50 rows: 20' in str(said[0].message)
     assert len(spread.y_fit_) == 20 and spread.y_fit_[0] == y[0] and spread.y_fit_[-1] == y[-1]
+
+
+@test
+def distance():
+    """intervals beyond the context by more than it reaches come with a warning"""
+    x, y = curve()
+    model, reach = ICLRegressor().fit(x, y), x.max() - x.min()
+    for far, interval, warned in [(0.99, 0.9, 0), (1.01, 0.9, 1), (1.01, None, 0)]:
+        for at in (x.max() + far * reach, x.min() - far * reach):
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter('always')
+                model.predict([[at]], return_interval=interval)
+            assert len(said) == warned, (far, interval, said)
 
 
 @test

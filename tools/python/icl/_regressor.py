@@ -91,7 +91,7 @@ class ICLRegressor:
     ----------
     surprise_ : float
         How unlike the model's training the pairs look: 0 is usual, above 1 fewer than one in a hundred
-        of its training contexts were as odd.  NaN where the model does not tell.
+        of its training contexts were as odd.  NaN where the model does not tell, or all y are the same.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, where ``X`` was a data frame with names.
     X_fit_, y_fit_ : ndarray
@@ -181,7 +181,10 @@ class ICLRegressor:
         return self._take(X[-last:], y[-last:])
 
     def predict(self, X: Any, return_interval: Optional[float] = None) -> Answer:
-        """y at the rows of X; with return_interval=p also low and high, between which y is with probability p."""
+        """y at the rows of X; with return_interval=p also low and high, between which y is with probability p.
+
+        Far outside the context (by more than it reaches from end to end) intervals fail: they come with a warning.
+        """
         context = self.__dict__.get('_context')
         if context is None:
             raise _theirs('NotFittedError', _NotFitted)(
@@ -193,6 +196,9 @@ class ICLRegressor:
         out = np.empty((3 if level else 1, X.shape[0]))
         if context.predict(X, level, out):
             self._refuse(context, X, level)
+        if level and ((X < self._trusted[0]) | (X > self._trusted[1])).any():
+            warnings.warn('rows of X lie beyond those in context by more than these reach from end to end: trust '
+                          'neither answer nor interval there', stacklevel=2)
         return out[0] if return_interval is None else (out[0], out[1], out[2])
 
     def leave_one_out(self) -> float:
@@ -232,9 +238,13 @@ class ICLRegressor:
         if context.failure:
             raise (MemoryError if context.failure == _engine.MEMORY else ValueError)(
                 _engine.error_text(context.failure))
+        low, high = X.min(0), X.max(0)
+        with np.errstate(over='ignore'):
+            reach = np.where(high > low, high - low, np.inf)
+            self._trusted = low - reach, high + reach
         self._context = context
         self.X_fit_, self.y_fit_, self.n_features_in_ = X, y, X.shape[1]
-        surprise = context.figure(_engine.lib.icl_py_surprise)
+        surprise = context.figure(_engine.lib.icl_py_surprise) if np.ptp(y) else None
         self.surprise_ = math.nan if surprise is None else surprise
         return self
 
@@ -295,7 +305,7 @@ class ICLRegressor:
     # ----- pickles, copies ---------------------------------------------------------------------
 
     def __getstate__(self) -> Dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != '_context'}
+        return {name: value for name, value in self.__dict__.items() if name not in ('_context', '_trusted')}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
