@@ -251,6 +251,7 @@ row_reader rows_open(const command *cmd, const char *path, const row_options *o,
   choose_columns(&r);
   r.kinds = allocate((size_t)r.n_inputs, sizeof *r.kinds);
   for (i = 0; i < r.n_inputs; i++) r.kinds[i] = CSV_MISSING;
+  r.numbers = allocate((size_t)r.n_inputs, sizeof *r.numbers);
   if (!whole) tell_of_columns(&r);
   return r;
 }
@@ -263,6 +264,7 @@ void rows_close(row_reader *r)
   free(r->ahead);
   free(r->inputs);
   free(r->kinds);
+  free(r->numbers);
   csv_close(&r->csv);
 }
 
@@ -324,6 +326,24 @@ static void tell_of_dates(const row_reader *r, int i)
             r->inputs[i] + 1);
 }
 
+/* Whether a number could be a date without its dashes. */
+static int like_date_number(row_reader *r, double v)
+{
+  char text[16];
+  const int n = v >= 19000101 && v <= 21001231 ? (int)v : 0;
+  double ignored;
+  if (!n || v > n) return 0;
+  snprintf(text, sizeof text, "%d-%02d-%02d", n / 10000, n / 100 % 100, n % 100);
+  return csv_parse(&r->csv, text, &ignored) == CSV_DATE;
+}
+
+static void tell_of_date_numbers(const row_reader *r, int i)
+{
+  if (r->kinds[i] == CSV_NUMBER && !r->numbers[i])
+    fprintf(stderr, "icl: %s: column %d is read as numbers; if these are dates, write 20240501 as "
+            "2024-05-01\n", r->csv.name, r->inputs[i] + 1);
+}
+
 /* Numbers and dates do not mix within a column. */
 static void check_kind(row_reader *r, const csv_record *c, int i, csv_value kind)
 {
@@ -343,6 +363,7 @@ static int read_inputs(row_reader *r, const csv_record *c, double *x)
   for (i = 0; i < r->n_inputs; i++) {
     if (!read_value(r, c, r->inputs[i], &kind, &x[i])) return 0;
     check_kind(r, c, i, kind);
+    if (!like_date_number(r, x[i])) r->numbers[i] = 1;
   }
   return 1;
 }
@@ -395,6 +416,7 @@ static void tell_of_rest(const row_reader *r)
   int i;
   if (r->whole) tell_of_columns(r);
   for (i = 0; r->whole && i < r->n_inputs; i++) tell_of_dates(r, i);
+  for (i = 0; i < r->n_inputs; i++) tell_of_date_numbers(r, i);
   if (r->n_skipped)
     fprintf(stderr, "icl: %s: left out %ld row%s without a value, line %ld%s\n", r->csv.name,
             r->n_skipped, r->n_skipped > 1 ? "s" : "", r->first_skipped,

@@ -49,6 +49,7 @@ typedef struct row_reader {
   int target;
   row_labels labels;
   csv_value *kinds;                /* [n_inputs] number or date; CSV_MISSING: not known yet   */
+  int *numbers;                    /* [n_inputs] 1: a number was no date such as 20240501     */
   long n_skipped, first_skipped;   /* rows without a value; the line of the first one         */
 } row_reader;
 
