@@ -770,13 +770,13 @@ TEST(dates_in_columns)
     {NULL, NULL, NULL, NULL, "", "20240101,1\n20240229,2\n",
      "1: 20240101 > 1\n2: 20240229 > 2\nicl: text: column 1 is read as numbers; if these are dates, write 20240501 as "
      "2024-05-01\nx y"},
-    {NULL, NULL, NULL, NULL, "w", "5,19000101,1\n6,21001231,2\n",
-     "1: 5 19000101 > 1\n2: 6 21001231 > 2\nicl: text: column 2 is read as numbers; if these are dates, write "
+    {NULL, NULL, NULL, NULL, "w", "5,19000101,1\n6,20991231,2\n",
+     "1: 5 19000101 > 1\n2: 6 20991231 > 2\nicl: text: column 2 is read as numbers; if these are dates, write "
      "20240501 as 2024-05-01\nx1 x2 y"},
     {NULL, NULL, NULL, NULL, "", "20240101,1\n20240230,2\n", "1: 20240101 > 1\n2: 20240230 > 2\nx y"},
     {NULL, NULL, NULL, NULL, "", "20240101,1\n20241301,2\n", "1: 20240101 > 1\n2: 20241301 > 2\nx y"},
-    {NULL, NULL, NULL, NULL, "", "19000100,1\n", "1: 19000100 > 1\nx y"},
-    {NULL, NULL, NULL, NULL, "", "21010101,1\n", "1: 21010101 > 1\nx y"},
+    {NULL, NULL, NULL, NULL, "", "18991231,1\n", "1: 18991231 > 1\nx y"},
+    {NULL, NULL, NULL, NULL, "", "21000101,1\n", "1: 21000101 > 1\nx y"},
     {NULL, NULL, NULL, NULL, "", "20240101.5,1\n", "1: 20240101.5 > 1\nx y"},
     {NULL, NULL, NULL, NULL, "", "t,u,y\n1970-01-02,1970-01-05,1\n",
      "icl: text: the dates of column 1 are read as days\nicl: text: the dates of column 2 are read as days\n2: 1 4 > 1\nt u y"},

@@ -329,12 +329,13 @@ static void tell_of_dates(const row_reader *r, int i)
 /* Whether a number could be a date without its dashes. */
 static int like_date_number(row_reader *r, double v)
 {
-  char text[16];
-  const int n = v >= 19000101 && v <= 21001231 ? (int)v : 0;
+  char text[48];
   double ignored;
-  if (!n || v > n) return 0;
+  int n;
+  if (!(v > 19000000 && v < 21000000)) return 0;
+  n = (int)v;
   snprintf(text, sizeof text, "%d-%02d-%02d", n / 10000, n / 100 % 100, n % 100);
-  return csv_parse(&r->csv, text, &ignored) == CSV_DATE;
+  return v == n && csv_parse(&r->csv, text, &ignored) == CSV_DATE;
 }
 
 static void tell_of_date_numbers(const row_reader *r, int i)
