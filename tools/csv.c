@@ -77,6 +77,11 @@ static void keep_char(csv_reader *r, int c, int quoted)
 
 typedef enum place { LINE_START, FIELD_START, IN_FIELD, IN_QUOTES, AFTER_QUOTE, IN_COMMENT } place;
 
+int csv_separates(char c)
+{
+  return !isalnum((unsigned char)c) && !strchr("\".+-#", c);
+}
+
 static int is_blank(int c) { return c == ' ' || c == '\t' || c == '\v' || c == '\f'; }
 
 static int is_separator(const csv_reader *r, int c)
@@ -262,7 +267,7 @@ static void count_hidden(csv_reader *r, long line)
 static int tells_separator(csv_reader *r)
 {
   const char *s = r->text;
-  if (strlen(s) != 5 || strncmp(s, "sep=", 4) || !strchr(",;\t", s[4])) return 0;
+  if (strlen(s) != 5 || strncmp(s, "sep=", 4) || !csv_separates(s[4])) return 0;
   if (r->separator) return 1;
   r->separator = s[4];
   settle_decimal(r);

@@ -43,6 +43,9 @@ typedef struct csv_reader {
 csv_reader csv_open(const char *path, char separator, char decimal);
 void csv_close(csv_reader *r);
 
+/* Whether a character can stand between columns: nothing that numbers, quotes or comments have. */
+int csv_separates(char c);
+
 /* The next record, which the caller frees; NULL at the end.  It asks the system for no more than it
  * must, so that a line from a pipe is seen at once. */
 csv_record *csv_read(csv_reader *r);

@@ -16,7 +16,7 @@ static char separator_option(const command *cmd, const char *text)
   if (!strcmp(text, "space")) return ' ';
   if (!strcmp(text, "comma")) return ',';
   if (!strcmp(text, "semicolon")) return ';';
-  if (strlen(text) != 1 || isalnum((unsigned char)*text) || strchr("\".+-#", *text))
+  if (strlen(text) != 1 || !csv_separates(*text))
     usage_error(cmd, "--separator is a character such as , or ; or tab or space, not '%s'", text);
   return *text;
 }
