@@ -696,7 +696,14 @@ TEST(chosen_columns)
     {NULL, NULL, NULL, NULL, "", "yy,y\n1,2\n", "2: 1 > 2\nyy y"},
     {"x", NULL, NULL, NULL, "", "y,x,b\n1,2,3\n", "2: 2 > 3\nx b"},
     {NULL, "x", NULL, NULL, "", "y,x\n1,2\n", "2: 1 > 2\ny x"},
-    {NULL, "y", NULL, NULL, "", "y,x\n1,2\n", "2: 2 > 1\nx y"}
+    {NULL, "y", NULL, NULL, "", "y,x\n1,2\n", "2: 2 > 1\nx y"},
+    {NULL, NULL, NULL, NULL, "w", "a,,b,,y\n1,,2,,3\n4,,5,,\n", "2: 1 2 > 3\n3: 4 5 ?4,5\na b y"},
+    {NULL, NULL, NULL, NULL, "w", "1,,3\n4,,5\n", "1: 1 > 3\n2: 4 > 5\nx y"},
+    {NULL, NULL, NULL, NULL, "w", "a,,y\n1,,3\n4,6,5\n", "!line 2, field 2: '' is empty (--skip-na leaves such rows out)"},
+    {NULL, NULL, NULL, NULL, "w", "a,c,y\n1,,3\n", "!line 2, field 2 (c): '' is empty (--skip-na leaves such rows out)"},
+    {NULL, NULL, NULL, NULL, "", "a,,y\n1,,3\n", "!line 2, field 2: '' is empty (--skip-na leaves such rows out)"},
+    {NULL, NULL, NULL, NULL, "w", ",,2\n,,3\n", "!there is no column but y"},
+    {"1,2", NULL, NULL, NULL, "w", "a,,y\n1,,3\n", "!line 2, field 2: '' is empty (--skip-na leaves such rows out)"}
   };
   check_rows(cases, COUNT(cases));
 }

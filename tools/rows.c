@@ -68,10 +68,12 @@ static void read_ahead(row_reader *r, int whole)
   while ((whole || !r->n_ahead) && (record = csv_read(&r->csv)) != NULL) keep_ahead(r, record);
 }
 
-/* Whether field i is empty in the header and in all rows read so far. */
+/* Whether field i is empty in the header and in all rows read so far, which one row without a header
+ * cannot tell. */
 static int column_is_empty(const row_reader *r, int i)
 {
   int k;
+  if (!r->header && !r->whole) return 0;
   if (r->header && *r->header->fields[i].text) return 0;
   for (k = 0; k < r->n_ahead; k++)
     if (i < r->ahead[k]->n && *r->ahead[k]->fields[i].text) return 0;
@@ -79,10 +81,10 @@ static int column_is_empty(const row_reader *r, int i)
 }
 
 /* How many fields a row has: a separator at the end of all lines makes none. */
-static int count_columns(const row_reader *r, int whole)
+static int count_columns(const row_reader *r)
 {
   int n = r->header ? r->header->n : r->ahead[0]->n;
-  if (n > 2 && (whole || r->header) && column_is_empty(r, n - 1)) n--;
+  if (n > 2 && column_is_empty(r, n - 1)) n--;
   return n;
 }
 
@@ -168,11 +170,13 @@ static void choose_named_inputs(row_reader *r)
   free(list);
 }
 
+/* All columns but that of y, row names and, where all rows are known, those that are empty. */
 static void choose_other_inputs(row_reader *r)
 {
   int i;
   if (r->target) r->labels = find_labels(r);
-  for (i = r->labels != ROWS_UNNAMED; i < r->n_fields; i++) if (i != r->target) add_input(r, i);
+  for (i = r->labels != ROWS_UNNAMED; i < r->n_fields; i++)
+    if (i != r->target && !(r->whole && column_is_empty(r, i))) add_input(r, i);
 }
 
 static int is_input(const row_reader *r, int field)
@@ -247,7 +251,7 @@ row_reader rows_open(const command *cmd, const char *path, const row_options *o,
   r.whole = whole;
   read_ahead(&r, whole);
   r.first_line = r.n_ahead ? r.ahead[0]->line : 1;
-  r.n_fields = count_columns(&r, whole);
+  r.n_fields = count_columns(&r);
   choose_columns(&r);
   r.kinds = allocate((size_t)r.n_inputs, sizeof *r.kinds);
   for (i = 0; i < r.n_inputs; i++) r.kinds[i] = CSV_MISSING;
