@@ -143,6 +143,6 @@ const command cmd_repro = {
   "exact optimum: DIR/FIGURE.csv, .svg and, in builds with libstb-dev, .png, and three lines on\n"
   "stdout: what the paper says, what was measured, the optimum.  FIGURE is a name of `icl repro\n"
   "list`; `all` makes all figures that are not there yet, but for `sizes`, which trains 11 models\n"
-  "for an hour.  A model's name of that list only trains it, `models` trains all that are kept.",
+  "for over an hour.  A model's name of that list only trains it, `models` trains all that are kept.",
   run
 };
