@@ -44,8 +44,10 @@ misused "quantize: no task" quantize "$model" --dtype i8 --prompts 2
 misused "quantize: nothing to write typical figures to" quantize "$model" --typical 100
 misused "quantize: typical figures of too few contexts" quantize "$model" --typical 99 -o "$t/quant"
 misused "quantize: typical figures of no task" quantize "$model" --typical 100 -o "$t/quant"
-misused "quantize: a task for no prompts" quantize "$model" --dtype i8 -o "$t/quant" --task dense
-misused "quantize: keys and values for no prompts" quantize "$model" --dtype i8 -o "$t/quant" --kv f16
+for o in '--task dense' '--pairs 4' '--seed 1' '--kv f16'; do
+  run quantize "$model" --dtype i8 -o "$t/quant" $o
+  ok "quantize: $o without --prompts" eval 'exits 2 && says err "are for --prompts"'
+done
 misused "quantize: no such task" quantize "$model" --dtype i8 --prompts 2 --task bogus
 misused "quantize: more pairs than the model takes" quantize "$model" --prompts 2 --task dense --pairs 12
 misused "predict: unknown kind of keys" predict "$model" --kv i4
@@ -298,7 +300,8 @@ run $ask --pairs 3 --baselines ols --plot "$t/p.png" --log-y
 png_ok() { [ "$(head -c 8 "$t/p.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]; }
 if grep -q 'builds with libstb-dev' "$t/err" 2>/dev/null; then skip "eval: PNG, built without libstb-dev"
 else ok "eval: PNG" png_ok; fi
-misused "eval: --holdout without --data" $ask --pairs 3 --holdout 0.2
+run $ask --pairs 3 --holdout 0.2
+ok "eval: --holdout without --data" eval 'exits 2 && says err "^icl eval: --holdout is for --data"'
 misused "eval: other kind of picture" $ask --plot "$t/p.jpg"
 misused "eval: model without a task" eval "$model"
 misused "eval: unknown task" eval "$model" --task dens
@@ -882,7 +885,7 @@ ok "--data: stopped and resumed, the same bits" same "$t/own4" "$t/own"
 sed 's/^line7,/line70,/' "$t/lines.csv" >"$t/other.csv"
 run train --data "$t/other.csv" --steps 300 --width 32 --layers 2 --batch 32 -o "$t/own4" --resume
 ok "--data: other data are another run" eval 'exits 1 && says err "data was [0-9]*, is [0-9]*"'
-sed 's/,/;/g; s/[.]/,/g; s/^\(line[0-9]*\)/"\1"/; 1s/^/# measured\n/' "$t/lines.csv" >"$t/semicolons.csv"
+sed 's/,/;/g; s/[.]/,/g; s/^\(line[0-9]*\)/"\1"/; 2,9s/$/;/; 1s/^/# measured\n/' "$t/lines.csv" >"$t/semicolons.csv"
 for f in lines semicolons; do
   run train --data "$t/$f.csv" --steps 2 --width 16 --layers 1 --heads 2 --batch 8 -o "$t/of_$f"
   ok "--data: $f" exits 0
@@ -891,6 +894,8 @@ ok "--data: CSV as people write it" same "$t/of_lines" "$t/of_semicolons"
 misused "--data and --task" train --data "$t/lines.csv" --task dense -o "$t/no"
 misused "--data and --dims" train --data "$t/lines.csv" --dims 2 -o "$t/no"
 misused "--data and --x" train --data "$t/lines.csv" --x data -o "$t/no"
+run train --task dense --dims 1 --pairs 4 --steps 1 --holdout 0.2 -o "$t/no"
+ok "--holdout without --data" eval 'exits 2 && says err "^icl train: --holdout is for --data"'
 run train --data "$t/lines.csv" --raw --standardize -o "$t/no"
 ok "--raw and --standardize" eval 'exits 2 && says err "contradict each other"'
 cp "$t/lines.csv" "$t/copy.csv"
@@ -917,11 +922,13 @@ refuses "--data: no number" "line 2, column 3: 'x' is not a finite number" train
 printf 'a,NA,2\na,1,2\n' >"$t/bad.csv"
 refuses "--data: no number in the first line" "line 1, column 2: 'NA'" train --data "$t/bad.csv" -o "$t/no"
 printf 'a,1,2\na,1\n' >"$t/bad.csv"
-refuses "--data: a short line" 'line 2: a row is function_id,x1,...,x1,y' train --data "$t/bad.csv" -o "$t/no"
+refuses "--data: a short line" 'line 2: 2 fields, and a row of this file has 3: function_id, 1 input, y' train --data "$t/bad.csv" -o "$t/no"
+printf 'a,"1,5",2\na,1,2\n' >"$t/bad.csv"
+refuses "--data: a first row that is no header" "line 1, column 2: '1,5' is not a finite number" train --data "$t/bad.csv" -o "$t/no"
 printf 'a,1,2\na,1e39,2\n' >"$t/bad.csv"
 refuses "--data: beyond float" "line 2, column 2: '1e39' is not a finite number" train --data "$t/bad.csv" -o "$t/no"
 printf 'id,x,y\na,5 %%,2\n' >"$t/bad.csv"
-refuses "--data: a second line of words" "line 2, column 2: '5 %' is not a finite number (write it without the %)" \
+refuses "--data: a second line of words" "line 2, column 2: '5 %' is not a finite number" \
   train --data "$t/bad.csv" -o "$t/no"
 ok "--data: nothing was written" test ! -e "$t/no"
 # ----- prompts as data are, quantiles -------------------------------------------------------------

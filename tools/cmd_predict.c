@@ -32,7 +32,8 @@ typedef struct job {
   dataset data;
   answer_style style;
   double surprise;                 /* NaN: none to tell                                       */
-  int told_of_surprise, told_of_scale, told_of_distance;
+  int told_of_surprise, told_of_scale;
+  long n_far;                      /* queries far outside the context                         */
 } job;
 
 /* ----- printing ------------------------------------------------------------------------------ */
@@ -114,7 +115,7 @@ static void tell_of_constants(job *j)
   }
   if (!(j->model.y_scale > 0))
     fprintf(stderr, "icl predict: the only y is %.9g, and so is every answer%s\n", j->model.y_mean,
-            j->want->level > 0 ? " and both ends of every interval, which therefore says nothing" : "");
+            j->want->level > 0 ? "; intervals have no width and say nothing" : "");
 }
 
 /* Ends: the level of --interval is beyond the model's quantiles. */
@@ -294,8 +295,8 @@ static void set_pairs(job *j)
   free(y);
 }
 
-/* Intervals can fail where an input lies farther outside the rows with a y than these reach from end to
- * end: outside of bounds[i][2], the least and the largest value of input i. */
+/* Intervals can fail where an input lies farther outside the rows in context than these reach from end to
+ * end.  From bounds[2 i] to bounds[2 i + 1] input i is not so far. */
 static double *trusted_bounds(const job *j)
 {
   const int d = j->data.d;
@@ -304,7 +305,7 @@ static double *trusted_bounds(const job *j)
   for (i = 0; i < d; i++) {
     double low = INFINITY, high = -INFINITY, reach;
     widen_range(&j->data.pairs, d, i, &low, &high);
-    reach = high > low ? high - low : INFINITY;
+    reach = high > low ? (high - low) * (1 + 1e-6) : INFINITY;   /* an even grid is not too far */
     bounds[2 * i] = low - reach;
     bounds[2 * i + 1] = high + reach;
   }
@@ -318,26 +319,25 @@ static int is_far(const double *x, int d, const double *bounds)
   return 0;
 }
 
-/* Says so of some of n queries x[n][d], once; lines and texts name them. */
+/* Warns of queries x[n][d] that are far, naming the first one by its line or text; in a stream only once,
+ * and then counts. */
 static void tell_of_distance(job *j, int n, const double *x, const long *lines, char *const *texts)
 {
-  double *bounds;
+  double *bounds = trusted_bounds(j);
   char place[32];
   int i, count = 0, first = 0;
-  if (j->told_of_distance) return;
-  bounds = trusted_bounds(j);
   for (i = n - 1; i >= 0; i--)
     if (is_far(x + (size_t)i * (size_t)j->data.d, j->data.d, bounds)) {
       first = i;
       count++;
     }
   free(bounds);
-  if (!count) return;
+  j->n_far += count;
+  if (!count || j->n_far > count) return;
   snprintf(place, sizeof place, "line %ld", lines[first]);
-  fprintf(stderr, "icl predict: %s%s%s: beyond the rows with a y by more than they reach from end to "
-          "end: trust neither answer nor interval\n", lines[first] ? "" : "x = ",
+  fprintf(stderr, "icl predict: %s%s%s: beyond the rows in context by more than they reach from end "
+          "to end: trust neither answer nor interval\n", lines[first] ? "" : "x = ",
           lines[first] ? place : texts[first], count > 1 ? " and others" : "");
-  j->told_of_distance = 1;
 }
 
 static void print_answers(job *j)
@@ -481,6 +481,7 @@ static void answer_stream(job *j)
     free(next.text);
   }
   if (!asked) fprintf(stderr, "icl predict: no row asks for a y: leave y empty or write ? there\n");
+  if (j->n_far > 1) fprintf(stderr, "icl predict: %ld queries were so far beyond\n", j->n_far);
   free(next.x);
 }
 

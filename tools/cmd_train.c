@@ -42,7 +42,7 @@ static settings default_settings(void)
   s.t.save_minutes = 10;
   s.t.eval_prompts = 512;
   s.seeds = 1;
-  s.holdout = USUAL_HOLDOUT;
+  s.holdout = NAN;
   return s;
 }
 
@@ -62,7 +62,8 @@ static void fill_table(option table[MAX_OPTIONS], settings *s)
              "learn from these functions instead: rows\n"
              "function_id,x1,...,xd,y; a prompt is P rows of one function,\n"
              "scaled by its first pairs"),
-    OPT_REAL("--holdout", "SHARE", &s->holdout, 0, 0.9, "of them, for --eval-every and icl eval"),
+    OPT_REAL("--holdout", "SHARE", &s->holdout, 0, 0.9,
+             "of them, for --eval-every and icl eval; otherwise 0.1"),
     OPT_FLAG("--raw", &s->raw, "--data is scaled already: mean 0, deviation 1"),
     OPT_INT("--dims", "d", &m->n_dims, 1, 4096, "(required without --data) inputs of a function"),
     OPT_ANY_INT("--pairs", "P", &o->pairs,
@@ -310,6 +311,7 @@ static void choose_data(settings *s)
   if (o->task) usage_error(&cmd_train, "--task and --data contradict each other");
   if (s->inputs || o->sampling.order || o->dims_start > 0)
     usage_error(&cmd_train, "--data has its own inputs: not --x, --order or --dims-start");
+  if (isnan(s->holdout)) s->holdout = USUAL_HOLDOUT;
   s->table = read_functions(s->data, (double)s->holdout);
   least = s->table.training.least;
   if (s->table.held_out.n && s->table.held_out.least < least) least = s->table.held_out.least;
@@ -361,6 +363,7 @@ static void check_settings(const settings *s)
   if (s->t.resume && s->t.force)
     usage_error(&cmd_train, "--resume and --force contradict each other");
   if (s->raw && !s->data) usage_error(&cmd_train, "--raw is for --data");
+  if (!isnan(s->holdout) && !s->data) usage_error(&cmd_train, "--holdout is for --data");
   if (s->raw && s->t.o.sampling.standardize)
     usage_error(&cmd_train, "--raw and --standardize contradict each other");
   if (s->seeds > 1 && s->t.log) usage_error(&cmd_train, "--log is for one run, not for --seeds");

@@ -157,8 +157,8 @@ static void find_separator(csv_reader *r, long line)
   else if (tabs && !(commas && comma_beside_tab(r->text))) r->separator = '\t';
   else if (commas) r->separator = ',';
   else
-    fail(r->name, "line %ld has one column: a row is x1,...,xd,y, separated by , or ; or tabs "
-         "(--separator space: by blanks)", line);
+    fail(r->name, "line %ld has one column, and columns are separated by , or ; or tabs (by blanks: "
+         "--separator space, of icl predict and check)", line);
   settle_decimal(r);
 }
 
@@ -491,6 +491,24 @@ const char *csv_hint(const csv_reader *r, const char *text)
     return " (write a time of day in hours, or with its date: 2024-05-01T12:30:00)";
   if (like_date(text)) return " (write dates as 2024-05-01 or 2024-05-01T12:30:00)";
   return "";
+}
+
+int csv_is_name(csv_reader *r, const char *s)
+{
+  double ignored;
+  return *s && !isdigit((unsigned char)*s) && !strchr("?+-.", *s)
+         && csv_parse(r, s, &ignored) == CSV_TEXT;
+}
+
+int csv_is_header(csv_reader *r, const csv_record *c)
+{
+  int i, names = 0;
+  for (i = 0; i < c->n; i++) {
+    if (!*c->fields[i].text) continue;
+    if (!csv_is_name(r, c->fields[i].text)) return 0;
+    names++;
+  }
+  return names > 0;
 }
 
 void csv_tell(const csv_reader *r, int decimal_given)

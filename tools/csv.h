@@ -59,6 +59,11 @@ typedef enum csv_value {
  * without a time of day (2024-05-01T12:30, 2024-05-01 12:30:15.5): days since 1970-01-01. */
 csv_value csv_parse(csv_reader *r, const char *text, double *value);
 
+/* Whether a text is a name: nothing that can be meant as a number.  A header has names only, and perhaps
+ * empty fields. */
+int csv_is_name(csv_reader *r, const char *text);
+int csv_is_header(csv_reader *r, const csv_record *c);
+
 /* Writes days since 1970-01-01 as a date to text[48], with the time of day where there is one. */
 void csv_write_date(double days, char *text);
 

@@ -85,34 +85,40 @@ static void make_room(table *t)
   t->owner = grow(t->owner, (size_t)t->capacity, sizeof *t->owner);
 }
 
-/* The numbers behind the id into out[d + 1].  0: the first is a word, as in a line of names. */
-static int read_numbers(csv_reader *r, const csv_record *c, int names_may_stand, float *out)
+/* Reads the numbers after the id to out[d + 1]. */
+static void read_numbers(csv_reader *r, const csv_record *c, int d, float *out)
 {
   int i;
-  for (i = 1; i < c->n; i++) {
-    char *text = c->fields[i].text;
+  for (i = 0; i <= d; i++) {
+    char *text = c->fields[i + 1].text;
     double v = 0;
-    const csv_value kind = csv_parse(r, text, &v);
-    if (kind == CSV_TEXT && i == 1 && names_may_stand) return 0;
-    if (kind != CSV_NUMBER || !(fabs(v) <= (double)FLT_MAX)) {
-      const char *hint = kind == CSV_TEXT ? csv_hint(r, text) : "";
-      fail(r->name, "line %ld, column %d: '%s' is not a finite number%s", c->line, i + 1,
-           csv_printable(text), hint);
-    }
-    out[i - 1] = (float)v;
+    if (csv_parse(r, text, &v) != CSV_NUMBER || !(fabs(v) <= (double)FLT_MAX))
+      fail(r->name, "line %ld, column %d: '%s' is not a finite number", c->line, i + 2,
+           csv_printable(text));
+    out[i] = (float)v;
   }
-  return 1;
 }
 
+/* Fields of a record without the empty ones at its end, as far as a row has three. */
+static int count_used(const csv_record *c)
+{
+  int n = c->n;
+  while (n > 3 && !*c->fields[n - 1].text) n--;
+  return n;
+}
+
+/* The first record says how many inputs there are, and may be a header. */
 static void take_record(table *t, csv_reader *r, const csv_record *c)
 {
-  const int first = !t->d;
-  if (first && c->n < 3) fail(r->name, "line %ld: a row is function_id,x1,...,xd,y", c->line);
-  if (first) t->d = c->n - 2;
-  if (c->n != t->d + 2)
-    fail(r->name, "line %ld: a row is function_id,x1,...,x%d,y", c->line, t->d);
+  const int n = count_used(c), first = !t->d;
+  if (first && n < 3) fail(r->name, "line %ld: a row is function_id,x1,...,xd,y", c->line);
+  if (first) t->d = n - 2;
+  if (first && csv_is_header(r, c)) return;
+  if (n != t->d + 2)
+    fail(r->name, "line %ld: %d fields, and a row of this file has %d: function_id, %d input%s, y",
+         c->line, n, t->d + 2, t->d, t->d == 1 ? "" : "s");
   make_room(t);
-  if (!read_numbers(r, c, first, t->numbers + (size_t)t->rows * ((size_t)t->d + 1))) return;
+  read_numbers(r, c, t->d, t->numbers + (size_t)t->rows * ((size_t)t->d + 1));
   t->owner[t->rows++] = find_function(t, c->fields[0].text);
 }
 

@@ -31,26 +31,6 @@ static char decimal_option(const command *cmd, const char *text)
 
 /* ----- which line is a header, which columns are what ----------------------------------------- */
 
-/* A name is what cannot be meant as a number. */
-static int is_name(csv_reader *csv, const char *s)
-{
-  double ignored;
-  return *s && !isdigit((unsigned char)*s) && !strchr("?+-.", *s)
-         && csv_parse(csv, s, &ignored) == CSV_TEXT;
-}
-
-/* A header has names only, and perhaps empty fields. */
-static int is_header(csv_reader *csv, const csv_record *first)
-{
-  int i, names = 0;
-  for (i = 0; i < first->n; i++) {
-    if (!*first->fields[i].text) continue;
-    if (!is_name(csv, first->fields[i].text)) return 0;
-    names++;
-  }
-  return names > 0;
-}
-
 static void keep_ahead(row_reader *r, csv_record *record)
 {
   if (r->n_ahead == r->capacity) {
@@ -80,11 +60,11 @@ static int column_is_empty(const row_reader *r, int i)
   return 1;
 }
 
-/* How many fields a row has: a separator at the end of all lines makes none. */
+/* How many fields a row has: separators at the end of all lines make none. */
 static int count_columns(const row_reader *r)
 {
   int n = r->header ? r->header->n : r->ahead[0]->n;
-  if (n > 2 && column_is_empty(r, n - 1)) n--;
+  while (n > 2 && column_is_empty(r, n - 1)) n--;
   return n;
 }
 
@@ -175,8 +155,11 @@ static void choose_other_inputs(row_reader *r)
 {
   int i;
   if (r->target) r->labels = find_labels(r);
-  for (i = r->labels != ROWS_UNNAMED; i < r->n_fields; i++)
-    if (i != r->target && !(r->whole && column_is_empty(r, i))) add_input(r, i);
+  for (i = r->labels != ROWS_UNNAMED; i < r->n_fields; i++) {
+    if (i == r->target) continue;
+    if (!r->whole || !column_is_empty(r, i)) add_input(r, i);
+    else fprintf(stderr, "icl: %s: column %d is empty and left out\n", r->csv.name, i + 1);
+  }
 }
 
 static int is_input(const row_reader *r, int field)
@@ -210,11 +193,12 @@ static void tell_of_labels(const row_reader *r)
           r->csv.name, *name ? name : "without a name");
 }
 
-/* Without --y the last column is y, even where another one is called so. */
+/* Without --x and --y the last column is y, even where another one is called so. */
 static void tell_of_target(const row_reader *r)
 {
   int i;
-  for (i = 0; r->header && !r->options->y && i < r->n_inputs; i++) {
+  if (!r->header || r->options->x || r->options->y) return;
+  for (i = 0; i < r->n_inputs; i++) {
     const char *name = r->header->fields[r->inputs[i]].text;
     if (strcmp(name, "y") && strcmp(name, "Y")) continue;
     fprintf(stderr, "icl: %s: the last column is y, though column %d is called %s (--y %s chooses it)\n",
@@ -222,11 +206,6 @@ static void tell_of_target(const row_reader *r)
   }
 }
 
-static void tell_of_columns(const row_reader *r)
-{
-  tell_of_labels(r);
-  tell_of_target(r);
-}
 
 /* Opens the file and takes its header off. */
 static row_reader open_file(const command *cmd, const char *path, const row_options *o)
@@ -239,7 +218,7 @@ static row_reader open_file(const command *cmd, const char *path, const row_opti
   if (r.csv.separator == ',' && !r.csv.decimal) r.csv.decimal = '.';
   first = csv_read(&r.csv);
   if (!first) fail(r.csv.name, "there are no rows");
-  if (o->header || is_header(&r.csv, first)) r.header = first;
+  if (o->header || csv_is_header(&r.csv, first)) r.header = first;
   else keep_ahead(&r, first);
   return r;
 }
@@ -256,7 +235,8 @@ row_reader rows_open(const command *cmd, const char *path, const row_options *o,
   r.kinds = allocate((size_t)r.n_inputs, sizeof *r.kinds);
   for (i = 0; i < r.n_inputs; i++) r.kinds[i] = CSV_MISSING;
   r.numbers = allocate((size_t)r.n_inputs, sizeof *r.numbers);
-  if (!whole) tell_of_columns(&r);
+  tell_of_target(&r);
+  if (!whole) tell_of_labels(&r);
   return r;
 }
 
@@ -291,9 +271,9 @@ static const char *advice(row_reader *r, const csv_record *c, const char *text)
 {
   const char *hint = csv_hint(&r->csv, text);
   if (*hint) return hint;
-  if (!r->header && c->line == r->first_line && is_name(&r->csv, c->fields[0].text))
+  if (!r->header && c->line == r->first_line && csv_is_name(&r->csv, c->fields[0].text))
     return " (--header says that the first line is a header)";
-  if (r->header && c->line == r->first_line && is_header(&r->csv, c))
+  if (r->header && c->line == r->first_line && csv_is_header(&r->csv, c))
     return " (a line of units? Take it out)";
   return c->n > 2 ? " (--x and --y choose columns)" : "";
 }
@@ -419,7 +399,7 @@ static void check_label(row_reader *r, const csv_record *c)
 static void tell_of_rest(const row_reader *r)
 {
   int i;
-  if (r->whole) tell_of_columns(r);
+  if (r->whole) tell_of_labels(r);
   for (i = 0; r->whole && i < r->n_inputs; i++) tell_of_dates(r, i);
   for (i = 0; i < r->n_inputs; i++) tell_of_date_numbers(r, i);
   if (r->n_skipped)

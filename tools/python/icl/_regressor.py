@@ -240,11 +240,11 @@ class ICLRegressor:
                 _engine.error_text(context.failure))
         low, high = X.min(0), X.max(0)
         with np.errstate(over='ignore'):
-            reach = np.where(high > low, high - low, np.inf)
+            reach = np.where(high > low, (high - low) * (1 + 1e-6), np.inf)   # an even grid is not too far
             self._trusted = low - reach, high + reach
         self._context = context
         self.X_fit_, self.y_fit_, self.n_features_in_ = X, y, X.shape[1]
-        surprise = context.figure(_engine.lib.icl_py_surprise) if np.ptp(y) else None
+        surprise = context.figure(_engine.lib.icl_py_surprise)
         self.surprise_ = math.nan if surprise is None else surprise
         return self
 

@@ -181,10 +181,11 @@ EXPORT int icl_py_predict(icl_py *p, int n, const double *x, double level, doubl
   return ICL_OK;
 }
 
+/* Where all y are the same there is none. */
 EXPORT int icl_py_surprise(const icl_py *p, double *s)
 {
   float v;
-  const icl_error e = icl_surprise(p->ctx, &v);
+  const icl_error e = p->y_scale > 0 ? icl_surprise(p->ctx, &v) : ICL_ERR_CONFIG;
   if (!e) *s = (double)v;
   return e;
 }
