@@ -127,10 +127,12 @@ int EXPORT(ask)(int i, int n, int n_query, int images)
   return err;
 }
 
-/* How unlike model i's pretraining the points of the last ask look; NaN where that is not known. */
+/* How unlike model i's pretraining the points of the last ask look; NaN where that is not known or all
+ * have the same y. */
 float EXPORT(surprise)(int i)
 {
   float s;
+  if (is_flat(i, icl_count(&contexts[i][0]))) return NAN;
   return icl_surprise(&contexts[i][0], &s) ? NAN : s;
 }
 
