@@ -885,7 +885,8 @@ ok "--data: stopped and resumed, the same bits" same "$t/own4" "$t/own"
 sed 's/^line7,/line70,/' "$t/lines.csv" >"$t/other.csv"
 run train --data "$t/other.csv" --steps 300 --width 32 --layers 2 --batch 32 -o "$t/own4" --resume
 ok "--data: other data are another run" eval 'exits 1 && says err "data was [0-9]*, is [0-9]*"'
-sed 's/,/;/g; s/[.]/,/g; s/^\(line[0-9]*\)/"\1"/; 2,9s/$/;/; 1s/^/# measured\n/' "$t/lines.csv" >"$t/semicolons.csv"
+{ echo '# measured'
+  sed 's/,/;/g; s/[.]/,/g; s/^\(line[0-9]*\)/"\1"/; 2,9s/$/;/' "$t/lines.csv"; } >"$t/semicolons.csv"
 for f in lines semicolons; do
   run train --data "$t/$f.csv" --steps 2 --width 16 --layers 1 --heads 2 --batch 8 -o "$t/of_$f"
   ok "--data: $f" exits 0
@@ -930,6 +931,9 @@ refuses "--data: beyond float" "line 2, column 2: '1e39' is not a finite number"
 printf 'id,x,y\na,5 %%,2\n' >"$t/bad.csv"
 refuses "--data: a second line of words" "line 2, column 2: '5 %' is not a finite number" \
   train --data "$t/bad.csv" -o "$t/no"
+printf 'id;x;y\na;1,234;2\n#b;1;2\n' >"$t/bad.csv"
+run train --data "$t/bad.csv" -o "$t/no"
+ok "--data: what is in doubt is told" eval 'says err "numbers such as 1,234" && says err "could be rows: 1, the first in line 3"'
 ok "--data: nothing was written" test ! -e "$t/no"
 # ----- prompts as data are, quantiles -------------------------------------------------------------
 

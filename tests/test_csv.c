@@ -701,7 +701,7 @@ TEST(chosen_columns)
     {"x", NULL, NULL, NULL, "", "y,x,b\n1,2,3\n", "2: 2 > 3\nx b"},
     {NULL, "x", NULL, NULL, "", "y,x\n1,2\n", "2: 1 > 2\ny x"},
     {NULL, "y", NULL, NULL, "", "y,x\n1,2\n", "2: 2 > 1\nx y"},
-    {NULL, NULL, NULL, NULL, "w", "a,,b,,y\n1,,2,,3\n4,,5,,\n", 
+    {NULL, NULL, NULL, NULL, "w", "a,,b,,y\n1,,2,,3\n4,,5,,\n",
      "icl: text: column 2 is empty and left out\nicl: text: column 4 is empty and left out\n2: 1 2 > 3\n3: 4 5 ?4,5\na b y"},
     {NULL, NULL, NULL, NULL, "w", "1,,3\n4,,5\n", "icl: text: column 2 is empty and left out\n1: 1 > 3\n2: 4 > 5\nx y"},
     {NULL, NULL, NULL, NULL, "w", "a,y,,\n1,2,,\n4,5,,\n", "2: 1 > 2\n3: 4 > 5\na y"},

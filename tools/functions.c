@@ -99,7 +99,7 @@ static void read_numbers(csv_reader *r, const csv_record *c, int d, float *out)
   }
 }
 
-/* Fields of a record without the empty ones at its end, as far as a row has three. */
+/* Fields of a record without the empty ones at its end; a row has three at least. */
 static int count_used(const csv_record *c)
 {
   int n = c->n;

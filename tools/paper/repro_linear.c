@@ -177,6 +177,7 @@ static void make_sizes(repro *r, const char *name, const char *heading, const ch
   free_evaluation(&b);
 }
 
+/* A laptop model's layers / heads / width, and all steps that its weights have seen, as text. */
 static const char *size_label(char text[48], const char *model)
 {
   const recipe *r = find_recipe(LAPTOP, model);

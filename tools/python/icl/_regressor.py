@@ -183,7 +183,7 @@ class ICLRegressor:
     def predict(self, X: Any, return_interval: Optional[float] = None) -> Answer:
         """y at the rows of X; with return_interval=p also low and high, between which y is with probability p.
 
-        Far outside the context (by more than it reaches from end to end) intervals fail: they come with a warning.
+        Far outside the context (by more than it reaches from end to end) intervals can fail: they come with a warning.
         """
         context = self.__dict__.get('_context')
         if context is None:
